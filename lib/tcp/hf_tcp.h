@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * tcp - the server's end of TCP as a pure library: segments and time in, emit descriptors out.
+ *
+ * What      One stack instance for one lcore: listeners, a flow table, connections, send queues of
+ *           spans, reassembly, timers. It neither sends nor reads a clock; the same code runs on a NIC,
+ *           in a seeded simulator and in a fuzzer.
+ * Picture
+ *      hf_tcp_seg --input--> [flow table] -> conn --event--> the application (lib/serve)
+ *                                             | ^               | peek/consume, send, close
+ *      hf_tcp_emit <--output-- [send queue of (bytes, owner)] <-+
+ *
+ *           One segment's way:  hf_tcp_input -> hf_tcp_next_event* -> hf_tcp_input_end
+ *           At the bottom of a burst: hf_tcp_flush, take the emits, hf_tcp_emits_done.
+ * Threads   One lcore. No heap after hf_tcp_new, no lock, no system call.
+ * Lifetime  A connection is the application's from HF_TCP_EV_OPEN until it calls hf_tcp_close or
+ *           hf_tcp_abort, or is told HF_TCP_EV_CLOSED. After any of these it must not be touched:
+ *           the stack finishes (FIN, TIME_WAIT) by itself.
+ *           Bytes handed to hf_tcp_send stay readable and unchanging until the stack puts the
+ *           reference it took on their owner: when they are acknowledged, or the connection ends, and
+ *           no emit descriptor names them any more.
+ * Promises  see the tests: tests/unit/tcp, tests/sim.
+ * Limits    Everything in struct hf_tcp_cfg; fixed at boot. Out of anything: the segment is dropped
+ *           with a reason or the oldest TIME_WAIT goes; never an assertion.
+ */
+#ifndef HF_TCP_H
+#define HF_TCP_H
+
+#include "hf_base.h"
+#include "hf_ref.h"
+#include "hf_siphash.h"
+
+/* IPv6, or IPv4 as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2). */
+struct hf_ip {
+	uint8_t b[16];
+};
+
+static inline bool hf_ip_is4(const struct hf_ip *ip)
+{
+	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+	return __builtin_memcmp(ip->b, prefix, sizeof(prefix)) == 0;
+}
+
+/* How to answer: opaque to TCP but for mtu and tso_max; taken over from each valid segment. */
+struct hf_path {
+	uint8_t mac[6];   /* where the frame came from */
+	uint16_t port;    /* index of our port */
+	uint16_t mtu;     /* IP packet bytes */
+	uint16_t flags;   /* lib/net's */
+	uint32_t tso_max; /* payload bytes of one emit descriptor; 0: one MSS */
+};
+
+enum hf_tcp_flags {
+	HF_TCP_FIN = 0x01,
+	HF_TCP_SYN = 0x02,
+	HF_TCP_RST = 0x04,
+	HF_TCP_PSH = 0x08,
+	HF_TCP_ACK = 0x10,
+	HF_TCP_URG = 0x20,
+	HF_TCP_ECE = 0x40,
+	HF_TCP_CWR = 0x80,
+};
+
+/* A received segment, checksums verified, lengths within the packet; host order. */
+struct hf_tcp_seg {
+	struct hf_ip src, dst;
+	uint16_t sport, dport;
+	uint32_t seq, ack;
+	uint16_t wnd;
+	uint8_t flags;
+	uint8_t opt_len;        /* 0-40 */
+	const uint8_t *opt;     /* options as received, unverified */
+	const uint8_t *payload; /* readable until hf_tcp_input_end */
+	uint32_t payload_len;
+	struct hf_path path;
+};
+
+#define HF_TCP_EMIT_PIECES  6
+#define HF_TCP_OPT_MAX      40
+
+struct hf_tcp_piece {
+	const uint8_t *data;
+	uint32_t len;
+	bool zero_copy;      /* the sender said these bytes may be attached to a packet */
+	struct hf_ref *ref;  /* counted for this descriptor; NULL for none */
+};
+
+/* One segment to send (or, with len > mss, a run of segments for TSO); host order. */
+struct hf_tcp_emit {
+	struct hf_ip src, dst;
+	uint16_t sport, dport;
+	uint32_t seq, ack;
+	uint16_t wnd; /* as it goes on the wire, scaled */
+	uint8_t flags;
+	uint8_t opt_len; /* a multiple of 4 */
+	uint8_t opt[HF_TCP_OPT_MAX];
+	uint16_t mss; /* payload bytes a segment when the run is cut */
+	uint16_t piece_count;
+	uint32_t len; /* payload bytes in all */
+	struct hf_path path;
+	struct hf_tcp_piece piece[HF_TCP_EMIT_PIECES];
+};
+
+struct hf_tcp_cfg {
+	uint32_t conns_max;        /* connections, TIME_WAIT included */
+	uint32_t syn_queue_max;    /* of these, in SYN_RECEIVED */
+	uint32_t spans_max;        /* queued spans of all connections */
+	uint32_t rxbufs_max;       /* 2 KiB buffers for unread and out-of-order bytes, all connections */
+	uint32_t emits_max;        /* descriptors between two hf_tcp_flush */
+	uint32_t rcv_wnd_max;      /* bytes; the window that a new connection is offered */
+	uint32_t send_queue_max;   /* bytes queued per connection, unacknowledged included */
+	uint32_t msl_ms;           /* TIME_WAIT is twice this */
+	uint32_t syn_timeout_ms;   /* SYN_RECEIVED at most */
+	uint32_t user_timeout_ms;  /* unacknowledged data at most (RFC 9293 §3.8.3) */
+	uint32_t fin_timeout_ms;   /* FIN_WAIT_2 and LAST_ACK at most */
+	struct hf_sipkey isn_key;  /* RFC 6528 */
+	struct hf_sipkey flow_key;
+};
+
+/* Every field set to its documented default, keys random. */
+void hf_tcp_cfg_default(struct hf_tcp_cfg *cfg);
+
+enum hf_tcp_event_kind {
+	HF_TCP_EV_OPEN = 1 << 0,     /* established; comes first */
+	HF_TCP_EV_DATA = 1 << 1,     /* hf_tcp_peek has something new */
+	HF_TCP_EV_FIN = 1 << 2,      /* the peer will send no more; what it sent may still be unread */
+	HF_TCP_EV_WRITABLE = 1 << 3, /* space came back after hf_tcp_send_space said too little */
+	HF_TCP_EV_ACKED = 1 << 4,    /* everything sent so far is acknowledged */
+	HF_TCP_EV_CLOSED = 1 << 5,   /* reset, timed out: gone; nothing may be called on it */
+};
+
+struct hf_tcp_event {
+	struct hf_tcp_conn *conn;
+	void *user;    /* as set by hf_tcp_user_set */
+	uint32_t what; /* enum hf_tcp_event_kind, or-ed */
+};
+
+struct hf_tcp;
+struct hf_tcp_conn;
+
+/* boot */
+int hf_tcp_new(const struct hf_tcp_cfg *cfg, uint64_t now_us, struct hf_tcp **ret_tcp);
+/* Puts every reference still held. NULL is fine. */
+void hf_tcp_free(struct hf_tcp *tcp);
+/* Accept connections to this port at any local address. -ENOSPC above 64 listeners. */
+int hf_tcp_listen(struct hf_tcp *tcp, uint16_t port);
+/* While draining: SYNs are answered by RST, what is open goes on. */
+void hf_tcp_listen_stop(struct hf_tcp *tcp);
+
+/* Segment arrives (RFC 9293 §3.10.7). Returns the drop reason, HF_DROP_NONE when it was taken.
+ * Must be followed by hf_tcp_next_event until false, then hf_tcp_input_end, before the next input. */
+int hf_tcp_input(struct hf_tcp *tcp, const struct hf_tcp_seg *seg, uint64_t now_us);
+/* Copies what the application left unread, acknowledges, sends what may be sent. */
+void hf_tcp_input_end(struct hf_tcp *tcp);
+/* Works the timers; a bounded number at a call. Events may follow. */
+void hf_tcp_tick(struct hf_tcp *tcp, uint64_t now_us);
+/* The next event of any connection; false when there is none. */
+bool hf_tcp_next_event(struct hf_tcp *tcp, struct hf_tcp_event *ret_event);
+/* Sends for the connections on which the application acted outside of an input, and for those that
+ * a full emit array stopped. Call once per loop, after all else. */
+void hf_tcp_flush(struct hf_tcp *tcp, uint64_t now_us);
+/* The descriptors since the last hf_tcp_emits_done. */
+uint32_t hf_tcp_emits(struct hf_tcp *tcp, const struct hf_tcp_emit **ret_emits);
+/* They are packets now (or dropped): puts their references. */
+void hf_tcp_emits_done(struct hf_tcp *tcp);
+/* A lower bound of the next timer, for an lcore that would sleep. */
+uint64_t hf_tcp_next_timer_us(const struct hf_tcp *tcp);
+
+/* The application's side of a connection; valid within its lifetime, see above. */
+void hf_tcp_user_set(struct hf_tcp_conn *conn, void *user);
+/* Unread in-order bytes, oldest first: up to `max` spans. They stay readable until the next
+ * hf_tcp_input_end or consume. Returns the number of spans. */
+uint32_t hf_tcp_peek(struct hf_tcp_conn *conn, struct hf_span *ret_spans, uint32_t max);
+/* All unread in-order bytes. */
+uint32_t hf_tcp_unread(const struct hf_tcp_conn *conn);
+/* The first n unread bytes are done with: the window opens by as much. */
+void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n);
+/* Bytes that hf_tcp_send takes now; 0 also when the pool of spans is low. */
+uint32_t hf_tcp_send_space(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn);
+/* Queues bytes whose owner is `ref` (one more reference is taken; NULL: static memory). -EAGAIN when
+ * there is no space for all of it, and then nothing is queued; -EPIPE after hf_tcp_close. */
+int hf_tcp_send(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const void *data, uint32_t len,
+	struct hf_ref *ref, bool zero_copy) HF_MUST_CHECK;
+/* No more from us: FIN behind what is queued (RFC 9293 §3.10.4). What the peer still sends is
+ * acknowledged and thrown away, a bounded while, so that it can read our answer. */
+void hf_tcp_close(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+/* RST now. */
+void hf_tcp_abort(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+
+struct hf_tcp_info {
+	struct hf_ip peer, local;
+	uint16_t peer_port, local_port;
+	const char *state; /* RFC name: "ESTABLISHED" */
+	uint32_t srtt_us, rto_us, cwnd, ssthresh, snd_wnd, rcv_wnd, mss;
+	uint32_t unacked, unsent, unread;
+	uint64_t bytes_in, bytes_out, retransmits;
+	uint64_t opened_us;
+};
+
+void hf_tcp_info(const struct hf_tcp_conn *conn, struct hf_tcp_info *ret_info);
+/* The next connection after `*cursor` (start with 0) in table order, for `conns`; false at the end.
+ * Safe against connections coming and going between calls. */
+bool hf_tcp_conn_next(struct hf_tcp *tcp, uint32_t *cursor, struct hf_tcp_info *ret_info);
+uint32_t hf_tcp_conn_count(const struct hf_tcp *tcp);
+/* Asserts every invariant of tables, queues, sequence numbers and timers. Tests. */
+void hf_tcp_check(const struct hf_tcp *tcp);
+
+#endif
