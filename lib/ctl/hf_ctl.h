@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * ctl - the Unix socket on which operators ask and command: JSON lines, one answer a request.
+ *
+ * What      {"id":1,"command":"purge","args":{"url":"/x"}} -> {"id":1,"ok":true,"result":{...}} or
+ *           {"id":1,"ok":false,"error":{"type":"client_error","message":"..."}}.
+ *           tbl/ctl_cmds.h lists the commands; app gives each its function.
+ * Threads   control, all of it. Never blocks: a client that does not read is cut off.
+ * Lifetime  new binds and listens (a stale socket file of a dead process is replaced, a live one is
+ *           an error); free closes and unlinks.
+ * Limits    64 clients, 64 KiB a line in, 8 MiB of answers queued for a client.
+ */
+#ifndef HF_CTL_H
+#define HF_CTL_H
+
+#include <jansson.h>
+
+#include "hf_base.h"
+
+struct hf_ctl;
+
+enum hf_ctl_cmd {
+#define X(id, name, args, help) HF_CTL_##id,
+#include "tbl/ctl_cmds.h"
+#undef X
+	HF_CTL_COUNT
+};
+
+/* Carries out one command. ARGS is an object (never NULL). Returns the result (a new reference), or
+ * NULL with `err` set: then it is a client_error when *ret_internal stays false. */
+typedef json_t *(*hf_ctl_fn)(
+	void *app, enum hf_ctl_cmd cmd, const json_t *args, bool *ret_internal, struct hf_err *err);
+
+int hf_ctl_new(const char *socket, uint32_t mode, const char *group, hf_ctl_fn fn, void *app,
+	struct hf_err *err, struct hf_ctl **ret_ctl);
+/* One epoll descriptor that the control thread waits on; readable: call hf_ctl_work. */
+int hf_ctl_fd(const struct hf_ctl *ctl);
+void hf_ctl_work(struct hf_ctl *ctl);
+void hf_ctl_free(struct hf_ctl *ctl);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * state - the document that says which origins there are and which requests go to them.
+ *
+ * What      JSON {schema:1, version, issued_at, origins:[], routes:[], ...} -> an immutable snapshot.
+ *             origins: {"group":"demo", "id":"o1", "url":"http://127.0.0.1:8080", "weight":1}
+ *             routes:  {"id":"default", "host":"*", "path":"/", "group":"demo"}
+ *           A route's host is exact, "*.suffix" or "*"; the most specific host wins, then the longest
+ *           path prefix (whole segments), then the first.
+ * Threads   parse: control, boot. lookup: any, on a snapshot it holds.
+ * Lifetime  hf_state_free when no thread uses the snapshot any more.
+ * Promises  S1 a document with any error is refused whole, with every reason (JSON path, found,
+ *           allowed).  S2 unknown fields are ignored and counted.
+ * Limits    8 MiB, depth 16, 4096 origins, 4096 routes, strings 1 KiB.
+ */
+#ifndef HF_STATE_H
+#define HF_STATE_H
+
+#include <stdio.h>
+
+#include "hf_base.h"
+
+struct hf_state_origin {
+	char *id;
+	char *url;       /* "http://host:port", no trailing slash, no path */
+	uint32_t weight; /* 1-100 */
+};
+
+struct hf_state_group {
+	char *name;
+	struct hf_state_origin *origin;
+	uint32_t origin_count; /* >= 1 */
+};
+
+struct hf_state_route {
+	char *id;
+	char *host; /* lower case, without port */
+	char *path;
+	const struct hf_state_group *group;
+};
+
+struct hf_state {
+	char *version;
+	struct hf_state_group *group;
+	uint32_t group_count;
+	struct hf_state_route *route;
+	uint32_t route_count;
+	uint32_t unknown_fields;
+};
+
+/* 0, or -EINVAL with every reason on `errors`, one per line: PATH: found FOUND; allowed: ALLOWED */
+int hf_state_parse(const char *text, size_t len, FILE *errors, struct hf_state **ret_state)
+	HF_MUST_CHECK;
+/* The same from a file, its name before each reason. */
+int hf_state_load(const char *file, FILE *errors, struct hf_state **ret_state) HF_MUST_CHECK;
+void hf_state_free(struct hf_state *state);
+/* The route of a request, or NULL. HOST may have a port. */
+const struct hf_state_route *hf_state_route_lookup(
+	const struct hf_state *state, struct hf_span host, struct hf_span path);
+
+#endif
