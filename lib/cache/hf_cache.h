@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * cache - find a stored response for a request; store, replace, evict, purge.
+ *
+ * What      The table is cut into shards by key; each shard belongs to one origin thread, which alone
+ *           writes its table, its eviction queue and its objects. Lcores only read.
+ * Picture
+ *      key hash --high bits--> shard --> 2 candidate buckets of 8 words, one cache line each
+ *                                        word = tag (16 bits) | pointer (48 bits) -> hf_obj
+ *           The variants of one key are several words with one tag.
+ *           No free word in both buckets: the less used of their objects gives way.
+ *           Eviction: SIEVE (Zhang et al., NSDI 2024): one queue, one hand, one bit set on a hit.
+ * Threads   hf_cache_lookup, hf_reader_*: the lcore that owns the reader. hf_shard_*: the origin thread
+ *           that owns the shard. hf_cache_reclaim_step: the reclaim thread.
+ * Lifetime  of objects: hf_object.h. Of tables: boot to exit, fixed size.
+ * Promises  C1 a lookup after publish returned, ordered by a ring message, sees that object or a newer
+ *           one.  C2 a borrowed object is readable until this lcore's quiescent state, a leased one
+ *           until the lease's reference is put.  C3 keys are compared whole, never only hashes.
+ *           C4 a lookup writes nothing but `touched` and `holders`, each only when clear.  C5 memory in
+ *           use never exceeds the arena; a table, its objects, fills and streams all count.  C6 after
+ *           hf_shard_purge returned and a grace period, no lcore finds the purged object.
+ * Limits    objects_max = memory / 1 KiB; HF_CACHE_VARIANTS_MAX variants a key, the oldest gives way.
+ * Tests     tests/unit/cache, tests/sim/cache_races.c
+ */
+#ifndef HF_CACHE_H
+#define HF_CACHE_H
+
+#include "hf_arena.h"
+#include "hf_base.h"
+#include "hf_http.h"
+#include "hf_object.h"
+#include "hf_par.h"
+#include "hf_ref.h"
+
+#define HF_CACHE_VARIANTS_MAX 8
+
+struct hf_cache;
+struct hf_shard;
+struct hf_reader;
+
+struct hf_cache_cfg {
+	struct hf_arena *arena;
+	uint32_t shards;  /* origin threads */
+	uint32_t workers; /* lcores: 1-63 */
+	uint32_t leases_max; /* per worker */
+};
+
+/* boot */
+int hf_cache_new(const struct hf_cache_cfg *cfg, struct hf_err *err, struct hf_cache **ret_cache)
+	HF_MUST_CHECK;
+/* After every other thread has stopped. */
+void hf_cache_free(struct hf_cache *cache);
+
+struct hf_key {
+	const char *ptr; /* normalised URL, hf_http_key_build */
+	uint32_t len;
+	uint64_t hash;
+};
+
+/* Any thread. */
+uint64_t hf_cache_hash(const struct hf_cache *cache, const char *key, uint32_t len);
+uint32_t hf_cache_shard_index(const struct hf_cache *cache, uint64_t hash);
+struct hf_shard *hf_cache_shard(struct hf_cache *cache, uint32_t index);
+
+/* lcore ------------------------------------------------------------------------------------------ */
+
+enum hf_lookup { HF_LOOKUP_FOUND, HF_LOOKUP_ABSENT, HF_LOOKUP_VARY };
+
+/* The stored response whose key and Vary fields match REQ; borrowed (O1), fresh or not: the caller
+ * judges. NULL with the reason why. */
+struct hf_obj *hf_cache_lookup(struct hf_cache *cache, const struct hf_key *key,
+	const struct hf_http_req *req, enum hf_lookup *ret_verdict);
+/* The object answered a request. */
+static inline void hf_obj_touch(struct hf_obj *obj)
+{
+	if (!atomic_load_explicit(&obj->touched, memory_order_relaxed))
+		atomic_store_explicit(&obj->touched, 1, memory_order_relaxed);
+}
+
+/* What a worker holds on an object beyond its turn. One a worker and object, however often taken. */
+struct hf_lease {
+	struct hf_ref ref;
+	struct hf_obj *obj;
+	struct hf_reader *reader;
+	struct hf_list link; /* in the reader's hash chain, or its list of ended recalls */
+	bool recalled;
+};
+
+struct hf_reader *hf_cache_reader(struct hf_cache *cache, uint32_t worker);
+/* One more reference on this worker's lease of a borrowed object: hf_ref_put(&lease->ref) ends it.
+ * NULL when no lease is free. */
+struct hf_lease *hf_reader_lease(struct hf_reader *reader, struct hf_obj *obj);
+/* RECALL arrived. True: no lease, answer RECALLED at once. False: hf_reader_released will tell. */
+bool hf_reader_recall(struct hf_reader *reader, struct hf_obj *obj);
+/* The next object whose recalled lease has ended, to be answered with RECALLED; NULL: none. */
+struct hf_obj *hf_reader_released(struct hf_reader *reader);
+
+/* origin thread ---------------------------------------------------------------------------------- */
+
+struct hf_obj_spec {
+	struct hf_key key;     /* len 0 for a stream */
+	struct hf_span vary;
+	struct hf_span head;
+	uint64_t length;       /* or HF_OBJ_LENGTH_UNKNOWN */
+	int64_t born_us, fresh_until_us;
+	uint16_t status, flags;
+};
+
+/* A FILLING object with one owner reference, for the fill; everything in spec is copied. A short body
+ * of known length gets its room in the same block. NULL: no memory now; eviction has been started,
+ * try again after hf_shard_work reported progress. */
+struct hf_obj *hf_shard_obj_new(struct hf_shard *shard, const struct hf_obj_spec *spec);
+void hf_shard_obj_ref(struct hf_shard *shard, struct hf_obj *obj);
+void hf_shard_obj_unref(struct hf_shard *shard, struct hf_obj *obj);
+/* Copies as much of data as memory allows; returns how much. Less than len: as for obj_new. Readers
+ * see the bytes when it returns. */
+size_t hf_shard_fill(struct hf_shard *shard, struct hf_obj *obj, const void *data, size_t len);
+/* The body is whole: READY, length known. */
+void hf_shard_fill_end(struct hf_shard *shard, struct hf_obj *obj);
+void hf_shard_fill_fail(struct hf_shard *shard, struct hf_obj *obj);
+/* An object being filled will not be stored after all (too large, no memory): becomes a stream. */
+void hf_shard_to_stream(struct hf_shard *shard, struct hf_obj *obj);
+/* Stream: every reader is done with the bytes before `consumed`; frees chunks (O6). */
+void hf_shard_trim(struct hf_shard *shard, struct hf_obj *obj, uint64_t consumed);
+/* A READY object goes into the table (which takes a reference); what was stored for the same key and
+ * Vary values is unlinked. */
+void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj);
+/* Unlinks every variant of the key; returns how many. */
+uint32_t hf_shard_purge(struct hf_shard *shard, const struct hf_key *key);
+/* Calls fn for each variant of the key, in table order. The object must not be kept. */
+void hf_shard_each_variant(struct hf_shard *shard, const struct hf_key *key,
+	void (*fn)(void *arg, const struct hf_obj *obj), void *arg);
+/* Takes back what passed its grace period, and evicts ahead so that a reserve stays free. Once per
+ * turn of the origin thread. True: memory came free since the last call. */
+bool hf_shard_work(struct hf_shard *shard, uint64_t now_us);
+/* The next RECALL to post: object and worker; false: none. Posting is the caller's. */
+bool hf_shard_recall_next(struct hf_shard *shard, struct hf_obj **ret_obj, uint32_t *ret_worker);
+/* A worker answered RECALLED. */
+void hf_shard_recalled(struct hf_shard *shard, struct hf_obj *obj, uint32_t worker);
+/* The largest body this shard stores, whatever the configuration says: half of its memory. */
+uint64_t hf_shard_object_max(const struct hf_shard *shard);
+/* The waker to use when a grace period ended. boot. */
+void hf_shard_waker_set(struct hf_shard *shard, struct hf_waker *waker);
+/* Asserts table, queue, references and sums; the owner, or tests. */
+void hf_shard_check(struct hf_shard *shard);
+
+/* reclaim thread --------------------------------------------------------------------------------- */
+
+/* One grace period for everything retired so far; false when there was nothing to do. Blocks. */
+bool hf_cache_reclaim_step(struct hf_cache *cache);
+/* Readable when something was retired. */
+struct hf_waker *hf_cache_reclaim_waker(struct hf_cache *cache);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * object - one response: its head, its body as a chain of chunks, and who may touch it when.
+ *
+ * What      Every answer of an origin becomes an object, also one that may not be stored: that one
+ *           never enters the table, has one reader and gives its memory back behind the reader.
+ * Picture
+ *      hf_obj [ hot lines | key | vary | head | small body ]      one block of the arena
+ *         first -> hf_chunk -> hf_chunk -> ...                    HF_ARENA_CHUNK bytes each
+ *
+ *             new          commit         end             publish        unlink         last unref
+ *      (none) ---> NEW/FILLING ----> FILLING ----> READY ----> in the table ----> RETIRED ----> freed
+ *                                       \--fail--> FAILED
+ * Threads   The owner is the origin thread of the object's shard: it alone writes, but for `touched`
+ *           and `holders`, in which an lcore sets a bit when it is clear.
+ * Lifetime  Numbered, so that reviews can cite them:
+ *      O1  A pointer that hf_cache_lookup returned is borrowed: good until this lcore's next quiescent
+ *          state. To keep it, take a lease in the same turn (hf_reader_lease).
+ *      O2  A pointer that came with an exchange is good until this lcore posts FINISH for it.
+ *      O3  Head, key, vary never change after the object left its builder. `filled` only grows; bytes
+ *          below it never change. A READY object is wholly immutable.
+ *      O4  The owner counts references in `owner_refs` (plain integer): table, fill, each exchange, each
+ *          lcore whose lease was recalled. Freed at 0.
+ *      O5  Leaving the table: unlink, then a grace period (reclaim thread), then every lcore in
+ *          `holders` is asked (RECALL) and answers when its lease ended (RECALLED); then the table's
+ *          reference goes. Grace ends borrowing, recall ends leases; both are needed.
+ *      O6  Chunks of a streamed object (HF_OBJ_STREAM) behind every reader are freed while it fills; a
+ *          reader at byte p may touch the chunk that holds byte p - 1, and no earlier one. Its bytes are
+ *          sent by copy, never attached to a packet.
+ */
+#ifndef HF_OBJECT_H
+#define HF_OBJECT_H
+
+#include <stdatomic.h>
+
+#include "hf_base.h"
+#include "hf_list.h"
+
+#define HF_OBJ_LENGTH_UNKNOWN UINT64_MAX
+
+struct hf_chunk {
+	struct hf_chunk *next; /* valid once `filled` is beyond this chunk's end */
+	uint64_t begin;        /* offset of data[0] in the body */
+	uint32_t cap;          /* bytes data can hold */
+	uint32_t alloc_len;    /* bytes of the arena block; 0: inside the object's own */
+	uint8_t data[];
+};
+
+enum hf_obj_state { HF_OBJ_FILLING, HF_OBJ_READY, HF_OBJ_FAILED };
+
+enum hf_obj_flags {
+	HF_OBJ_STREAM = 1 << 0,      /* not stored: memory goes back behind the readers */
+	HF_OBJ_AUTH_OK = 1 << 1,     /* may answer requests with Authorization (RFC 9111 §3.5) */
+	HF_OBJ_REVALIDATE = 1 << 2,  /* no-cache: never without validation */
+	HF_OBJ_NO_STALE = 1 << 3,    /* must-revalidate, proxy-revalidate, s-maxage */
+	HF_OBJ_NO_BODY = 1 << 4,     /* answer to HEAD, 204, 304: no body, no framing of ours */
+};
+
+struct hf_obj {
+	/* line 0: what a lookup reads */
+	uint64_t hash;
+	const char *key;
+	const char *vary; /* hf_cache_vary_build's records */
+	uint32_t key_len;
+	uint32_t vary_len;
+	int64_t born_us;        /* monotonic; now - born is the current age (RFC 9111 §4.2.3) */
+	int64_t fresh_until_us; /* monotonic; born + freshness lifetime */
+	uint16_t status;
+	uint16_t flags; /* enum hf_obj_flags */
+	_Atomic uint8_t touched; /* read since eviction last looked; set by lcores, only when clear */
+	/* line 1: what sending reads */
+	const char *head HF_ALIGNED(HF_CACHE_LINE); /* status line and fields, no final CRLF */
+	uint32_t head_len;
+	_Atomic uint32_t state; /* enum hf_obj_state */
+	uint64_t length;        /* of the body; HF_OBJ_LENGTH_UNKNOWN until READY if the origin did not say */
+	struct hf_chunk *first; /* valid once filled > 0 */
+	_Atomic uint64_t filled;  /* body bytes that can be read */
+	_Atomic uint64_t holders; /* bit i: worker i may hold a lease; set by worker i, only when clear */
+	/* line 2: the owner's */
+	struct hf_list queue HF_ALIGNED(HF_CACHE_LINE); /* eviction order, while in the table */
+	struct hf_obj *next_retired;
+	struct hf_chunk *last;
+	uint64_t cost;       /* bytes of the arena, chunks included */
+	uint32_t alloc_len;  /* of this block */
+	uint32_t owner_refs;
+	uint32_t slot;       /* where in the table, while in it */
+	uint8_t linked;
+	uint8_t shard;
+	uint64_t stored_us;
+};
+
+HF_STATIC_ASSERT(sizeof(struct hf_obj) <= 256, "per-object overhead");
+
+/* Where a reader is in a body. Zeroed: at the start. lcore. */
+struct hf_obj_cursor {
+	const struct hf_chunk *chunk;
+	uint64_t pos;
+};
+
+/* The next readable run of bytes, at most `max`, without moving; len 0: nothing more now. */
+struct hf_span hf_obj_peek(const struct hf_obj *obj, struct hf_obj_cursor *cursor, size_t max);
+
+static inline void hf_obj_advance(struct hf_obj_cursor *cursor, size_t len)
+{
+	cursor->pos += len;
+}
+
+/* Every byte that will ever come is behind the cursor (acquires `state` before `filled`). */
+bool hf_obj_at_end(const struct hf_obj *obj, const struct hf_obj_cursor *cursor);
+
+#endif

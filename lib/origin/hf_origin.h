@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * origin - an origin thread: takes exchanges, fetches from origins, builds objects, owns its shard.
+ *
+ * What      One instance per origin thread. Requests for one key join (one fetch, many exchanges);
+ *           what may be stored is stored; what may not streams through with bounded memory, both ways.
+ *           Connections to origins are libcurl's (multi, with epoll).
+ * Picture
+ *      START -> [stored meanwhile? attach] -> [same key in flight? join] -> route -> curl
+ *      head complete -> admit (RFC 9111 §3) -> object -> HEAD to every exchange
+ *                         |  not storable: the first keeps it as a stream; each other fetches for itself,
+ *                         |  and the key is remembered so that the next do not wait for one another
+ *      body -> fill -> MORE ... -> end -> READY -> publish
+ * Threads   origin (step), boot (new, free), control (call, state_set, drain).
+ * Promises  G1 one key, one fetch at a time over all workers, for answers that may be shared.  G2 what
+ *           was cut short or failed is never published.  G3 a purge also keeps a fetch that was under way
+ *           from being stored.  G4 memory ahead of the slowest reader of a stream is at most
+ *           HF_XCHG_WINDOW.  G5 an origin that breaks off before its head is complete is 502, one that is
+ *           late 504; after the head the client's connection is cut.
+ * Limits    max_in_flight fetches (0: exchanges_max of all workers), max_queue waiting for a slot.
+ */
+#ifndef HF_ORIGIN_H
+#define HF_ORIGIN_H
+
+#include "hf_base.h"
+#include "hf_cache.h"
+#include "hf_conf.h"
+#include "hf_state.h"
+#include "hf_xchg.h"
+
+struct hf_origin;
+
+/* boot */
+int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *cache,
+	struct hf_xchg_net *net, struct hf_err *err, struct hf_origin **ret_origin) HF_MUST_CHECK;
+/* Cuts what is under way. After the thread has stopped. */
+void hf_origin_free(struct hf_origin *origin);
+/* boot: the routes. The snapshot outlives the origin. */
+void hf_origin_state_set(struct hf_origin *origin, const struct hf_state *state);
+/* One turn: rings, calls, sockets, timers; sleeps in epoll up to `wait_ms` when there is nothing. */
+void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms);
+/* Any thread: out of its sleep. */
+void hf_origin_wake(struct hf_origin *origin);
+/* Fetches under way; origin thread. */
+uint32_t hf_origin_in_flight(const struct hf_origin *origin);
+
+#define HF_ORIGIN_VARIANTS_MAX 16
+
+/* A question of the control thread to the owner of a key. */
+struct hf_origin_call {
+	enum { HF_ORIGIN_PURGE, HF_ORIGIN_SHOW } what;
+	struct hf_key key;
+	/* the answer */
+	uint32_t count; /* purged, or found */
+	bool in_flight;      /* a fetch for it is under way */
+	bool uncacheable;    /* remembered as not to be stored */
+	char reason[96];     /* why, if known */
+	struct {
+		uint64_t length, cost;
+		int64_t age_s, ttl_s;
+		uint16_t status;
+		char vary[160];
+	} variant[HF_ORIGIN_VARIANTS_MAX];
+};
+
+/* Control: carries the call out on the origin thread and waits for it; -ETIMEDOUT after a second. */
+int hf_origin_call(struct hf_origin *origin, struct hf_origin_call *call) HF_MUST_CHECK;
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * xchg - an exchange: one request that a worker hands to an origin thread, and the answer's way back.
+ *
+ * What      The only thing that serve (lcore) and origin (thread) share beside the cache: the exchange,
+ *           its messages, and the two rings between each worker and each origin thread.
+ * Picture
+ *      worker i                                                origin thread j (owner of the key's shard)
+ *        START, BODY, CREDIT, FINISH, RECALLED   -- to_origin ring -->
+ *                                         <-- to_worker ring --   HEAD, MORE, FAIL, BODY_DONE, GONE, RECALL
+ *
+ *      worker: get -> fill in the request -> START ......... FINISH -> (GONE) -> put
+ *      origin:            HEAD (object attached) or FAIL, then MORE when more is readable or it ended
+ * Threads   The worker owns the exchange before START and after GONE. Between them each side writes only
+ *           its own part; `consumed` and the two flags are atomic.
+ * Lifetime  A worker that is done, or whose client left, posts FINISH once, at any time after START.
+ *           Until then the object is readable (O2). The origin thread answers GONE, its last message.
+ * Promises  X1 at most one MORE is under way for an exchange (`more_posted`), one CREDIT
+ *           (`credit_posted`).  X2 the rings hold every message that can be under way at once, so that a
+ *           post never fails: START 1, FINISH 1, BODY HF_XCHG_BODIES_MAX, CREDIT 1 per exchange, RECALLED
+ *           HF_XCHG_RECALLS_MAX; likewise back.  X3 the origin thread reads a request body only as fast
+ *           as it sends it: a worker has HF_XCHG_BODIES_MAX buffers out at most.
+ * Limits    exchanges_max and bodies_max a worker, from configuration; none free: the caller sheds (503)
+ *           or waits (body).
+ */
+#ifndef HF_XCHG_H
+#define HF_XCHG_H
+
+#include <stdatomic.h>
+
+#include "hf_base.h"
+#include "hf_cache.h"
+#include "hf_http.h"
+#include "hf_object.h"
+#include "hf_par.h"
+#include "hf_pool.h"
+#include "hf_ref.h"
+#include "hf_stat.h"
+
+#define HF_XCHG_BODIES_MAX  4
+#define HF_XCHG_RECALLS_MAX 1024 /* RECALLs under way between one pair of threads */
+#define HF_XCHG_BODY_LEN    16352
+#define HF_XCHG_WINDOW      (256 * 1024) /* bytes of a stream ahead of its slowest reader */
+
+enum hf_xchg_msg {
+	/* worker -> origin thread; ptr is the exchange unless said otherwise */
+	HF_XCHG_START,
+	HF_XCHG_BODY,     /* ptr: hf_xchg_body, which names its exchange */
+	HF_XCHG_CREDIT,   /* `consumed` moved while the origin thread waits for it */
+	HF_XCHG_FINISH,
+	HF_XCHG_RECALLED, /* ptr: hf_obj */
+	/* origin thread -> worker */
+	HF_XCHG_HEAD,      /* `obj` and `extra` are set */
+	HF_XCHG_MORE,      /* obj->filled or obj->state moved */
+	HF_XCHG_FAIL,      /* no object: `fail_status` and `fail_reason` say what to tell the client */
+	HF_XCHG_BODY_DONE, /* ptr: hf_xchg_body, the worker's again */
+	HF_XCHG_GONE,
+	HF_XCHG_RECALL,    /* ptr: hf_obj */
+};
+
+/* Why the request was not answered by a lookup: Cache-Status and statistics (RFC 9211 §2.2). */
+enum hf_xchg_cause {
+	HF_XCHG_MISS_ABSENT,
+	HF_XCHG_MISS_EXPIRED,
+	HF_XCHG_MISS_VARY,
+	HF_XCHG_BYPASS_METHOD,  /* not GET or HEAD, or HEAD without a stored GET */
+	HF_XCHG_BYPASS_REQUEST, /* the request forbids or cannot use a stored answer */
+};
+
+struct hf_xchg_body {
+	struct hf_xchg *xchg;
+	uint32_t len;
+	bool last; /* the request body ends behind these bytes */
+	uint8_t data[HF_XCHG_BODY_LEN];
+};
+
+struct hf_xchg {
+	/* the worker's */
+	struct hf_ref ref; /* spans queued in TCP hold it; the last put posts FINISH */
+	void *owner;       /* serve's request; NULL once its client is gone */
+	struct hf_list link;
+	uint16_t worker, shard;
+	uint16_t bodies_out;
+	bool finished;
+	/* the request: written before START, then read-only */
+	enum hf_xchg_cause cause;
+	enum hf_http_method method;
+	bool shared;         /* a GET whose answer may be stored and shared: coalesce by key */
+	bool has_authorization;
+	bool has_body, body_length_known;
+	uint64_t body_length;
+	uint64_t started_us;
+	struct hf_key key;            /* in buf */
+	struct hf_span method_text;   /* in buf */
+	struct hf_span authority;     /* in buf */
+	struct hf_span path_query;    /* in buf */
+	struct hf_span lines;         /* what goes to the origin: "Name: value\r\n" each; in buf */
+	struct hf_span head;          /* the request head as received, for Vary: parse again; in buf */
+	/* the origin thread's: written before HEAD or FAIL */
+	struct hf_obj *obj;
+	struct hf_span extra; /* field lines for this client alone, "" or whole lines */
+	uint16_t fail_status;
+	enum hf_drop fail_reason;
+	bool stored;    /* the answer is being stored */
+	bool collapsed; /* joined a fetch that another request began */
+	void *origin;   /* origin thread's own bookkeeping */
+	/* both */
+	_Atomic uint64_t consumed;      /* body bytes acknowledged by the client; worker writes */
+	_Atomic bool more_posted;       /* origin sets, worker clears before it reads `filled` */
+	_Atomic bool credit_wanted;     /* origin sets when it waits, worker clears when it posts CREDIT */
+	uint32_t buf_len;
+	char buf[];
+};
+
+/* The rings between one worker and one origin thread. */
+struct hf_link {
+	struct hf_ring *to_origin, *to_worker;
+	struct hf_waker *origin_waker; /* set by the origin thread's owner at boot */
+};
+
+struct hf_xchg_cfg {
+	uint32_t workers, origins;
+	uint32_t exchanges_max; /* per worker */
+	uint32_t buf_len;       /* bytes for key, head and lines of one request */
+};
+
+struct hf_xchg_net;
+
+/* boot */
+int hf_xchg_net_new(const struct hf_xchg_cfg *cfg, struct hf_err *err, struct hf_xchg_net **ret_net)
+	HF_MUST_CHECK;
+void hf_xchg_net_free(struct hf_xchg_net *net);
+struct hf_link *hf_xchg_link(struct hf_xchg_net *net, uint32_t worker, uint32_t origin);
+uint32_t hf_xchg_workers(const struct hf_xchg_net *net);
+
+/* Worker: a free exchange with everything but buf zeroed and worker set, or NULL. */
+struct hf_xchg *hf_xchg_get(struct hf_xchg_net *net, uint32_t worker);
+void hf_xchg_put(struct hf_xchg_net *net, struct hf_xchg *xchg);
+struct hf_xchg_body *hf_xchg_body_get(struct hf_xchg_net *net, struct hf_xchg *xchg);
+void hf_xchg_body_put(struct hf_xchg_net *net, struct hf_xchg_body *body);
+uint32_t hf_xchg_out_count(const struct hf_xchg_net *net, uint32_t worker);
+
+/* Either side: posts, and wakes the origin thread where it sleeps. */
+void hf_xchg_to_origin(struct hf_link *link, enum hf_xchg_msg kind, void *ptr);
+void hf_xchg_to_worker(struct hf_link *link, enum hf_xchg_msg kind, void *ptr);
+
+#endif
