@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * http - HTTP/1.1 messages as spans: requests, origin answers, chunked bodies, dates, cache keys.
+ *
+ * What      Parsers that read bytes in place and point into them. The request parser is strict
+ * where two readers of one message could differ (RFC 9112 §11.2, request smuggling); the response
+ *           parser takes what libcurl's header callback hands over.
+ * Picture
+ *      bytes --hf_http_req_parse--> struct hf_http_req --+-- hf_http_key_build --> key
+ *        |                            fields: lines[]    +-- hf_http_cc_*      --> directives
+ *        +-- body --hf_http_chunked_next--> data spans   +-- lib/resp: what is sent on
+ * Threads   any; pure. No heap, no clock, no I/O.
+ * Lifetime  Every span points into the caller's buffer (or at a literal) and lives as long as that.
+ * Promises  H1 Nothing at or after buf + len is read. H2 MORE changes nothing in *ret_*: call again
+ *           with the same bytes and more. H3 A verdict is the same however the bytes were cut, but
+ * that BAD may come before the head is complete. H4 Work is linear in the input, but for Connection
+ * options (at most HF_HTTP_CONN_OPTIONS_MAX) times lines. Limits    struct hf_http_limits;
+ * HF_HTTP_LINES_MAX lines; request targets without path but with a query ("http://h?q") and targets
+ * with bytes outside ASCII are refused. Files     http_req.c http_resp.c http_fields.c http_chunk.c
+ * http_list.c http_cc.c http_date.c http_key.c http_secret.c tbl/fields.h tbl/methods.h
+ * tbl/secrets.h Tests     tests/unit/http,
+ * tests/fuzz/fuzz_{http_req,http_resp,chunked,cache_control}.c
+ */
+#ifndef HF_HTTP_H
+#define HF_HTTP_H
+
+#include "hf_base.h"
+#include "hf_stat.h"
+
+#define HF_HTTP_LINES_MAX        128
+#define HF_HTTP_CONN_OPTIONS_MAX 32
+#define HF_HTTP_DATE_LEN         29 /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+
+enum hf_parse {
+	HF_PARSE_DONE,
+	HF_PARSE_MORE,
+	HF_PARSE_BAD,
+};
+
+/* ---- methods ---- */
+
+enum hf_http_method {
+#define X(id, name, flags) HF_HTTP_##id,
+#include "tbl/methods.h"
+#undef X
+	HF_HTTP_OTHER, /* a valid token that is none of these */
+	HF_HTTP_METHOD_COUNT
+};
+
+/* "GET" ...; "OTHER" for HF_HTTP_OTHER: the text itself is in struct hf_http_req. */
+const char *hf_http_method_name(enum hf_http_method method);
+/* RFC 9110 §9.2.1, §9.2.2; false for OTHER. */
+bool hf_http_method_is_safe(enum hf_http_method method);
+bool hf_http_method_is_idempotent(enum hf_http_method method);
+
+/* ---- fields ---- */
+
+enum hf_http_field_flags {
+	HF_HTTP_FIELD_HOP = 1 << 0,
+	HF_HTTP_FIELD_END = 1 << 1,
+	HF_HTTP_FIELD_SCRUB = 1 << 2,
+	HF_HTTP_FIELD_SINGLE = 1 << 3,
+	HF_HTTP_FIELD_COND = 1 << 4,
+	HF_HTTP_FIELD_OURS = 1 << 5,
+};
+
+enum hf_http_field {
+	HF_HTTP_FIELD_OTHER,
+#define X(id, name, flags) HF_HTTP_FIELD_##id,
+#include "tbl/fields.h"
+#undef X
+	HF_HTTP_FIELD_COUNT
+};
+
+/* Case-insensitive; HF_HTTP_FIELD_OTHER when unknown. */
+enum hf_http_field hf_http_field_lookup(struct hf_span name);
+/* Lower case; "" for OTHER. */
+struct hf_span hf_http_field_name(enum hf_http_field id);
+/* HF_HTTP_FIELD_* flags; 0 for OTHER. */
+unsigned hf_http_field_flags(enum hf_http_field id);
+
+struct hf_http_line {
+	struct hf_span name;  /* as received */
+	struct hf_span value; /* without the white space around it; may be empty */
+	enum hf_http_field id;
+	bool hop; /* hop-by-hop: by the table, or named by Connection (RFC 9110 §7.6.1) */
+};
+
+struct hf_http_fields {
+	uint64_t have; /* bit id: at least one such line */
+	uint32_t count;
+	struct hf_http_line lines[HF_HTTP_LINES_MAX];
+};
+
+static inline bool hf_http_fields_have(const struct hf_http_fields *fields, enum hf_http_field id)
+{
+	return (fields->have >> id) & 1;
+}
+
+/* The first line of that id, or NULL. */
+const struct hf_http_line *hf_http_fields_find(
+	const struct hf_http_fields *fields, enum hf_http_field id);
+/* Is `token` an element (up to ';' or white space) of a comma list in any line of that id?
+ * Case-insensitive. */
+bool hf_http_fields_list_has(
+	const struct hf_http_fields *fields, enum hf_http_field id, struct hf_span token);
+/* Did a proxy that calls itself `by` pass this message on (Via, RFC 9110 §7.6.3)? */
+bool hf_http_via_has(const struct hf_http_fields *fields, struct hf_span by);
+
+/* ---- requests ---- */
+
+enum hf_http_form { /* RFC 9112 §3.2 */
+	HF_HTTP_FORM_ORIGIN,
+	HF_HTTP_FORM_ABSOLUTE,
+	HF_HTTP_FORM_AUTHORITY, /* CONNECT only */
+	HF_HTTP_FORM_ASTERISK,  /* OPTIONS only */
+};
+
+enum hf_http_body {
+	HF_HTTP_BODY_NONE,
+	HF_HTTP_BODY_LENGTH, /* content_length > 0 */
+	HF_HTTP_BODY_CHUNKED,
+};
+
+struct hf_http_limits {
+	uint32_t head_max;  /* bytes of request line and fields together */
+	uint32_t uri_max;   /* bytes of the request target */
+	uint32_t lines_max; /* <= HF_HTTP_LINES_MAX */
+};
+
+struct hf_http_req {
+	enum hf_http_method method;
+	enum hf_http_form form;
+	enum hf_http_body body;
+	uint8_t minor; /* HTTP/1.minor: 0, or 1 for 1 and above */
+	bool keep_alive;
+	bool expect_continue; /* Expect: 100-continue from a 1.1 client (RFC 9110 §10.1.1) */
+	bool expect_unknown;  /* any other expectation: 417 */
+	bool te_trailers;     /* TE: trailers */
+	bool has_authorization;
+	bool has_range;       /* Range */
+	bool has_conditional; /* any If-* */
+	int32_t max_forwards; /* OPTIONS and TRACE (RFC 9110 §7.6.2); -1: none or another method */
+	uint64_t content_length; /* body == LENGTH, else 0 */
+	size_t head_len;         /* bytes up to and with the empty line; leading empty lines too */
+	struct hf_span method_text;
+	struct hf_span target; /* as received */
+	struct hf_span scheme; /* absolute-form's ("http" or "https", any case), else "http" */
+	struct hf_span
+		authority; /* absolute-form wins over Host (RFC 9112 §3.2.2); empty only in 1.0 */
+	struct hf_span
+		path_query; /* begins with '/'; "*" in asterisk-form; empty in authority-form */
+	struct hf_http_fields fields;
+};
+
+struct hf_http_fault {
+	uint16_t status; /* what to answer before closing: 400 414 431 501 505 */
+	enum hf_drop reason;
+};
+
+/* Parses the request head at buf. DONE fills *ret_req, BAD *ret_fault. Bodies follow at head_len.
+ */
+enum hf_parse hf_http_req_parse(const char *buf, size_t len, const struct hf_http_limits *limits,
+	struct hf_http_req *ret_req, struct hf_http_fault *ret_fault) HF_MUST_CHECK;
+
+/* ---- origin answers ---- */
+
+struct hf_http_resp {
+	uint16_t status; /* 100-999 */
+	uint8_t minor;
+	bool keep_alive;
+	bool chunked; /* Transfer-Encoding ends in chunked; libcurl has undone it already */
+	bool has_content_length;
+	uint64_t content_length;
+	size_t head_len;
+	struct hf_span reason;
+	struct hf_http_fields fields;
+};
+
+/* Status line, field lines, empty line: as libcurl's header callback hands them over, one after
+ * another. HTTP/2 and HTTP/3 status lines are taken as 1.1; a bare LF ends a line too
+ * (RFC 9112 §2.2). BAD: garbage, obs-fold, bare CR, NUL, Content-Length that disagrees, over 128
+ * lines. The caller bounds len. */
+enum hf_parse hf_http_resp_parse(
+	const char *buf, size_t len, struct hf_http_resp *ret_resp) HF_MUST_CHECK;
+
+/* ---- chunked request bodies (RFC 9112 §7.1) ---- */
+
+enum hf_http_chunk {
+	HF_HTTP_CHUNK_DATA, /* *ret_data is body (never empty); call again with the rest */
+	HF_HTTP_CHUNK_MORE, /* all of the input was consumed */
+	HF_HTTP_CHUNK_END,  /* body and trailers are over; the rest is the next request */
+	HF_HTTP_CHUNK_BAD,  /* 400 and close; sticks */
+};
+
+struct hf_http_chunked {
+	uint64_t left;      /* of the chunk */
+	uint64_t body_len;  /* data handed out so far */
+	uint32_t line_len;  /* of the size line or of the trailers */
+	uint32_t extra_len; /* all extensions so far */
+	uint8_t state;
+	uint8_t digits;
+};
+
+void hf_http_chunked_init(struct hf_http_chunked *chunked);
+/* Sets *ret_consumed always, *ret_data with DATA (a span of `in`). Extensions and trailers are
+ * bounded and skipped. */
+enum hf_http_chunk hf_http_chunked_next(struct hf_http_chunked *chunked, const char *in, size_t len,
+	size_t *ret_consumed, struct hf_span *ret_data) HF_MUST_CHECK;
+
+/* ---- lists, tokens, numbers ---- */
+
+/* Takes the next non-empty element of a comma list off *list, without the white space around it;
+ * commas in quoted strings do not count (RFC 9110 §5.6.1). False at the end. */
+bool hf_http_list_next(struct hf_span *list, struct hf_span *ret_item);
+bool hf_http_is_token(struct hf_span text);
+struct hf_span hf_http_trim(struct hf_span text);
+/* The text of a quoted string (RFC 9110 §5.6.4), or of anything else as it is. -EINVAL when
+ * malformed, -ENOSPC when it does not fit; else its length. */
+int hf_http_unquote(struct hf_span text, char *buf, size_t cap);
+/* Digits only. -EINVAL, or -ERANGE beyond 2^63 - 1. */
+int hf_http_parse_u64(struct hf_span text, uint64_t *ret_value) HF_MUST_CHECK;
+/* delta-seconds (RFC 9111 §1.2.2): 2^31 stands for all that is larger. -EINVAL when not digits. */
+int hf_http_parse_delta(struct hf_span text, uint32_t *ret_s) HF_MUST_CHECK;
+
+/* ---- Cache-Control (RFC 9111 §5.2, RFC 5861, RFC 8246) ---- */
+
+#define HF_HTTP_DELTA_MAX (1U << 31)
+
+struct hf_http_cc {
+	bool present; /* at least one directive was seen */
+	bool no_store, no_cache, is_private, is_public;
+	bool no_cache_fields, private_fields; /* they named fields; the plain flag is set as well */
+	bool must_revalidate, proxy_revalidate, must_understand;
+	bool immutable, no_transform, only_if_cached;
+	bool has_max_age, has_s_maxage, has_min_fresh, has_max_stale;
+	bool has_stale_while_revalidate, has_stale_if_error;
+	uint32_t max_age_s, s_maxage_s, min_fresh_s;
+	uint32_t max_stale_s; /* HF_HTTP_DELTA_MAX: any */
+	uint32_t stale_while_revalidate_s, stale_if_error_s;
+};
+
+void hf_http_cc_init(struct hf_http_cc *cc);
+/* Adds one field value. Of repeated directives the most restrictive counts, an invalid number is
+ * stale at once (RFC 9111 §4.2.1), unknown directives are ignored. */
+void hf_http_cc_parse(struct hf_http_cc *cc, struct hf_span value);
+/* Init, then every Cache-Control line. */
+void hf_http_cc_from_fields(const struct hf_http_fields *fields, struct hf_http_cc *ret_cc);
+/* CDN-Cache-Control (RFC 9213), a structured dictionary. False and *ret_cc untouched when there is
+ * none, it is empty or malformed: then Cache-Control counts. */
+bool hf_http_cc_from_cdn(const struct hf_http_fields *fields, struct hf_http_cc *ret_cc);
+
+/* ---- dates (RFC 9110 §5.6.7) ---- */
+
+/* IMF-fixdate, RFC 850 or asctime. now_s (Unix seconds) settles RFC 850's century. -EINVAL. */
+int hf_http_date_parse(struct hf_span text, int64_t now_s, int64_t *ret_s) HF_MUST_CHECK;
+/* Writes HF_HTTP_DATE_LEN bytes, no NUL. 0 <= s, year <= 9999. */
+void hf_http_date_format(int64_t s, char buf[HF_HTTP_DATE_LEN]);
+
+/* ---- keys (RFC 3986 §6, RFC 9110 §4.2.3) ---- */
+
+/* Writes "http://host[:port]/path?query", normalised: scheme and host lower case, default port
+ * dropped, unreserved characters decoded, hex digits upper case, dot segments removed. A '%'
+ * without two hex digits stays as it is; "?" without a query stays. Returns the length, -EINVAL
+ * (authority empty or malformed), -ENOSPC. cap >= the lengths together + 16 is always enough. The
+ * origin must be asked for this URL, not for what the client sent: else a client could store one
+ * spelling's answer under another's key. */
+int hf_http_key_build(char *buf, size_t cap, struct hf_span scheme, struct hf_span authority,
+	struct hf_span path_query) HF_MUST_CHECK;
+/* Is it host [":" port] as RFC 3986 §3.2 wants it, no userinfo, port 1-65535 or empty? */
+bool hf_http_authority_is_valid(struct hf_span authority);
+
+/* ---- secrets in URLs ---- */
+
+/* Does the query hold a parameter whose name says credential (tbl/secrets.h)? Names are compared
+ * without case, percent-decoded, '-' and '.' as '_'. */
+bool hf_http_query_has_secret(struct hf_span path_query);
+/* The same for one name of the operator's. */
+bool hf_http_query_has_name(struct hf_span path_query, struct hf_span name);
+/* Copies a URL, target or key with the values of such parameters replaced by "***"; what does not
+ * fit is left off. Returns the length; no NUL. For every URL that a log, the CLI or a metric shows.
+ */
+size_t hf_http_redact(struct hf_span url, char *buf, size_t cap);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * resp - writes message heads: what a client is sent, what an origin is asked, what is stored.
+ *
+ * What      Builders into the caller's buffer. What goes to a client is a stored block ("HTTP/1.1
+ * 200 OK\r\nA: b\r\n", no empty line) plus what belongs to this response alone: Age, framing,
+ *           Connection, Cache-Status.
+ * Picture
+ *      struct hf_http_resp --hf_resp_store_head-----> block   (object memory, shared)
+ *                     \----hf_resp_private_fields--> extra   (this client only: Set-Cookie ...)
+ *      block + extra + Age + framing --hf_resp_head_build--> bytes for TCP
+ *      struct hf_http_req --hf_resp_request_head--> field lines for the origin
+ * Threads   any; pure. No heap, no clock, no I/O.
+ * Promises  A builder writes at most cap bytes, and returns 0 when it would not fit; then the
+ * buffer's contents are undefined. No NUL is added. Field text comes from lib/http's parsers, so no
+ *           line can be injected; spans from the caller (date, names) are trusted.
+ * Files     resp_head.c resp_error.c resp_store.c resp_forward.c tbl/status.h
+ * Tests     tests/unit/resp
+ */
+#ifndef HF_RESP_H
+#define HF_RESP_H
+
+#include "hf_base.h"
+#include "hf_http.h"
+
+/* ---- to a client ---- */
+
+enum hf_resp_framing {
+	HF_RESP_BODY_NONE,    /* 1xx, 204, 304: no framing field */
+	HF_RESP_BODY_LENGTH,  /* Content-Length; also for HEAD, when the length is known */
+	HF_RESP_BODY_CHUNKED, /* never to a 1.0 client */
+	HF_RESP_BODY_CLOSE,   /* until the connection closes */
+};
+
+struct hf_resp_head {
+	uint8_t minor;         /* of the request */
+	bool keep_alive;       /* ignored with BODY_CLOSE */
+	struct hf_span stored; /* status line and fields, each line with its CRLF */
+	struct hf_span extra;  /* more field lines, or empty */
+	int64_t age_s;         /* -1: no Age */
+	struct hf_span date;   /* Date to add, or empty: stored has one */
+	enum hf_resp_framing framing;
+	uint64_t content_length;
+	const char *cache_status; /* "hit", "fwd=miss; stored": after "holdfast; " (RFC 9211); or
+				     NULL */
+};
+
+/* The whole head with its empty line. Returns its length, 0: does not fit. */
+size_t hf_resp_head_build(char *buf, size_t cap, const struct hf_resp_head *head) HF_MUST_CHECK;
+
+/* "Not Found"; "Unknown" for a status that is not registered. */
+const char *hf_resp_status_text(uint16_t status);
+
+struct hf_resp_error {
+	uint16_t status;
+	bool head_request; /* no body, but its Content-Length */
+	uint8_t minor;     /* of the request; 1 when it could not be parsed */
+	bool keep_alive;
+	struct hf_span date;  /* HF_HTTP_DATE_LEN bytes, or empty */
+	struct hf_span allow; /* Allow; empty with 405: "GET, HEAD, OPTIONS" (RFC 9110 §15.5.6) */
+	uint32_t retry_after_s;   /* 0 with 503: 1 */
+	const char *cache_status; /* as above, or NULL */
+};
+
+#define HF_RESP_ERROR_MAX                                                                          \
+	640 /* is always enough while allow and cache_status stay below 64 bytes */
+
+/* A complete small text/plain response. 204 and 304 get no body. Never cacheable by others
+ * (Cache-Control: no-store). */
+size_t hf_resp_error_build(char *buf, size_t cap, const struct hf_resp_error *error) HF_MUST_CHECK;
+
+#define HF_RESP_CONTINUE     "HTTP/1.1 100 Continue\r\n\r\n"
+#define HF_RESP_CHUNK_MAX    18 /* 16 hex digits, CRLF */
+#define HF_RESP_CHUNK_END    "\r\n"
+#define HF_RESP_CHUNKS_FINAL "0\r\n\r\n"
+
+/* Before len > 0 bytes of data; HF_RESP_CHUNK_END goes after them, HF_RESP_CHUNKS_FINAL after the
+ * last chunk. buf >= HF_RESP_CHUNK_MAX. */
+size_t hf_resp_chunk_begin(char *buf, uint64_t len);
+
+/* ---- what is stored ---- */
+
+struct hf_resp_store {
+	bool scrub; /* leave the credentials out (RFC 9111 §7; HF_HTTP_FIELD_SCRUB) */
+	const struct hf_span *scrub_names; /* the operator's list, with scrub */
+	uint32_t scrub_names_count;
+	struct hf_span
+		date; /* added when the origin sent no Date (RFC 9110 §6.6.1); may be empty */
+	struct hf_span via; /* our name in Via; empty: "holdfast" */
+};
+
+/* Status line (always HTTP/1.1) and fields for storing or forwarding. Left out: hop-by-hop fields,
+ * Content-Length, Age (it belongs to the object's metadata). */
+size_t hf_resp_store_head(char *buf, size_t cap, const struct hf_http_resp *resp,
+	const struct hf_resp_store *store) HF_MUST_CHECK;
+/* Bytes of what store_head with scrub leaves out as private, as lines; for the client that fetched
+ * it. -ENOSPC; 0: there is none. */
+int hf_resp_private_fields(char *buf, size_t cap, const struct hf_http_resp *resp,
+	const struct hf_resp_store *store) HF_MUST_CHECK;
+
+/* ---- to an origin ---- */
+
+struct hf_resp_forward {
+	bool whole;            /* leave out Range and If-*: a miss fetches the whole thing */
+	struct hf_span client; /* the client's address as text, IPv6 without brackets */
+	struct hf_span proto;  /* "http" or "https" */
+	struct hf_span via;    /* our name in Via; empty: "holdfast" */
+};
+
+/* Field lines for the origin, Host first, without request line, framing fields and empty line.
+ * End-to-end fields only; Expect is ours to answer and left out; Via, X-Forwarded-For and Forwarded
+ * (RFC 7239) appended to what came, X-Forwarded-Proto set; Max-Forwards counted down for
+ * OPTIONS and TRACE (the caller answers when it is 0). */
+size_t hf_resp_request_head(char *buf, size_t cap, const struct hf_http_req *req,
+	const struct hf_resp_forward *forward) HF_MUST_CHECK;
+
+#endif
