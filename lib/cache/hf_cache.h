@@ -102,7 +102,8 @@ struct hf_obj_spec {
 	struct hf_span vary;
 	struct hf_span head;
 	uint64_t length;       /* or HF_OBJ_LENGTH_UNKNOWN */
-	int64_t born_us, fresh_until_us;
+	int64_t born_us; /* when the head arrived, less the initial age */
+	struct hf_cache_life life;
 	uint16_t status, flags;
 };
 

@@ -34,6 +34,7 @@
 #include <stdatomic.h>
 
 #include "hf_base.h"
+#include "hf_cache_rules.h"
 #include "hf_list.h"
 
 #define HF_OBJ_LENGTH_UNKNOWN UINT64_MAX
@@ -51,9 +52,7 @@ enum hf_obj_state { HF_OBJ_FILLING, HF_OBJ_READY, HF_OBJ_FAILED };
 enum hf_obj_flags {
 	HF_OBJ_STREAM = 1 << 0,      /* not stored: memory goes back behind the readers */
 	HF_OBJ_AUTH_OK = 1 << 1,     /* may answer requests with Authorization (RFC 9111 §3.5) */
-	HF_OBJ_REVALIDATE = 1 << 2,  /* no-cache: never without validation */
-	HF_OBJ_NO_STALE = 1 << 3,    /* must-revalidate, proxy-revalidate, s-maxage */
-	HF_OBJ_NO_BODY = 1 << 4,     /* answer to HEAD, 204, 304: no body, no framing of ours */
+	HF_OBJ_NO_BODY = 1 << 2,     /* answer to HEAD, 204, 304: no body */
 };
 
 struct hf_obj {
@@ -64,7 +63,7 @@ struct hf_obj {
 	uint32_t key_len;
 	uint32_t vary_len;
 	int64_t born_us;        /* monotonic; now - born is the current age (RFC 9111 §4.2.3) */
-	int64_t fresh_until_us; /* monotonic; born + freshness lifetime */
+	struct hf_cache_life life; /* judged against the age: hf_cache_fresh_for */
 	uint16_t status;
 	uint16_t flags; /* enum hf_obj_flags */
 	_Atomic uint8_t touched; /* read since eviction last looked; set by lcores, only when clear */
@@ -90,6 +89,14 @@ struct hf_obj {
 };
 
 HF_STATIC_ASSERT(sizeof(struct hf_obj) <= 256, "per-object overhead");
+
+/* Age in whole seconds (RFC 9111 §4.2.3), 0 at least. */
+static inline uint32_t hf_obj_age_s(const struct hf_obj *obj, uint64_t now_us)
+{
+	int64_t age_us = (int64_t)now_us - obj->born_us;
+
+	return age_us <= 0 ? 0 : (uint32_t)hf_min_u64((uint64_t)age_us / 1000000, UINT32_MAX);
+}
 
 /* Where a reader is in a body. Zeroed: at the start. lcore. */
 struct hf_obj_cursor {

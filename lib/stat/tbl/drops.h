@@ -61,5 +61,4 @@ X(REQ_NO_MEMORY,    REQUEST,    "req_no_memory",      "No cache memory for the a
 X(REQ_ORIGIN_FAILED,REQUEST,    "req_origin_failed",  "Origin refused, broke off or answered garbage; 502")
 X(REQ_ORIGIN_TIMEOUT,REQUEST,   "req_origin_timeout", "Origin answered too late; 504")
 X(REQ_CUT,          REQUEST,    "req_cut",            "Response cut after its head because the origin failed")
-X(REQ_LOOP,         REQUEST,    "req_loop",           "Request that passed through this node already; 508")
 /* clang-format on */

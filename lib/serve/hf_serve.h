@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * serve - one worker's HTTP: bytes of connections to requests, answers from the cache or an exchange.
+ *
+ * What      Takes TCP events, parses requests in place, looks them up, sends hits, hands misses to the
+ *           origin thread that owns the key, and streams what comes back. tbl/req_steps.h is the way of
+ *           a request; serve_fsm.c walks it.
+ * Picture
+ *      segment -> tcp -> event -> serve_conn -> [ parse -> lookup -> hit -----------------> send ] -> next
+ *                                                            \-> miss -> wait -> stream -/
+ *                                  exchange  START ... HEAD, MORE  ^ (rings to and from origin threads)
+ * Threads   new, free: boot. All else: the worker.
+ * Promises  V1 requests of one connection are answered in order (RFC 9112 §9.3.2).  V2 bytes of a
+ *           request that was answered without its body never become the next request: the body is read
+ *           to its end or the connection is closed.  V3 small bodies are copied, stored large ones are sent
+ *           by reference on a lease, all else is copied from the object.  V4 a client that leaves gives back
+ *           everything within the turn; its exchange by FINISH.
+ * Limits    connections: the TCP table; requests at origin threads: exchanges_max; both shed with a reason.
+ */
+#ifndef HF_SERVE_H
+#define HF_SERVE_H
+
+#include "hf_base.h"
+#include "hf_cache.h"
+#include "hf_conf.h"
+#include "hf_tcp.h"
+#include "hf_xchg.h"
+
+struct hf_serve;
+
+struct hf_serve_cfg {
+	const struct hf_conf *conf;
+	uint32_t worker;
+	uint32_t origins;
+	struct hf_tcp *tcp;
+	struct hf_cache *cache;
+	struct hf_xchg_net *xchgs;
+};
+
+/* boot */
+int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err *err,
+	struct hf_serve **ret_serve) HF_MUST_CHECK;
+/* Before hf_tcp_free of its stack; NULL is fine. */
+void hf_serve_free(struct hf_serve *serve);
+
+/* A burst of segments, in order. */
+void hf_serve_segments(
+	struct hf_serve *serve, const struct hf_tcp_seg *segs, uint32_t count, uint64_t now_us);
+/* What origin threads sent; returns the number of messages. */
+uint32_t hf_serve_replies(struct hf_serve *serve, uint64_t now_us);
+/* Timers of TCP and HTTP, and connections that waited for a buffer. */
+void hf_serve_tick(struct hf_serve *serve, uint64_t now_us);
+/* After the emits of this turn became packets: tells origin threads what may be freed. */
+void hf_serve_turn_end(struct hf_serve *serve);
+/* No new connections; idle ones close, the others after their response. */
+void hf_serve_drain(struct hf_serve *serve);
+/* Connections still open. */
+uint32_t hf_serve_conn_count(const struct hf_serve *serve);
+
+#endif
