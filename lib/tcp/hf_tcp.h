@@ -178,6 +178,8 @@ uint32_t hf_tcp_unread(const struct hf_tcp_conn *conn);
 void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n);
 /* Bytes that hf_tcp_send takes now; 0 also when the pool of spans is low. */
 uint32_t hf_tcp_send_space(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn);
+/* Bytes given to hf_tcp_send and not yet acknowledged, sent or not. */
+uint32_t hf_tcp_queued(const struct hf_tcp_conn *conn);
 /* Queues bytes whose owner is `ref` (one more reference is taken; NULL: static memory). -EAGAIN when
  * there is no space for all of it, and then nothing is queued; -EPIPE after hf_tcp_close. */
 int hf_tcp_send(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const void *data, uint32_t len,
