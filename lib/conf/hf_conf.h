@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * conf - the node-local configuration file: YAML in, one immutable struct out, or every error at once.
+ * conf - the node-local configuration file: YAML in, one immutable struct out, or every error at
+ * once.
  *
- * What      hf_conf_load reads the file with libcyaml, checks each value against tbl/params.h (name,
- *           type, range, default, help: one line a key) and the rules between keys.
- * Threads   boot and control. The struct is read-only afterwards, any thread.
- * Lifetime  hf_conf_free; strings and arrays belong to the struct.
- * Promises  C1 every error of a file is reported in one run, each naming file, line, key, what was
- *           found and what is allowed.  C2 a file with an error yields no configuration at all.
- *           C3 hf_conf_print writes a file that loads to the same values.
+ * What      hf_conf_load reads the file with libcyaml, checks each value against tbl/params.h
+ * (name, type, range, default, help: one line a key) and the rules between keys. Threads   boot and
+ * control. The struct is read-only afterwards, any thread. Lifetime  hf_conf_free; strings and
+ * arrays belong to the struct. Promises  C1 every error of a file is reported in one run, each
+ * naming file, line, key, what was found and what is allowed.  C2 a file with an error yields no
+ * configuration at all. C3 hf_conf_print writes a file that loads to the same values.
  */
 #ifndef HF_CONF_H
 #define HF_CONF_H
@@ -34,8 +34,8 @@ struct hf_conf_port {
 	struct hf_conf_address address[HF_CONF_ADDRESSES_MAX];
 	uint32_t address_count;
 	struct hf_conf_address gateway4, gateway6; /* all zero: none */
-	uint16_t vlan; /* 0: none */
-	uint16_t mtu;  /* 0: the driver's */
+	uint16_t vlan;                             /* 0: none */
+	uint16_t mtu;                              /* 0: the driver's */
 };
 
 struct hf_conf {
@@ -52,14 +52,14 @@ struct hf_conf {
 		uint32_t default_ttl_s, negative_ttl_s, stale_while_revalidate_s, stale_if_error_s;
 	} cache;
 	struct {
-		uint32_t connections_max;      /* per worker */
+		uint32_t connections_max; /* per worker */
 		uint32_t connections_per_address;
-		uint32_t header_bytes;         /* request line and fields */
+		uint32_t header_bytes; /* request line and fields */
 		uint32_t header_count;
 		uint32_t uri_bytes;
-		uint32_t header_timeout_ms;    /* first byte to end of head */
-		uint32_t idle_timeout_ms;      /* between requests */
-		uint32_t body_rate;            /* bytes/s, least, either direction; 0: none */
+		uint32_t header_timeout_ms; /* first byte to end of head */
+		uint32_t idle_timeout_ms;   /* between requests */
+		uint32_t body_rate;         /* bytes/s, least, either direction; 0: none */
 	} http;
 	struct {
 		uint32_t threads;
@@ -76,7 +76,7 @@ struct hf_conf {
 		char *group;   /* "" or unknown on this machine: unchanged */
 	} ctl;
 	struct {
-		bool hugepages;  /* auto: use them if there are any */
+		bool hugepages; /* auto: use them if there are any */
 		uint32_t drain_timeout_ms;
 		uint32_t watchdog_ms; /* an lcore whose loop stands still this long is reported */
 	} runtime;

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Every key of the configuration file that holds one value. The schema, the checks, the defaults and
+ * `config show` follow from a line here.
+ *
+ *      ROOT(key, member, TYPE, min, max, words, default, help)           top level
+ *      PORT(key, member, TYPE, min, max, words, default, help)           an element of ports
+ *      X(section, key, member, TYPE, min, max, words, default, help)     within SECTION .. END
+ *      UNSUPPORTED(key)                                                  known, refused by name
+ *
+ * member: of struct hf_conf (PORT: of struct hf_conf_port). words: for a number the word that means
+ * 0; for ENUM its values in the order 0, 1. default: text as in the file; NULL: required.
+ */
+#ifndef ROOT
+#ifdef X
+#define ROOT(...) X(root, __VA_ARGS__)
+#else
+#define ROOT(...)
+#endif
+#endif
+#ifndef X
+#define X(...)
+#endif
+#ifndef PORT
+#define PORT(...)
+#endif
+#ifndef SECTION
+#define SECTION(section)
+#endif
+#ifndef END
+#define END
+#endif
+#ifndef UNSUPPORTED
+#define UNSUPPORTED(key)
+#endif
+#define KIB 1024ULL
+#define MIB (1024 * KIB)
+#define TIB (1024 * 1024 * MIB)
+#define DAY_S 86400ULL
+#define DAY_MS (1000 * DAY_S)
+/* clang-format off */
+ROOT(node,            node,            NAME, 1, 63, NULL, "edge-1",   "Name of this node")
+ROOT(workers,         workers,         UINT, 1, HF_CONF_WORKERS_MAX, "auto", "auto", "Threads that poll; auto: all cores but one")
+ROOT(idle,            idle,            ENUM, 0, 1, "busy|adaptive", "adaptive", "What a worker does without packets: poll on, or sleep a little")
+ROOT(bootstrap_state, bootstrap_state, FILE, 0, 4095, NULL, "", "State document (origins and routes) to start with; empty: none")
+
+PORT(device, device, DEVICE, 1, 1023, NULL, NULL, "PCI address or vdev with arguments")
+PORT(vlan,   vlan,   UINT, 1, 4094, "none", "none", "802.1Q tag of all frames")
+PORT(mtu,    mtu,    UINT, 1280, 9216, "auto", "auto", "Largest IP packet; auto: the driver's")
+
+SECTION(cache)
+X(cache, memory,                 cache.memory,                   SIZE,    16 * MIB, 64 * TIB, NULL, "1GiB", "Hard cap on the memory of stored responses")
+X(cache, max_object,             cache.max_object,               SIZE,    KIB, 32 * TIB, NULL, "64MiB", "Larger responses are not stored; at most half of memory")
+X(cache, default_ttl,            cache.default_ttl_s,            SECONDS, 0, 365 * DAY_S, NULL, "0s", "Lifetime of a response that names none")
+X(cache, negative_ttl,           cache.negative_ttl_s,           SECONDS, 0, 365 * DAY_S, NULL, "5s", "Lifetime of an error response that names none")
+X(cache, stale_while_revalidate, cache.stale_while_revalidate_s, SECONDS, 0, 365 * DAY_S, NULL, "0s", "How long past its lifetime a response is served while it is fetched anew")
+X(cache, stale_if_error,         cache.stale_if_error_s,         SECONDS, 0, 365 * DAY_S, NULL, "0s", "How long past its lifetime a response is served when its origin fails")
+END
+
+SECTION(http)
+X(http, connections_max,         http.connections_max,         UINT,   16, 16777216, NULL, "65536", "Connections of one worker")
+X(http, connections_per_address, http.connections_per_address, UINT,   0, 16777216, NULL, "0", "Connections of one client address at one worker; 0: no limit")
+X(http, header_bytes,            http.header_bytes,            SIZE,   KIB, 256 * KIB, NULL, "16KiB", "Request line and fields")
+X(http, header_count,            http.header_count,            UINT,   1, 1000, NULL, "100", "Fields of a request")
+X(http, uri_bytes,               http.uri_bytes,               SIZE,   64, 128 * KIB, NULL, "8KiB", "Request target; at most header_bytes")
+X(http, header_timeout,          http.header_timeout_ms,       MILLIS, 10, DAY_MS, NULL, "10s", "First byte to end of the request head")
+X(http, idle_timeout,            http.idle_timeout_ms,         MILLIS, 10, DAY_MS, NULL, "60s", "Between two requests of a connection")
+X(http, body_rate,               http.body_rate,               SIZE,   0, 1024 * MIB, NULL, "240B", "Bytes a second that a client must send or take; 0: any")
+END
+
+SECTION(origin)
+X(origin, threads,               origin.threads,                  UINT,   1, 64, NULL, "1", "Threads that fetch from origins")
+X(origin, max_in_flight,         origin.max_in_flight,            UINT,   0, 1000000, NULL, "0", "Fetches under way at a time; 0: no limit")
+X(origin, max_queue,             origin.max_queue,                UINT,   0, 1000000, NULL, "1024", "Fetches that wait for their turn")
+X(origin, exchanges_max,         origin.exchanges_max,            UINT,   1, 1000000, NULL, "1024", "Requests of one worker at origin threads")
+X(origin, queue_timeout,         origin.queue_timeout_ms,         MILLIS, 0, DAY_MS, NULL, "2s", "Longest wait for a turn, then 503")
+X(origin, connect_timeout,       origin.connect_timeout_ms,       MILLIS, 1, DAY_MS, NULL, "3s", "Name look-up and connection")
+X(origin, first_byte_timeout,    origin.first_byte_timeout_ms,    MILLIS, 1, DAY_MS, NULL, "30s", "Request sent to first byte of the answer")
+X(origin, between_bytes_timeout, origin.between_bytes_timeout_ms, MILLIS, 1, DAY_MS, NULL, "30s", "Silence within an answer")
+X(origin, keepalive,             origin.keepalive_ms,             MILLIS, 0, DAY_MS, NULL, "60s", "How long an idle connection to an origin is kept")
+END
+
+SECTION(ctl)
+X(ctl, socket, ctl.socket, SOCKET, 1, 107, NULL, "/run/holdfast/holdfast.sock", "Unix socket for holdfastctl")
+X(ctl, mode,   ctl.mode,   MODE,   0, 0777, NULL, "0660", "Permissions of the socket")
+X(ctl, group,  ctl.group,  GROUP,  0, 31, NULL, "holdfast", "Group of the socket, if there is such a group")
+END
+
+SECTION(runtime)
+X(runtime, hugepages,     runtime.hugepages,        ENUM,   0, 1, "off|auto", "auto", "auto: hugepages if there are any")
+X(runtime, drain_timeout, runtime.drain_timeout_ms, MILLIS, 0, DAY_MS, NULL, "30s", "How long open connections may go on after drain")
+X(runtime, watchdog,      runtime.watchdog_ms,      MILLIS, 100, DAY_MS, NULL, "2s", "A worker that stands still this long is reported")
+END
+
+UNSUPPORTED(control_plane)
+UNSUPPORTED(l2)
+UNSUPPORTED(auth)
+UNSUPPORTED(metrics)
+/* clang-format on */
+#undef KIB
+#undef MIB
+#undef TIB
+#undef DAY_S
+#undef DAY_MS
+#undef ROOT
+#undef PORT
+#undef X
+#undef SECTION
+#undef END
+#undef UNSUPPORTED
