@@ -49,8 +49,8 @@ struct hf_state {
 };
 
 /* 0, or -EINVAL with every reason on `errors`, one per line: PATH: found FOUND; allowed: ALLOWED */
-int hf_state_parse(const char *text, size_t len, FILE *errors, struct hf_state **ret_state)
-	HF_MUST_CHECK;
+int hf_state_parse(
+	const char *text, size_t len, FILE *errors, struct hf_state **ret_state) HF_MUST_CHECK;
 /* The same from a file, its name before each reason. */
 int hf_state_load(const char *file, FILE *errors, struct hf_state **ret_state) HF_MUST_CHECK;
 void hf_state_free(struct hf_state *state);

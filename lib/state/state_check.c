@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_state.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "state_priv.h"
+
+#define STATE_PATH_MAX  64
+#define STATE_FOUND_MAX 96
+
+void state_check_error(
+	struct state_check *check, const char *path, const char *found, const char *allowed, ...)
+{
+	va_list args;
+
+	check->error_count++;
+	fprintf(check->errors, "%s: found %s; allowed: ", path, found);
+	va_start(args, allowed);
+	(void)vfprintf(check->errors, allowed, args);
+	va_end(args);
+	fputc('\n', check->errors);
+}
+
+/* A value as an error shows it: printable, and not longer than a line may be. */
+static const char *check_found(const json_t *value, char *ret_buf)
+{
+	char *out = ret_buf;
+
+	switch (value ? (int)json_typeof(value) : -1) {
+	case -1:
+		return "nothing";
+	case JSON_OBJECT:
+		return "an object";
+	case JSON_ARRAY:
+		return "an array";
+	case JSON_STRING:
+		break;
+	case JSON_INTEGER:
+		(void)snprintf(ret_buf, STATE_FOUND_MAX, "%" JSON_INTEGER_FORMAT,
+			json_integer_value(value));
+		return ret_buf;
+	case JSON_REAL:
+		(void)snprintf(ret_buf, STATE_FOUND_MAX, "%g", json_real_value(value));
+		return ret_buf;
+	case JSON_NULL:
+		return "null";
+	default:
+		return json_is_true(value) ? "true" : "false";
+	}
+	*out++ = '"';
+	for (const char *c = json_string_value(value); *c; c++) {
+		if (out > ret_buf + STATE_FOUND_MAX - 8) {
+			memcpy(out, "...", 3);
+			out += 3;
+			break;
+		}
+		*out++ = (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c;
+	}
+	*out++ = '"';
+	*out = '\0';
+	return ret_buf;
+}
+
+static void check_refuse(struct state_check *check, const char *path, const char *key,
+	const json_t *value, const char *allowed)
+{
+	char at[STATE_PATH_MAX], buf[STATE_FOUND_MAX];
+
+	(void)snprintf(at, sizeof(at), "%s%s%s", path, *key ? "." : "", key);
+	state_check_error(check, at, check_found(value, buf), "%s", allowed);
+}
+
+/* Visible ASCII, at least one byte. */
+static bool check_word(const char *text, size_t max)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len > max)
+		return false;
+	for (; *text; text++)
+		if (*text <= 0x20 || *text > 0x7e)
+			return false;
+	return true;
+}
+
+/* The string under KEY, or NULL when it was refused. */
+static const char *check_string(
+	struct state_check *check, const char *path, const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	const char *text = json_string_value(value);
+
+	if (text && check_word(text, STATE_STRING_MAX))
+		return text;
+	check_refuse(check, path, key, value, "1 to 1024 characters of ASCII without spaces");
+	return NULL;
+}
+
+static bool check_host_name(const char *host, size_t len)
+{
+	if (len == 0 || len > STATE_HOST_MAX || host[0] == '.' || host[len - 1] == '.')
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (host[i] == '.' && host[i + 1] == '.')
+			return false;
+		if (!isalnum((unsigned char)host[i]) && !strchr("._-", host[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Of "[...]" the inside: what an address may be made of; the resolver decides the rest. */
+static bool check_host6(const char *host, size_t len)
+{
+	bool colon = false;
+
+	if (len < 4 || len > 47 || host[0] != '[' || host[len - 1] != ']')
+		return false;
+	for (size_t i = 1; i < len - 1; i++) {
+		colon |= host[i] == ':';
+		if (!isxdigit((unsigned char)host[i]) && host[i] != ':' && host[i] != '.')
+			return false;
+	}
+	return colon;
+}
+
+static bool check_port(const char *text)
+{
+	uint32_t port = 0;
+
+	if (!*text || strlen(text) > 5)
+		return false;
+	for (; *text; text++) {
+		if (!isdigit((unsigned char)*text))
+			return false;
+		port = port * 10 + (uint32_t)(*text - '0');
+	}
+	return port >= 1 && port <= 65535;
+}
+
+/* http[s]://host[:port][/] */
+static bool check_url(const char *url)
+{
+	const char *host, *end, *port;
+	char authority[STATE_HOST_MAX + 8];
+
+	if (strncmp(url, "http://", 7) == 0)
+		host = url + 7;
+	else if (strncmp(url, "https://", 8) == 0)
+		host = url + 8;
+	else
+		return false;
+	end = host + strcspn(host, "/");
+	if (*end == '/' && end[1] != '\0')
+		return false;
+	if ((size_t)(end - host) >= sizeof(authority))
+		return false;
+	memcpy(authority, host, (size_t)(end - host));
+	authority[end - host] = '\0';
+	port = authority[0] == '[' ? strchr(authority, ']') : authority;
+	port = port ? strchr(port, ':') : NULL;
+	if (port && !check_port(port + 1))
+		return false;
+	end = port ? port : authority + strlen(authority);
+	return authority[0] == '[' ? check_host6(authority, (size_t)(end - authority))
+				   : check_host_name(authority, (size_t)(end - authority));
+}
+
+static bool check_route_host(const char *host)
+{
+	if (strcmp(host, "*") == 0)
+		return true;
+	if (strncmp(host, "*.", 2) == 0)
+		host += 2;
+	else if (host[0] == '[')
+		return check_host6(host, strlen(host));
+	return check_host_name(host, strlen(host));
+}
+
+static bool check_route_path(const char *path)
+{
+	return path[0] == '/' && !strpbrk(path, "?#");
+}
+
+/* Counts what this version does not know: a newer control plane may send it (S2). */
+static void check_unknown(struct state_check *check, const json_t *object, const char *const *known)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+	{
+		const char *const *k = known;
+
+		while (*k && strcmp(*k, key) != 0)
+			k++;
+		if (!*k)
+			check->unknown_fields++;
+	}
+}
+
+/* Remembers the name; refuses one that was there. */
+static int check_unique(struct state_check *check, json_t *names, const char *name,
+	const char *path, const json_t *id)
+{
+	if (json_object_get(names, name)) {
+		check_refuse(check, path, "id", id, "each id once");
+		return 0;
+	}
+	return json_object_set_new(names, name, json_true()) == 0 ? 0 : -ENOMEM;
+}
+
+static int check_origin(struct state_check *check, const json_t *origin, const char *path)
+{
+	static const char *const known[] = { "group", "id", "url", "weight", NULL };
+	const json_t *weight = json_object_get(origin, "weight");
+	const char *group, *id, *url;
+	char name[2 * STATE_STRING_MAX + 2];
+
+	if (!json_is_object(origin)) {
+		check_refuse(check, path, "", origin, "an object with group, id and url");
+		return 0;
+	}
+	check_unknown(check, origin, known);
+	group = check_string(check, path, origin, "group");
+	id = check_string(check, path, origin, "id");
+	url = check_string(check, path, origin, "url");
+	if (url && !check_url(url))
+		check_refuse(check, path, "url", json_object_get(origin, "url"),
+			"http://HOST[:PORT] or https://HOST[:PORT], without user or path");
+	if (weight && (!json_is_integer(weight) || json_integer_value(weight) < 1 ||
+			      json_integer_value(weight) > STATE_WEIGHT_MAX))
+		check_refuse(check, path, "weight", weight, "1 to 100");
+	if (group && !json_object_get(check->groups, group) &&
+		json_object_set_new(check->groups, group,
+			json_integer((json_int_t)json_object_size(check->groups))) != 0)
+		return -ENOMEM;
+	if (!group || !id)
+		return 0;
+	(void)snprintf(name, sizeof(name), "%s %s", group, id); /* no space in either */
+	return check_unique(check, check->origin_ids, name, path, json_object_get(origin, "id"));
+}
+
+static int check_route(struct state_check *check, const json_t *route, const char *path)
+{
+	static const char *const known[] = { "id", "host", "path", "group", NULL };
+	const char *id, *host, *prefix, *group;
+
+	if (!json_is_object(route)) {
+		check_refuse(check, path, "", route, "an object with id, host, path and group");
+		return 0;
+	}
+	check_unknown(check, route, known);
+	id = check_string(check, path, route, "id");
+	host = check_string(check, path, route, "host");
+	prefix = check_string(check, path, route, "path");
+	group = check_string(check, path, route, "group");
+	if (host && !check_route_host(host))
+		check_refuse(check, path, "host", json_object_get(route, "host"),
+			"a host without port, *.SUFFIX or *");
+	if (prefix && !check_route_path(prefix))
+		check_refuse(check, path, "path", json_object_get(route, "path"),
+			"a path that begins with / and has no query");
+	if (group && !json_object_get(check->groups, group))
+		check_refuse(check, path, "group", json_object_get(route, "group"),
+			"the group of an origin");
+	if (!id)
+		return 0;
+	return check_unique(check, check->route_ids, id, path, json_object_get(route, "id"));
+}
+
+static int check_list(struct state_check *check, const json_t *document, const char *key,
+	size_t max, int (*one)(struct state_check *, const json_t *, const char *))
+{
+	const json_t *list = json_object_get(document, key);
+	char path[STATE_PATH_MAX];
+
+	if (!json_is_array(list)) {
+		check_refuse(check, "$", key, list, "an array");
+		return 0;
+	}
+	if (json_array_size(list) > max) {
+		char found[STATE_FOUND_MAX];
+
+		(void)snprintf(path, sizeof(path), "$.%s", key);
+		(void)snprintf(found, sizeof(found), "%zu entries", json_array_size(list));
+		state_check_error(check, path, found, "at most %zu", max);
+		return 0;
+	}
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		int err;
+
+		(void)snprintf(path, sizeof(path), "$.%s[%zu]", key, i);
+		err = one(check, json_array_get(list, i), path);
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}
+
+static void check_head(struct state_check *check, const json_t *document)
+{
+	static const char *const known[] = { "schema", "version", "issued_at", "origins", "routes",
+		"policies", "purges", "auth", NULL };
+	/* known to the format, without effect in this version */
+	static const char *const later[] = { "policies", "purges", "auth" };
+	const json_t *schema = json_object_get(document, "schema");
+	const json_t *issued = json_object_get(document, "issued_at");
+
+	check_unknown(check, document, known);
+	if (!json_is_integer(schema) || json_integer_value(schema) != 1)
+		check_refuse(check, "$", "schema", schema, "1");
+	(void)check_string(check, "$", document, "version");
+	if (issued && !(json_is_string(issued) && *json_string_value(issued)) &&
+		!(json_is_integer(issued) && json_integer_value(issued) >= 0))
+		check_refuse(check, "$", "issued_at", issued, "a time");
+	for (size_t i = 0; i < HF_ARRAY_LEN(later); i++) {
+		const json_t *value = json_object_get(document, later[i]);
+
+		if (value && !json_is_array(value) && !json_is_object(value))
+			check_refuse(check, "$", later[i], value, "an array or object");
+	}
+}
+
+int state_check_document(struct state_check *check, const json_t *document)
+{
+	int err;
+
+	if (!json_is_object(document)) {
+		check_refuse(check, "$", "", document, "an object");
+		return -EINVAL;
+	}
+	check->groups = json_object();
+	check->origin_ids = json_object();
+	check->route_ids = json_object();
+	if (!check->groups || !check->origin_ids || !check->route_ids)
+		return -ENOMEM;
+	check_head(check, document);
+	err = check_list(check, document, "origins", STATE_ORIGINS_MAX, check_origin);
+	if (err == 0)
+		err = check_list(check, document, "routes", STATE_ROUTES_MAX, check_route);
+	if (err != 0)
+		return err;
+	return check->error_count > 0 ? -EINVAL : 0;
+}
