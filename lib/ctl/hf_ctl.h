@@ -31,7 +31,7 @@ enum hf_ctl_cmd {
 typedef json_t *(*hf_ctl_fn)(
 	void *app, enum hf_ctl_cmd cmd, const json_t *args, bool *ret_internal, struct hf_err *err);
 
-int hf_ctl_new(const char *socket, uint32_t mode, const char *group, hf_ctl_fn fn, void *app,
+int hf_ctl_new(const char *socket_path, uint32_t mode, const char *group, hf_ctl_fn fn, void *app,
 	struct hf_err *err, struct hf_ctl **ret_ctl);
 /* One epoll descriptor that the control thread waits on; readable: call hf_ctl_work. */
 int hf_ctl_fd(const struct hf_ctl *ctl);

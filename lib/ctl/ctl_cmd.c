@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_ctl.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hf_log.h"
+#include "hf_stat.h"
+
+#include "ctl_priv.h"
+
+#define CMD_QUOTE_MAX 64
+
+struct cmd_info {
+	const char *name, *args;
+};
+
+static const struct cmd_info cmd_infos[HF_CTL_COUNT] = {
+#define X(id, name_, args_, help) [HF_CTL_##id] = { .name = name_, .args = args_ },
+#include "tbl/ctl_cmds.h"
+#undef X
+};
+
+/* Cut, and without what does not print. */
+static const char *cmd_quote(const char *text, char *ret_buf)
+{
+	size_t n = 0;
+
+	for (; text[n] && n < CMD_QUOTE_MAX - 4; n++)
+		ret_buf[n] = (unsigned char)text[n] < 0x20 || text[n] == 0x7f ? '?' : text[n];
+	(void)snprintf(ret_buf + n, CMD_QUOTE_MAX - n, "%s", text[n] ? "..." : "");
+	return ret_buf;
+}
+
+/* One word of the table's arguments, as the key of "args": "URL" is required, "[PATTERN]" is not. */
+static const char *cmd_arg_next(const char *args, char *ret_key, size_t size, bool *ret_required)
+{
+	size_t n = 0;
+
+	while (*args == ' ')
+		args++;
+	if (!*args)
+		return NULL;
+	*ret_required = *args != '[';
+	for (; *args && *args != ' '; args++)
+		if (*args != '[' && *args != ']' && n < size - 1)
+			ret_key[n++] = (char)tolower((unsigned char)*args);
+	ret_key[n] = '\0';
+	return args;
+}
+
+static int cmd_check_args(enum hf_ctl_cmd cmd, const json_t *args, struct hf_err *err)
+{
+	const struct cmd_info *info = &cmd_infos[cmd];
+	char key[32], quoted[CMD_QUOTE_MAX];
+	const char *name, *at = info->args;
+	size_t known = 0;
+	bool required;
+	json_t *value;
+
+	while ((at = cmd_arg_next(at, key, sizeof(key), &required))) {
+		const json_t *arg = json_object_get(args, key);
+
+		if (!arg && required)
+			return hf_err_set(
+				err, -1, "%s: argument \"%s\" is missing", info->name, key);
+		if (arg && (!json_is_string(arg) || json_string_length(arg) == 0))
+			return hf_err_set(err, -1,
+				"%s: argument \"%s\" is not a string of at least "
+				"one character",
+				info->name, key);
+		known += arg != NULL;
+	}
+	if (known == json_object_size(args))
+		return 0;
+	json_object_foreach((json_t *)(uintptr_t)args, name, value)
+	{
+		for (at = info->args; (at = cmd_arg_next(at, key, sizeof(key), &required));)
+			if (strcmp(name, key) == 0)
+				break;
+		if (!at)
+			break;
+	}
+	return hf_err_set(err, -1, "%s: unknown argument \"%s\"; arguments: %s", info->name,
+		cmd_quote(name, quoted), *info->args ? info->args : "none");
+}
+
+static int cmd_find(const char *name, enum hf_ctl_cmd *ret_cmd)
+{
+	for (int i = 0; i < HF_CTL_COUNT; i++) {
+		if (strcmp(cmd_infos[i].name, name) == 0) {
+			*ret_cmd = (enum hf_ctl_cmd)i;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+/* Whether the request has its form; *ret_id is set to its id whenever it has a usable one. */
+static int cmd_check_request(
+	const json_t *request, json_t **ret_id, enum hf_ctl_cmd *ret_cmd, struct hf_err *err)
+{
+	json_t *id = json_object_get(request, "id");
+	const json_t *command = json_object_get(request, "command");
+	const json_t *args = json_object_get(request, "args");
+	char quoted[CMD_QUOTE_MAX];
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(request))
+		return hf_err_set(err, -1, "request is not an object");
+	if (id && !json_is_integer(id) && !json_is_string(id) && !json_is_null(id))
+		return hf_err_set(err, -1, "\"id\" is neither a number nor a string");
+	*ret_id = id;
+	json_object_foreach((json_t *)(uintptr_t)request, key, value)
+	{
+		if (strcmp(key, "id") != 0 && strcmp(key, "command") != 0 &&
+			strcmp(key, "args") != 0)
+			return hf_err_set(err, -1, "unknown key \"%s\"; keys: id, command, args",
+				cmd_quote(key, quoted));
+	}
+	if (!json_is_string(command))
+		return hf_err_set(
+			err, -1, "\"command\" is %s", command ? "not a string" : "missing");
+	if (args && !json_is_object(args))
+		return hf_err_set(err, -1, "\"args\" is not an object");
+	if (cmd_find(json_string_value(command), ret_cmd) != 0)
+		return hf_err_set(err, -1, "unknown command \"%s\"",
+			cmd_quote(json_string_value(command), quoted));
+	return 0;
+}
+
+/* TEXT as jansson will take it: its errors quote the input, which may not be UTF-8 when cut. */
+static json_t *cmd_string(const char *text)
+{
+	char clean[sizeof(((struct hf_err *)NULL)->text)];
+	json_t *string = json_string(text);
+
+	if (string)
+		return string;
+	(void)snprintf(clean, sizeof(clean), "%s", text);
+	for (char *c = clean; *c; c++)
+		if ((unsigned char)*c < 0x20 || (unsigned char)*c > 0x7e)
+			*c = '?';
+	return json_string(clean);
+}
+
+/* Takes the result over. */
+static char *cmd_dump(json_t *id, json_t *result, const char *error_type, const char *message)
+{
+	json_t *answer = json_object();
+	char *text = NULL, *line;
+	size_t len;
+	int err = json_object_set_new(answer, "id", id ? json_incref(id) : json_null());
+
+	err |= json_object_set_new(answer, "ok", json_boolean(result != NULL));
+	if (result)
+		err |= json_object_set_new(answer, "result", result);
+	else
+		err |= json_object_set_new(answer, "error",
+			json_pack(
+				"{s:s, s:o}", "type", error_type, "message", cmd_string(message)));
+	if (err == 0)
+		text = json_dumps(answer, JSON_COMPACT);
+	json_decref(answer);
+	if (!text)
+		return NULL;
+	len = strlen(text);
+	line = realloc(text, len + 2);
+	if (!line) {
+		free(text);
+		return NULL;
+	}
+	memcpy(line + len, "\n", 2);
+	return line;
+}
+
+static char *cmd_refuse(const struct ctl_client *client, json_t *id, const char *command,
+	bool internal, const char *message)
+{
+	if (internal) {
+		hf_stat_inc(HF_STAT_INTERNAL_ERRORS);
+		hf_log(HF_LOG_ERROR, "ctl", "internal_error: command \"%s\" of pid %d, uid %d: %s",
+			command, client->pid, client->uid, message);
+	} else {
+		hf_stat_inc(HF_STAT_CLIENT_ERRORS);
+		hf_log(HF_LOG_WARN, "ctl", "client_error: command \"%s\" of pid %d, uid %d: %s",
+			command, client->pid, client->uid, message);
+	}
+	return cmd_dump(id, NULL, internal ? "internal_error" : "client_error", message);
+}
+
+char *ctl_cmd_refusal(const struct ctl_client *client, const char *message)
+{
+	return cmd_refuse(client, NULL, "", /* internal= */ false, message);
+}
+
+static char *cmd_carry_out(struct hf_ctl *ctl, const struct ctl_client *client, json_t *id,
+	enum hf_ctl_cmd cmd, const json_t *request)
+{
+	struct hf_err err = { "" };
+	json_t *none = json_object(), *args = json_object_get(request, "args"), *result = NULL;
+	const char *name = cmd_infos[cmd].name;
+	bool internal = false;
+	char *answer;
+
+	if (!args)
+		args = none;
+	if (!args)
+		return NULL;
+	if (cmd_check_args(cmd, args, &err) == 0) {
+		result = ctl->fn(ctl->app, cmd, args, &internal, &err);
+		hf_stat_inc(HF_STAT_CTL_COMMANDS);
+		HF_ASSERT(result || err.text[0]);
+	}
+	if (result) {
+		answer = cmd_dump(id, result, NULL, NULL);
+		if (!answer)
+			answer = cmd_refuse(client, id, name, /* internal= */ true,
+				"the answer cannot be written as JSON");
+	} else {
+		answer = cmd_refuse(client, id, name, internal, err.text);
+	}
+	json_decref(none);
+	return answer;
+}
+
+char *ctl_cmd_answer(
+	struct hf_ctl *ctl, const struct ctl_client *client, const char *line, size_t len)
+{
+	json_error_t error;
+	struct hf_err err;
+	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error), *id = NULL;
+	enum hf_ctl_cmd cmd = HF_CTL_COUNT;
+	char *answer;
+
+	if (!request) {
+		(void)hf_err_set(
+			&err, -1, "invalid JSON: %s in column %d", error.text, error.column);
+		return cmd_refuse(client, NULL, "", /* internal= */ false, err.text);
+	}
+	if (cmd_check_request(request, &id, &cmd, &err) == 0)
+		answer = cmd_carry_out(ctl, client, id, cmd, request);
+	else
+		answer = cmd_refuse(client, id, "", /* internal= */ false, err.text);
+	json_decref(request);
+	return answer;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * ctl_priv - one client's buffers, and the way from a line to its answer.
+ *
+ * Picture   ctl_sock.c: socket, epoll -> ctl_client.c: bytes to lines, answers to bytes
+ *           -> ctl_cmd.c: a line to its answer
+ */
+#ifndef HF_PRIV_CTL
+#error "ctl_priv.h is private to lib/ctl"
+#endif
+#ifndef CTL_PRIV_H
+#define CTL_PRIV_H
+
+#include "hf_ctl.h"
+
+#define CTL_CLIENTS_MAX 64
+#define CTL_LINE_MAX    (64U * 1024)
+#define CTL_OUT_MAX     (8U * 1024 * 1024)
+#define CTL_LINES_TURN  16 /* commands of one client before the next has its turn */
+
+struct ctl_client {
+	int fd; /* -1: the place is free */
+	int pid, uid;
+	uint32_t events; /* what epoll was asked for */
+	bool skipping;   /* the rest of a line that was too long */
+	bool ended;      /* the peer sends no more */
+	size_t in_len;
+	char *in; /* CTL_LINE_MAX + 1 bytes */
+	char *out;
+	size_t out_len, out_sent, out_room;
+};
+
+struct hf_ctl {
+	int epoll_fd, listen_fd;
+	int spare_fd; /* given up for a moment when there are no more descriptors */
+	hf_ctl_fn fn;
+	void *app;
+	char *path;
+	uint64_t device, inode; /* of the socket file: only ours is removed */
+	uint32_t client_count;
+	struct ctl_client client[CTL_CLIENTS_MAX];
+};
+
+/* -ENOMEM; FD stays the caller's then. */
+int ctl_client_open(struct ctl_client *client, int fd);
+void ctl_client_close(struct ctl_client *client);
+/* Reads, answers, writes, as far as it goes without waiting. False: the client is done with. */
+bool ctl_client_work(struct hf_ctl *ctl, struct ctl_client *client);
+/* What the client waits for now, in epoll's bits. */
+uint32_t ctl_client_events(const struct ctl_client *client);
+
+/* The answer to one line, to be freed by the caller, LF at its end; NULL without memory. */
+char *ctl_cmd_answer(
+	struct hf_ctl *ctl, const struct ctl_client *client, const char *line, size_t len);
+/* The answer to what is no line at all. */
+char *ctl_cmd_refusal(const struct ctl_client *client, const char *message);
+
+#endif
