@@ -40,22 +40,22 @@
 #define HF_XCHG_BODIES_MAX  4
 #define HF_XCHG_RECALLS_MAX 1024 /* RECALLs under way between one pair of threads */
 #define HF_XCHG_BODY_LEN    16352
-#define HF_XCHG_WINDOW      (256 * 1024) /* bytes of a stream ahead of its slowest reader */
+#define HF_XCHG_WINDOW      (512 * 1024) /* bytes of a stream ahead of its slowest reader */
 
 enum hf_xchg_msg {
 	/* worker -> origin thread; ptr is the exchange unless said otherwise */
 	HF_XCHG_START,
-	HF_XCHG_BODY,     /* ptr: hf_xchg_body, which names its exchange */
-	HF_XCHG_CREDIT,   /* `consumed` moved while the origin thread waits for it */
+	HF_XCHG_BODY,   /* ptr: hf_xchg_body, which names its exchange */
+	HF_XCHG_CREDIT, /* `consumed` moved while the origin thread waits for it */
 	HF_XCHG_FINISH,
 	HF_XCHG_RECALLED, /* ptr: hf_obj */
 	/* origin thread -> worker */
-	HF_XCHG_HEAD,      /* `obj` and `extra` are set */
-	HF_XCHG_MORE,      /* obj->filled or obj->state moved */
-	HF_XCHG_FAIL,      /* no object: `fail_status` and `fail_reason` say what to tell the client */
+	HF_XCHG_HEAD, /* `obj` and `extra` are set */
+	HF_XCHG_MORE, /* obj->filled or obj->state moved */
+	HF_XCHG_FAIL, /* no object: `fail_status` and `fail_reason` say what to tell the client */
 	HF_XCHG_BODY_DONE, /* ptr: hf_xchg_body, the worker's again */
 	HF_XCHG_GONE,
-	HF_XCHG_RECALL,    /* ptr: hf_obj */
+	HF_XCHG_RECALL, /* ptr: hf_obj */
 };
 
 /* Why the request was not answered by a lookup: Cache-Status and statistics (RFC 9211 §2.2). */
@@ -67,6 +67,8 @@ enum hf_xchg_cause {
 	HF_XCHG_BYPASS_REQUEST, /* the request forbids or cannot use a stored answer */
 };
 
+struct hf_link;
+
 struct hf_xchg_body {
 	struct hf_xchg *xchg;
 	uint32_t len;
@@ -76,8 +78,9 @@ struct hf_xchg_body {
 
 struct hf_xchg {
 	/* the worker's */
-	struct hf_ref ref; /* spans queued in TCP hold it; the last put posts FINISH */
-	void *owner;       /* serve's request; NULL once its client is gone */
+	struct hf_ref ref;  /* spans queued in TCP hold it; the last put posts FINISH */
+	void *owner;        /* serve's request; NULL once its client is gone */
+	struct hf_link *to; /* the origin thread that has it */
 	struct hf_list link;
 	uint16_t worker, shard;
 	uint16_t bodies_out;
@@ -85,17 +88,17 @@ struct hf_xchg {
 	/* the request: written before START, then read-only */
 	enum hf_xchg_cause cause;
 	enum hf_http_method method;
-	bool shared;         /* a GET whose answer may be stored and shared: coalesce by key */
+	bool shared; /* a GET whose answer may be stored and shared: coalesce by key */
 	bool has_authorization;
 	bool has_body, body_length_known;
 	uint64_t body_length;
 	uint64_t started_us;
-	struct hf_key key;            /* in buf */
-	struct hf_span method_text;   /* in buf */
-	struct hf_span authority;     /* in buf */
-	struct hf_span path_query;    /* in buf */
-	struct hf_span lines;         /* what goes to the origin: "Name: value\r\n" each; in buf */
-	struct hf_span head;          /* the request head as received, for Vary: parse again; in buf */
+	struct hf_key key;          /* in buf */
+	struct hf_span method_text; /* in buf */
+	struct hf_span authority;   /* in buf */
+	struct hf_span path_query;  /* in buf */
+	struct hf_span lines;       /* what goes to the origin: "Name: value\r\n" each; in buf */
+	struct hf_span head; /* the request head as received, for Vary: parse again; in buf */
 	/* the origin thread's: written before HEAD or FAIL */
 	struct hf_obj *obj;
 	struct hf_span extra; /* field lines for this client alone, "" or whole lines */
@@ -105,9 +108,10 @@ struct hf_xchg {
 	bool collapsed; /* joined a fetch that another request began */
 	void *origin;   /* origin thread's own bookkeeping */
 	/* both */
-	_Atomic uint64_t consumed;      /* body bytes acknowledged by the client; worker writes */
-	_Atomic bool more_posted;       /* origin sets, worker clears before it reads `filled` */
-	_Atomic bool credit_wanted;     /* origin sets when it waits, worker clears when it posts CREDIT */
+	_Atomic uint64_t consumed; /* body bytes acknowledged by the client; worker writes */
+	_Atomic bool more_posted;  /* origin sets, worker clears before it reads `filled` */
+	_Atomic bool
+		credit_wanted; /* origin sets when it waits, worker clears when it posts CREDIT */
 	uint32_t buf_len;
 	char buf[];
 };
@@ -127,8 +131,8 @@ struct hf_xchg_cfg {
 struct hf_xchg_net;
 
 /* boot */
-int hf_xchg_net_new(const struct hf_xchg_cfg *cfg, struct hf_err *err, struct hf_xchg_net **ret_net)
-	HF_MUST_CHECK;
+int hf_xchg_net_new(const struct hf_xchg_cfg *cfg, struct hf_err *err,
+	struct hf_xchg_net **ret_net) HF_MUST_CHECK;
 void hf_xchg_net_free(struct hf_xchg_net *net);
 struct hf_link *hf_xchg_link(struct hf_xchg_net *net, uint32_t worker, uint32_t origin);
 uint32_t hf_xchg_workers(const struct hf_xchg_net *net);

@@ -19,10 +19,10 @@ struct hf_xchg_net {
 /* Every message that can be under way at once in one direction (X2): a sum, one line per kind. */
 static uint32_t xchg_ring_count(uint32_t exchanges_max)
 {
-	uint32_t per_exchange = 1  /* START | HEAD or FAIL */
-		+ 1                /* FINISH | GONE */
-		+ 1                /* CREDIT | MORE */
-		+ HF_XCHG_BODIES_MAX; /* BODY | BODY_DONE */
+	uint32_t per_exchange = 1                     /* START | HEAD or FAIL */
+				+ 1                   /* FINISH | GONE */
+				+ 1                   /* CREDIT | MORE */
+				+ HF_XCHG_BODIES_MAX; /* BODY | BODY_DONE */
 
 	return exchanges_max * per_exchange + HF_XCHG_RECALLS_MAX;
 }
@@ -43,7 +43,8 @@ static int xchg_net_fill(struct hf_xchg_net *net, const struct hf_xchg_cfg *cfg)
 		rc = hf_pool_init(&net->worker[i].exchanges, sizeof(struct hf_xchg) + cfg->buf_len,
 			cfg->exchanges_max);
 		if (rc == 0)
-			rc = hf_pool_init(&net->worker[i].bodies, sizeof(struct hf_xchg_body), bodies);
+			rc = hf_pool_init(
+				&net->worker[i].bodies, sizeof(struct hf_xchg_body), bodies);
 		if (rc)
 			return rc;
 	}
@@ -55,8 +56,7 @@ static int xchg_net_fill(struct hf_xchg_net *net, const struct hf_xchg_cfg *cfg)
 	return 0;
 }
 
-int hf_xchg_net_new(
-	const struct hf_xchg_cfg *cfg, struct hf_err *err, struct hf_xchg_net **ret_net)
+int hf_xchg_net_new(const struct hf_xchg_cfg *cfg, struct hf_err *err, struct hf_xchg_net **ret_net)
 {
 	struct hf_xchg_net *net = calloc(1, sizeof(*net));
 	int rc = -ENOMEM;

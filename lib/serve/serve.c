@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_serve.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "serve_priv.h"
+
+#define SERVE_WHEEL_SLOTS 4096
+
+static int serve_pools(struct hf_serve *serve)
+{
+	uint32_t conns = serve->conf->http.connections_max;
+	int rc = hf_pool_init(&serve->conn_pool, sizeof(struct serve_conn), conns);
+
+	if (rc == 0)
+		rc = hf_pool_init(&serve->req_pool, sizeof(struct serve_req), conns);
+	if (rc == 0)
+		rc = hf_pool_init(&serve->txbuf_pool, SERVE_TXBUF_LEN, conns);
+	return rc;
+}
+
+int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err *err,
+	struct hf_serve **ret_serve)
+{
+	struct hf_serve *serve = calloc(1, sizeof(*serve));
+
+	if (!serve)
+		return hf_err_set(err, -ENOMEM, "no memory for worker %u", cfg->worker);
+	serve->conf = cfg->conf;
+	serve->worker = cfg->worker;
+	serve->origins = cfg->origins;
+	serve->tcp = cfg->tcp;
+	serve->cache = cfg->cache;
+	serve->reader = hf_cache_reader(cfg->cache, cfg->worker);
+	serve->xchgs = cfg->xchgs;
+	serve->now_us = now_us;
+	hf_list_init(&serve->conns);
+	hf_list_init(&serve->again);
+	hf_list_init(&serve->turn);
+	serve->limits = (struct hf_http_limits){ .head_max = cfg->conf->http.header_bytes,
+		.uri_max = cfg->conf->http.uri_bytes,
+		.lines_max = cfg->conf->http.header_count };
+	serve->key_cap = 2 * cfg->conf->http.header_bytes + 64;
+	serve->key_buf = malloc(serve->key_cap);
+	serve->head_buf = malloc(cfg->conf->http.header_bytes);
+	serve->wheel = hf_wheel_new(SERVE_WHEEL_SLOTS, now_us);
+	serve->date_s = -1;
+	if (!serve->key_buf || !serve->head_buf || !serve->wheel || serve_pools(serve)) {
+		hf_serve_free(serve);
+		return hf_err_set(err, -ENOMEM, "no memory for %u connections of worker %u",
+			cfg->conf->http.connections_max, cfg->worker);
+	}
+	*ret_serve = serve;
+	return 0;
+}
+
+void hf_serve_free(struct hf_serve *serve)
+{
+	if (!serve)
+		return;
+	while (!hf_list_empty(&serve->conns)) {
+		struct serve_conn *conn =
+			HF_CONTAINER_OF(hf_list_first(&serve->conns), struct serve_conn, link);
+
+		hf_tcp_abort(serve->tcp, conn->tcp);
+		serve_conn_forget(serve, conn);
+	}
+	hf_tcp_emits_done(serve->tcp);
+	hf_serve_turn_end(serve);
+	hf_wheel_free(serve->wheel);
+	hf_pool_fini(&serve->conn_pool);
+	hf_pool_fini(&serve->req_pool);
+	hf_pool_fini(&serve->txbuf_pool);
+	free(serve->key_buf);
+	free(serve->head_buf);
+	free(serve);
+}
+
+void hf_serve_segments(
+	struct hf_serve *serve, const struct hf_tcp_seg *segs, uint32_t count, uint64_t now_us)
+{
+	serve->now_us = now_us;
+	for (uint32_t i = 0; i < count; i++) {
+		(void)hf_tcp_input(serve->tcp, &segs[i], now_us); /* it counts what it drops */
+		serve_events(serve);
+		hf_tcp_input_end(serve->tcp);
+	}
+}
+
+/* The Date of answers of our own, once a second; through the vDSO, not a system call. */
+static void serve_clock(struct hf_serve *serve)
+{
+	struct timespec now;
+
+	HF_ASSERT(clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0);
+	if (now.tv_sec == serve->date_s)
+		return;
+	serve->date_s = now.tv_sec;
+	hf_http_date_format(now.tv_sec, serve->date);
+}
+
+static void serve_run_again(struct hf_serve *serve)
+{
+	struct hf_list due;
+
+	if (hf_list_empty(&serve->again))
+		return;
+	/* A list of its own: who has to wait once more is added to the next round. */
+	hf_list_add_between(&due, serve->again.prev, serve->again.next);
+	hf_list_init(&serve->again);
+	while (!hf_list_empty(&due)) {
+		struct hf_list *first = hf_list_first(&due);
+
+		hf_list_del(first);
+		serve_run(serve, HF_CONTAINER_OF(first, struct serve_conn, again));
+	}
+}
+
+void hf_serve_tick(struct hf_serve *serve, uint64_t now_us)
+{
+	serve->now_us = now_us;
+	serve_clock(serve);
+	hf_tcp_tick(serve->tcp, now_us);
+	serve_events(serve);
+	serve_timers(serve);
+	serve_run_again(serve);
+}
+
+void hf_serve_drain(struct hf_serve *serve)
+{
+	struct hf_list *it, *after;
+
+	serve->draining = true;
+	hf_tcp_listen_stop(serve->tcp);
+	hf_list_for_each_safe (it, after, &serve->conns) {
+		struct serve_conn *conn = HF_CONTAINER_OF(it, struct serve_conn, link);
+
+		if (!conn->req)
+			(void)serve_conn_close(serve, conn);
+	}
+}
+
+uint32_t hf_serve_conn_count(const struct hf_serve *serve)
+{
+	return serve->conn_pool.used;
+}

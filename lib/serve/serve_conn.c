@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A connection's begin, events, timers and end.
+ */
+#include "hf_serve.h"
+
+#include "serve_priv.h"
+
+static struct serve_conn *conn_open(struct hf_serve *serve, struct hf_tcp_conn *tcp)
+{
+	struct serve_conn *conn = hf_pool_get(&serve->conn_pool);
+
+	if (!conn) {
+		hf_tcp_abort(serve->tcp, tcp);
+		(void)hf_drop(HF_DROP_CONN_FULL);
+		return NULL;
+	}
+	__builtin_memset(conn, 0, sizeof(*conn));
+	conn->tcp = tcp;
+	hf_list_init(&conn->again);
+	hf_list_add_tail(&serve->conns, &conn->link);
+	hf_timer_init(&conn->timer, SERVE_TIMER_IDLE);
+	hf_tcp_user_set(tcp, conn);
+	serve_timer_set(serve, conn, SERVE_TIMER_IDLE, serve->conf->http.idle_timeout_ms * 1000ULL);
+	return conn;
+}
+
+/* Everything of the connection but TCP's part goes back. */
+void serve_conn_forget(struct hf_serve *serve, struct serve_conn *conn)
+{
+	if (conn->req)
+		serve_req_free(serve, conn->req);
+	conn->req = NULL;
+	hf_timer_del(serve->wheel, &conn->timer);
+	hf_list_del(&conn->link);
+	hf_list_del(&conn->again);
+	hf_pool_put(&serve->conn_pool, conn);
+}
+
+enum serve_go serve_conn_close(struct hf_serve *serve, struct serve_conn *conn)
+{
+	hf_tcp_close(serve->tcp, conn->tcp);
+	serve_conn_forget(serve, conn);
+	return SERVE_GONE;
+}
+
+enum serve_go serve_conn_abort(struct hf_serve *serve, struct serve_conn *conn, enum hf_drop reason)
+{
+	(void)hf_drop(reason);
+	hf_tcp_abort(serve->tcp, conn->tcp);
+	serve_conn_forget(serve, conn);
+	return SERVE_GONE;
+}
+
+static void conn_event(struct hf_serve *serve, const struct hf_tcp_event *event)
+{
+	struct serve_conn *conn = event->user;
+
+	if (event->what & HF_TCP_EV_OPEN) {
+		HF_ASSERT(conn == NULL);
+		conn = conn_open(serve, event->conn);
+	}
+	if (!conn)
+		return;
+	if (event->what & HF_TCP_EV_CLOSED) {
+		if (conn->req)
+			(void)hf_drop(HF_DROP_CONN_RESET);
+		serve_conn_forget(serve, conn);
+		return;
+	}
+	if (event->what & HF_TCP_EV_FIN)
+		conn->fin = true;
+	serve_run(serve, conn);
+}
+
+void serve_events(struct hf_serve *serve)
+{
+	struct hf_tcp_event event;
+
+	while (hf_tcp_next_event(serve->tcp, &event))
+		conn_event(serve, &event);
+}
+
+void serve_timer_set(
+	struct hf_serve *serve, struct serve_conn *conn, enum serve_timer kind, uint64_t after_us)
+{
+	conn->timer.kind = kind;
+	hf_timer_set(serve->wheel, &conn->timer, serve->now_us + after_us);
+}
+
+void serve_timer_stop(struct hf_serve *serve, struct serve_conn *conn)
+{
+	hf_timer_del(serve->wheel, &conn->timer);
+}
+
+/* Bytes that moved on this connection in the direction that the timer watches. */
+static uint64_t conn_progress(const struct serve_conn *conn)
+{
+	const struct serve_req *req = conn->req;
+
+	if (conn->timer.kind == SERVE_TIMER_UPLOAD)
+		return req->upload_len;
+	return req->pushed - hf_min_u64(req->pushed, hf_tcp_queued(conn->tcp));
+}
+
+/* The least rate, measured over a period; waiting for the origin is not the client's fault. */
+static void conn_rate(struct hf_serve *serve, struct serve_conn *conn)
+{
+	struct serve_req *req = conn->req;
+	uint64_t least = (uint64_t)serve->conf->http.body_rate * (SERVE_RATE_PERIOD_US / 1000000);
+	uint64_t progress = conn_progress(conn);
+	bool upload = conn->timer.kind == SERVE_TIMER_UPLOAD;
+	bool client_turn = upload ? req->xchg && req->xchg->bodies_out < HF_XCHG_BODIES_MAX
+				  : hf_tcp_queued(conn->tcp) > 0;
+
+	if (client_turn && progress - conn->rate_mark < least) {
+		(void)serve_conn_abort(
+			serve, conn, upload ? HF_DROP_CONN_BODY_SLOW : HF_DROP_CONN_SEND_SLOW);
+		return;
+	}
+	conn->rate_mark = progress;
+	serve_timer_set(serve, conn, (enum serve_timer)conn->timer.kind, SERVE_RATE_PERIOD_US);
+}
+
+static void conn_timer(struct hf_serve *serve, struct serve_conn *conn)
+{
+	switch ((enum serve_timer)conn->timer.kind) {
+	case SERVE_TIMER_IDLE:
+		(void)hf_drop(HF_DROP_CONN_IDLE);
+		(void)serve_conn_close(serve, conn);
+		return;
+	case SERVE_TIMER_HEAD:
+		HF_ASSERT(conn->req && conn->req->step == SERVE_READ);
+		conn->req->keep_alive = false;
+		(void)serve_fail(conn->req, 408, HF_DROP_CONN_HEAD_TIMEOUT);
+		serve_run(serve, conn);
+		return;
+	case SERVE_TIMER_UPLOAD:
+	case SERVE_TIMER_SEND:
+		HF_ASSERT(conn->req);
+		conn_rate(serve, conn);
+		return;
+	}
+	HF_ASSERT(!"a timer kind");
+}
+
+void serve_timers(struct hf_serve *serve)
+{
+	for (uint32_t i = 0; i < SERVE_TIMERS_TURN; i++) {
+		struct hf_timer *timer = hf_wheel_pop(serve->wheel, serve->now_us);
+
+		if (!timer)
+			return;
+		conn_timer(serve, HF_CONTAINER_OF(timer, struct serve_conn, timer));
+	}
+}

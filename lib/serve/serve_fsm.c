@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The spine: walks a request along tbl/req_steps.h until it must wait or the connection is gone.
+ */
+#include "hf_serve.h"
+
+#include "serve_priv.h"
+
+typedef enum serve_go (*serve_step_fn)(struct hf_serve *serve, struct serve_req *req);
+
+static const serve_step_fn serve_steps[SERVE_STEP_COUNT] = {
+#define X(id, fn) [SERVE_##id] = fn,
+#include "tbl/req_steps.h"
+#undef X
+};
+
+/* Run this connection again at the next tick: it waits for a buffer, or had its share. */
+void serve_again(struct hf_serve *serve, struct serve_conn *conn)
+{
+	if (hf_list_empty(&conn->again))
+		hf_list_add_tail(&serve->again, &conn->again);
+}
+
+/* Between requests: begin the next one if there is anything to read. */
+static struct serve_req *fsm_begin(struct hf_serve *serve, struct serve_conn *conn)
+{
+	if (hf_tcp_unread(conn->tcp) == 0) {
+		if (conn->fin || serve->draining)
+			(void)serve_conn_close(serve, conn);
+		return NULL;
+	}
+	if (hf_tcp_send_space(serve->tcp, conn->tcp) < SERVE_SPACE_MIN)
+		return NULL; /* WRITABLE will come */
+	conn->req = serve_req_new(serve, conn);
+	if (!conn->req)
+		serve_again(serve, conn);
+	return conn->req;
+}
+
+void serve_run(struct hf_serve *serve, struct serve_conn *conn)
+{
+	uint32_t requests = 0;
+
+	for (;;) {
+		struct serve_req *req = conn->req;
+		enum serve_go go;
+
+		if (!req) {
+			if (requests++ == SERVE_REQUESTS_TURN) {
+				serve_again(serve, conn);
+				return;
+			}
+			req = fsm_begin(serve, conn);
+			if (!req)
+				return;
+		}
+		HF_ASSERT_HOT(req->step < SERVE_STEP_COUNT);
+		go = serve_steps[req->step](serve, req);
+		if (go != SERVE_GO)
+			return;
+	}
+}
+
+/* The request ends with an answer of our own. */
+enum serve_go serve_fail(struct serve_req *req, uint16_t status, enum hf_drop reason)
+{
+	HF_ASSERT(status >= 200 && status < 600);
+	if (reason != HF_DROP_NONE)
+		(void)hf_drop(reason);
+	req->error_status = status;
+	req->step = SERVE_ERROR;
+	return SERVE_GO;
+}

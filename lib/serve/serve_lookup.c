@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * LOOKUP and HIT: who answers this request, and the answer when it is the cache.
+ */
+#include "hf_serve.h"
+
+#include "serve_priv.h"
+
+/* Requests that this node answers or refuses whatever is stored. True: *ret_go says how. */
+static bool lookup_own(struct hf_serve *serve, struct serve_req *req, enum serve_go *ret_go)
+{
+	const struct hf_http_req *http = &serve->http;
+
+	if (http->expect_unknown) {
+		*ret_go = serve_fail(req, 417, HF_DROP_REQ_EXPECTATION);
+		return true;
+	}
+	if (http->method == HF_HTTP_CONNECT || http->method == HF_HTTP_TRACE) {
+		*ret_go = serve_fail(req, 405, HF_DROP_REQ_METHOD_NOT_ALLOWED);
+		return true;
+	}
+	if (http->method == HF_HTTP_OPTIONS &&
+		(http->form == HF_HTTP_FORM_ASTERISK || http->max_forwards == 0)) {
+		*ret_go = serve_fail(req, 204, HF_DROP_NONE);
+		return true;
+	}
+	return false;
+}
+
+static bool lookup_key(struct hf_serve *serve)
+{
+	const struct hf_http_req *http = &serve->http;
+	int len = hf_http_key_build(
+		serve->key_buf, serve->key_cap, http->scheme, http->authority, http->path_query);
+
+	if (len < 0)
+		return false;
+	serve->key = (struct hf_key){ .ptr = serve->key_buf, .len = (uint32_t)len };
+	serve->key.hash = hf_cache_hash(serve->cache, serve->key.ptr, serve->key.len);
+	return true;
+}
+
+/* What is stored: may it answer, and if not, why not? */
+static enum hf_xchg_cause lookup_judge(struct hf_serve *serve, struct serve_req *req,
+	const struct hf_cache_req *facts, enum hf_lookup verdict)
+{
+	struct hf_obj *obj = req->obj;
+
+	if (!obj)
+		return verdict == HF_LOOKUP_VARY ? HF_XCHG_MISS_VARY : HF_XCHG_MISS_ABSENT;
+	if (facts->has_authorization && !(obj->flags & HF_OBJ_AUTH_OK))
+		return HF_XCHG_BYPASS_REQUEST;
+	switch (hf_cache_fresh_for(&obj->life, &facts->cc, hf_obj_age_s(obj, serve->now_us))) {
+	case HF_CACHE_USE_FRESH:
+	case HF_CACHE_USE_STALE:
+		req->step = SERVE_HIT;
+		return HF_XCHG_MISS_ABSENT; /* of no meaning on a hit */
+	case HF_CACHE_USE_STALE_SWR:
+	case HF_CACHE_USE_REVALIDATE:
+		break;
+	}
+	return HF_XCHG_MISS_EXPIRED;
+}
+
+enum serve_go serve_lookup(struct hf_serve *serve, struct serve_req *req)
+{
+	struct hf_cache_req facts;
+	enum hf_lookup verdict;
+	enum serve_go go;
+
+	if (lookup_own(serve, req, &go))
+		return go;
+	if (!lookup_key(serve))
+		return serve_fail(req, 400, HF_DROP_REQ_MALFORMED);
+	hf_cache_req_init(&serve->http, &facts);
+	req->step = SERVE_MISS;
+	if (!facts.cacheable) {
+		req->cause = HF_XCHG_BYPASS_METHOD;
+		return SERVE_GO;
+	}
+	if (!hf_cache_req_allows(&facts, /* store_secret_query= */ false)) {
+		req->cause = HF_XCHG_BYPASS_REQUEST;
+	} else {
+		req->obj = hf_cache_lookup(serve->cache, &serve->key, &serve->http, &verdict);
+		req->cause = lookup_judge(serve, req, &facts, verdict);
+	}
+	if (req->step == SERVE_MISS && facts.cc.only_if_cached)
+		return serve_fail(req, 504, HF_DROP_NONE); /* RFC 9111 §5.2.1.7 */
+	return SERVE_GO;
+}
+
+/* A body that fits behind its head in the send buffer: one copy, nothing to hold on to. */
+static bool hit_small(struct hf_serve *serve, struct serve_req *req)
+{
+	struct hf_obj *obj = req->obj;
+	size_t room = SERVE_TXBUF_CAP - req->txbuf->used;
+
+	/* 256 bytes: what the head gains over the stored one */
+	return obj->head_len + 256 + obj->length <= room;
+}
+
+enum serve_go serve_hit(struct hf_serve *serve, struct serve_req *req)
+{
+	struct hf_obj *obj = req->obj;
+
+	HF_ASSERT_HOT(obj->length != HF_OBJ_LENGTH_UNKNOWN);
+	if (!hit_small(serve, req)) {
+		req->lease = hf_reader_lease(serve->reader, obj);
+		if (!req->lease)
+			return serve_fail(req, 503, HF_DROP_REQ_OVERLOAD);
+		req->conn->rate_mark = 0;
+		serve_timer_set(serve, req->conn, SERVE_TIMER_SEND, SERVE_RATE_PERIOD_US);
+	}
+	hf_obj_touch(obj);
+	hf_stat_inc(HF_STAT_CACHE_HITS);
+	serve_head_done(serve, req);
+	req->framing =
+		obj->status == 204 || obj->status == 304 ? HF_RESP_BODY_NONE : HF_RESP_BODY_LENGTH;
+	if (!serve_send_head(serve, req, "hit"))
+		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
+	req->step = SERVE_BODY;
+	return SERVE_GO;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * MISS and WAIT: a request on its way to an origin thread.
+ */
+#include "hf_serve.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "serve_priv.h"
+
+/* The last holder let go: the origin thread hears FINISH, once. */
+static void xchg_release(struct hf_ref *ref)
+{
+	struct hf_xchg *xchg = HF_CONTAINER_OF(ref, struct hf_xchg, ref);
+
+	HF_ASSERT(!xchg->finished);
+	HF_ASSERT(xchg->owner == NULL);
+	xchg->finished = true;
+	hf_xchg_to_origin(xchg->to, HF_XCHG_FINISH, xchg);
+}
+
+void serve_miss_count(struct serve_req *req)
+{
+	static const enum hf_stat by_cause[] = {
+		[HF_XCHG_MISS_ABSENT] = HF_STAT_CACHE_MISS_ABSENT,
+		[HF_XCHG_MISS_EXPIRED] = HF_STAT_CACHE_MISS_EXPIRED,
+		[HF_XCHG_MISS_VARY] = HF_STAT_CACHE_MISS_VARY,
+		[HF_XCHG_BYPASS_METHOD] = HF_STAT_CACHE_MISS_BYPASS,
+		[HF_XCHG_BYPASS_REQUEST] = HF_STAT_CACHE_MISS_BYPASS,
+	};
+	const struct hf_xchg *xchg = req->xchg;
+
+	if (req->miss_counted)
+		return;
+	req->miss_counted = true;
+	if (xchg->shared && xchg->obj && !xchg->stored)
+		hf_stat_inc(HF_STAT_CACHE_MISS_UNCACHEABLE);
+	else
+		hf_stat_inc(by_cause[req->cause]);
+}
+
+void serve_xchg_drop(struct hf_serve *serve, struct serve_req *req)
+{
+	struct hf_xchg *xchg = req->xchg;
+
+	(void)serve;
+	if (!xchg)
+		return;
+	serve_miss_count(req);
+	req->xchg = NULL;
+	req->obj = NULL;
+	xchg->owner = NULL;
+	hf_ref_put(&xchg->ref);
+}
+
+/* Appends bytes to the exchange's buffer; false when it is full. */
+static bool miss_keep(
+	struct hf_xchg *xchg, uint32_t *used, struct hf_span from, struct hf_span *ret)
+{
+	if (from.len > xchg->buf_len - *used)
+		return false;
+	memcpy(xchg->buf + *used, from.ptr, from.len);
+	*ret = (struct hf_span){ xchg->buf + *used, from.len };
+	*used += (uint32_t)from.len;
+	return true;
+}
+
+static void miss_peer(struct serve_req *req, char *buf, size_t cap)
+{
+	struct hf_tcp_info info;
+
+	hf_tcp_info(req->conn->tcp, &info);
+	if (hf_ip_is4(&info.peer))
+		(void)inet_ntop(AF_INET, info.peer.b + 12, buf, (socklen_t)cap);
+	else
+		(void)inet_ntop(AF_INET6, info.peer.b, buf, (socklen_t)cap);
+}
+
+/* What an answer that many may share was asked for: the key's own spelling of the target, so that no
+ * client stores another spelling's answer under this key. */
+static struct hf_span miss_target(const struct hf_serve *serve, const struct hf_xchg *xchg)
+{
+	static const size_t scheme_len = sizeof("http://") - 1;
+	const char *slash;
+
+	if (!xchg->shared)
+		return serve->http.path_query;
+	slash = memchr(xchg->key.ptr + scheme_len, '/', xchg->key.len - scheme_len);
+	HF_ASSERT(slash != NULL);
+	return (struct hf_span){ slash, (size_t)(xchg->key.ptr + xchg->key.len - slash) };
+}
+
+/* Everything the origin thread reads, copied out of the connection's bytes. False: does not fit. */
+static bool miss_fill(struct hf_serve *serve, struct serve_req *req, struct hf_xchg *xchg)
+{
+	const struct hf_http_req *http = &serve->http;
+	char peer[INET6_ADDRSTRLEN];
+	struct hf_resp_forward forward = { .whole = xchg->shared, .proto = HF_SPAN("http") };
+	struct hf_span key;
+	uint32_t used = 0;
+	size_t lines_len;
+
+	if (!miss_keep(xchg, &used, (struct hf_span){ serve->key.ptr, serve->key.len }, &key) ||
+		!miss_keep(xchg, &used, serve->head, &xchg->head) ||
+		!miss_keep(xchg, &used, http->method_text, &xchg->method_text) ||
+		!miss_keep(xchg, &used, http->authority, &xchg->authority))
+		return false;
+	xchg->key = (struct hf_key){ key.ptr, (uint32_t)key.len, serve->key.hash };
+	if (!miss_keep(xchg, &used, miss_target(serve, xchg), &xchg->path_query))
+		return false;
+	miss_peer(req, peer, sizeof(peer));
+	forward.client = (struct hf_span){ peer, strlen(peer) };
+	lines_len = hf_resp_request_head(xchg->buf + used, xchg->buf_len - used, http, &forward);
+	xchg->lines = (struct hf_span){ xchg->buf + used, lines_len };
+	return lines_len > 0;
+}
+
+static struct hf_xchg *miss_xchg(struct hf_serve *serve, struct serve_req *req)
+{
+	const struct hf_http_req *http = &serve->http;
+	struct hf_xchg *xchg = hf_xchg_get(serve->xchgs, serve->worker);
+
+	if (!xchg)
+		return NULL;
+	hf_ref_init(&xchg->ref, xchg_release);
+	xchg->shard = (uint16_t)hf_cache_shard_index(serve->cache, serve->key.hash);
+	xchg->to = hf_xchg_link(serve->xchgs, serve->worker, xchg->shard);
+	xchg->cause = req->cause;
+	xchg->method = http->method;
+	xchg->has_authorization = http->has_authorization;
+	xchg->shared = req->cause <= HF_XCHG_MISS_VARY && http->method == HF_HTTP_GET &&
+		       !http->has_authorization;
+	xchg->has_body = http->body != HF_HTTP_BODY_NONE;
+	xchg->body_length_known = http->body != HF_HTTP_BODY_CHUNKED;
+	xchg->body_length = http->content_length;
+	xchg->started_us = serve->now_us;
+	return xchg;
+}
+
+enum serve_go serve_miss(struct hf_serve *serve, struct serve_req *req)
+{
+	struct hf_xchg *xchg = miss_xchg(serve, req);
+
+	if (!xchg)
+		return serve_fail(req, 503, HF_DROP_REQ_OVERLOAD);
+	if (!miss_fill(serve, req, xchg)) {
+		hf_xchg_put(serve->xchgs, xchg);
+		return serve_fail(req, 431, HF_DROP_REQ_HEAD_LARGE);
+	}
+	serve_head_done(serve, req);
+	req->obj = NULL; /* a stale one was borrowed */
+	req->xchg = xchg;
+	xchg->owner = req;
+	hf_xchg_to_origin(xchg->to, HF_XCHG_START, xchg);
+	req->step = SERVE_WAIT;
+	if (req->upload_done)
+		return SERVE_STAY;
+	req->conn->rate_mark = 0;
+	serve_timer_set(serve, req->conn, SERVE_TIMER_UPLOAD, SERVE_RATE_PERIOD_US);
+	if (req->expect_continue && !serve_send(serve, req, HF_RESP_CONTINUE,
+					    sizeof(HF_RESP_CONTINUE) - 1, NULL, false))
+		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
+	return SERVE_GO;
+}
+
+enum serve_go serve_wait(struct hf_serve *serve, struct serve_req *req)
+{
+	struct serve_conn *conn = req->conn;
+
+	if (req->upload_done)
+		return SERVE_STAY;
+	switch (serve_upload(serve, req)) {
+	case SERVE_UPLOAD_BAD:
+		return serve_fail(req, 400, HF_DROP_REQ_BODY_BAD);
+	case SERVE_UPLOAD_DONE:
+		serve_timer_stop(serve, conn);
+		break;
+	case SERVE_UPLOAD_MORE:
+		if (conn->fin && hf_tcp_unread(conn->tcp) == 0) /* cut short by the client */
+			return serve_conn_close(serve, conn);
+		break;
+	}
+	return SERVE_STAY;
+}

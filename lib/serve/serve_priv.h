@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * serve, inside - connections, requests, send buffers of one worker, and who calls whom:
+ *
+ *   serve.c        entries of the loop, boot
+ *   serve_conn.c   TCP events, timers, a connection's begin and end
+ *   serve_fsm.c    walks tbl/req_steps.h
+ *   serve_read.c   READ        serve_lookup.c  LOOKUP, HIT
+ *   serve_miss.c   MISS, WAIT  serve_reply.c   messages of origin threads
+ *   serve_send.c   HEAD, BODY, ERROR, send buffers
+ *   serve_upload.c the request's body on its way to the origin
+ */
+#ifndef HF_PRIV_SERVE
+#error "serve_priv.h is private to lib/serve"
+#endif
+#ifndef SERVE_PRIV_H
+#define SERVE_PRIV_H
+
+#include "hf_cache.h"
+#include "hf_cache_rules.h"
+#include "hf_http.h"
+#include "hf_list.h"
+#include "hf_pool.h"
+#include "hf_resp.h"
+#include "hf_serve.h"
+#include "hf_stat.h"
+#include "hf_timer.h"
+
+#define SERVE_TXBUF_LEN      2048
+#define SERVE_SPACE_MIN      (96 * 1024) /* a request begins only when its head surely can be queued */
+#define SERVE_REQUESTS_TURN  32          /* pipelined requests of one connection in one turn */
+#define SERVE_RATE_PERIOD_US 10000000    /* over which the least body rate is measured */
+#define SERVE_TIMERS_TURN    256
+#define SERVE_REPLIES_TURN   256 /* messages of one origin thread in one turn */
+
+enum serve_step {
+#define X(id, fn) SERVE_##id,
+#include "tbl/req_steps.h"
+#undef X
+	SERVE_STEP_COUNT
+};
+
+enum serve_go {
+	SERVE_GO,   /* on with req->step */
+	SERVE_STAY, /* wait for an event */
+	SERVE_GONE, /* the connection is no more: touch nothing */
+};
+
+enum serve_timer { SERVE_TIMER_IDLE, SERVE_TIMER_HEAD, SERVE_TIMER_UPLOAD, SERVE_TIMER_SEND };
+
+/* Heads, small bodies, chunk framing: bytes that live until they are acknowledged. */
+struct serve_txbuf {
+	struct hf_ref ref;
+	struct hf_serve *serve;
+	uint32_t used;
+	char data[];
+};
+
+#define SERVE_TXBUF_CAP (SERVE_TXBUF_LEN - sizeof(struct serve_txbuf))
+
+struct serve_conn {
+	struct hf_tcp_conn *tcp;
+	struct serve_req *req; /* NULL between requests */
+	struct hf_timer timer;
+	struct hf_list link;  /* in hf_serve.conns */
+	struct hf_list again; /* in hf_serve.again while it waits for a buffer or its turn */
+	uint64_t rate_mark;   /* progress when the rate was last looked at */
+	bool fin;             /* the peer will send no more */
+};
+
+struct serve_req {
+	struct serve_conn *conn;
+	enum serve_step step;
+	/* what was asked */
+	enum hf_http_method method;
+	uint8_t minor;
+	bool keep_alive;
+	bool expect_continue;
+	uint32_t head_len; /* unread bytes that are this request's head; 0 once consumed */
+	/* the answer */
+	uint16_t error_status; /* ERROR: what to say */
+	enum hf_lookup lookup;
+	enum hf_xchg_cause cause;
+	struct hf_obj *obj;     /* LOOKUP to HIT: borrowed; later: of the lease or the exchange */
+	struct hf_lease *lease; /* of a hit whose body is sent by reference */
+	struct hf_xchg *xchg;   /* of a miss */
+	bool miss_counted;
+	struct hf_obj_cursor cursor;
+	enum hf_resp_framing framing;
+	struct serve_txbuf *txbuf;
+	struct hf_list turn; /* in hf_serve.turn when its progress is to be told */
+	uint64_t pushed;     /* response bytes queued */
+	/* the request's body */
+	enum hf_http_body upload;
+	bool upload_done;
+	uint64_t upload_left; /* LENGTH */
+	uint64_t upload_len;  /* taken so far */
+	struct hf_http_chunked chunked;
+};
+
+struct hf_serve {
+	const struct hf_conf *conf;
+	uint32_t worker, origins;
+	uint64_t now_us;
+	struct hf_tcp *tcp;
+	struct hf_cache *cache;
+	struct hf_reader *reader;
+	struct hf_xchg_net *xchgs;
+	struct hf_wheel *wheel;
+	struct hf_http_limits limits;
+	bool draining;
+	struct hf_pool conn_pool, req_pool, txbuf_pool;
+	struct hf_list conns, again, turn;
+	int64_t date_s;
+	char date[HF_HTTP_DATE_LEN];
+	/* of the request that is being looked at; valid from READ to HIT or MISS, in one turn */
+	struct hf_http_req http;
+	struct hf_span head; /* its bytes */
+	struct hf_key key;
+	char *key_buf;
+	char *head_buf; /* a head that came in pieces, made contiguous */
+	uint32_t key_cap;
+};
+
+/* serve_fsm.c */
+void serve_run(struct hf_serve *serve, struct serve_conn *conn);
+enum serve_go serve_fail(struct serve_req *req, uint16_t status, enum hf_drop reason);
+void serve_again(struct hf_serve *serve, struct serve_conn *conn);
+
+/* serve_conn.c */
+void serve_events(struct hf_serve *serve);
+void serve_timers(struct hf_serve *serve);
+void serve_timer_set(
+	struct hf_serve *serve, struct serve_conn *conn, enum serve_timer kind, uint64_t after_us);
+void serve_timer_stop(struct hf_serve *serve, struct serve_conn *conn);
+/* FIN behind what is queued; the connection is gone for us. */
+enum serve_go serve_conn_close(struct hf_serve *serve, struct serve_conn *conn);
+/* RST. */
+enum serve_go serve_conn_abort(
+	struct hf_serve *serve, struct serve_conn *conn, enum hf_drop reason);
+void serve_conn_forget(struct hf_serve *serve, struct serve_conn *conn);
+
+/* serve_read.c */
+struct serve_req *serve_req_new(struct hf_serve *serve, struct serve_conn *conn);
+void serve_req_free(struct hf_serve *serve, struct serve_req *req);
+/* Nobody needs the bytes of the head any more: serve->http and serve->head end here. */
+void serve_head_done(struct hf_serve *serve, struct serve_req *req);
+
+/* serve_send.c */
+struct serve_txbuf *serve_txbuf_new(struct hf_serve *serve);
+bool serve_send(struct hf_serve *serve, struct serve_req *req, const void *data, uint32_t len,
+	struct hf_ref *ref, bool zero_copy) HF_MUST_CHECK;
+/* Room for `len` bytes that live until acknowledged; NULL: none. Queue with serve_txbuf_send. */
+char *serve_txbuf_room(struct hf_serve *serve, struct serve_req *req, uint32_t len);
+bool serve_txbuf_send(struct hf_serve *serve, struct serve_req *req, uint32_t len) HF_MUST_CHECK;
+bool serve_send_head(struct hf_serve *serve, struct serve_req *req, const char *cache_status);
+void serve_count_status(uint16_t status);
+struct hf_span serve_date(const struct hf_serve *serve);
+
+/* serve_miss.c */
+/* The request is done with its exchange, if it has one; spans in TCP may still hold it. */
+void serve_xchg_drop(struct hf_serve *serve, struct serve_req *req);
+void serve_miss_count(struct serve_req *req);
+
+/* serve_reply.c */
+void serve_progress(struct hf_serve *serve);
+
+/* serve_upload.c: takes unread bytes as far as they go. */
+enum serve_upload { SERVE_UPLOAD_MORE, SERVE_UPLOAD_DONE, SERVE_UPLOAD_BAD };
+enum serve_upload serve_upload(struct hf_serve *serve, struct serve_req *req);
+
+#define X(id, fn) enum serve_go fn(struct hf_serve *serve, struct serve_req *req);
+#include "tbl/req_steps.h"
+#undef X
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * READ: from unread bytes of a connection to a parsed request head.
+ */
+#include "hf_serve.h"
+
+#include <string.h>
+
+#include "serve_priv.h"
+
+#define READ_SPANS 64
+
+/* A request takes its send buffer with it, so that an answer can always be written. */
+struct serve_req *serve_req_new(struct hf_serve *serve, struct serve_conn *conn)
+{
+	struct serve_txbuf *txbuf = serve_txbuf_new(serve);
+	struct serve_req *req = txbuf ? hf_pool_get(&serve->req_pool) : NULL;
+
+	if (!req) {
+		if (txbuf)
+			hf_ref_put(&txbuf->ref);
+		return NULL;
+	}
+	memset(req, 0, sizeof(*req));
+	req->conn = conn;
+	req->txbuf = txbuf;
+	req->minor = 1;
+	hf_list_init(&req->turn);
+	return req;
+}
+
+void serve_req_free(struct hf_serve *serve, struct serve_req *req)
+{
+	serve_xchg_drop(serve, req);
+	if (req->lease)
+		hf_ref_put(&req->lease->ref);
+	if (req->txbuf)
+		hf_ref_put(&req->txbuf->ref);
+	hf_list_del(&req->turn);
+	hf_pool_put(&serve->req_pool, req);
+}
+
+void serve_head_done(struct hf_serve *serve, struct serve_req *req)
+{
+	if (req->head_len > 0)
+		hf_tcp_consume(serve->tcp, req->conn->tcp, req->head_len);
+	req->head_len = 0;
+}
+
+/* The unread bytes as one run: in place when they are one, else copied, head_max bytes at most. */
+static struct hf_span read_contiguous(struct hf_serve *serve, struct serve_conn *conn)
+{
+	struct hf_span spans[READ_SPANS];
+	uint32_t count = hf_tcp_peek(conn->tcp, spans, READ_SPANS);
+	size_t len = 0;
+
+	if (count == 1)
+		return spans[0];
+	for (uint32_t i = 0; i < count && len < serve->limits.head_max; i++) {
+		size_t n = hf_min_size(spans[i].len, serve->limits.head_max - len);
+
+		memcpy(serve->head_buf + len, spans[i].ptr, n);
+		len += n;
+	}
+	return (struct hf_span){ serve->head_buf, len };
+}
+
+static enum serve_go read_more(struct hf_serve *serve, struct serve_req *req)
+{
+	struct serve_conn *conn = req->conn;
+
+	if (conn->fin) /* it will never be whole */
+		return serve_conn_close(serve, conn);
+	if (conn->timer.kind != SERVE_TIMER_HEAD || !hf_timer_armed(&conn->timer))
+		serve_timer_set(serve, conn, SERVE_TIMER_HEAD,
+			serve->conf->http.header_timeout_ms * 1000ULL);
+	return SERVE_STAY;
+}
+
+enum serve_go serve_read(struct hf_serve *serve, struct serve_req *req)
+{
+	struct hf_span in = read_contiguous(serve, req->conn);
+	struct hf_http_fault fault;
+
+	switch (hf_http_req_parse(in.ptr, in.len, &serve->limits, &serve->http, &fault)) {
+	case HF_PARSE_MORE:
+		return read_more(serve, req);
+	case HF_PARSE_BAD:
+		serve_timer_stop(serve, req->conn);
+		hf_stat_inc(HF_STAT_HTTP_BAD_REQUESTS);
+		hf_stat_inc(HF_STAT_CLIENT_ERRORS);
+		req->keep_alive = false;
+		return serve_fail(req, fault.status, fault.reason);
+	case HF_PARSE_DONE:
+		break;
+	}
+	HF_ASSERT_HOT(serve->http.head_len <= in.len);
+	hf_stat_inc(HF_STAT_HTTP_REQUESTS);
+	serve_timer_stop(serve, req->conn);
+	serve->head = (struct hf_span){ in.ptr, serve->http.head_len };
+	req->head_len = (uint32_t)serve->http.head_len;
+	req->method = serve->http.method;
+	req->minor = serve->http.minor;
+	req->keep_alive = serve->http.keep_alive && !serve->draining;
+	req->upload = serve->http.body;
+	req->upload_left = serve->http.content_length;
+	req->upload_done = req->upload == HF_HTTP_BODY_NONE;
+	req->expect_continue = serve->http.expect_continue;
+	hf_http_chunked_init(&req->chunked);
+	req->step = SERVE_LOOKUP;
+	return SERVE_GO;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * HEAD, BODY, ERROR, DONE: bytes to the client.
+ */
+#include "hf_serve.h"
+
+#include <string.h>
+
+#include "serve_priv.h"
+
+static void txbuf_release(struct hf_ref *ref)
+{
+	struct serve_txbuf *txbuf = HF_CONTAINER_OF(ref, struct serve_txbuf, ref);
+
+	hf_pool_put(&txbuf->serve->txbuf_pool, txbuf);
+}
+
+struct serve_txbuf *serve_txbuf_new(struct hf_serve *serve)
+{
+	struct serve_txbuf *txbuf = hf_pool_get(&serve->txbuf_pool);
+
+	if (!txbuf)
+		return NULL;
+	hf_ref_init(&txbuf->ref, txbuf_release);
+	txbuf->serve = serve;
+	txbuf->used = 0;
+	return txbuf;
+}
+
+bool serve_send(struct hf_serve *serve, struct serve_req *req, const void *data, uint32_t len,
+	struct hf_ref *ref, bool zero_copy)
+{
+	if (len == 0)
+		return true;
+	if (hf_tcp_send(serve->tcp, req->conn->tcp, data, len, ref, zero_copy) != 0)
+		return false;
+	req->pushed += len;
+	return true;
+}
+
+char *serve_txbuf_room(struct hf_serve *serve, struct serve_req *req, uint32_t len)
+{
+	struct serve_txbuf *fresh;
+
+	HF_ASSERT(len <= SERVE_TXBUF_CAP);
+	if (req->txbuf->used + len <= SERVE_TXBUF_CAP)
+		return req->txbuf->data + req->txbuf->used;
+	fresh = serve_txbuf_new(serve);
+	if (!fresh)
+		return NULL;
+	hf_ref_put(&req->txbuf->ref); /* queued spans keep the old one */
+	req->txbuf = fresh;
+	return fresh->data;
+}
+
+bool serve_txbuf_send(struct hf_serve *serve, struct serve_req *req, uint32_t len)
+{
+	struct serve_txbuf *txbuf = req->txbuf;
+	const char *at = txbuf->data + txbuf->used;
+
+	HF_ASSERT_HOT(txbuf->used + len <= SERVE_TXBUF_CAP);
+	txbuf->used += len;
+	return serve_send(serve, req, at, len, &txbuf->ref, /* zero_copy= */ false);
+}
+
+struct hf_span serve_date(const struct hf_serve *serve)
+{
+	return (struct hf_span){ serve->date, sizeof(serve->date) };
+}
+
+void serve_count_status(uint16_t status)
+{
+	static const enum hf_stat by_class[] = { [2] = HF_STAT_HTTP_2XX,
+		[3] = HF_STAT_HTTP_3XX,
+		[4] = HF_STAT_HTTP_4XX,
+		[5] = HF_STAT_HTTP_5XX };
+
+	if (status >= 200 && status < 600)
+		hf_stat_inc(by_class[status / 100]);
+}
+
+/* Who keeps the bytes of req->obj readable. */
+static struct hf_ref *send_owner(struct serve_req *req)
+{
+	return req->lease ? &req->lease->ref : req->xchg ? &req->xchg->ref : NULL;
+}
+
+static bool send_small_body(
+	struct hf_serve *serve, struct serve_req *req, char *at, size_t head_len)
+{
+	struct hf_obj *obj = req->obj;
+	size_t len = head_len;
+
+	HF_ASSERT_HOT(req->txbuf->used + head_len + obj->length <= SERVE_TXBUF_CAP);
+	while (req->method != HF_HTTP_HEAD && req->cursor.pos < obj->length) {
+		struct hf_span body = hf_obj_peek(obj, &req->cursor, SIZE_MAX);
+
+		HF_ASSERT_HOT(body.len > 0);
+		memcpy(at + len, body.ptr, body.len);
+		len += body.len;
+		hf_obj_advance(&req->cursor, body.len);
+	}
+	hf_stat_add(HF_STAT_HTTP_BODY_BYTES, len - head_len);
+	return serve_txbuf_send(serve, req, (uint32_t)len);
+}
+
+/* A stored head that is too large for a send buffer goes by reference, what is ours behind it. */
+static bool send_large_head(
+	struct hf_serve *serve, struct serve_req *req, struct hf_resp_head *head)
+{
+	struct hf_ref *owner = send_owner(req);
+	char *at = serve_txbuf_room(serve, req, 512);
+	size_t len;
+
+	if (!at || !owner)
+		return false;
+	if (!serve_send(serve, req, head->stored.ptr, (uint32_t)head->stored.len, owner, false) ||
+		!serve_send(serve, req, head->extra.ptr, (uint32_t)head->extra.len, owner, false))
+		return false;
+	head->stored.len = 0;
+	head->extra.len = 0;
+	len = hf_resp_head_build(at, 512, head);
+	HF_ASSERT(len > 0);
+	return serve_txbuf_send(serve, req, (uint32_t)len);
+}
+
+/* The head of req->obj, and its whole body when no owner keeps it (a small hit). False: no buffer. */
+bool serve_send_head(struct hf_serve *serve, struct serve_req *req, const char *cache_status)
+{
+	struct hf_obj *obj = req->obj;
+	uint32_t age_s = hf_obj_age_s(obj, serve->now_us);
+	struct hf_resp_head head = {
+		.minor = req->minor,
+		.keep_alive = req->keep_alive,
+		.stored = { obj->head, obj->head_len },
+		.extra = req->xchg ? req->xchg->extra : (struct hf_span){ 0 },
+		.age_s = req->xchg && age_s == 0 ? -1 : (int64_t)age_s,
+		.framing = req->framing,
+		.content_length = obj->length,
+		.cache_status = cache_status,
+	};
+	char *at = req->txbuf->data + req->txbuf->used;
+	size_t len = hf_resp_head_build(at, SERVE_TXBUF_CAP - req->txbuf->used, &head);
+
+	serve_count_status(obj->status);
+	if (len == 0)
+		return send_large_head(serve, req, &head);
+	if (!send_owner(req))
+		return send_small_body(serve, req, at, len);
+	return serve_txbuf_send(serve, req, (uint32_t)len);
+}
+
+enum serve_go serve_head(struct hf_serve *serve, struct serve_req *req)
+{
+	static const char *const status_of[] = {
+		[HF_XCHG_MISS_ABSENT] = "fwd=miss",
+		[HF_XCHG_MISS_EXPIRED] = "fwd=stale",
+		[HF_XCHG_MISS_VARY] = "fwd=vary-miss",
+		[HF_XCHG_BYPASS_METHOD] = "fwd=method",
+		[HF_XCHG_BYPASS_REQUEST] = "fwd=request",
+	};
+	static const char *const stored_of[] = {
+		[HF_XCHG_MISS_ABSENT] = "fwd=miss; stored",
+		[HF_XCHG_MISS_EXPIRED] = "fwd=stale; stored",
+		[HF_XCHG_MISS_VARY] = "fwd=vary-miss; stored",
+		[HF_XCHG_BYPASS_METHOD] = "fwd=method; stored",
+		[HF_XCHG_BYPASS_REQUEST] = "fwd=request; stored",
+	};
+	struct hf_xchg *xchg = req->xchg;
+	struct hf_obj *obj = xchg->obj;
+	bool known = obj->length != HF_OBJ_LENGTH_UNKNOWN;
+
+	req->obj = obj;
+	if (obj->status == 204 || obj->status == 304)
+		req->framing = HF_RESP_BODY_NONE;
+	else if (known)
+		req->framing = HF_RESP_BODY_LENGTH;
+	else if (req->method == HF_HTTP_HEAD)
+		req->framing = HF_RESP_BODY_NONE;
+	else
+		req->framing = req->minor > 0 ? HF_RESP_BODY_CHUNKED : HF_RESP_BODY_CLOSE;
+	if (req->framing == HF_RESP_BODY_CLOSE)
+		req->keep_alive = false;
+	serve_miss_count(req);
+	if (!serve_send_head(serve, req,
+		    xchg->collapsed ? "fwd=miss; collapsed"
+		    : xchg->stored  ? stored_of[xchg->cause]
+				    : status_of[xchg->cause]))
+		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
+	req->conn->rate_mark = 0;
+	serve_timer_set(serve, req->conn, SERVE_TIMER_SEND, SERVE_RATE_PERIOD_US);
+	req->step = SERVE_BODY;
+	return SERVE_GO;
+}
+
+/* One run of body bytes, framed as the response needs it. */
+static bool body_send(struct hf_serve *serve, struct serve_req *req, struct hf_span run)
+{
+	bool chunked = req->framing == HF_RESP_BODY_CHUNKED;
+	struct hf_ref *owner = send_owner(req);
+	bool zero_copy = req->lease != NULL;
+	char *at;
+
+	if (chunked) {
+		at = serve_txbuf_room(serve, req, HF_RESP_CHUNK_MAX);
+		if (!at ||
+			!serve_txbuf_send(serve, req, (uint32_t)hf_resp_chunk_begin(at, run.len)))
+			return false;
+	}
+	if (!serve_send(serve, req, run.ptr, (uint32_t)run.len, owner, zero_copy))
+		return false;
+	hf_stat_add(HF_STAT_HTTP_BODY_BYTES, run.len);
+	hf_obj_advance(&req->cursor, run.len);
+	return !chunked || serve_send(serve, req, HF_RESP_CHUNK_END, 2, NULL, false);
+}
+
+/* Queue what can be read and what TCP takes. True when the last byte is queued. */
+static enum serve_go body_pump(struct hf_serve *serve, struct serve_req *req)
+{
+	struct hf_obj *obj = req->obj;
+
+	for (;;) {
+		uint32_t space = hf_tcp_send_space(serve->tcp, req->conn->tcp);
+		struct hf_span run;
+
+		if (space < 2 * HF_RESP_CHUNK_MAX + 64)
+			return SERVE_STAY; /* WRITABLE will come */
+		run = hf_obj_peek(obj, &req->cursor, space - 2 * HF_RESP_CHUNK_MAX);
+		if (run.len == 0)
+			break;
+		if (!body_send(serve, req, run))
+			return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
+	}
+	if (!hf_obj_at_end(obj, &req->cursor)) {
+		if (atomic_load_explicit(&obj->state, memory_order_acquire) == HF_OBJ_FAILED)
+			return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
+		return SERVE_STAY; /* MORE will come */
+	}
+	if (req->framing == HF_RESP_BODY_CHUNKED &&
+		!serve_send(serve, req, HF_RESP_CHUNKS_FINAL, sizeof(HF_RESP_CHUNKS_FINAL) - 1,
+			NULL, false))
+		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
+	return SERVE_GO;
+}
+
+enum serve_go serve_body(struct hf_serve *serve, struct serve_req *req)
+{
+	bool bodiless = req->method == HF_HTTP_HEAD || req->framing == HF_RESP_BODY_NONE ||
+			(req->obj->flags & HF_OBJ_NO_BODY);
+	bool copied = !req->lease && !req->xchg; /* a small hit went out with its head */
+
+	if (!req->upload_done && req->xchg && serve_upload(serve, req) == SERVE_UPLOAD_BAD)
+		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_BODY_BAD);
+	if (req->xchg && hf_list_empty(&req->turn))
+		hf_list_add_tail(&serve->turn, &req->turn);
+	if (!bodiless && !copied) {
+		enum serve_go go = body_pump(serve, req);
+
+		if (go != SERVE_GO)
+			return go;
+	}
+	req->step = SERVE_DONE;
+	return SERVE_GO;
+}
+
+enum serve_go serve_error(struct hf_serve *serve, struct serve_req *req)
+{
+	struct hf_resp_error error = {
+		.status = req->error_status,
+		.head_request = req->method == HF_HTTP_HEAD,
+		.minor = req->minor,
+		.date = serve_date(serve),
+		.allow = HF_SPAN("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"),
+	};
+	char *at = serve_txbuf_room(serve, req, HF_RESP_ERROR_MAX);
+	size_t len;
+
+	serve_xchg_drop(serve, req);
+	if (!req->upload_done) /* V2: its body is not read */
+		req->keep_alive = false;
+	error.keep_alive = req->keep_alive;
+	if (error.status != 405 && error.status != 204)
+		error.allow = (struct hf_span){ 0 };
+	len = at ? hf_resp_error_build(at, HF_RESP_ERROR_MAX, &error) : 0;
+	if (len == 0 || !serve_txbuf_send(serve, req, (uint32_t)len))
+		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
+	serve_count_status(error.status);
+	serve_head_done(serve, req);
+	req->step = SERVE_DONE;
+	return SERVE_GO;
+}
+
+enum serve_go serve_done(struct hf_serve *serve, struct serve_req *req)
+{
+	struct serve_conn *conn = req->conn;
+	bool keep_alive = req->keep_alive && req->upload_done && !serve->draining;
+
+	serve_req_free(serve, req);
+	conn->req = NULL;
+	if (!keep_alive)
+		return serve_conn_close(serve, conn);
+	serve_timer_set(serve, conn, SERVE_TIMER_IDLE, serve->conf->http.idle_timeout_ms * 1000ULL);
+	return SERVE_GO;
+}

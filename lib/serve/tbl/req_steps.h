@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The way of a request: X(id, function). A step names the next one and says whether to go on now;
+ * one that must wait is called again when something happened on its connection.
+ *
+ *   READ -> LOOKUP -> HIT -----------------------> BODY -> DONE -> READ ...
+ *                \--> MISS -> WAIT -> HEAD ------/         /
+ *                 \---------------\-----------> ERROR ----/
+ */
+/* clang-format off */
+X(READ,   serve_read)    /* wait for a whole head, parse it */
+X(LOOKUP, serve_lookup)  /* method, key, cache: who answers? */
+X(HIT,    serve_hit)     /* the cache does: head, and the body when it is small */
+X(MISS,   serve_miss)    /* an origin does: hand over an exchange */
+X(WAIT,   serve_wait)    /* for the answer's head; send the request's body meanwhile */
+X(HEAD,   serve_head)    /* the answer's head to the client */
+X(BODY,   serve_body)    /* body bytes as they can be read and sent */
+X(ERROR,  serve_error)   /* an answer of our own: refusal, failure, OPTIONS */
+X(DONE,   serve_done)    /* next request, or close */
