@@ -2,13 +2,15 @@
  *
  * cache rules - may it be stored, may it be used: RFC 9111 for a shared cache, as pure functions.
  *
- * What      admit: request and response -> store or not, why, and the object's life. fresh: life,
- * age and the request's directives -> use, revalidate or not. vary: the selecting fields. Picture
- *      response --admit--> verdict.life ---(kept with the object)---> fresh(life, request, age)
+ * What      admit: request and response -> store or not, why, and the object's life. fresh: life, age
+ *           and the request's directives -> use, revalidate or not. vary: the selecting fields.
+ * Picture
+ *      response --admit--> verdict.life ---(kept with the object)---> fresh_for(life, request, age)
  *      response + request --vary_build--> block --(kept)--> vary_matches(block, request)
  * Threads   any; pure.
- * Promises  When in doubt: not stored, or revalidated. `private` and `no-store` are never stored,
- * Set-Cookie only with explicit public or s-maxage and never with its own bytes (verdict.scrub).
+ * Promises  When in doubt: not stored, or revalidated. `private` and `no-store` are never stored;
+ *           Set-Cookie only with explicit public or s-maxage, and never its own bytes (verdict.scrub).
+ *           A valid CDN-Cache-Control stands for Cache-Control and Expires as a whole (RFC 9213 §2.2).
  * Files     cache_admit.c cache_fresh.c cache_vary.c tbl/admit.h
  * Tests     tests/unit/cache/test_cache_{admit,fresh,vary}.c
  */
@@ -27,8 +29,8 @@ struct hf_cache_req {
 	bool has_authorization;
 	bool has_cookie;
 	bool has_secret_query;
-	struct hf_http_cc
-		cc; /* Cache-Control; Pragma: no-cache when there is none (RFC 9111 §5.4) */
+	/* Cache-Control; Pragma: no-cache when there is none (RFC 9111 §5.4) */
+	struct hf_http_cc cc;
 };
 
 void hf_cache_req_init(const struct hf_http_req *req, struct hf_cache_req *ret_req);
@@ -38,8 +40,7 @@ bool hf_cache_req_allows(const struct hf_cache_req *req, bool store_secret_query
 
 /* ---- life of an object ---- */
 
-/* What is kept with an object. Age is measured from the moment it was received plus initial_age_s.
- */
+/* What is kept with an object. Age is measured from the moment it was received plus initial_age_s. */
 struct hf_cache_life {
 	uint32_t lifetime_s;    /* freshness lifetime (RFC 9111 §4.2.1) */
 	uint32_t initial_age_s; /* corrected_initial_age (§4.2.3) */
@@ -70,8 +71,8 @@ bool hf_cache_stale_is_valid(const struct hf_cache_life *life, const struct hf_h
 /* ---- admission ---- */
 
 struct hf_cache_policy {
-	uint32_t default_ttl_s; /* 200, 203, 204, 300, 301, 308 without any freshness; 0: not stored
-				 */
+	uint32_t
+		default_ttl_s; /* 200, 203, 204, 300, 301, 308 without any freshness; 0: not stored */
 	uint32_t negative_ttl_s; /* 404, 410 without explicit freshness; 0: not stored */
 	uint32_t swr_s, sie_s;   /* where the response names none */
 	uint64_t object_max;     /* bytes of body; 0: no limit */

@@ -2,8 +2,8 @@
  *
  * http - HTTP/1.1 messages as spans: requests, origin answers, chunked bodies, dates, cache keys.
  *
- * What      Parsers that read bytes in place and point into them. The request parser is strict
- * where two readers of one message could differ (RFC 9112 §11.2, request smuggling); the response
+ * What      Parsers that read bytes in place and point into them. The request parser is strict where
+ *           two readers of one message could differ (RFC 9112 §11.2, request smuggling); the response
  *           parser takes what libcurl's header callback hands over.
  * Picture
  *      bytes --hf_http_req_parse--> struct hf_http_req --+-- hf_http_key_build --> key
@@ -11,15 +11,15 @@
  *        +-- body --hf_http_chunked_next--> data spans   +-- lib/resp: what is sent on
  * Threads   any; pure. No heap, no clock, no I/O.
  * Lifetime  Every span points into the caller's buffer (or at a literal) and lives as long as that.
- * Promises  H1 Nothing at or after buf + len is read. H2 MORE changes nothing in *ret_*: call again
- *           with the same bytes and more. H3 A verdict is the same however the bytes were cut, but
- * that BAD may come before the head is complete. H4 Work is linear in the input, but for Connection
- * options (at most HF_HTTP_CONN_OPTIONS_MAX) times lines. Limits    struct hf_http_limits;
- * HF_HTTP_LINES_MAX lines; request targets without path but with a query ("http://h?q") and targets
- * with bytes outside ASCII are refused. Files     http_req.c http_resp.c http_fields.c http_chunk.c
- * http_list.c http_cc.c http_date.c http_key.c http_secret.c tbl/fields.h tbl/methods.h
- * tbl/secrets.h Tests     tests/unit/http,
- * tests/fuzz/fuzz_{http_req,http_resp,chunked,cache_control}.c
+ * Promises  H1 Nothing at or after buf + len is read. H2 After MORE call again with the same bytes and
+ *           more; *ret_req and *ret_resp are scratch until DONE (they are too large to copy). H3 The
+ *           verdict does not depend on how the bytes were cut. H4 Work is linear in the input, but
+ *           for Connection options (at most HF_HTTP_CONN_OPTIONS_MAX) times lines.
+ * Limits    struct hf_http_limits; HF_HTTP_LINES_MAX lines; request targets without path but with a
+ *           query ("http://h?q") and targets with bytes outside ASCII are refused.
+ * Files     http_req.c http_resp.c http_fields.c http_chunk.c http_list.c http_cc.c http_cdn.c
+ *           http_date.c http_key.c http_secret.c tbl/fields.h tbl/methods.h tbl/secrets.h
+ * Tests     tests/unit/http, tests/fuzz/fuzz_{http_req,http_resp,chunked,cache_control}.c
  */
 #ifndef HF_HTTP_H
 #define HF_HTTP_H

@@ -2,8 +2,8 @@
  *
  * resp - writes message heads: what a client is sent, what an origin is asked, what is stored.
  *
- * What      Builders into the caller's buffer. What goes to a client is a stored block ("HTTP/1.1
- * 200 OK\r\nA: b\r\n", no empty line) plus what belongs to this response alone: Age, framing,
+ * What      Builders into the caller's buffer. What goes to a client is a stored block ("HTTP/1.1 200
+ *           OK\r\nA: b\r\n", no empty line) plus what belongs to this response alone: Age, framing,
  *           Connection, Cache-Status.
  * Picture
  *      struct hf_http_resp --hf_resp_store_head-----> block   (object memory, shared)
@@ -11,10 +11,10 @@
  *      block + extra + Age + framing --hf_resp_head_build--> bytes for TCP
  *      struct hf_http_req --hf_resp_request_head--> field lines for the origin
  * Threads   any; pure. No heap, no clock, no I/O.
- * Promises  A builder writes at most cap bytes, and returns 0 when it would not fit; then the
- * buffer's contents are undefined. No NUL is added. Field text comes from lib/http's parsers, so no
+ * Promises  A builder writes at most cap bytes, and returns 0 when it would not fit; then the buffer's
+ *           contents are undefined. No NUL is added. Field text comes from lib/http's parsers, so no
  *           line can be injected; spans from the caller (date, names) are trusted.
- * Files     resp_head.c resp_error.c resp_store.c resp_forward.c tbl/status.h
+ * Files     resp_buf.c resp_head.c resp_error.c resp_store.c resp_forward.c tbl/status.h
  * Tests     tests/unit/resp
  */
 #ifndef HF_RESP_H
@@ -41,8 +41,8 @@ struct hf_resp_head {
 	struct hf_span date;   /* Date to add, or empty: stored has one */
 	enum hf_resp_framing framing;
 	uint64_t content_length;
-	const char *cache_status; /* "hit", "fwd=miss; stored": after "holdfast; " (RFC 9211); or
-				     NULL */
+	/* "hit", "fwd=miss; stored": what follows "holdfast; " (RFC 9211); or NULL */
+	const char *cache_status;
 };
 
 /* The whole head with its empty line. Returns its length, 0: does not fit. */
@@ -62,8 +62,8 @@ struct hf_resp_error {
 	const char *cache_status; /* as above, or NULL */
 };
 
-#define HF_RESP_ERROR_MAX                                                                          \
-	640 /* is always enough while allow and cache_status stay below 64 bytes */
+/* Is always enough while allow and cache_status stay below 64 bytes. */
+#define HF_RESP_ERROR_MAX 640
 
 /* A complete small text/plain response. 204 and 304 get no body. Never cacheable by others
  * (Cache-Control: no-store). */

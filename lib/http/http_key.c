@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Cache keys: a URL in its normal form (RFC 3986 §6.2.2, §6.2.3).
+ */
+#include "hf_http.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "http_priv.h"
+
+/* Host and port of an authority; host with its brackets. */
+struct key_authority {
+	struct hf_span host;
+	struct hf_span port; /* digits, or empty */
+};
+
+/* The inside of [..]: an IPv6 address or IPvFuture by its characters. */
+static bool key_literal_is_valid(struct hf_span text)
+{
+	if (text.len < 2)
+		return false;
+	for (size_t i = 0; i < text.len; i++)
+		if (!http_is(text.ptr[i], HTTP_HEX) && text.ptr[i] != ':' && text.ptr[i] != '.')
+			return false;
+	return memchr(text.ptr, ':', text.len) != NULL;
+}
+
+static bool key_name_is_valid(struct hf_span text)
+{
+	const char *end = text.ptr + text.len;
+
+	for (const char *at = text.ptr; at < end; at++)
+		if (!http_is(*at, HTTP_HOST) && !http_is_escape(at, end))
+			return false;
+	return text.len > 0;
+}
+
+static bool key_port_is_valid(struct hf_span port)
+{
+	uint64_t n;
+
+	if (port.len == 0)
+		return true;
+	return hf_http_parse_u64(port, &n) == 0 && n >= 1 && n <= UINT16_MAX;
+}
+
+static int key_split(struct hf_span authority, struct key_authority *ret)
+{
+	struct key_authority a = { authority, { "", 0 } };
+	const char *end = authority.ptr + authority.len;
+	const char *colon;
+	bool valid;
+
+	if (authority.len == 0)
+		return -EINVAL;
+	if (authority.ptr[0] == '[') {
+		const char *close = memchr(authority.ptr, ']', authority.len);
+
+		if (close == NULL)
+			return -EINVAL;
+		colon = close + 1;
+		valid = key_literal_is_valid(
+			(struct hf_span){ authority.ptr + 1, (size_t)(close - authority.ptr - 1) });
+	} else {
+		colon = memchr(authority.ptr, ':', authority.len);
+		colon = colon != NULL ? colon : end;
+		valid = key_name_is_valid(
+			(struct hf_span){ authority.ptr, (size_t)(colon - authority.ptr) });
+	}
+	if (!valid || (colon < end && *colon != ':'))
+		return -EINVAL;
+	a.host.len = (size_t)(colon - authority.ptr);
+	if (colon < end)
+		a.port = (struct hf_span){ colon + 1, (size_t)(end - colon - 1) };
+	if (!key_port_is_valid(a.port))
+		return -EINVAL;
+	*ret = a;
+	return 0;
+}
+
+bool hf_http_authority_is_valid(struct hf_span authority)
+{
+	struct key_authority a;
+
+	return key_split(authority, &a) == 0;
+}
+
+/* ---- the key ---- */
+
+struct key_out {
+	char *buf;
+	size_t cap, len;
+	bool full;
+};
+
+static void key_put(struct key_out *out, char c)
+{
+	HF_ASSERT_HOT(out->len <= out->cap);
+	if (out->len < out->cap)
+		out->buf[out->len++] = c;
+	else
+		out->full = true;
+}
+
+/* Copies with escapes in their normal form: unreserved ones decoded, the others with upper case digits.
+ * A '%' that begins no escape stays: it means something to somebody. */
+static void key_put_escaped(struct key_out *out, struct hf_span text, bool lower)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	const char *end = text.ptr + text.len;
+
+	for (const char *at = text.ptr; at < end; at++) {
+		char c = *at;
+
+		if (http_is_escape(at, end)) {
+			unsigned byte = http_hex_value(at[1]) << 4 | http_hex_value(at[2]);
+
+			at += 2;
+			c = (char)byte;
+			if (!http_is(c, HTTP_UNRESERVED)) {
+				key_put(out, '%');
+				key_put(out, digits[byte >> 4]);
+				key_put(out, digits[byte & 15]);
+				continue;
+			}
+		}
+		key_put(out, lower ? http_lower(c) : c);
+	}
+}
+
+static void key_put_port(struct key_out *out, struct hf_span port, bool https)
+{
+	while (port.len > 1 && port.ptr[0] == '0') {
+		port.ptr++;
+		port.len--;
+	}
+	if (port.len == 0 || hf_span_eq(port, https ? HF_SPAN("443") : HF_SPAN("80")))
+		return;
+	key_put(out, ':');
+	for (size_t i = 0; i < port.len; i++)
+		key_put(out, port.ptr[i]);
+}
+
+/* RFC 3986 §5.2.4 in place: path begins with '/', the result does too and is not longer. */
+static size_t key_remove_dots(char *path, size_t len)
+{
+	size_t to = 0;
+	size_t at = 0;
+
+	HF_ASSERT(len > 0 && path[0] == '/');
+	while (at < len) {
+		const char *next = memchr(path + at + 1, '/', len - at - 1);
+		size_t stop = next != NULL ? (size_t)(next - path) : len;
+		size_t segment = stop - at - 1; /* path[at] is its '/' */
+		bool dot = segment == 1 && path[at + 1] == '.';
+		bool dots = segment == 2 && path[at + 1] == '.' && path[at + 2] == '.';
+
+		if (dots)
+			while (to > 0 && path[--to] != '/')
+				;
+		if (!dot && !dots) {
+			memmove(path + to, path + at, segment + 1);
+			to += segment + 1;
+		} else if (stop == len) {
+			path[to++] = '/';
+		}
+		at = stop;
+	}
+	HF_ASSERT(to > 0 && to <= len);
+	return to;
+}
+
+static void key_put_path(struct key_out *out, struct hf_span path_query)
+{
+	const char *mark = path_query.len > 0 ? memchr(path_query.ptr, '?', path_query.len) : NULL;
+	size_t path_len = mark != NULL ? (size_t)(mark - path_query.ptr) : path_query.len;
+	size_t start = out->len;
+
+	if (path_len == 0)
+		key_put(out, '/');
+	key_put_escaped(out, (struct hf_span){ path_query.ptr, path_len }, /* lower= */ false);
+	if (out->full)
+		return;
+	out->len = start + key_remove_dots(out->buf + start, out->len - start);
+	key_put_escaped(out,
+		(struct hf_span){ path_query.ptr + path_len, path_query.len - path_len },
+		/* lower= */ false);
+}
+
+int hf_http_key_build(char *buf, size_t cap, struct hf_span scheme, struct hf_span authority,
+	struct hf_span path_query)
+{
+	struct key_out out = { .buf = buf, .cap = hf_min_size(cap, INT32_MAX) };
+	bool https = hf_span_caseeq(scheme, HF_SPAN("https"));
+	struct hf_span prefix = https ? HF_SPAN("https://") : HF_SPAN("http://");
+	struct key_authority a;
+
+	if (!https && !hf_span_caseeq(scheme, HF_SPAN("http")))
+		return -EINVAL;
+	if (key_split(authority, &a) != 0)
+		return -EINVAL;
+	if (path_query.len > 0 && path_query.ptr[0] != '/' && path_query.ptr[0] != '?')
+		return -EINVAL;
+	for (size_t i = 0; i < prefix.len; i++)
+		key_put(&out, prefix.ptr[i]);
+	key_put_escaped(&out, a.host, /* lower= */ true);
+	key_put_port(&out, a.port, https);
+	key_put_path(&out, path_query);
+	HF_ASSERT(out.len <= out.cap);
+	return out.full ? -ENOSPC : (int)out.len;
+}

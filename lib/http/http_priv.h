@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * http, inside: character classes and the field-line parser that requests and answers share.
+ */
+#ifndef HF_PRIV_HTTP
+#error "http_priv.h is private to lib/http"
+#endif
+#ifndef HF_HTTP_PRIV_H
+#define HF_HTTP_PRIV_H
+
+#include "hf_http.h"
+
+enum http_class {
+	HTTP_TCHAR = 1 << 0,      /* RFC 9110 §5.6.2 */
+	HTTP_VALUE = 1 << 1,      /* field-vchar, obs-text, SP, HTAB (RFC 9110 §5.5) */
+	HTTP_URI = 1 << 2,        /* in a request target: visible ASCII but '#' */
+	HTTP_UNRESERVED = 1 << 3, /* RFC 3986 §2.3 */
+	HTTP_HOST = 1 << 4,       /* in a reg-name (RFC 3986 §3.2.2) */
+	HTTP_HEX = 1 << 5,
+	HTTP_DIGIT = 1 << 6,
+};
+
+extern const uint8_t http_class[256];
+
+static inline bool http_is(char c, unsigned mask)
+{
+	return (http_class[(uint8_t)c] & mask) != 0;
+}
+
+static inline char http_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+/* Of a character that is HTTP_HEX. */
+static inline unsigned http_hex_value(char c)
+{
+	return http_is(c, HTTP_DIGIT) ? (unsigned)(c - '0') : (unsigned)(http_lower(c) - 'a' + 10);
+}
+
+static inline bool http_is_ws(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* The first byte in [p, end) that may not stand in a field value, or end. */
+const char *http_skip_value(const char *p, const char *end);
+
+/* Is there a '%' and two hex digits at p? */
+static inline bool http_is_escape(const char *p, const char *end)
+{
+	return end - p >= 3 && p[0] == '%' && http_is(p[1], HTTP_HEX) && http_is(p[2], HTTP_HEX);
+}
+
+enum http_lines {
+	HTTP_LINES_DONE,
+	HTTP_LINES_MORE,
+	HTTP_LINES_BAD,
+	HTTP_LINES_TOO_MANY,
+};
+
+/* Parses field lines and the empty line from *p on; DONE moves *p behind it. bare_lf: an LF alone ends
+ * a line too. */
+enum http_lines http_lines_parse(const char **p, const char *end, uint32_t lines_max, bool bare_lf,
+	struct hf_http_fields *fields);
+/* Marks the lines that Connection names. False: more than HF_HTTP_CONN_OPTIONS_MAX options. */
+bool http_fields_mark_hops(struct hf_http_fields *fields);
+/* keep-alive or close, by version and Connection (RFC 9112 §9.3). */
+bool http_fields_keep_alive(const struct hf_http_fields *fields, uint8_t minor);
+
+/* A Cache-Control directive and where it goes; offsets into struct hf_http_cc. */
+enum http_cc_kind {
+	HTTP_CC_FLAG,
+	HTTP_CC_FIELDS,   /* a flag that may name fields */
+	HTTP_CC_SECONDS,  /* the smaller is the more restrictive */
+	HTTP_CC_AT_LEAST, /* seconds; the larger is the more restrictive */
+};
+
+struct http_cc_directive {
+	struct hf_span name;
+	enum http_cc_kind kind;
+	uint8_t flag_at;   /* bool: seen */
+	uint8_t fields_at; /* bool: named fields (FIELDS) */
+	uint8_t value_at;  /* uint32_t (SECONDS, AT_LEAST) */
+};
+
+/* Case-insensitive; NULL when unknown. */
+const struct http_cc_directive *http_cc_lookup(struct hf_span name);
+
+static inline bool *http_cc_flag(struct hf_http_cc *cc, uint8_t at)
+{
+	return (bool *)((char *)cc + at);
+}
+
+static inline uint32_t *http_cc_value(struct hf_http_cc *cc, uint8_t at)
+{
+	return (uint32_t *)(void *)((char *)cc + at);
+}
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Query parameters that are credentials: X("name"), lower case, '_' for '-' and '.'. Whatever ends in
+ * _token, _signature, _secret or _password, or begins with session, is one as well.
+ */
+/* clang-format off */
+X("access_token")
+X("accesstoken")
+X("token")
+X("id_token")
+X("refresh_token")
+X("auth_token")
+X("authtoken")
+X("auth")
+X("authorization")
+X("bearer")
+X("jwt")
+X("api_key")
+X("apikey")
+X("access_key")
+X("accesskey")
+X("awsaccesskeyid")
+X("key_pair_id")
+X("x_amz_credential")
+X("x_goog_credential")
+X("sig")
+X("signature")
+X("hmac")
+X("secret")
+X("password")
+X("passwd")
+X("pwd")
+X("passphrase")
+X("sid")
+X("sessid")
+X("jsessionid")
+X("phpsessid")
+X("aspsessionid")
+X("samlresponse")
+X("ticket")
+X("otp")
+/* clang-format on */
