@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The bounded buffer that all builders write to.
+ */
+#include "hf_resp.h"
+
+#include <string.h>
+
+#include "resp_priv.h"
+
+#define RESP_VIA_MAX 80
+
+void resp_put(struct resp_buf *out, struct hf_span text)
+{
+	HF_ASSERT_HOT(out->len <= out->cap);
+	if (out->full || text.len > out->cap - out->len) {
+		out->full = true;
+		return;
+	}
+	if (text.len > 0)
+		memcpy(out->ptr + out->len, text.ptr, text.len);
+	out->len += text.len;
+}
+
+void resp_put_text(struct resp_buf *out, const char *text)
+{
+	resp_put(out, (struct hf_span){ text, strlen(text) });
+}
+
+void resp_put_u64(struct resp_buf *out, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + value % 10);
+	while ((value /= 10) > 0);
+	resp_put(out, (struct hf_span){ digits + at, sizeof(digits) - at });
+}
+
+void resp_put_line(struct resp_buf *out, struct hf_span name, struct hf_span value)
+{
+	HF_ASSERT_HOT(name.len > 0);
+	resp_put(out, name);
+	resp_put(out, HF_SPAN(": "));
+	resp_put(out, value);
+	resp_put(out, HF_SPAN("\r\n"));
+}
+
+size_t resp_done(const struct resp_buf *out)
+{
+	HF_ASSERT(out->len <= out->cap);
+	return out->full ? 0 : out->len;
+}
+
+void resp_put_appended(struct resp_buf *out, const struct hf_http_fields *fields,
+	enum hf_http_field id, struct hf_span name, struct hf_span own)
+{
+	HF_ASSERT(id != HF_HTTP_FIELD_OTHER && own.len > 0);
+	resp_put(out, name);
+	resp_put(out, HF_SPAN(": "));
+	for (uint32_t i = 0; hf_http_fields_have(fields, id) && i < fields->count; i++) {
+		const struct hf_http_line *line = &fields->lines[i];
+
+		if (line->id != id || line->value.len == 0)
+			continue;
+		resp_put(out, line->value);
+		resp_put(out, HF_SPAN(", "));
+	}
+	resp_put(out, own);
+	resp_put(out, HF_SPAN("\r\n"));
+}
+
+void resp_put_via(
+	struct resp_buf *out, const struct hf_http_fields *fields, uint8_t minor, struct hf_span by)
+{
+	char text[RESP_VIA_MAX];
+	struct resp_buf own = { .ptr = text, .cap = sizeof(text) };
+
+	HF_ASSERT(by.len < RESP_VIA_MAX - 4);
+	resp_put(&own, minor == 0 ? HF_SPAN("1.0 ") : HF_SPAN("1.1 "));
+	resp_put(&own, by.len > 0 ? by : HF_SPAN("holdfast"));
+	resp_put_appended(out, fields, HF_HTTP_FIELD_VIA, HF_SPAN("Via"),
+		(struct hf_span){ text, resp_done(&own) });
+}

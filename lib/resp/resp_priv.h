@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * resp, inside: a bounded buffer that remembers when something did not fit.
+ */
+#ifndef HF_PRIV_RESP
+#error "resp_priv.h is private to lib/resp"
+#endif
+#ifndef HF_RESP_PRIV_H
+#define HF_RESP_PRIV_H
+
+#include "hf_resp.h"
+
+struct resp_buf {
+	char *ptr;
+	size_t cap, len;
+	bool full;
+};
+
+void resp_put(struct resp_buf *out, struct hf_span text);
+void resp_put_text(struct resp_buf *out, const char *text);
+void resp_put_u64(struct resp_buf *out, uint64_t value);
+/* name ": " value CRLF */
+void resp_put_line(struct resp_buf *out, struct hf_span name, struct hf_span value);
+/* The length, 0 when something did not fit. */
+size_t resp_done(const struct resp_buf *out);
+
+/* The values of all end-to-end lines of that id and then `own`, comma-separated in one line. */
+void resp_put_appended(struct resp_buf *out, const struct hf_http_fields *fields,
+	enum hf_http_field id, struct hf_span name, struct hf_span own);
+/* Via: what came, then ours (RFC 9110 §7.6.3). minor: of the message received. */
+void resp_put_via(struct resp_buf *out, const struct hf_http_fields *fields, uint8_t minor,
+	struct hf_span by);
+
+#endif
