@@ -76,14 +76,14 @@ struct hf_tcp_seg {
 	struct hf_path path;
 };
 
-#define HF_TCP_EMIT_PIECES  6
-#define HF_TCP_OPT_MAX      40
+#define HF_TCP_EMIT_PIECES 6
+#define HF_TCP_OPT_MAX     40
 
 struct hf_tcp_piece {
 	const uint8_t *data;
 	uint32_t len;
-	bool zero_copy;      /* the sender said these bytes may be attached to a packet */
-	struct hf_ref *ref;  /* counted for this descriptor; NULL for none */
+	bool zero_copy;     /* the sender said these bytes may be attached to a packet */
+	struct hf_ref *ref; /* counted for this descriptor; NULL for none */
 };
 
 /* One segment to send (or, with len > mss, a run of segments for TSO); host order. */
@@ -103,18 +103,18 @@ struct hf_tcp_emit {
 };
 
 struct hf_tcp_cfg {
-	uint32_t conns_max;        /* connections, TIME_WAIT included */
-	uint32_t syn_queue_max;    /* of these, in SYN_RECEIVED */
-	uint32_t spans_max;        /* queued spans of all connections */
-	uint32_t rxbufs_max;       /* 2 KiB buffers for unread and out-of-order bytes, all connections */
-	uint32_t emits_max;        /* descriptors between two hf_tcp_flush */
-	uint32_t rcv_wnd_max;      /* bytes; the window that a new connection is offered */
-	uint32_t send_queue_max;   /* bytes queued per connection, unacknowledged included */
-	uint32_t msl_ms;           /* TIME_WAIT is twice this */
-	uint32_t syn_timeout_ms;   /* SYN_RECEIVED at most */
-	uint32_t user_timeout_ms;  /* unacknowledged data at most (RFC 9293 §3.8.3) */
-	uint32_t fin_timeout_ms;   /* FIN_WAIT_2 and LAST_ACK at most */
-	struct hf_sipkey isn_key;  /* RFC 6528 */
+	uint32_t conns_max;     /* connections, TIME_WAIT included */
+	uint32_t syn_queue_max; /* of these, in SYN_RECEIVED */
+	uint32_t spans_max;     /* queued spans of all connections */
+	uint32_t rxbufs_max;  /* 2 KiB buffers for unread and out-of-order bytes, all connections */
+	uint32_t emits_max;   /* descriptors between two hf_tcp_flush */
+	uint32_t rcv_wnd_max; /* bytes; the window that a new connection is offered */
+	uint32_t send_queue_max;  /* bytes queued per connection, unacknowledged included */
+	uint32_t msl_ms;          /* TIME_WAIT is twice this */
+	uint32_t syn_timeout_ms;  /* SYN_RECEIVED at most */
+	uint32_t user_timeout_ms; /* unacknowledged data at most (RFC 9293 §3.8.3) */
+	uint32_t fin_timeout_ms;  /* FIN_WAIT_2 and LAST_ACK at most */
+	struct hf_sipkey isn_key; /* RFC 6528 */
 	struct hf_sipkey flow_key;
 };
 
@@ -122,9 +122,9 @@ struct hf_tcp_cfg {
 void hf_tcp_cfg_default(struct hf_tcp_cfg *cfg);
 
 enum hf_tcp_event_kind {
-	HF_TCP_EV_OPEN = 1 << 0,     /* established; comes first */
-	HF_TCP_EV_DATA = 1 << 1,     /* hf_tcp_peek has something new */
-	HF_TCP_EV_FIN = 1 << 2,      /* the peer will send no more; what it sent may still be unread */
+	HF_TCP_EV_OPEN = 1 << 0, /* established; comes first */
+	HF_TCP_EV_DATA = 1 << 1, /* hf_tcp_peek has something new */
+	HF_TCP_EV_FIN = 1 << 2,  /* the peer will send no more; what it sent may still be unread */
 	HF_TCP_EV_WRITABLE = 1 << 3, /* space came back after hf_tcp_send_space said too little */
 	HF_TCP_EV_ACKED = 1 << 4,    /* everything sent so far is acknowledged */
 	HF_TCP_EV_CLOSED = 1 << 5,   /* reset, timed out: gone; nothing may be called on it */
@@ -177,7 +177,7 @@ uint32_t hf_tcp_unread(const struct hf_tcp_conn *conn);
 /* The first n unread bytes are done with: the window opens by as much. */
 void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n);
 /* Bytes that hf_tcp_send takes now; 0 also when the pool of spans is low. */
-uint32_t hf_tcp_send_space(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn);
+uint32_t hf_tcp_send_space(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* Bytes given to hf_tcp_send and not yet acknowledged, sent or not. */
 uint32_t hf_tcp_queued(const struct hf_tcp_conn *conn);
 /* Queues bytes whose owner is `ref` (one more reference is taken; NULL: static memory). -EAGAIN when

@@ -2,8 +2,8 @@
  *
  * timer - a hashed timing wheel with a lazy re-arm (Varghese and Lauck, 1987).
  *
- * What      Slots of 1 ms; a timer farther away than the wheel turns waits in its slot for its round.
- *           Setting a timer later than it stands only notes the new time: the link moves when the old
+ * What      Slots of 1 ms; a timer farther away than the wheel turns waits in its slot for its
+ * round. Setting a timer later than it stands only notes the new time: the link moves when the old
  *           slot comes up, so that pushing a timeout back on each packet costs a store.
  * Picture   now -> [slot][slot][slot]...[slot]   each slot a list of hf_timer
  * Threads   The owner of the wheel, one thread. Pure: time comes in as an argument.
@@ -27,7 +27,8 @@ struct hf_timer {
 
 struct hf_wheel;
 
-/* A wheel of `slots` (a power of two) milliseconds. Returns NULL without memory. boot. */
+/* A wheel of `slots` (a power of two, at least 64) milliseconds. Returns NULL without memory. boot.
+ */
 struct hf_wheel *hf_wheel_new(uint32_t slots, uint64_t now_us);
 /* Armed timers are forgotten, not called. NULL is fine. */
 void hf_wheel_free(struct hf_wheel *wheel);
@@ -43,7 +44,7 @@ bool hf_timer_armed(const struct hf_timer *timer);
 /* The next timer that is due, disarmed, or NULL. Call until NULL, or until enough was done: what is
  * left comes at the next call. */
 struct hf_timer *hf_wheel_pop(struct hf_wheel *wheel, uint64_t now_us);
-/* A lower bound of the next due time, for a thread that would sleep; UINT64_MAX when empty. */
+/* Before this time no pop finds anything, for a thread that would sleep; UINT64_MAX when empty. */
 uint64_t hf_wheel_next_us(const struct hf_wheel *wheel);
 /* Asserts that links, slots and counts agree. */
 void hf_wheel_check(const struct hf_wheel *wheel);

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_tcp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tcp_priv.h"
+
+#define WHEEL_SLOTS 4096
+
+void hf_tcp_cfg_default(struct hf_tcp_cfg *cfg)
+{
+	*cfg = (struct hf_tcp_cfg){
+		.conns_max = 65536,
+		.syn_queue_max = 4096,
+		.spans_max = 262144,
+		.rxbufs_max = 32768,
+		.emits_max = 1024,
+		.rcv_wnd_max = 262144,
+		.send_queue_max = 1048576,
+		.msl_ms = 30000,
+		.syn_timeout_ms = 20000,
+		.user_timeout_ms = 100000,
+		.fin_timeout_ms = 30000,
+	};
+	hf_random_fill(&cfg->isn_key, sizeof(cfg->isn_key));
+	hf_random_fill(&cfg->flow_key, sizeof(cfg->flow_key));
+}
+
+static void tcp_cfg_assert(const struct hf_tcp_cfg *cfg)
+{
+	HF_ASSERT(cfg->conns_max > 0 && cfg->conns_max <= 1U << 28);
+	HF_ASSERT(cfg->syn_queue_max > 0);
+	HF_ASSERT(cfg->spans_max > 0);
+	HF_ASSERT(cfg->rxbufs_max > 0);
+	HF_ASSERT(cfg->emits_max > 0);
+	HF_ASSERT(cfg->rcv_wnd_max > 0 && cfg->rcv_wnd_max <= 1U << 29);
+	HF_ASSERT(cfg->send_queue_max > 0 && cfg->send_queue_max <= 1U << 29);
+}
+
+static bool tcp_alloc(struct hf_tcp *tcp, uint64_t now_us)
+{
+	const struct hf_tcp_cfg *cfg = &tcp->cfg;
+	uint32_t buckets = (uint32_t)hf_pow2_ceil(cfg->conns_max);
+
+	tcp->bucket_mask = buckets - 1;
+	tcp->bucket = calloc(buckets, sizeof(struct hf_tcp_conn *));
+	tcp->live = calloc((cfg->conns_max + 63) / 64, sizeof(*tcp->live));
+	tcp->emit = calloc(cfg->emits_max, sizeof(*tcp->emit));
+	tcp->wheel = hf_wheel_new(WHEEL_SLOTS, now_us);
+	return tcp->bucket && tcp->live && tcp->emit && tcp->wheel &&
+	       hf_pool_init(&tcp->conns, sizeof(struct hf_tcp_conn), cfg->conns_max) == 0 &&
+	       hf_pool_init(&tcp->spans, sizeof(struct tcp_span), cfg->spans_max) == 0 &&
+	       hf_pool_init(&tcp->rxbufs, sizeof(struct tcp_rxbuf), cfg->rxbufs_max) == 0;
+}
+
+int hf_tcp_new(const struct hf_tcp_cfg *cfg, uint64_t now_us, struct hf_tcp **ret_tcp)
+{
+	struct hf_tcp *tcp = calloc(1, sizeof(*tcp));
+
+	tcp_cfg_assert(cfg);
+	if (!tcp)
+		return -ENOMEM;
+	tcp->cfg = *cfg;
+	tcp->now_us = now_us;
+	hf_list_init(&tcp->ready);
+	hf_list_init(&tcp->events);
+	hf_list_init(&tcp->time_wait);
+	/* holes of one byte cost a buffer each: a window's worth of full buffers, twice */
+	tcp->ooo_max = 2 * (cfg->rcv_wnd_max / TCP_RXBUF_BYTES) + 8;
+	tcp->spans_low = hf_min_u32(64, cfg->spans_max / 4);
+	if (!tcp_alloc(tcp, now_us)) {
+		hf_tcp_free(tcp);
+		return -ENOMEM;
+	}
+	*ret_tcp = tcp;
+	return 0;
+}
+
+void hf_tcp_free(struct hf_tcp *tcp)
+{
+	if (!tcp)
+		return;
+	for (uint32_t i = 0; tcp->live && i < tcp->cfg.conns_max; i++) {
+		struct hf_tcp_conn *conn;
+
+		if (!tcp_conn_live(tcp, i))
+			continue;
+		conn = hf_pool_at(&tcp->conns, i);
+		tcp_conn_abandon(tcp, conn, /* rst= */ false);
+	}
+	hf_tcp_emits_done(tcp);
+	hf_pool_fini(&tcp->conns);
+	hf_pool_fini(&tcp->spans);
+	hf_pool_fini(&tcp->rxbufs);
+	hf_wheel_free(tcp->wheel);
+	free(tcp->bucket);
+	free(tcp->live);
+	free(tcp->emit);
+	free(tcp);
+}
+
+int hf_tcp_listen(struct hf_tcp *tcp, uint16_t port)
+{
+	HF_ASSERT(port != 0);
+	if (tcp->listener_count == TCP_LISTENERS_MAX)
+		return -ENOSPC;
+	tcp->listener[tcp->listener_count++] = port;
+	return 0;
+}
+
+void hf_tcp_listen_stop(struct hf_tcp *tcp)
+{
+	tcp->draining = true;
+}
+
+int hf_tcp_input(struct hf_tcp *tcp, const struct hf_tcp_seg *seg, uint64_t now_us)
+{
+	const uint8_t flags = seg->flags;
+	struct hf_tcp_conn *conn;
+	enum hf_drop drop;
+
+	HF_ASSERT(!tcp->in_input);
+	HF_ASSERT(!tcp->cur.conn);
+	tcp->in_input = true;
+	tcp_now_set(tcp, now_us);
+	if (seg->sport == 0 || seg->dport == 0)
+		return hf_drop(HF_DROP_TCP_BAD_PORT);
+	if (seg->opt_len > HF_TCP_OPT_MAX || seg->payload_len > TCP_PAYLOAD_MAX)
+		return hf_drop(HF_DROP_TCP_BAD_HEADER);
+	if (!(flags & (HF_TCP_SYN | HF_TCP_RST | HF_TCP_ACK)) ||
+		((flags & HF_TCP_SYN) && (flags & (HF_TCP_FIN | HF_TCP_RST))))
+		return hf_drop(HF_DROP_TCP_BAD_FLAGS);
+	conn = tcp_demux_find(tcp, seg);
+	drop = conn ? tcp_in_conn(tcp, conn, seg) : tcp_demux_unknown(tcp, seg, NULL);
+	if (drop == HF_DROP_NONE)
+		hf_stat_inc(HF_STAT_TCP_SEGS_IN);
+	return drop;
+}
+
+void hf_tcp_input_end(struct hf_tcp *tcp)
+{
+	struct hf_tcp_conn *conn = tcp->cur.conn;
+
+	HF_ASSERT(tcp->in_input);
+	tcp->in_input = false;
+	if (!conn)
+		return;
+	tcp_rx_keep(tcp, conn);
+	tcp->cur.conn = NULL;
+	tcp_output(tcp, conn);
+}
+
+bool hf_tcp_next_event(struct hf_tcp *tcp, struct hf_tcp_event *ret_event)
+{
+	struct hf_list *link = hf_list_first(&tcp->events);
+	struct hf_tcp_conn *conn;
+
+	if (!link)
+		return false;
+	conn = HF_CONTAINER_OF(link, struct hf_tcp_conn, event);
+	HF_ASSERT(conn->ev_what != 0);
+	hf_list_del(link);
+	*ret_event = (struct hf_tcp_event){ conn, conn->user, conn->ev_what };
+	conn->ev_what = 0;
+	if (conn->state == TCP_CLOSED)
+		tcp_conn_abandon(tcp, conn, /* rst= */ false);
+	return true;
+}
+
+void hf_tcp_flush(struct hf_tcp *tcp, uint64_t now_us)
+{
+	tcp_now_set(tcp, now_us);
+	/* each once: what a connection has left over goes behind the others */
+	for (uint32_t n = tcp->ready_count; n > 0; n--) {
+		struct hf_list *link = hf_list_first(&tcp->ready);
+
+		if (!link || tcp->emit_count == tcp->cfg.emits_max)
+			return;
+		tcp_output(tcp, HF_CONTAINER_OF(link, struct hf_tcp_conn, ready));
+	}
+}
+
+uint32_t hf_tcp_emits(struct hf_tcp *tcp, const struct hf_tcp_emit **ret_emits)
+{
+	*ret_emits = tcp->emit;
+	return tcp->emit_count;
+}
+
+void hf_tcp_emits_done(struct hf_tcp *tcp)
+{
+	for (uint32_t i = 0; i < tcp->emit_count; i++) {
+		struct hf_tcp_emit *emit = &tcp->emit[i];
+
+		for (uint32_t p = 0; p < emit->piece_count; p++) {
+			if (emit->piece[p].ref)
+				hf_ref_put(emit->piece[p].ref);
+		}
+	}
+	tcp->emit_count = 0;
+}
+
+uint64_t hf_tcp_next_timer_us(const struct hf_tcp *tcp)
+{
+	return hf_list_empty(&tcp->ready) ? hf_wheel_next_us(tcp->wheel) : tcp->now_us;
+}
+
+void hf_tcp_user_set(struct hf_tcp_conn *conn, void *user)
+{
+	conn->user = user;
+}
+
+void hf_tcp_close(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	if (conn->state == TCP_CLOSED) { /* its event was not fetched yet */
+		tcp_conn_abandon(tcp, conn, /* rst= */ false);
+		return;
+	}
+	HF_ASSERT(tcp_has(conn, TCP_F_OWNED));
+	HF_ASSERT(conn->state == TCP_ESTABLISHED || conn->state == TCP_CLOSE_WAIT);
+	tcp_conn_disown(conn);
+	tcp_rx_drop_all(tcp, conn);
+	conn->flags |= TCP_F_FIN_QUEUED;
+	conn->state = conn->state == TCP_ESTABLISHED ? TCP_FIN_WAIT_1 : TCP_LAST_ACK;
+	hf_timer_del(tcp->wheel, &conn->age);
+	conn->progress_us = tcp->now_us;
+	tcp_conn_ready(tcp, conn);
+}
+
+void hf_tcp_abort(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	HF_ASSERT(conn->state == TCP_CLOSED || tcp_has(conn, TCP_F_OWNED));
+	tcp_conn_abandon(tcp, conn, /* rst= */ conn->state != TCP_CLOSED);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_tcp.h"
+
+#include "tcp_priv.h"
+
+static const char *const info_states[] = {
+	[TCP_SYN_RECEIVED] = "SYN-RECEIVED",
+	[TCP_ESTABLISHED] = "ESTABLISHED",
+	[TCP_FIN_WAIT_1] = "FIN-WAIT-1",
+	[TCP_FIN_WAIT_2] = "FIN-WAIT-2",
+	[TCP_CLOSE_WAIT] = "CLOSE-WAIT",
+	[TCP_CLOSING] = "CLOSING",
+	[TCP_LAST_ACK] = "LAST-ACK",
+	[TCP_TIME_WAIT] = "TIME-WAIT",
+	[TCP_CLOSED] = "CLOSED",
+};
+
+void hf_tcp_info(const struct hf_tcp_conn *conn, struct hf_tcp_info *ret_info)
+{
+	uint32_t sent = conn->snd_nxt - conn->snd_una;
+
+	HF_ASSERT(conn->state < HF_ARRAY_LEN(info_states));
+	*ret_info = (struct hf_tcp_info){
+		.peer = conn->peer,
+		.local = conn->local,
+		.peer_port = conn->peer_port,
+		.local_port = conn->local_port,
+		.state = info_states[conn->state],
+		.srtt_us = conn->srtt_us,
+		.rto_us = conn->rto_us,
+		.cwnd = conn->cwnd,
+		.ssthresh = conn->ssthresh,
+		.snd_wnd = conn->snd_wnd,
+		.rcv_wnd = conn->rcv_adv - conn->rcv_nxt,
+		.mss = conn->mss,
+		.unacked = conn->snd_max - conn->snd_una,
+		.unsent = conn->sndq_len - hf_min_u32(sent, conn->sndq_len),
+		.unread = conn->unread_len,
+		.bytes_in = conn->bytes_in,
+		.bytes_out = conn->bytes_out,
+		.retransmits = conn->retransmits,
+		.opened_us = conn->opened_us,
+	};
+}
+
+bool hf_tcp_conn_next(struct hf_tcp *tcp, uint32_t *cursor, struct hf_tcp_info *ret_info)
+{
+	for (uint32_t i = *cursor; i < tcp->conns.fresh; i++) {
+		if (!tcp_conn_live(tcp, i))
+			continue;
+		hf_tcp_info(hf_pool_at(&tcp->conns, i), ret_info);
+		*cursor = i + 1;
+		return true;
+	}
+	return false;
+}
+
+uint32_t hf_tcp_conn_count(const struct hf_tcp *tcp)
+{
+	return tcp->conns.used;
+}
