@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cli.h"
+
+#include <ctype.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hf_ctl.h"
+
+#define MAIN_KEY_MAX 32
+
+struct main_command {
+	const char *name, *args, *help;
+};
+
+static const struct main_command main_commands[] = {
+#define X(id, name_, args_, help_) { .name = name_, .args = args_, .help = help_ },
+#include "tbl/ctl_cmds.h"
+#undef X
+};
+
+struct main_options {
+	const char *socket;
+	bool json;
+};
+
+static void main_print_usage(FILE *out)
+{
+	fputs("usage: holdfastctl [-s SOCKET] [--json] COMMAND [ARGUMENT]\n"
+	      "       holdfastctl help [COMMAND]\n\n"
+	      "  -s, --socket SOCKET  default $HOLDFAST_SOCKET, else " CLI_SOCKET "\n"
+	      "      --json           print the result as JSON\n"
+	      "      --help, --version\n\n",
+		out);
+	for (size_t i = 0; i < HF_ARRAY_LEN(main_commands); i++) {
+		char head[64];
+
+		(void)snprintf(
+			head, sizeof(head), "%s %s", main_commands[i].name, main_commands[i].args);
+		fprintf(out, "  %-18s %s\n", head, main_commands[i].help);
+	}
+	fputs("\nExit code: 0 done, 1 refused by the server, 2 usage, 3 no server.\n", out);
+}
+
+/* The command whose name the words begin with, and how many of them it takes: the longest. */
+static const struct main_command *main_find(int count, char *const *words, int *ret_used)
+{
+	const struct main_command *found = NULL;
+
+	*ret_used = 0;
+	for (size_t i = 0; i < HF_ARRAY_LEN(main_commands); i++) {
+		const char *name = main_commands[i].name;
+		int used = 0;
+
+		while (used < count) {
+			size_t len = strcspn(name, " ");
+
+			if (strlen(words[used]) != len || memcmp(words[used], name, len) != 0)
+				break;
+			used++;
+			name += len;
+			if (!*name)
+				break;
+			name++;
+		}
+		if (!*name && used > *ret_used) {
+			found = &main_commands[i];
+			*ret_used = used;
+		}
+	}
+	return found;
+}
+
+static enum cli_exit main_unknown(const char *word)
+{
+	fprintf(stderr, "holdfastctl: unknown command \"%s\"; see holdfastctl help\n", word);
+	return CLI_USAGE;
+}
+
+static enum cli_exit main_help(int count, char *const *words)
+{
+	const struct main_command *command;
+	int used;
+
+	if (count == 0) {
+		main_print_usage(stdout);
+		return CLI_DONE;
+	}
+	command = main_find(count, words, &used);
+	if (!command || used < count)
+		return main_unknown(words[count - 1]);
+	printf("holdfastctl %s%s%s\n\n%s.\n", command->name, *command->args ? " " : "",
+		command->args, command->help);
+	return CLI_DONE;
+}
+
+/* The words behind the command, under the names that the table gives them. NULL: wrong number. */
+static json_t *main_args(const struct main_command *command, int count, char *const *words)
+{
+	json_t *args = json_object();
+	const char *at = command->args;
+	bool right = args != NULL;
+
+	while (right && *at) {
+		char key[MAIN_KEY_MAX];
+		bool optional = *at == '[';
+		size_t n = 0;
+
+		for (; *at && *at != ' '; at++)
+			if (*at != '[' && *at != ']' && n < sizeof(key) - 1)
+				key[n++] = (char)tolower((unsigned char)*at);
+		key[n] = '\0';
+		while (*at == ' ')
+			at++;
+		if (count > 0) {
+			right = json_object_set_new(args, key, json_string(*words++)) == 0;
+			count--;
+		} else {
+			right = optional;
+		}
+	}
+	if (right && count == 0)
+		return args;
+	json_decref(args);
+	return NULL;
+}
+
+static enum cli_exit main_answer(const json_t *answer, const struct main_options *options)
+{
+	const json_t *error = json_object_get(answer, "error");
+	const json_t *result = json_object_get(answer, "result");
+	bool ok = json_is_true(json_object_get(answer, "ok"));
+
+	if (options->json) {
+		(void)json_dumpf(ok ? result : answer, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+		putchar('\n');
+	} else if (ok) {
+		cli_show(result, stdout);
+	}
+	if (!ok) {
+		const char *message = json_string_value(json_object_get(error, "message"));
+
+		fprintf(stderr, "holdfastctl: refused: %s\n",
+			message ? message : "no reason given");
+	}
+	return ok ? CLI_DONE : CLI_REFUSED;
+}
+
+static enum cli_exit main_run(int count, char *const *words, const struct main_options *options)
+{
+	int used;
+	const struct main_command *command = main_find(count, words, &used);
+	json_t *args, *request, *answer = NULL;
+	struct hf_err err = { "" };
+	enum cli_exit code = CLI_NO_SERVER;
+
+	if (!command)
+		return main_unknown(words[0]);
+	args = main_args(command, count - used, words + used);
+	if (!args) {
+		fprintf(stderr, "usage: holdfastctl %s %s\n", command->name, command->args);
+		return CLI_USAGE;
+	}
+	request = json_pack("{s:i, s:s, s:o}", "id", 1, "command", command->name, "args", args);
+	if (request && cli_call(options->socket, request, &err, &answer) == 0)
+		code = main_answer(answer, options);
+	else
+		fprintf(stderr, "holdfastctl: %s\n", err.text);
+	json_decref(request);
+	json_decref(answer);
+	return code;
+}
+
+static enum cli_exit main_dispatch(int argc, char **argv)
+{
+	static const struct option known[] = {
+		{ "socket", required_argument, NULL, 's' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *from_env = getenv("HOLDFAST_SOCKET");
+	struct main_options options = { .socket = from_env && *from_env ? from_env : CLI_SOCKET };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "s:h", known, NULL)) != -1) {
+		switch (c) {
+		case 's':
+			options.socket = optarg;
+			break;
+		case 'j':
+			options.json = true;
+			break;
+		case 'h':
+			main_print_usage(stdout);
+			return CLI_DONE;
+		case 'V':
+			printf("holdfastctl %s\n", HF_VERSION);
+			return CLI_DONE;
+		default: /* getopt said what is wrong */
+			fputs("see holdfastctl --help\n", stderr);
+			return CLI_USAGE;
+		}
+	}
+	if (optind == argc) {
+		main_print_usage(stderr);
+		return CLI_USAGE;
+	}
+	if (strcmp(argv[optind], "help") == 0)
+		return main_help(argc - optind - 1, argv + optind + 1);
+	return main_run(argc - optind, argv + optind, &options);
+}
+
+int main(int argc, char **argv)
+{
+	enum cli_exit code = main_dispatch(argc, argv);
+
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		perror("holdfastctl: writing");
+		return CLI_REFUSED;
+	}
+	return code;
+}
