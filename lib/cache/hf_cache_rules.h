@@ -120,8 +120,8 @@ int hf_cache_vary_build(char *buf, size_t cap, const struct hf_http_resp *resp,
 	const struct hf_http_req *req) HF_MUST_CHECK;
 /* Would this request have given the same block? True for an empty one. */
 bool hf_cache_vary_matches(const char *block, size_t len, const struct hf_http_req *req);
-/* The same names with another request's values: how a lookup finds its variant. Returns the length
- * or -ENOSPC. */
+/* The same names with another request's values: how a lookup finds its variant. Returns the length,
+ * -ENOSPC, or -EINVAL for what is no block. */
 int hf_cache_vary_rebuild(char *buf, size_t cap, const char *block, size_t len,
 	const struct hf_http_req *req) HF_MUST_CHECK;
 
