@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * holdfastd - the appliance: wires the modules together, owns the threads, alone may exit.
+ *
+ * Picture
+ *      main: boot -> control loop (ctl socket, signals, watchdog, log) -> undo boot in reverse
+ *        |-- lcore 1..W   thread_lcore.c    NIC queues, TCP, HTTP, hits
+ *        |-- origin 0..T  thread_origin.c   misses; owns one cache shard each
+ *        \-- reclaim      thread_reclaim.c  grace periods
+ * Threads   struct app is built by boot and read-only afterwards, but for the atomics in it.
+ */
+#ifndef APP_H
+#define APP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "hf_cache.h"
+#include "hf_conf.h"
+#include "hf_ctl.h"
+#include "hf_net.h"
+#include "hf_origin.h"
+#include "hf_port.h"
+#include "hf_serve.h"
+#include "hf_state.h"
+#include "hf_tcp.h"
+#include "hf_xchg.h"
+
+#define APP_CONNS_SHOWN 1024 /* connections of one worker in one answer of `conns` */
+
+/* A question of the control thread to a worker, answered between two turns of its loop. */
+struct app_conns {
+	_Atomic bool done;
+	uint32_t cursor, count;
+	bool more; /* there are connections that found no room */
+	struct hf_tcp_info info[APP_CONNS_SHOWN];
+};
+
+struct app_worker {
+	struct app *app;
+	uint32_t index;
+	struct hf_net *net;
+	struct hf_tcp *tcp;
+	struct hf_serve *serve;
+	const struct hf_stat_block *_Atomic stats;
+	_Atomic uint64_t beat_us; /* the last turn began; HF_CACHE_LINE apart from other workers */
+	_Atomic uint32_t conns_open;
+	_Atomic(struct app_conns *) question;
+	bool draining;
+	uint64_t reported_us; /* watchdog: the beat that was complained about */
+} HF_ALIGNED(HF_CACHE_LINE);
+
+struct app_origin {
+	struct app *app;
+	uint32_t index;
+	struct hf_origin *origin;
+	pthread_t thread;
+	bool running;
+	_Atomic uint64_t beat_us;
+	uint64_t reported_us;
+};
+
+struct app {
+	const struct hf_conf *conf;
+	uint64_t started_us;
+	uint32_t workers, origins;
+	struct hf_arena *arena;
+	struct hf_cache *cache;
+	struct hf_xchg_net *xchgs;
+	struct hf_state *state;
+	struct hf_port *port[HF_CONF_PORTS_MAX];
+	struct hf_net_shared *net;
+	struct app_worker *worker;
+	struct app_origin *origin;
+	struct hf_ctl *ctl;
+	pthread_t reclaim;
+	bool reclaim_running;
+	int signal_fd, timer_fd, epoll_fd;
+	_Atomic bool draining; /* workers: no new connections */
+	_Atomic bool lcore_stop, origin_stop, reclaim_stop;
+	bool shutdown_asked;
+};
+
+/* boot.c: every step of start-up in order; undone in reverse. */
+int app_boot(struct app *app, struct hf_err *err) HF_MUST_CHECK;
+void app_undo(struct app *app);
+
+/* thread_*.c: the bodies of the threads. */
+int app_lcore_main(void *worker);
+void *app_origin_main(void *origin);
+void *app_reclaim_main(void *app);
+/* Until a signal or a command ends it. */
+void app_control_run(struct app *app);
+
+/* commands.c: an hf_ctl_fn. */
+json_t *app_command(
+	void *app, enum hf_ctl_cmd cmd, const json_t *args, bool *ret_internal, struct hf_err *err);
+
+/* watchdog.c: complains about threads that stand still; a few times a second. */
+void app_watchdog(struct app *app, uint64_t now_us);
+
+/* panic.c: dumps on failed assertions and fatal signals. */
+void app_panic_init(const struct app *app);
+
+#endif

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Start-up, readable as one table; undone in reverse from wherever it got to.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <rte_launch.h>
+
+#include "app.h"
+#include "hf_log.h"
+
+#define BOOT_TICK_MS 100
+
+/* Signals come to the control thread by descriptor; blocked before any other thread exists. */
+static int boot_signals(struct app *app, struct hf_err *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	HF_ASSERT(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+	(void)signal(SIGPIPE, SIG_IGN);
+	app->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (app->signal_fd < 0)
+		return hf_err_set(err, -errno, "signalfd: %m");
+	return 0;
+}
+
+static void undo_signals(struct app *app)
+{
+	(void)close(app->signal_fd);
+}
+
+static int boot_eal(struct app *app, struct hf_err *err)
+{
+	hf_thread_enter(HF_THREAD_CONTROL, "control");
+	return hf_port_eal_init(app->conf, err);
+}
+
+static void undo_eal(struct app *app)
+{
+	(void)app;
+	hf_port_eal_fini();
+}
+
+static int boot_cache(struct app *app, struct hf_err *err)
+{
+	struct hf_cache_cfg cfg = {
+		.shards = app->origins,
+		.workers = app->workers,
+		.leases_max = app->conf->http.connections_max,
+	};
+	int rc = hf_arena_new(app->conf->cache.memory,
+		app->conf->runtime.hugepages && hf_port_has_hugepages(), err, &app->arena);
+
+	if (rc)
+		return rc;
+	cfg.arena = app->arena;
+	rc = hf_cache_new(&cfg, err, &app->cache);
+	if (rc)
+		hf_arena_free(app->arena);
+	return rc;
+}
+
+static void undo_cache(struct app *app)
+{
+	hf_cache_free(app->cache);
+	hf_arena_free(app->arena);
+}
+
+static int boot_exchanges(struct app *app, struct hf_err *err)
+{
+	struct hf_xchg_cfg cfg = {
+		.workers = app->workers,
+		.origins = app->origins,
+		.exchanges_max = app->conf->origin.exchanges_max,
+		/* the key (percent-encoding may grow it), the head, what is forwarded of it */
+		.buf_len = 4 * app->conf->http.header_bytes + 1024,
+	};
+
+	return hf_xchg_net_new(&cfg, err, &app->xchgs);
+}
+
+static void undo_exchanges(struct app *app)
+{
+	hf_xchg_net_free(app->xchgs);
+}
+
+static void undo_ports(struct app *app)
+{
+	void *base;
+	size_t len, page;
+
+	hf_arena_region(app->arena, &base, &len, &page);
+	if (len > 0)
+		hf_port_memory_unregister(base, len);
+	for (uint32_t i = 0; i < app->conf->port_count; i++)
+		hf_port_close(app->port[i]);
+}
+
+static int boot_ports(struct app *app, struct hf_err *err)
+{
+	void *base;
+	size_t len, page;
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < app->conf->port_count; i++)
+		rc = hf_port_open(app->conf, i, err, &app->port[i]);
+	hf_arena_region(app->arena, &base, &len, &page);
+	if (rc == 0 && len > 0)
+		rc = hf_port_memory_register(base, len, page, err);
+	if (rc) {
+		for (uint32_t i = 0; i < app->conf->port_count; i++)
+			hf_port_close(app->port[i]);
+	}
+	return rc;
+}
+
+static int boot_tcp(struct app *app, struct hf_tcp **ret_tcp)
+{
+	struct hf_tcp_cfg cfg;
+	int rc;
+
+	hf_tcp_cfg_default(&cfg);
+	cfg.conns_max = app->conf->http.connections_max;
+	rc = hf_tcp_new(&cfg, hf_clock_us(), ret_tcp);
+	for (uint32_t i = 0; rc == 0 && i < app->conf->listen_count; i++)
+		rc = hf_tcp_listen(*ret_tcp, app->conf->listen[i]);
+	return rc;
+}
+
+static int boot_worker(struct app *app, uint32_t index, struct hf_err *err)
+{
+	struct app_worker *worker = &app->worker[index];
+	struct hf_serve_cfg cfg = {
+		.conf = app->conf,
+		.worker = index,
+		.origins = app->origins,
+		.cache = app->cache,
+		.xchgs = app->xchgs,
+	};
+	int rc;
+
+	worker->app = app;
+	worker->index = index;
+	rc = boot_tcp(app, &worker->tcp);
+	if (rc)
+		return hf_err_set(err, rc, "no memory for the connections of worker %u", index);
+	cfg.tcp = worker->tcp;
+	rc = hf_serve_new(&cfg, hf_clock_us(), err, &worker->serve);
+	if (rc == 0)
+		rc = hf_net_new(app->net, index, err, &worker->net);
+	return rc;
+}
+
+static void undo_workers(struct app *app)
+{
+	for (uint32_t i = 0; app->worker && i < app->workers; i++) {
+		hf_net_free(app->worker[i].net);
+		hf_serve_free(app->worker[i].serve);
+		hf_tcp_free(app->worker[i].tcp);
+	}
+	free(app->worker);
+	hf_net_shared_free(app->net);
+}
+
+static int boot_workers(struct app *app, struct hf_err *err)
+{
+	int rc = hf_net_shared_new(app->conf, app->port, app->workers, err, &app->net);
+
+	if (rc)
+		return rc;
+	app->worker = aligned_alloc(HF_CACHE_LINE, app->workers * sizeof(*app->worker));
+	HF_ASSERT(app->worker != NULL);
+	__builtin_memset(app->worker, 0, app->workers * sizeof(*app->worker));
+	for (uint32_t i = 0; rc == 0 && i < app->workers; i++)
+		rc = boot_worker(app, i, err);
+	if (rc)
+		undo_workers(app);
+	return rc;
+}
+
+static void undo_origins(struct app *app)
+{
+	for (uint32_t i = 0; app->origin && i < app->origins; i++)
+		hf_origin_free(app->origin[i].origin);
+	free(app->origin);
+}
+
+static int boot_origins(struct app *app, struct hf_err *err)
+{
+	int rc = 0;
+
+	app->origin = calloc(app->origins, sizeof(*app->origin));
+	HF_ASSERT(app->origin != NULL);
+	for (uint32_t i = 0; rc == 0 && i < app->origins; i++) {
+		struct app_origin *origin = &app->origin[i];
+
+		origin->app = app;
+		origin->index = i;
+		rc = hf_origin_new(app->conf, i, app->cache, app->xchgs, err, &origin->origin);
+		if (rc == 0)
+			hf_origin_state_set(origin->origin, app->state);
+	}
+	if (rc)
+		undo_origins(app);
+	return rc;
+}
+
+static int boot_ctl(struct app *app, struct hf_err *err)
+{
+	return hf_ctl_new(app->conf->ctl.socket, app->conf->ctl.mode, app->conf->ctl.group,
+		app_command, app, err, &app->ctl);
+}
+
+static void undo_ctl(struct app *app)
+{
+	hf_ctl_free(app->ctl);
+}
+
+static void undo_threads(struct app *app)
+{
+	atomic_store(&app->origin_stop, true);
+	for (uint32_t i = 0; i < app->origins; i++) {
+		if (!app->origin[i].running)
+			continue;
+		hf_origin_wake(app->origin[i].origin);
+		HF_ASSERT(pthread_join(app->origin[i].thread, NULL) == 0);
+	}
+	atomic_store(&app->reclaim_stop, true);
+	if (app->reclaim_running)
+		HF_ASSERT(pthread_join(app->reclaim, NULL) == 0);
+}
+
+static int boot_threads(struct app *app, struct hf_err *err)
+{
+	int rc = pthread_create(&app->reclaim, NULL, app_reclaim_main, app);
+
+	app->reclaim_running = rc == 0;
+	for (uint32_t i = 0; rc == 0 && i < app->origins; i++) {
+		rc = pthread_create(&app->origin[i].thread, NULL, app_origin_main, &app->origin[i]);
+		app->origin[i].running = rc == 0;
+	}
+	if (rc == 0)
+		return 0;
+	undo_threads(app);
+	return hf_err_set(err, -rc, "no thread to be had");
+}
+
+static void undo_start(struct app *app)
+{
+	for (uint32_t i = 0; i < app->conf->port_count; i++)
+		hf_port_stop(app->port[i]);
+}
+
+static int boot_start(struct app *app, struct hf_err *err)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < app->conf->port_count; i++)
+		rc = hf_port_start(app->port[i], err);
+	if (rc)
+		undo_start(app);
+	return rc;
+}
+
+static void undo_lcores(struct app *app)
+{
+	atomic_store(&app->lcore_stop, true);
+	for (uint32_t i = 0; i < app->workers; i++)
+		(void)rte_eal_wait_lcore(hf_port_lcore_id(i));
+}
+
+static int boot_lcores(struct app *app, struct hf_err *err)
+{
+	for (uint32_t i = 0; i < app->workers; i++) {
+		int rc =
+			rte_eal_remote_launch(app_lcore_main, &app->worker[i], hf_port_lcore_id(i));
+
+		if (rc) {
+			undo_lcores(app);
+			return hf_err_set(err, rc, "lcore %u does not start", hf_port_lcore_id(i));
+		}
+	}
+	return 0;
+}
+
+static int boot_watch(struct app *app, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(app->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+static void undo_control(struct app *app)
+{
+	(void)close(app->timer_fd);
+	(void)close(app->epoll_fd);
+}
+
+static int boot_control(struct app *app, struct hf_err *err)
+{
+	struct itimerspec tick = { .it_value.tv_nsec = BOOT_TICK_MS * 1000000L,
+		.it_interval.tv_nsec = BOOT_TICK_MS * 1000000L };
+	int rc;
+
+	app->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	app->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (app->epoll_fd < 0 || app->timer_fd < 0 ||
+		timerfd_settime(app->timer_fd, 0, &tick, NULL) != 0)
+		return hf_err_set(err, -errno, "no descriptor for the control thread: %m");
+	rc = boot_watch(app, app->signal_fd);
+	if (rc == 0)
+		rc = boot_watch(app, app->timer_fd);
+	if (rc == 0)
+		rc = boot_watch(app, hf_ctl_fd(app->ctl));
+	return rc ? hf_err_set(err, rc, "epoll_ctl failed") : 0;
+}
+
+static const struct {
+	const char *name;
+	int (*init)(struct app *app, struct hf_err *err);
+	void (*fini)(struct app *app);
+} boot_steps[] = {
+	{ "signals", boot_signals, undo_signals },
+	{ "eal", boot_eal, undo_eal },
+	{ "cache", boot_cache, undo_cache },
+	{ "exchanges", boot_exchanges, undo_exchanges },
+	{ "ports", boot_ports, undo_ports },
+	{ "workers", boot_workers, undo_workers },
+	{ "origins", boot_origins, undo_origins },
+	{ "ctl", boot_ctl, undo_ctl },
+	{ "control", boot_control, undo_control },
+	{ "threads", boot_threads, undo_threads },
+	{ "start", boot_start, undo_start },
+	{ "lcores", boot_lcores, undo_lcores },
+};
+
+static uint32_t boot_done; /* steps that were taken: what app_undo undoes */
+
+int app_boot(struct app *app, struct hf_err *err)
+{
+	app->started_us = hf_clock_us();
+	app->workers = hf_port_workers(app->conf);
+	app->origins = app->conf->origin.threads;
+	app_panic_init(app);
+	for (boot_done = 0; boot_done < HF_ARRAY_LEN(boot_steps); boot_done++) {
+		int rc = boot_steps[boot_done].init(app, err);
+
+		if (rc)
+			return rc;
+	}
+	if (!app->state)
+		hf_log(HF_LOG_WARN, "holdfastd",
+			"no state: every miss is answered 503; set bootstrap_state");
+	hf_log(HF_LOG_INFO, "holdfastd", "ready: %u workers, %u origin threads, %u ports",
+		app->workers, app->origins, app->conf->port_count);
+	return 0;
+}
+
+void app_undo(struct app *app)
+{
+	while (boot_done > 0)
+		boot_steps[--boot_done].fini(app);
+	hf_log_drain();
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What the commands of the socket do; lib/ctl has read, checked and will answer them.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "app.h"
+#include "hf_http.h"
+#include "hf_stat.h"
+
+#define COMMAND_WAIT_MS 1000 /* for a worker's answer */
+
+static json_t *table_new(const char *const *columns, size_t count)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		(void)json_array_append_new(names, json_string(columns[i]));
+	return json_pack("{s:o, s:[]}", "columns", names, "rows");
+}
+
+static void table_add(json_t *table, json_t *row)
+{
+	(void)json_array_append_new(json_object_get(table, "rows"), row);
+}
+
+#define TABLE_NEW(...)                                                                             \
+	table_new((const char *const[]){ __VA_ARGS__ },                                            \
+		sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+
+static json_int_t stat_sum(enum hf_stat id)
+{
+	return (json_int_t)hf_stat_sum(id);
+}
+
+static uint64_t stat_of(const struct hf_stat_block *block, enum hf_stat id)
+{
+	return block ? atomic_load_explicit(&block->stat[id], memory_order_relaxed) : 0;
+}
+
+static json_t *command_status_ports(const struct app *app)
+{
+	json_t *ports = json_array();
+
+	for (uint32_t i = 0; i < app->conf->port_count; i++) {
+		struct hf_port_info info;
+		char mac[18];
+
+		hf_port_info(app->port[i], &info);
+		(void)snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", info.mac[0],
+			info.mac[1], info.mac[2], info.mac[3], info.mac[4], info.mac[5]);
+		(void)json_array_append_new(ports,
+			json_pack("{s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:i}", "device", info.device,
+				"driver", info.driver, "mac", mac, "mtu", (int)info.mtu, "queues",
+				(int)info.queues, "rss", (int)info.rss, "link_up",
+				(int)info.link_up, "tso_max", (int)info.tso_max));
+	}
+	return ports;
+}
+
+static json_t *command_status(struct app *app)
+{
+	uint32_t conns = 0;
+
+	for (uint32_t i = 0; i < app->workers; i++)
+		conns += atomic_load(&app->worker[i].conns_open);
+	return json_pack(
+		"{s:s, s:s, s:s, s:I, s:i, s:i, s:i, s:b, s:s, s:o, s:{s:I, s:I, s:I}, s:{s:I}}",
+		"version", HF_VERSION, "node", app->conf->node, "mode",
+		atomic_load(&app->draining) ? "draining" : "normal", "uptime_s",
+		(json_int_t)((hf_clock_us() - app->started_us) / 1000000), "workers",
+		(int)app->workers, "origin_threads", (int)app->origins, "connections", (int)conns,
+		"hugepages", (int)hf_port_has_hugepages(), "state_version",
+		app->state ? app->state->version : "none", "ports", command_status_ports(app),
+		"cache", "objects", stat_sum(HF_STAT_CACHE_OBJECTS), "used_bytes",
+		stat_sum(HF_STAT_CACHE_USED_BYTES), "memory_bytes",
+		(json_int_t)app->conf->cache.memory, "origins", "fetches_in_flight",
+		stat_sum(HF_STAT_ORIGIN_IN_FLIGHT));
+}
+
+static json_t *command_stats(const json_t *args)
+{
+	json_t *table = TABLE_NEW("name", "value", "help");
+	const char *pattern = json_string_value(json_object_get(args, "pattern"));
+
+	for (uint32_t i = 0; i < HF_STAT_COUNT; i++) {
+		const struct hf_stat_info *info = &hf_stat_infos[i];
+
+		if (!pattern || fnmatch(pattern, info->name, 0) == 0)
+			table_add(table, json_pack("[s, I, s]", info->name,
+						 stat_sum((enum hf_stat)i), info->help));
+	}
+	return table;
+}
+
+static json_t *command_drops(void)
+{
+	static const char *const layers[] = { "frame", "segment", "connection", "request" };
+	json_t *table = TABLE_NEW("layer", "reason", "count", "help");
+
+	for (uint32_t i = HF_DROP_NONE + 1; i < HF_DROP_COUNT; i++) {
+		const struct hf_drop_info *info = &hf_drop_infos[i];
+		uint64_t count = hf_drop_sum((enum hf_drop)i);
+
+		if (count > 0)
+			table_add(table, json_pack("[s, s, I, s]", layers[info->layer], info->name,
+						 (json_int_t)count, info->help));
+	}
+	return table;
+}
+
+static json_t *command_lcores(struct app *app)
+{
+	json_t *table = TABLE_NEW("worker", "lcore", "turns", "idle_percent", "rx_packets",
+		"tx_packets", "requests", "hits", "connections", "last_turn_us");
+	uint64_t now_us = hf_clock_us();
+
+	for (uint32_t i = 0; i < app->workers; i++) {
+		struct app_worker *worker = &app->worker[i];
+		const struct hf_stat_block *block = atomic_load(&worker->stats);
+		uint64_t turns = stat_of(block, HF_STAT_LOOPS);
+		uint64_t idle = stat_of(block, HF_STAT_LOOPS_IDLE);
+		uint64_t beat_us = atomic_load(&worker->beat_us);
+
+		table_add(table, json_pack("[i, i, I, I, I, I, I, I, i, I]", (int)i,
+					 (int)hf_port_lcore_id(i), (json_int_t)turns,
+					 (json_int_t)(turns ? idle * 100 / turns : 0),
+					 (json_int_t)stat_of(block, HF_STAT_RX_PACKETS),
+					 (json_int_t)stat_of(block, HF_STAT_TX_PACKETS),
+					 (json_int_t)stat_of(block, HF_STAT_HTTP_REQUESTS),
+					 (json_int_t)stat_of(block, HF_STAT_CACHE_HITS),
+					 (int)atomic_load(&worker->conns_open),
+					 (json_int_t)(now_us > beat_us ? now_us - beat_us : 0)));
+	}
+	return table;
+}
+
+static void conns_endpoint(const struct hf_ip *ip, uint16_t port, char *buf, size_t cap)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (hf_ip_is4(ip)) {
+		(void)inet_ntop(AF_INET, ip->b + 12, text, sizeof(text));
+		(void)snprintf(buf, cap, "%s:%u", text, port);
+	} else {
+		(void)inet_ntop(AF_INET6, ip->b, text, sizeof(text));
+		(void)snprintf(buf, cap, "[%s]:%u", text, port);
+	}
+}
+
+static void conns_add(json_t *table, uint32_t worker, const struct app_conns *conns)
+{
+	uint64_t now_us = hf_clock_us();
+
+	for (uint32_t i = 0; i < conns->count; i++) {
+		const struct hf_tcp_info *info = &conns->info[i];
+		char peer[64], local[64];
+
+		conns_endpoint(&info->peer, info->peer_port, peer, sizeof(peer));
+		conns_endpoint(&info->local, info->local_port, local, sizeof(local));
+		table_add(table,
+			json_pack("[i, s, s, s, I, I, I, I, I, I, I]", (int)worker, peer, local,
+				info->state, (json_int_t)info->unacked, (json_int_t)info->unsent,
+				(json_int_t)info->unread, (json_int_t)info->cwnd,
+				(json_int_t)info->srtt_us, (json_int_t)info->retransmits,
+				(json_int_t)((now_us - info->opened_us) / 1000000)));
+	}
+}
+
+/* The worker fills `conns` between its turns. False: it did not, in time; then it still may. */
+static bool conns_ask(struct app_worker *worker, struct app_conns *conns)
+{
+	static const struct timespec pause = { .tv_nsec = 1000000 };
+
+	atomic_store(&worker->question, conns);
+	for (uint32_t i = 0; i < COMMAND_WAIT_MS && !atomic_load(&conns->done); i++)
+		(void)nanosleep(&pause, NULL);
+	return atomic_load(&conns->done);
+}
+
+static json_t *command_conns(struct app *app, bool *ret_internal, struct hf_err *err)
+{
+	json_t *table = TABLE_NEW("worker", "peer", "local", "state", "unacked", "unsent", "unread",
+		"cwnd", "srtt_us", "retransmits", "age_s");
+
+	for (uint32_t i = 0; i < app->workers; i++) {
+		struct app_conns *conns;
+
+		if (atomic_load(&app->worker[i].question)) {
+			(void)hf_err_set(
+				err, 0, "worker %u is still busy with an earlier question", i);
+			goto fail;
+		}
+		conns = calloc(1, sizeof(*conns));
+		HF_ASSERT(conns != NULL);
+		if (!conns_ask(&app->worker[i], conns)) {
+			/* stuck: it may yet write the answer, so the memory stays its own */
+			(void)hf_err_set(err, 0, "worker %u does not answer", i);
+			goto fail;
+		}
+		conns_add(table, i, conns);
+		free(conns);
+	}
+	return table;
+fail:
+	*ret_internal = true;
+	json_decref(table);
+	return NULL;
+}
+
+/* "http://host[:port]/path" as the cache's key. */
+static int key_of_url(const struct app *app, const char *url, char *buf, size_t cap,
+	struct hf_key *ret_key, struct hf_err *err)
+{
+	static const char scheme[] = "http://";
+	size_t host_len;
+	int len;
+
+	if (strncasecmp(url, scheme, sizeof(scheme) - 1) != 0)
+		return hf_err_set(err, -EINVAL, "URL must begin with http:// and name a host");
+	url += sizeof(scheme) - 1;
+	host_len = strcspn(url, "/");
+	len = hf_http_key_build(buf, cap, HF_SPAN("http"), (struct hf_span){ url, host_len },
+		url[host_len] ? (struct hf_span){ url + host_len, strlen(url + host_len) }
+			      : HF_SPAN("/"));
+	if (len < 0)
+		return hf_err_set(err, -EINVAL, "URL is malformed or too long");
+	ret_key->ptr = buf;
+	ret_key->len = (uint32_t)len;
+	ret_key->hash = hf_cache_hash(app->cache, buf, (uint32_t)len);
+	return 0;
+}
+
+static int call_owner(
+	struct app *app, struct hf_origin_call *call, bool *ret_internal, struct hf_err *err)
+{
+	uint32_t shard = hf_cache_shard_index(app->cache, call->key.hash);
+
+	if (hf_origin_call(app->origin[shard].origin, call) == 0)
+		return 0;
+	*ret_internal = true;
+	return hf_err_set(err, -ETIMEDOUT, "origin thread %u does not answer", shard);
+}
+
+static json_t *command_purge(
+	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err)
+{
+	struct hf_origin_call call = { .what = HF_ORIGIN_PURGE };
+	char buf[16384];
+
+	if (key_of_url(app, json_string_value(json_object_get(args, "url")), buf, sizeof(buf),
+		    &call.key, err) ||
+		call_owner(app, &call, ret_internal, err))
+		return NULL;
+	hf_rcu_synchronize(); /* nobody answers with it any more (C6) */
+	return json_pack("{s:I}", "purged", (json_int_t)call.count);
+}
+
+static json_t *command_cache_show(
+	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err)
+{
+	struct hf_origin_call call = { .what = HF_ORIGIN_SHOW };
+	char buf[16384], shown[1024];
+	json_t *variants;
+	size_t len;
+
+	if (key_of_url(app, json_string_value(json_object_get(args, "url")), buf, sizeof(buf),
+		    &call.key, err) ||
+		call_owner(app, &call, ret_internal, err))
+		return NULL;
+	variants = json_array();
+	for (uint32_t i = 0; i < call.count && i < HF_ORIGIN_VARIANTS_MAX; i++)
+		(void)json_array_append_new(variants,
+			json_pack("{s:i, s:I, s:I, s:I, s:I, s:s}", "status",
+				(int)call.variant[i].status, "length",
+				(json_int_t)call.variant[i].length, "memory_bytes",
+				(json_int_t)call.variant[i].cost, "age_s",
+				(json_int_t)call.variant[i].age_s, "ttl_s",
+				(json_int_t)call.variant[i].ttl_s, "vary", call.variant[i].vary));
+	len = hf_http_redact((struct hf_span){ call.key.ptr, call.key.len }, shown, sizeof(shown));
+	return json_pack("{s:s#, s:b, s:b, s:s, s:o}", "key", shown, (int)len, "in_flight",
+		(int)call.in_flight, "uncacheable", (int)call.uncacheable, "reason", call.reason,
+		"variants", variants);
+}
+
+static json_t *command_config_show(const struct app *app)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	json_t *result;
+
+	HF_ASSERT(out != NULL);
+	hf_conf_print(app->conf, out);
+	(void)fclose(out);
+	result = json_pack("{s:s#}", "text", text, (int)len);
+	free(text);
+	return result;
+}
+
+json_t *app_command(
+	void *arg, enum hf_ctl_cmd cmd, const json_t *args, bool *ret_internal, struct hf_err *err)
+{
+	struct app *app = arg;
+
+	switch (cmd) {
+	case HF_CTL_STATUS:
+		return command_status(app);
+	case HF_CTL_STATS:
+		return command_stats(args);
+	case HF_CTL_LCORES:
+		return command_lcores(app);
+	case HF_CTL_CONNS:
+		return command_conns(app, ret_internal, err);
+	case HF_CTL_DROPS:
+		return command_drops();
+	case HF_CTL_CACHE_SHOW:
+		return command_cache_show(app, args, ret_internal, err);
+	case HF_CTL_PURGE:
+		return command_purge(app, args, ret_internal, err);
+	case HF_CTL_CONFIG_SHOW:
+		return command_config_show(app);
+	case HF_CTL_DRAIN:
+		atomic_store(&app->draining, true);
+		return json_pack("{s:b}", "draining", 1);
+	case HF_CTL_SHUTDOWN:
+		app->shutdown_asked = true;
+		return json_pack("{s:b}", "stopping", 1);
+	case HF_CTL_VERSION:
+		return json_pack("{s:s}", "version", HF_VERSION);
+	case HF_CTL_COUNT:
+		break;
+	}
+	HF_ASSERT(!"a command of the table");
+	return NULL;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The control loop, on the main thread: the CLI's socket, signals, the watchdog, the log.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "app.h"
+#include "hf_log.h"
+
+static void control_drain(struct app *app, const char *why)
+{
+	if (atomic_exchange(&app->draining, true)) {
+		app->shutdown_asked = true; /* asked twice */
+		return;
+	}
+	hf_log(HF_LOG_INFO, "holdfastd", "draining: %s", why);
+}
+
+static void control_signal(struct app *app)
+{
+	struct signalfd_siginfo info;
+
+	while (read(app->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			hf_log(HF_LOG_WARN, "holdfastd",
+				"SIGHUP: a changed configuration needs a restart");
+		else
+			control_drain(app, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+	}
+}
+
+static uint32_t control_conns(const struct app *app)
+{
+	uint32_t conns = 0;
+
+	for (uint32_t i = 0; i < app->workers; i++)
+		conns += atomic_load(&app->worker[i].conns_open);
+	return conns;
+}
+
+/* Draining is over: nobody is left, or they had their time. */
+static bool control_drained(const struct app *app, uint64_t since_us, uint64_t now_us)
+{
+	uint64_t patience_us = app->conf->runtime.drain_timeout_ms * 1000ULL;
+	uint32_t conns = control_conns(app);
+	bool seen = true;
+
+	for (uint32_t i = 0; i < app->workers; i++)
+		seen &= atomic_load(&app->worker[i].beat_us) > since_us + 1000;
+	if (conns == 0 && seen)
+		return true;
+	if (now_us - since_us < patience_us)
+		return false;
+	hf_log(HF_LOG_WARN, "holdfastd", "drain: %u connections cut after %u ms", conns,
+		app->conf->runtime.drain_timeout_ms);
+	return true;
+}
+
+static void control_tick(struct app *app)
+{
+	uint64_t expirations;
+
+	(void)!read(app->timer_fd, &expirations, sizeof(expirations));
+	hf_log_drain();
+	app_watchdog(app, hf_clock_us());
+}
+
+static void control_event(struct app *app, int fd)
+{
+	if (fd == app->signal_fd)
+		control_signal(app);
+	else if (fd == app->timer_fd)
+		control_tick(app);
+	else
+		hf_ctl_work(app->ctl);
+}
+
+void app_control_run(struct app *app)
+{
+	uint64_t drain_since_us = 0;
+
+	while (!app->shutdown_asked) {
+		struct epoll_event events[8];
+		int count = epoll_wait(app->epoll_fd, events, HF_ARRAY_LEN(events), -1);
+
+		HF_ASSERT(count >= 0 || errno == EINTR);
+		for (int i = 0; i < count; i++)
+			control_event(app, events[i].data.fd);
+		if (!atomic_load(&app->draining))
+			continue;
+		if (drain_since_us == 0)
+			drain_since_us = hf_clock_us();
+		if (control_drained(app, drain_since_us, hf_clock_us()))
+			break;
+	}
+	hf_log(HF_LOG_INFO, "holdfastd", "stopping");
+}

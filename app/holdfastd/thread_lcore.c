@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * THE LOOP: one worker's turn from NIC queue to NIC queue. Nothing in it blocks, locks, allocates or
+ * makes a system call, but for the sleep of an idle worker (`idle: adaptive`).
+ */
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "app.h"
+#include "hf_log.h"
+#include "hf_stat.h"
+
+#define LCORE_IDLE_TURNS 512 /* without work, before it sleeps between turns */
+#define LCORE_SLEEP_NS   50000
+#define LCORE_CONNS_TURN 64 /* entries of `conns` filled in one turn */
+
+/* The control thread wants to see connections: some of them each turn. */
+static void lcore_answer(struct app_worker *worker)
+{
+	struct app_conns *question = atomic_load(&worker->question);
+
+	if (!question)
+		return;
+	for (uint32_t i = 0; i < LCORE_CONNS_TURN; i++) {
+		struct hf_tcp_info info;
+
+		if (!hf_tcp_conn_next(worker->tcp, &question->cursor, &info)) {
+			atomic_store(&worker->question, NULL);
+			atomic_store(&question->done, true);
+			return;
+		}
+		if (question->count == APP_CONNS_SHOWN)
+			question->more = true;
+		else
+			question->info[question->count++] = info;
+	}
+}
+
+static void lcore_orders(struct app_worker *worker)
+{
+	if (hf_unlikely(atomic_load_explicit(&worker->app->draining, memory_order_relaxed)) &&
+		!worker->draining) {
+		worker->draining = true;
+		hf_serve_drain(worker->serve);
+	}
+	lcore_answer(worker);
+	atomic_store_explicit(
+		&worker->conns_open, hf_serve_conn_count(worker->serve), memory_order_relaxed);
+}
+
+/* One turn; true when there was anything to do. */
+static bool lcore_turn(struct app_worker *worker)
+{
+	const struct hf_tcp_seg *segs;
+	const struct hf_tcp_emit *emits;
+	uint64_t now_us = hf_clock_us();
+	uint32_t received, replies, count;
+
+	atomic_store_explicit(&worker->beat_us, now_us, memory_order_relaxed);
+	received = hf_net_rx(worker->net, now_us);
+	count = hf_net_segs(worker->net, &segs);
+	hf_serve_segments(worker->serve, segs, count, now_us);
+	hf_net_rx_done(worker->net);
+	replies = hf_serve_replies(worker->serve, now_us);
+	hf_serve_tick(worker->serve, now_us);
+	lcore_orders(worker);
+	hf_tcp_flush(worker->tcp, now_us);
+	count = hf_tcp_emits(worker->tcp, &emits);
+	hf_net_tx(worker->net, emits, count);
+	hf_tcp_emits_done(worker->tcp);
+	hf_net_flush(worker->net, now_us);
+	hf_serve_turn_end(worker->serve);
+	hf_rcu_quiescent();
+	return received + replies + count > 0;
+}
+
+static void lcore_sleep(void)
+{
+	static const struct timespec pause = { .tv_nsec = LCORE_SLEEP_NS };
+
+	hf_rcu_offline(); /* a sleeper must not hold up grace periods */
+	(void)nanosleep(&pause, NULL);
+	hf_rcu_online();
+}
+
+int app_lcore_main(void *arg)
+{
+	struct app_worker *worker = arg;
+	bool adaptive = worker->app->conf->idle == HF_CONF_IDLE_ADAPTIVE;
+	uint32_t idle_turns = 0;
+	char name[16];
+
+	(void)snprintf(name, sizeof(name), "lcore%u", worker->index + 1);
+	hf_thread_enter(HF_THREAD_LCORE, name);
+	atomic_store(&worker->stats, hf_stat_own);
+	(void)prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0); /* sleeps end when they should */
+	HF_ASSERT(hf_log_ring_enter() == 0);
+	hf_rcu_register();
+	while (!atomic_load_explicit(&worker->app->lcore_stop, memory_order_relaxed)) {
+		hf_stat_inc(HF_STAT_LOOPS);
+		if (lcore_turn(worker)) {
+			idle_turns = 0;
+			continue;
+		}
+		hf_stat_inc(HF_STAT_LOOPS_IDLE);
+		if (adaptive && ++idle_turns > LCORE_IDLE_TURNS && hf_net_idle(worker->net))
+			lcore_sleep();
+	}
+	hf_rcu_unregister();
+	return 0;
+}
