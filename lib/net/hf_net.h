@@ -32,6 +32,7 @@
 #define HF_NET_BURST 32
 #define HF_NET_SEGS  1024
 
+struct hf_waker;
 struct hf_net;        /* of one worker */
 struct hf_net_shared; /* of all workers: addresses, rings between them, gateways */
 
@@ -39,6 +40,8 @@ struct hf_net_shared; /* of all workers: addresses, rings between them, gateways
 int hf_net_shared_new(const struct hf_conf *conf, struct hf_port *const *ports, uint32_t workers,
 	struct hf_err *err, struct hf_net_shared **ret_shared) HF_MUST_CHECK;
 void hf_net_shared_free(struct hf_net_shared *shared);
+/* Wakes this worker when another one passes packets to it. boot; not needed if it never sleeps. */
+void hf_net_shared_waker_set(struct hf_net_shared *shared, uint32_t worker, struct hf_waker *waker);
 int hf_net_new(struct hf_net_shared *shared, uint32_t worker, struct hf_err *err,
 	struct hf_net **ret_net) HF_MUST_CHECK;
 /* After every port was stopped: puts what references are left. */

@@ -31,12 +31,14 @@ struct hf_port_info {
 	uint8_t mac[6];
 	uint16_t port_id; /* DPDK's */
 	uint16_t mtu;
-	uint16_t queues;      /* rx = tx */
-	bool rss;             /* the NIC spreads flows over the queues */
+	uint16_t queues;         /* rx = tx */
+	bool rss;                /* the NIC spreads flows over the queues */
 	bool csum_ip4, csum_tcp; /* transmit checksum offload */
-	bool rx_csum;         /* receive checksums verified by the NIC */
+	bool rx_csum;            /* receive checksums verified by the NIC */
 	bool multi_seg;
-	uint32_t tso_max;     /* payload bytes of one TSO packet, 0: none */
+	uint16_t segs_max;     /* buffers of one packet */
+	uint16_t tso_segs_max; /* of one TSO packet */
+	uint32_t tso_max;      /* payload bytes of one TSO packet, 0: none */
 	bool link_up;
 	uint32_t link_mbps;
 };
@@ -56,8 +58,11 @@ int hf_port_open(const struct hf_conf *conf, uint32_t index, struct hf_err *err,
 /* Makes memory of ours readable by every open device; page is its page size. */
 int hf_port_memory_register(void *base, size_t len, size_t page, struct hf_err *err) HF_MUST_CHECK;
 void hf_port_memory_unregister(void *base, size_t len);
-/* The bus address of registered memory. Any thread. */
+/* The bus address of registered memory, or HF_PORT_IOVA_NONE. Any thread. */
+#define HF_PORT_IOVA_NONE UINT64_MAX
 uint64_t hf_port_iova(const void *addr);
+/* How many of the len bytes follow each other on the bus too; 0: not registered. Any thread. */
+size_t hf_port_iova_run(const void *addr, size_t len, uint64_t *ret_iova);
 int hf_port_start(struct hf_port *port, struct hf_err *err) HF_MUST_CHECK;
 void hf_port_stop(struct hf_port *port);
 /* NULL is fine. */
@@ -66,10 +71,13 @@ void hf_port_close(struct hf_port *port);
 void hf_port_info(const struct hf_port *port, struct hf_port_info *ret_info);
 /* The packet pool of a worker. */
 struct rte_mempool *hf_port_mempool(const struct hf_port *port, uint32_t worker);
-uint16_t hf_port_rx(struct hf_port *port, uint16_t queue, struct rte_mbuf **ret_mbufs, uint16_t max);
+uint16_t hf_port_rx(
+	struct hf_port *port, uint16_t queue, struct rte_mbuf **ret_mbufs, uint16_t max);
 /* Queues and owns all n; sends what the device takes. */
 void hf_port_tx(struct hf_port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
 /* Offers again what the device refused before. Once per loop. */
 void hf_port_tx_flush(struct hf_port *port, uint16_t queue);
+/* Frames that wait for the device. */
+uint32_t hf_port_tx_pending(const struct hf_port *port, uint16_t queue);
 
 #endif

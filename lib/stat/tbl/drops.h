@@ -61,4 +61,6 @@ X(REQ_NO_MEMORY,    REQUEST,    "req_no_memory",      "No cache memory for the a
 X(REQ_ORIGIN_FAILED,REQUEST,    "req_origin_failed",  "Origin refused, broke off or answered garbage; 502")
 X(REQ_ORIGIN_TIMEOUT,REQUEST,   "req_origin_timeout", "Origin answered too late; 504")
 X(REQ_CUT,          REQUEST,    "req_cut",            "Response cut after its head because the origin failed")
+X(ETH_BAD_SOURCE,   FRAME,      "eth_bad_source",     "Frame from a group or zero MAC address")
+X(ETH_LONG,         FRAME,      "eth_long",           "Frame in pieces that is longer than a packet buffer")
 /* clang-format on */

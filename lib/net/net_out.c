@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Emit descriptors to packets. Bytes are copied behind the headers or attached to the chain; what the
+ * device cannot do (checksums, cutting) is done here.
+ */
+#include "hf_net.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_lcore.h>
+
+#include "hf_bytes.h"
+
+#include "net_priv.h"
+
+struct out_chain {
+	struct hf_net *net;
+	struct rte_mbuf *head, *tail;
+	bool tail_is_ours; /* not an attached one: bytes may be copied behind it */
+	bool may_attach;
+	uint16_t segs_max;
+};
+
+/* DPDK calls it when the device is done: on the worker of the queue, or at stop when it is parked. */
+static void out_attach_release(void *addr, void *opaque)
+{
+	struct net_attach *attach = opaque;
+	struct hf_ref *ref = attach->ref;
+
+	(void)addr;
+	attach->ref = NULL;
+	if (ref)
+		hf_ref_put(ref);
+}
+
+struct rte_mempool *net_out_pool_new(uint32_t worker, uint32_t count)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	(void)snprintf(name, sizeof(name), "hf_ext_%u", worker);
+	return rte_pktmbuf_pool_create(
+		name, count, 128, RTE_ALIGN(sizeof(struct net_attach), 64), 0, SOCKET_ID_ANY);
+}
+
+static void out_pool_elem_release(
+	struct rte_mempool *pool, void *opaque, void *elem, unsigned int i)
+{
+	(void)pool, (void)opaque, (void)i;
+	out_attach_release(NULL, rte_mbuf_to_priv(elem));
+}
+
+void net_out_pool_free(struct rte_mempool *pool)
+{
+	if (!pool)
+		return;
+	(void)rte_mempool_obj_iter(pool, out_pool_elem_release, NULL);
+	/* A device that is stopped but not closed may still hold packets: their pool ends with EAL. */
+	if (rte_mempool_full(pool))
+		rte_mempool_free(pool);
+}
+
+struct rte_mbuf *net_out_new(struct hf_net *net, const struct net_port *port, const uint8_t dst[6],
+	uint16_t type, uint32_t len, uint8_t **ret_l3)
+{
+	uint32_t l2_len = (uint32_t)sizeof(struct hf_pkt_eth) +
+			  (port->vlan ? (uint32_t)sizeof(struct hf_pkt_vlan) : 0);
+	struct rte_mbuf *mbuf;
+	struct hf_pkt_eth *eth;
+
+	if (len > port->info.mtu) {
+		(void)hf_drop(HF_DROP_ETH_LONG);
+		return NULL;
+	}
+	mbuf = rte_pktmbuf_alloc(net->pool);
+	if (!mbuf) {
+		(void)hf_drop(HF_DROP_NO_MBUF);
+		return NULL;
+	}
+	eth = (struct hf_pkt_eth *)rte_pktmbuf_append(mbuf, (uint16_t)(l2_len + len));
+	HF_ASSERT(eth); /* lib/port makes the buffers as large as the MTU */
+	memcpy(eth->dst, dst, 6);
+	memcpy(eth->src, port->info.mac, 6);
+	eth->type_be = __builtin_bswap16(type);
+	if (port->vlan) {
+		struct hf_pkt_vlan *tag = (struct hf_pkt_vlan *)(eth + 1);
+
+		eth->type_be = __builtin_bswap16(HF_PKT_TYPE_VLAN);
+		tag->tci_be = __builtin_bswap16(port->vlan);
+		tag->type_be = __builtin_bswap16(type);
+	}
+	mbuf->l2_len = l2_len;
+	*ret_l3 = (uint8_t *)eth + l2_len;
+	return mbuf;
+}
+
+void net_out_stage_flush(struct hf_net *net, const struct net_port *port)
+{
+	struct net_stage *stage = &net->stage[port->index];
+
+	if (stage->count > 0)
+		hf_port_tx(port->port, net_queue(net, port), stage->mbuf, stage->count);
+	stage->count = 0;
+}
+
+static void out_pass(struct hf_net *net, const struct net_port *port, struct rte_mbuf *mbuf)
+{
+	struct hf_net_shared *shared = net->shared;
+	struct hf_ring *ring = shared->tx_ring[net->worker * shared->workers + port->owner];
+
+	HF_ASSERT_HOT(ring);
+	if (!hf_ring_post(ring, (struct hf_msg){ .ptr = mbuf, .arg = port->index })) {
+		rte_pktmbuf_free(mbuf);
+		(void)hf_drop(HF_DROP_TX_FULL);
+		return;
+	}
+	if (shared->waker[port->owner])
+		hf_waker_wake(shared->waker[port->owner]);
+}
+
+void net_out_stage(struct hf_net *net, const struct net_port *port, struct rte_mbuf *mbuf)
+{
+	struct net_stage *stage = &net->stage[port->index];
+
+	if (!net_is_mine(net, port)) {
+		out_pass(net, port, mbuf);
+		return;
+	}
+	stage->mbuf[stage->count++] = mbuf;
+	if (stage->count == NET_STAGE)
+		net_out_stage_flush(net, port);
+}
+
+static void out_chain_add(struct out_chain *chain, struct rte_mbuf *mbuf, bool ours)
+{
+	chain->tail->next = mbuf;
+	chain->tail = mbuf;
+	chain->tail_is_ours = ours;
+	chain->head->nb_segs++;
+}
+
+/* 0, -ENOBUFS, or -E2BIG when the packet would have more parts than the device takes. */
+static int out_copy(struct out_chain *chain, const uint8_t *data, uint32_t len)
+{
+	while (len > 0) {
+		uint32_t room = chain->tail_is_ours ? rte_pktmbuf_tailroom(chain->tail) : 0;
+		uint32_t n = hf_min_u32(room, len);
+
+		if (n == 0) {
+			struct rte_mbuf *mbuf;
+
+			if (chain->head->nb_segs >= chain->segs_max)
+				return -E2BIG;
+			mbuf = rte_pktmbuf_alloc(chain->net->pool);
+			if (!mbuf)
+				return -ENOBUFS;
+			out_chain_add(chain, mbuf, /* ours= */ true);
+			continue;
+		}
+		memcpy(rte_pktmbuf_mtod_offset(chain->tail, uint8_t *, chain->tail->data_len), data,
+			n);
+		chain->tail->data_len = (uint16_t)(chain->tail->data_len + n);
+		chain->head->pkt_len += n;
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int out_attach(struct out_chain *chain, const struct hf_tcp_piece *piece)
+{
+	const uint8_t *data = piece->data;
+	uint32_t len = piece->len;
+
+	while (len > 0) {
+		uint64_t iova = 0;
+		size_t n = hf_port_iova_run(data, hf_min_u32(len, NET_ATTACH_MAX), &iova);
+		struct net_attach *attach;
+		struct rte_mbuf *mbuf;
+
+		if (n == 0)
+			return out_copy(chain, data, len);
+		if (chain->head->nb_segs >= chain->segs_max)
+			return -E2BIG;
+		mbuf = rte_pktmbuf_alloc(chain->net->ext_pool);
+		if (!mbuf)
+			return -ENOBUFS;
+		attach = rte_mbuf_to_priv(mbuf);
+		HF_ASSERT_HOT(attach->ref == NULL);
+		attach->ref = piece->ref;
+		if (piece->ref)
+			hf_ref_get(piece->ref);
+		attach->shinfo.free_cb = out_attach_release;
+		attach->shinfo.fcb_opaque = attach;
+		rte_mbuf_ext_refcnt_set(&attach->shinfo, 1);
+		rte_pktmbuf_attach_extbuf(
+			mbuf, (void *)(uintptr_t)data, iova, (uint16_t)n, &attach->shinfo);
+		mbuf->data_len = (uint16_t)n;
+		out_chain_add(chain, mbuf, /* ours= */ false);
+		chain->head->pkt_len += (uint32_t)n;
+		data += n;
+		len -= (uint32_t)n;
+	}
+	return 0;
+}
+
+static int out_pieces(struct out_chain *chain, const struct hf_tcp_emit *emit)
+{
+	int rc = 0;
+
+	HF_ASSERT_HOT(emit->piece_count <= HF_TCP_EMIT_PIECES);
+	for (uint16_t i = 0; i < emit->piece_count && rc == 0; i++) {
+		const struct hf_tcp_piece *piece = &emit->piece[i];
+
+		if (piece->zero_copy && chain->may_attach && piece->len >= NET_COPY_BELOW)
+			rc = out_attach(chain, piece);
+		else
+			rc = out_copy(chain, piece->data, piece->len);
+	}
+	return rc;
+}
+
+static uint32_t out_ip4(uint8_t *l3, const struct hf_tcp_emit *emit, uint32_t tcp_len, bool offload)
+{
+	struct hf_pkt_ip4 *ip = (struct hf_pkt_ip4 *)l3;
+	uint32_t len = (uint32_t)sizeof(*ip) + tcp_len;
+
+	HF_ASSERT_HOT(len <= UINT16_MAX);
+	ip->version_ihl = 0x45;
+	ip->tos = 0;
+	ip->len_be = __builtin_bswap16((uint16_t)len);
+	ip->id_be = 0; /* RFC 6864 §4.1: with DF it says nothing */
+	ip->frag_be = __builtin_bswap16(HF_PKT_IP4_DF);
+	ip->ttl = NET_HOPS;
+	ip->proto = HF_PKT_PROTO_TCP;
+	ip->csum = 0;
+	memcpy(ip->src, emit->src.b + 12, 4);
+	memcpy(ip->dst, emit->dst.b + 12, 4);
+	if (!offload)
+		ip->csum = (uint16_t)~hf_pkt_sum(0, ip, sizeof(*ip));
+	return sizeof(*ip);
+}
+
+static uint32_t out_ip6(uint8_t *l3, const struct hf_tcp_emit *emit, uint32_t tcp_len)
+{
+	struct hf_pkt_ip6 *ip = (struct hf_pkt_ip6 *)l3;
+
+	HF_ASSERT_HOT(tcp_len <= UINT16_MAX);
+	ip->vtf_be = __builtin_bswap32(6u << 28);
+	ip->len_be = __builtin_bswap16((uint16_t)tcp_len);
+	ip->next = HF_PKT_PROTO_TCP;
+	ip->hops = NET_HOPS;
+	memcpy(ip->src, emit->src.b, 16);
+	memcpy(ip->dst, emit->dst.b, 16);
+	return sizeof(*ip);
+}
+
+static void out_tcp(struct hf_pkt_tcp *tcp, const struct hf_tcp_emit *emit)
+{
+	tcp->sport_be = __builtin_bswap16(emit->sport);
+	tcp->dport_be = __builtin_bswap16(emit->dport);
+	tcp->seq_be = __builtin_bswap32(emit->seq);
+	tcp->ack_be = __builtin_bswap32(emit->ack);
+	tcp->off = (uint8_t)((sizeof(*tcp) + emit->opt_len) / 4 << 4);
+	tcp->flags = emit->flags;
+	tcp->wnd_be = __builtin_bswap16(emit->wnd);
+	tcp->csum = 0;
+	tcp->urg_be = 0;
+	memcpy(tcp + 1, emit->opt, emit->opt_len);
+}
+
+/* Over the header as it stands and the pieces where they lie. */
+static uint16_t out_tcp_sum(const struct hf_pkt_tcp *tcp, uint32_t header_len,
+	const struct hf_tcp_emit *emit, uint16_t sum)
+{
+	size_t offset = header_len;
+
+	sum = hf_pkt_sum(sum, tcp, header_len);
+	for (uint16_t i = 0; i < emit->piece_count; i++) {
+		sum = hf_pkt_sum_at(sum, offset, emit->piece[i].data, emit->piece[i].len);
+		offset += emit->piece[i].len;
+	}
+	return (uint16_t)~sum;
+}
+
+/* Headers and checksums of one packet (or one run, for TSO). */
+static void out_headers(const struct net_port *port, const struct hf_tcp_emit *emit, bool tso,
+	struct rte_mbuf *head, uint8_t *l3)
+{
+	bool is4 = hf_ip_is4(&emit->dst);
+	uint32_t header_len = (uint32_t)sizeof(struct hf_pkt_tcp) + emit->opt_len;
+	uint32_t tcp_len = header_len + emit->len;
+	uint32_t l3_len =
+		is4 ? out_ip4(l3, emit, tcp_len, port->info.csum_ip4) : out_ip6(l3, emit, tcp_len);
+	uint32_t pseudo_len = tso ? 0 : tcp_len; /* the device adds each segment's */
+	struct hf_pkt_tcp *tcp = (struct hf_pkt_tcp *)(l3 + l3_len);
+	uint16_t pseudo =
+		is4 ? hf_pkt_sum_pseudo4(emit->src.b + 12, emit->dst.b + 12, HF_PKT_PROTO_TCP,
+			      (uint16_t)pseudo_len)
+		    : hf_pkt_sum_pseudo6(emit->src.b, emit->dst.b, HF_PKT_PROTO_TCP, pseudo_len);
+
+	out_tcp(tcp, emit);
+	head->l3_len = l3_len & 0x1ff;
+	head->l4_len = header_len & 0xff;
+	if (is4 && port->info.csum_ip4)
+		head->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+	if (!port->info.csum_tcp) {
+		HF_ASSERT_HOT(!tso);
+		tcp->csum = out_tcp_sum(tcp, header_len, emit, pseudo);
+		return;
+	}
+	tcp->csum = pseudo;
+	head->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+	if (tso) {
+		head->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+		head->tso_segsz = emit->mss;
+	}
+}
+
+/* 0, -ENOBUFS, -E2BIG; the packet is staged on 0. */
+static int out_packet(struct hf_net *net, const struct net_port *port, const uint8_t mac[6],
+	const struct hf_tcp_emit *emit, bool tso, bool may_attach)
+{
+	bool is4 = hf_ip_is4(&emit->dst);
+	uint32_t l3_len = is4 ? sizeof(struct hf_pkt_ip4) : sizeof(struct hf_pkt_ip6);
+	uint32_t header_len = l3_len + (uint32_t)sizeof(struct hf_pkt_tcp) + emit->opt_len;
+	struct out_chain chain = {
+		.net = net,
+		.tail_is_ours = true,
+		.may_attach = may_attach && port->info.multi_seg && net_is_mine(net, port),
+		.segs_max = tso ? port->info.tso_segs_max : port->info.segs_max,
+	};
+	uint8_t *l3;
+	int rc;
+
+	chain.head = chain.tail = net_out_new(
+		net, port, mac, is4 ? HF_PKT_TYPE_IP4 : HF_PKT_TYPE_IP6, header_len, &l3);
+	if (!chain.head)
+		return 0; /* counted */
+	rc = out_pieces(&chain, emit);
+	if (rc < 0) {
+		rte_pktmbuf_free(chain.head);
+		return rc;
+	}
+	HF_ASSERT_HOT(chain.head->pkt_len == chain.head->l2_len + header_len + emit->len);
+	out_headers(port, emit, tso, chain.head, l3);
+	if (chain.head->ol_flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_CKSUM))
+		chain.head->ol_flags |= is4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
+	net_out_stage(net, port, chain.head);
+	return 0;
+}
+
+/* The part of a run that begins at offset. */
+static void out_slice(const struct hf_tcp_emit *emit, uint32_t offset, uint32_t len,
+	struct hf_tcp_emit *ret_slice)
+{
+	uint32_t skip = offset, want = len;
+
+	*ret_slice = *emit;
+	ret_slice->seq = emit->seq + offset;
+	ret_slice->len = len;
+	ret_slice->piece_count = 0;
+	if (offset > 0)
+		ret_slice->flags &= (uint8_t)~HF_TCP_CWR;
+	if (offset + len < emit->len)
+		ret_slice->flags &= (uint8_t) ~(HF_TCP_FIN | HF_TCP_PSH);
+	for (uint16_t i = 0; i < emit->piece_count && want > 0; i++) {
+		struct hf_tcp_piece piece = emit->piece[i];
+
+		if (skip >= piece.len) {
+			skip -= piece.len;
+			continue;
+		}
+		piece.data += skip;
+		piece.len = hf_min_u32(piece.len - skip, want);
+		skip = 0;
+		want -= piece.len;
+		ret_slice->piece[ret_slice->piece_count++] = piece;
+	}
+	HF_ASSERT_HOT(want == 0);
+}
+
+static void out_one(struct hf_net *net, const struct net_port *port, const uint8_t mac[6],
+	const struct hf_tcp_emit *emit, bool tso)
+{
+	int rc = out_packet(net, port, mac, emit, tso, /* may_attach= */ true);
+
+	if (rc == -E2BIG && !tso) /* too many small parts: as one */
+		rc = out_packet(net, port, mac, emit, tso, /* may_attach= */ false);
+	if (rc < 0)
+		(void)hf_drop(rc == -E2BIG ? HF_DROP_ETH_LONG : HF_DROP_NO_MBUF);
+}
+
+static void out_cut(struct hf_net *net, const struct net_port *port, const uint8_t mac[6],
+	const struct hf_tcp_emit *emit)
+{
+	struct hf_tcp_emit slice;
+
+	for (uint32_t offset = 0; offset < emit->len; offset += emit->mss) {
+		out_slice(emit, offset, hf_min_u32(emit->mss, emit->len - offset), &slice);
+		out_one(net, port, mac, &slice, /* tso= */ false);
+	}
+}
+
+static void out_emit(struct hf_net *net, const struct hf_tcp_emit *emit)
+{
+	const struct net_port *port = &net->shared->port[emit->path.port];
+	const struct net_gateway *gateway =
+		hf_ip_is4(&emit->dst) ? &port->gateway4 : &port->gateway6;
+	uint8_t mac[6];
+	int rc;
+
+	HF_ASSERT_HOT(emit->path.port < net->shared->port_count && emit->opt_len % 4 == 0);
+	if (!(emit->path.flags & NET_PATH_GATEWAY) || !net_gateway_mac(gateway, mac))
+		memcpy(mac, emit->path.mac, 6);
+	if (net_mac_is_zero(mac)) {
+		(void)hf_drop(HF_DROP_NO_NEIGHBOUR);
+		return;
+	}
+	if (emit->len == 0 || emit->len <= emit->mss) {
+		out_one(net, port, mac, emit, /* tso= */ false);
+		return;
+	}
+	HF_ASSERT(emit->mss > 0);
+	if (port->info.tso_max < emit->len) {
+		out_cut(net, port, mac, emit);
+		return;
+	}
+	rc = out_packet(net, port, mac, emit, /* tso= */ true, /* may_attach= */ true);
+	if (rc == -E2BIG)
+		out_cut(net, port, mac, emit);
+	else if (rc < 0)
+		(void)hf_drop(HF_DROP_NO_MBUF);
+}
+
+void hf_net_tx(struct hf_net *net, const struct hf_tcp_emit *emits, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		out_emit(net, &emits[i]);
+}

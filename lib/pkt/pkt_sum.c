@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_pkt.h"
+
+#include <string.h>
+
+static uint16_t sum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	HF_ASSERT_HOT(sum <= 0xffff);
+	return (uint16_t)sum;
+}
+
+uint16_t hf_pkt_sum(uint16_t sum, const void *data, size_t len)
+{
+	const uint8_t *at = data;
+	/* Halves of 64-bit words into two accumulators: no carries to look at, and it vectorises. */
+	uint64_t low = sum, high = 0;
+	uint64_t word;
+
+	HF_ASSERT_HOT(len < UINT32_MAX);
+	for (; len >= sizeof(word); at += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		low += (uint32_t)word;
+		high += word >> 32;
+	}
+	word = 0;
+	memcpy(&word, at, len);
+	low += (uint32_t)word;
+	high += word >> 32;
+	return sum_fold((low >> 32) + (uint32_t)low + (high >> 32) + (uint32_t)high);
+}
+
+uint16_t hf_pkt_sum_at(uint16_t sum, size_t offset, const void *data, size_t len)
+{
+	uint16_t piece = hf_pkt_sum(0, data, len);
+
+	/* RFC 1071 §2 B: bytes at odd places count into the other half. */
+	if (offset & 1)
+		piece = __builtin_bswap16(piece);
+	return hf_pkt_sum_add(sum, piece);
+}
+
+uint16_t hf_pkt_sum_pseudo4(const uint8_t src[4], const uint8_t dst[4], uint8_t proto, uint16_t len)
+{
+	uint8_t pseudo[12];
+
+	memcpy(pseudo, src, 4);
+	memcpy(pseudo + 4, dst, 4);
+	pseudo[8] = 0;
+	pseudo[9] = proto;
+	pseudo[10] = (uint8_t)(len >> 8);
+	pseudo[11] = (uint8_t)len;
+	return hf_pkt_sum(0, pseudo, sizeof(pseudo));
+}
+
+uint16_t hf_pkt_sum_pseudo6(
+	const uint8_t src[16], const uint8_t dst[16], uint8_t proto, uint32_t len)
+{
+	uint32_t tail[2] = { __builtin_bswap32(len), __builtin_bswap32(proto) };
+	uint16_t sum = hf_pkt_sum(0, src, 16);
+
+	sum = hf_pkt_sum(sum, dst, 16);
+	return hf_pkt_sum(sum, tail, sizeof(tail));
+}
