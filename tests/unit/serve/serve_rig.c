@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "serve_rig.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RIG_ISS 1000
+
+static const char rig_head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n";
+
+void rig_open(struct rig *rig)
+{
+	struct hf_cache_cfg cache = { .shards = 1, .workers = 1, .leases_max = 16 };
+	struct hf_xchg_cfg xchgs = {
+		.workers = 1, .origins = 1, .exchanges_max = 4, .buf_len = 65536
+	};
+	struct hf_serve_cfg serve = { .worker = 0, .origins = 1 };
+	struct hf_tcp_cfg tcp;
+
+	memset(rig, 0, sizeof(*rig));
+	rig->now_us = 1000000000;
+	rig->conf.http.connections_max = 64;
+	rig->conf.http.header_bytes = 16384;
+	rig->conf.http.header_count = 100;
+	rig->conf.http.uri_bytes = 8192;
+	rig->conf.http.header_timeout_ms = 10000;
+	rig->conf.http.idle_timeout_ms = 60000;
+	rig->conf.http.body_rate = 240;
+	cr_assert_eq(hf_arena_new(32 << 20, false, NULL, &rig->arena), 0);
+	cache.arena = rig->arena;
+	cr_assert_eq(hf_cache_new(&cache, NULL, &rig->cache), 0);
+	rig->shard = hf_cache_shard(rig->cache, 0);
+	cr_assert_eq(hf_xchg_net_new(&xchgs, NULL, &rig->xchgs), 0);
+	rig->link = hf_xchg_link(rig->xchgs, 0, 0);
+	hf_tcp_cfg_default(&tcp);
+	tcp.conns_max = 64;
+	cr_assert_eq(hf_tcp_new(&tcp, rig->now_us, &rig->tcp), 0);
+	cr_assert_eq(hf_tcp_listen(rig->tcp, 80), 0);
+	serve.conf = &rig->conf;
+	serve.tcp = rig->tcp;
+	serve.cache = rig->cache;
+	serve.xchgs = rig->xchgs;
+	cr_assert_eq(hf_serve_new(&serve, rig->now_us, NULL, &rig->serve), 0);
+	rig_wait(rig, 0);
+}
+
+void rig_close(struct rig *rig)
+{
+	void *ptr;
+	int kind;
+
+	hf_serve_free(rig->serve);
+	hf_tcp_free(rig->tcp);
+	while ((kind = rig_origin_next(rig, &ptr)) >= 0) {
+		struct hf_xchg *xchg = ptr;
+
+		if (kind == HF_XCHG_FINISH && xchg->obj)
+			hf_shard_obj_unref(rig->shard, xchg->obj);
+	}
+	hf_cache_free(rig->cache);
+	hf_xchg_net_free(rig->xchgs);
+	hf_arena_free(rig->arena);
+	for (uint32_t i = 0; i < RIG_CLIENTS; i++)
+		free(rig->client[i].out);
+}
+
+static void rig_take(struct rig *rig, const struct hf_tcp_emit *emit)
+{
+	for (uint32_t i = 0; i < RIG_CLIENTS; i++) {
+		struct rig_client *client = &rig->client[i];
+
+		if (!client->port || client->port != emit->dport)
+			continue;
+		if (emit->flags & HF_TCP_RST) {
+			client->rst = true;
+			return;
+		}
+		if (emit->flags & HF_TCP_SYN)
+			client->rcv = emit->seq + 1;
+		if (emit->seq != client->rcv)
+			return;
+		for (uint32_t p = 0; p < emit->piece_count; p++) {
+			cr_assert_lt(client->out_len + emit->piece[p].len, RIG_OUT_MAX);
+			memcpy(client->out + client->out_len, emit->piece[p].data,
+				emit->piece[p].len);
+			client->out_len += emit->piece[p].len;
+		}
+		client->out[client->out_len] = '\0';
+		client->rcv += emit->len;
+		if (emit->flags & HF_TCP_FIN) {
+			client->fin = true;
+			client->rcv++;
+		}
+		return;
+	}
+}
+
+/* One turn of a worker's loop; returns the number of descriptors. */
+static uint32_t rig_turn(struct rig *rig, const struct hf_tcp_seg *segs, uint32_t count)
+{
+	const struct hf_tcp_emit *emits;
+
+	hf_serve_segments(rig->serve, segs, count, rig->now_us);
+	(void)hf_serve_replies(rig->serve, rig->now_us);
+	hf_serve_tick(rig->serve, rig->now_us);
+	hf_tcp_flush(rig->tcp, rig->now_us);
+	count = hf_tcp_emits(rig->tcp, &emits);
+	for (uint32_t i = 0; i < count; i++)
+		rig_take(rig, &emits[i]);
+	hf_tcp_emits_done(rig->tcp);
+	hf_serve_turn_end(rig->serve);
+	return count;
+}
+
+static struct hf_tcp_seg rig_seg(const struct rig_client *client, uint8_t flags)
+{
+	struct hf_tcp_seg seg = { .sport = client->port,
+		.dport = 80,
+		.seq = client->snd,
+		.ack = client->rcv,
+		.wnd = 65535,
+		.flags = flags,
+		.path = { .mtu = 1500 } };
+	static const uint8_t from[4] = { 192, 0, 2, 1 }, to[4] = { 192, 0, 2, 10 };
+
+	seg.src.b[10] = seg.src.b[11] = seg.dst.b[10] = seg.dst.b[11] = 0xff;
+	memcpy(seg.src.b + 12, from, 4);
+	memcpy(seg.dst.b + 12, to, 4);
+	return seg;
+}
+
+void rig_settle(struct rig *rig)
+{
+	for (int turns = 0; turns < 10000; turns++) {
+		uint32_t emitted = rig_turn(rig, NULL, 0);
+
+		for (uint32_t i = 0; i < RIG_CLIENTS; i++) {
+			struct hf_tcp_seg ack = rig_seg(&rig->client[i], HF_TCP_ACK);
+
+			if (rig->client[i].port && !rig->client[i].rst)
+				emitted += rig_turn(rig, &ack, 1);
+		}
+		if (emitted == 0)
+			return;
+	}
+	cr_assert_fail("the worker never falls silent");
+}
+
+void rig_wait(struct rig *rig, uint64_t us)
+{
+	/* in steps: timers set from within a timer come due on their way */
+	for (uint64_t end_us = rig->now_us + us; rig->now_us < end_us;) {
+		rig->now_us += us / 16 + 1;
+		rig_settle(rig);
+	}
+	rig_settle(rig);
+}
+
+struct rig_client *rig_connect(struct rig *rig, uint32_t i)
+{
+	struct rig_client *client = &rig->client[i];
+	struct hf_tcp_seg seg;
+
+	free(client->out);
+	memset(client, 0, sizeof(*client));
+	client->out = calloc(1, RIG_OUT_MAX);
+	client->port = (uint16_t)(40000 + i);
+	client->snd = RIG_ISS;
+	seg = rig_seg(client, HF_TCP_SYN);
+	(void)rig_turn(rig, &seg, 1);
+	cr_assert_neq(client->rcv, 0, "no SYN-ACK");
+	client->snd++;
+	rig_settle(rig);
+	return client;
+}
+
+void rig_send_deaf(struct rig *rig, struct rig_client *client, const char *text)
+{
+	struct hf_tcp_seg seg = rig_seg(client, HF_TCP_ACK | HF_TCP_PSH);
+
+	seg.payload = (const uint8_t *)text;
+	seg.payload_len = (uint32_t)strlen(text);
+	client->snd += seg.payload_len;
+	(void)rig_turn(rig, &seg, 1);
+}
+
+void rig_send(struct rig *rig, struct rig_client *client, const char *text)
+{
+	rig_send_deaf(rig, client, text);
+	rig_settle(rig);
+}
+
+void rig_fin(struct rig *rig, struct rig_client *client)
+{
+	struct hf_tcp_seg seg = rig_seg(client, HF_TCP_ACK | HF_TCP_FIN);
+
+	client->snd++;
+	(void)rig_turn(rig, &seg, 1);
+	rig_settle(rig);
+}
+
+void rig_reset(struct rig *rig, struct rig_client *client)
+{
+	struct hf_tcp_seg seg = rig_seg(client, HF_TCP_RST);
+
+	client->rst = true;
+	(void)rig_turn(rig, &seg, 1);
+	rig_settle(rig);
+}
+
+int rig_origin_next(struct rig *rig, void **ret_ptr)
+{
+	struct hf_msg msg;
+
+	if (hf_ring_drain(rig->link->to_origin, &msg, 1) == 0)
+		return -1;
+	*ret_ptr = msg.ptr;
+	return (int)msg.kind;
+}
+
+static struct hf_obj *rig_object(
+	struct rig *rig, struct hf_key key, uint64_t len, uint32_t lifetime_s, uint16_t flags)
+{
+	struct hf_obj_spec spec = { .key = key,
+		.head = { rig_head, sizeof(rig_head) - 1 },
+		.length = len,
+		.born_us = (int64_t)rig->now_us,
+		.status = 200,
+		.flags = flags };
+	struct hf_obj *obj;
+
+	spec.life.lifetime_s = lifetime_s;
+	obj = hf_shard_obj_new(rig->shard, &spec);
+	cr_assert_not_null(obj);
+	return obj;
+}
+
+struct hf_obj *rig_store(struct rig *rig, const char *url, uint64_t len, uint32_t lifetime_s)
+{
+	struct hf_key key = { url, (uint32_t)strlen(url),
+		hf_cache_hash(rig->cache, url, (uint32_t)strlen(url)) };
+	struct hf_obj *obj = rig_object(rig, key, len, lifetime_s, 0);
+	char *body = malloc(len + 1);
+
+	memset(body, 'x', len);
+	cr_assert_eq(hf_shard_fill(rig->shard, obj, body, len), len);
+	free(body);
+	hf_shard_fill_end(rig->shard, obj);
+	hf_shard_publish(rig->shard, obj);
+	hf_shard_obj_unref(rig->shard, obj);
+	return obj;
+}
+
+struct hf_obj *rig_answer(struct rig *rig, struct hf_xchg *xchg, uint64_t len, bool stream)
+{
+	xchg->obj = rig_object(rig, stream ? (struct hf_key){ 0 } : xchg->key, len, 60,
+		stream ? HF_OBJ_STREAM : 0);
+	xchg->stored = !stream;
+	hf_xchg_to_worker(rig->link, HF_XCHG_HEAD, xchg);
+	rig_settle(rig);
+	return xchg->obj;
+}
+
+void rig_more(struct rig *rig, struct hf_xchg *xchg)
+{
+	if (!atomic_exchange(&xchg->more_posted, true))
+		hf_xchg_to_worker(rig->link, HF_XCHG_MORE, xchg);
+	rig_settle(rig);
+}

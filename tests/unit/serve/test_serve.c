@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A worker's HTTP, from segments to segments. One test a promise of hf_serve.h, and one a step.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "serve_rig.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a.example\r\n\r\n"
+#define URL(path) "http://a.example" path
+
+static struct rig rig;
+
+static void setup(void)
+{
+	rig_open(&rig);
+}
+
+static void teardown(void)
+{
+	rig_close(&rig);
+}
+
+TestSuite(serve, .init = setup, .fini = teardown);
+
+static struct hf_xchg *expect_start(void)
+{
+	void *ptr = NULL;
+
+	cr_assert_eq(rig_origin_next(&rig, &ptr), HF_XCHG_START);
+	return ptr;
+}
+
+static void expect_finish(struct hf_xchg *xchg)
+{
+	void *ptr = NULL;
+	int kind;
+
+	while ((kind = rig_origin_next(&rig, &ptr)) == HF_XCHG_CREDIT)
+		;
+	cr_assert_eq(kind, HF_XCHG_FINISH);
+	cr_assert_eq(ptr, xchg);
+	if (xchg->obj)
+		hf_shard_obj_unref(rig.shard, xchg->obj);
+	hf_xchg_to_worker(rig.link, HF_XCHG_GONE, xchg);
+	rig_settle(&rig);
+}
+
+static uint32_t count_of(const char *text, const char *part)
+{
+	uint32_t count = 0;
+
+	for (; (text = strstr(text, part)) != NULL; text++)
+		count++;
+	return count;
+}
+
+Test(serve, small_hit_is_one_answer_with_age_and_cache_status)
+{
+	struct rig_client *client;
+
+	rig_store(&rig, URL("/a"), 10, 60);
+	rig.now_us += 5000000;
+	client = rig_connect(&rig, 0);
+	rig_send(&rig, client, GET("/a"));
+	cr_assert(strstr(client->out, "HTTP/1.1 200 OK\r\n") == client->out);
+	cr_assert(strstr(client->out, "Age: 5\r\n"));
+	cr_assert(strstr(client->out, "Cache-Status: holdfast; hit"));
+	cr_assert(strstr(client->out, "Content-Length: 10\r\n"));
+	cr_assert(strstr(client->out, "\r\n\r\nxxxxxxxxxx"));
+	cr_assert_eq(hf_xchg_out_count(rig.xchgs, 0), 0);
+}
+
+Test(serve, V3_a_lease_is_held_until_the_client_acknowledged)
+{
+	struct hf_obj *obj = rig_store(&rig, URL("/big"), 300000, 60);
+	struct hf_reader *reader = hf_cache_reader(rig.cache, 0);
+	struct rig_client *client = rig_connect(&rig, 0);
+	void *ptr = NULL;
+
+	rig_send_deaf(&rig, client, GET("/big"));
+	cr_assert_eq(atomic_load(&obj->holders), 1);
+	cr_assert(!hf_reader_recall(reader, obj), "its bytes are still under way");
+	rig_settle(&rig);
+	cr_assert_eq(client->out_len, strstr(client->out, "\r\n\r\n") + 4 - client->out + 300000);
+	cr_assert_eq(rig_origin_next(&rig, &ptr), HF_XCHG_RECALLED);
+	cr_assert_eq(ptr, obj);
+}
+
+Test(serve, head_of_a_stored_get_has_its_length_and_no_body)
+{
+	struct rig_client *client;
+
+	rig_store(&rig, URL("/a"), 5000, 60);
+	client = rig_connect(&rig, 0);
+	rig_send(&rig, client, "HEAD /a HTTP/1.1\r\nHost: a.example\r\n\r\n");
+	cr_assert(strstr(client->out, "Content-Length: 5000\r\n"));
+	cr_assert_str_eq(strstr(client->out, "\r\n\r\n"), "\r\n\r\n");
+}
+
+Test(serve, V1_pipelined_requests_are_answered_in_order)
+{
+	struct rig_client *client;
+	const char *a, *b, *c;
+
+	rig_store(&rig, URL("/a"), 1, 60);
+	rig_store(&rig, URL("/bb"), 22, 60);
+	rig_store(&rig, URL("/ccc"), 333, 60);
+	client = rig_connect(&rig, 0);
+	rig_send(&rig, client, GET("/a") GET("/bb") GET("/ccc"));
+	a = strstr(client->out, "Content-Length: 1\r\n");
+	b = strstr(client->out, "Content-Length: 22\r\n");
+	c = strstr(client->out, "Content-Length: 333\r\n");
+	cr_assert(a && b && c && a < b && b < c);
+}
+
+Test(serve, a_request_split_at_every_byte_is_the_same_request)
+{
+	static const char text[] = GET("/a");
+
+	rig_store(&rig, URL("/a"), 10, 600);
+	for (size_t cut = 1; cut < sizeof(text) - 1; cut++) {
+		struct rig_client *client = rig_connect(&rig, 0);
+		char first[sizeof(text)] = "";
+
+		memcpy(first, text, cut);
+		rig_send(&rig, client, first);
+		cr_assert_eq(client->out_len, 0);
+		rig_send(&rig, client, text + cut);
+		cr_assert_eq(count_of(client->out, "200 OK"), 1, "cut at %zu", cut);
+		rig_reset(&rig, client);
+	}
+}
+
+Test(serve, miss_streams_while_the_object_fills)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *xchg;
+	struct hf_obj *obj;
+
+	rig_send(&rig, client, GET("/m"));
+	cr_assert_eq(client->out_len, 0);
+	xchg = expect_start();
+	cr_assert(xchg->shared);
+	cr_assert_eq(xchg->cause, HF_XCHG_MISS_ABSENT);
+	obj = rig_answer(&rig, xchg, 6, /* stream= */ false);
+	cr_assert(strstr(client->out, "Cache-Status: holdfast; fwd=miss; stored"));
+	cr_assert_eq(hf_shard_fill(rig.shard, obj, "abc", 3), 3);
+	rig_more(&rig, xchg);
+	cr_assert_str_eq(strstr(client->out, "\r\n\r\n"), "\r\n\r\nabc");
+	cr_assert_eq(hf_shard_fill(rig.shard, obj, "def", 3), 3);
+	hf_shard_fill_end(rig.shard, obj);
+	rig_more(&rig, xchg);
+	cr_assert_str_eq(strstr(client->out, "\r\n\r\n"), "\r\n\r\nabcdef");
+	expect_finish(xchg);
+	cr_assert_eq(hf_xchg_out_count(rig.xchgs, 0), 0);
+	hf_shard_obj_unref(rig.shard, obj);
+}
+
+Test(serve, unknown_length_is_chunked_to_1_1_and_closes_to_1_0)
+{
+	static const char *const asks[] = { GET("/m"),
+		"GET /m HTTP/1.0\r\nHost: a.example\r\n\r\n" };
+
+	for (uint32_t i = 0; i < 2; i++) {
+		struct rig_client *client = rig_connect(&rig, i);
+		struct hf_xchg *xchg;
+		struct hf_obj *obj;
+
+		rig_send(&rig, client, asks[i]);
+		xchg = expect_start();
+		obj = rig_answer(&rig, xchg, HF_OBJ_LENGTH_UNKNOWN, /* stream= */ true);
+		cr_assert_eq(hf_shard_fill(rig.shard, obj, "abc", 3), 3);
+		rig_more(&rig, xchg);
+		hf_shard_fill_end(rig.shard, obj);
+		rig_more(&rig, xchg);
+		cr_assert_str_eq(strstr(client->out, "\r\n\r\n"),
+			i == 0 ? "\r\n\r\n3\r\nabc\r\n0\r\n\r\n" : "\r\n\r\nabc");
+		cr_assert_eq(client->fin, i == 1);
+		expect_finish(xchg);
+		hf_shard_obj_unref(rig.shard, obj);
+	}
+}
+
+Test(serve, a_fill_that_fails_cuts_the_connection_without_an_end)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *xchg;
+	struct hf_obj *obj;
+
+	rig_send(&rig, client, GET("/m"));
+	xchg = expect_start();
+	obj = rig_answer(&rig, xchg, HF_OBJ_LENGTH_UNKNOWN, /* stream= */ true);
+	cr_assert_eq(hf_shard_fill(rig.shard, obj, "abc", 3), 3);
+	hf_shard_fill_fail(rig.shard, obj);
+	rig_more(&rig, xchg);
+	cr_assert(client->rst);
+	cr_assert_null(strstr(client->out, "0\r\n\r\n"));
+	expect_finish(xchg);
+	hf_shard_obj_unref(rig.shard, obj);
+}
+
+Test(serve, a_failed_fetch_is_told_with_its_status_and_the_connection_goes_on)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *xchg;
+
+	rig_store(&rig, URL("/a"), 10, 60);
+	rig_send(&rig, client, GET("/m"));
+	xchg = expect_start();
+	xchg->fail_status = 502;
+	xchg->fail_reason = HF_DROP_REQ_ORIGIN_FAILED;
+	hf_xchg_to_worker(rig.link, HF_XCHG_FAIL, xchg);
+	rig_settle(&rig);
+	cr_assert(strstr(client->out, "HTTP/1.1 502 Bad Gateway\r\n"));
+	expect_finish(xchg);
+	rig_send(&rig, client, GET("/a"));
+	cr_assert(strstr(client->out, "HTTP/1.1 200 OK\r\n"));
+}
+
+Test(serve, V4_a_client_that_leaves_finishes_its_exchange_in_the_same_turn)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *xchg;
+
+	rig_send(&rig, client, GET("/m"));
+	xchg = expect_start();
+	rig_reset(&rig, client);
+	expect_finish(xchg);
+	cr_assert_eq(hf_serve_conn_count(rig.serve), 0);
+	cr_assert_eq(hf_xchg_out_count(rig.xchgs, 0), 0);
+}
+
+Test(serve, half_closed_client_still_gets_its_answer)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *xchg;
+	struct hf_obj *obj;
+
+	rig_send(&rig, client, GET("/m"));
+	rig_fin(&rig, client);
+	xchg = expect_start();
+	obj = rig_answer(&rig, xchg, 3, /* stream= */ true);
+	cr_assert_eq(hf_shard_fill(rig.shard, obj, "abc", 3), 3);
+	hf_shard_fill_end(rig.shard, obj);
+	rig_more(&rig, xchg);
+	cr_assert_str_eq(strstr(client->out, "\r\n\r\n"), "\r\n\r\nabc");
+	cr_assert(client->fin);
+	expect_finish(xchg);
+	hf_shard_obj_unref(rig.shard, obj);
+}
+
+Test(serve, request_body_streams_to_the_origin_with_bounded_buffers)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg_body *body;
+	struct hf_xchg *xchg;
+	uint64_t total = 0;
+	char text[1025];
+	void *ptr;
+
+	memset(text, 'u', 1024);
+	text[1024] = '\0';
+	rig_send(&rig, client,
+		"POST /p HTTP/1.1\r\nHost: a.example\r\nContent-Length: 32768\r\n\r\n");
+	xchg = expect_start();
+	cr_assert(!xchg->shared && xchg->has_body && xchg->body_length == 32768);
+	for (int i = 0; i < 32; i++) {
+		rig_send(&rig, client, text);
+		cr_assert_leq(xchg->bodies_out, HF_XCHG_BODIES_MAX);
+		while (rig_origin_next(&rig, &ptr) == HF_XCHG_BODY) {
+			body = ptr;
+			total += body->len;
+			cr_assert_eq(body->last, total == 32768);
+			hf_xchg_to_worker(rig.link, HF_XCHG_BODY_DONE, body);
+		}
+		rig_settle(&rig);
+	}
+	while (rig_origin_next(&rig, &ptr) == HF_XCHG_BODY) {
+		body = ptr;
+		total += body->len;
+		hf_xchg_to_worker(rig.link, HF_XCHG_BODY_DONE, body);
+		rig_settle(&rig);
+	}
+	cr_assert_eq(total, 32768);
+	rig_reset(&rig, client);
+	expect_finish(xchg);
+}
+
+Test(serve, V2_a_body_that_is_not_read_ends_the_connection)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_store(&rig, URL("/a"), 10, 60);
+	/* refused before its body: what follows must not be taken for a request */
+	rig_send(&rig, client,
+		"TRACE /x HTTP/1.1\r\nHost: a.example\r\nContent-Length: 43\r\n\r\n" GET("/a"));
+	cr_assert(strstr(client->out, "HTTP/1.1 405 "));
+	cr_assert_eq(count_of(client->out, "HTTP/1.1 "), 1);
+	cr_assert(client->fin);
+}
+
+Test(serve, bad_chunk_in_a_request_body_is_400_and_cancels_the_fetch)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *xchg;
+
+	rig_send(&rig, client,
+		"POST /p HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n");
+	xchg = expect_start();
+	cr_assert(strstr(client->out, "HTTP/1.1 400 "));
+	cr_assert(client->fin);
+	expect_finish(xchg);
+}
+
+Test(serve, expect_100_continue_is_answered_before_the_body)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_send(&rig, client,
+		"PUT /p HTTP/1.1\r\nHost: a.example\r\nExpect: 100-continue\r\n"
+		"Content-Length: 3\r\n\r\n");
+	cr_assert_str_eq(client->out, "HTTP/1.1 100 Continue\r\n\r\n");
+	rig_reset(&rig, client);
+}
+
+Test(serve, malformed_request_is_400_and_close)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_send(&rig, client, "GET /a HTTP/1.1\r\nHost : a\r\n\r\n");
+	cr_assert(strstr(client->out, "HTTP/1.1 400 "));
+	cr_assert(client->fin);
+}
+
+Test(serve, no_exchange_free_is_503_with_retry_after)
+{
+	struct rig_client *client;
+
+	for (uint32_t i = 0; i < 5; i++) {
+		client = rig_connect(&rig, i);
+		rig_send(&rig, client, GET("/m"));
+	}
+	cr_assert(strstr(client->out, "HTTP/1.1 503 "));
+	cr_assert(strstr(client->out, "Retry-After: 1\r\n"));
+	for (uint32_t i = 0; i < 4; i++)
+		rig_reset(&rig, &rig.client[i]);
+}
+
+Test(serve, expired_is_a_miss_of_its_own_class)
+{
+	struct rig_client *client;
+
+	rig_store(&rig, URL("/a"), 10, 2);
+	rig.now_us += 3000000;
+	client = rig_connect(&rig, 0);
+	rig_send(&rig, client, GET("/a"));
+	cr_assert_eq(expect_start()->cause, HF_XCHG_MISS_EXPIRED);
+	rig_reset(&rig, client);
+}
+
+Test(serve, authorization_gets_no_object_that_was_not_stored_for_it)
+{
+	struct rig_client *client;
+	struct hf_xchg *xchg;
+
+	rig_store(&rig, URL("/a"), 10, 60);
+	client = rig_connect(&rig, 0);
+	rig_send(&rig, client,
+		"GET /a HTTP/1.1\r\nHost: a.example\r\nAuthorization: Basic Zm9v\r\n\r\n");
+	xchg = expect_start();
+	cr_assert(!xchg->shared);
+	rig_reset(&rig, client);
+}
+
+Test(serve, only_if_cached_without_a_stored_answer_is_504)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_send(&rig, client,
+		"GET /m HTTP/1.1\r\nHost: a.example\r\nCache-Control: only-if-cached\r\n\r\n");
+	cr_assert(strstr(client->out, "HTTP/1.1 504 "));
+}
+
+Test(serve, head_that_never_ends_is_408)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_send(&rig, client, "GET /a HTTP/1.1\r\n");
+	rig_wait(&rig, 11000000);
+	cr_assert(strstr(client->out, "HTTP/1.1 408 "));
+	cr_assert(client->fin);
+}
+
+Test(serve, idle_connection_is_closed)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_wait(&rig, 61000000);
+	cr_assert(client->fin);
+	cr_assert_eq(client->out_len, 0);
+	cr_assert_eq(hf_serve_conn_count(rig.serve), 0);
+}
+
+Test(serve, drain_closes_idle_connections_and_finishes_the_others)
+{
+	struct rig_client *idle = rig_connect(&rig, 0), *busy = rig_connect(&rig, 1);
+	struct hf_xchg *xchg;
+	struct hf_obj *obj;
+
+	rig_send(&rig, busy, GET("/m"));
+	xchg = expect_start();
+	hf_serve_drain(rig.serve);
+	rig_settle(&rig);
+	cr_assert(idle->fin);
+	cr_assert(!busy->fin);
+	obj = rig_answer(&rig, xchg, 3, /* stream= */ true);
+	cr_assert_eq(hf_shard_fill(rig.shard, obj, "abc", 3), 3);
+	hf_shard_fill_end(rig.shard, obj);
+	rig_more(&rig, xchg);
+	cr_assert_str_eq(strstr(busy->out, "\r\n\r\n"), "\r\n\r\nabc");
+	cr_assert(busy->fin);
+	expect_finish(xchg);
+	hf_shard_obj_unref(rig.shard, obj);
+	cr_assert_eq(hf_serve_conn_count(rig.serve), 0);
+}
