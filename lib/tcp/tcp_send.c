@@ -14,6 +14,11 @@ uint32_t tcp_send_room(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
 							: 0;
 }
 
+uint32_t hf_tcp_queued(const struct hf_tcp_conn *conn)
+{
+	return conn->sndq_len;
+}
+
 /* No spans: other connections hold them, so no ACK of ours will say when they are back. */
 static void send_starve(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
