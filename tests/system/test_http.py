@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""HTTP/1.1 as clients speak it: uploads, pipelining, HEAD, 1.0, Expect, hop-by-hop fields."""
+import hashlib
+import threading
+
+import pytest
+from harness import (SLOW, V4, V6, answer, blocks, body_hash, cache_status, connect, curl, exchange,
+                     is_hit, read_answer, read_body, url)
+
+H = b"Host: x\r\n"
+
+
+@pytest.fixture
+def echo(origin):
+    """Says what it got: method, body length and sha256, hop-by-hop fields."""
+    def script(conn, request):
+        if ("expect", "100-continue") in request.headers:
+            conn.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        length, sha256 = read_body(request.stream, request.headers)
+        return answer(f"{request.method} {length} {sha256}".encode(), [])(conn, request)
+    origin.on("*", script)
+    return origin
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_uploads_stream_through(start, echo, tmp_path, method, framing, workers):
+    hf = start(echo.url, workers=workers, cache={"memory": "32MiB", "max_object": "1MiB"})
+    for length, host in ((0, V4), (1, V6), (1 << 20, V4), (64 << 20, V6)):
+        path = tmp_path / "body"
+        with path.open("wb") as out:
+            for block in blocks(length):
+                out.write(block)
+        options = ["-H", "Transfer-Encoding: chunked"] if framing == "chunked" else []
+        reply = curl(url("/up", host), "-X", method, "-T", path, *options, timeout=120)
+        assert reply.body == f"{method} {length} {body_hash(length)}".encode()
+        assert cache_status(reply) == "holdfast; fwd=method"
+    assert hf.stat("cache_used_bytes") <= 32 << 20 and hf.stat("cache_objects") == 0
+
+
+def test_upload_and_download_at_once(start, origin):
+    """The origin answers while it still reads: both ways flow."""
+    def script(conn, request):
+        conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (8 << 20))
+        for block in blocks(8 << 20):
+            conn.sendall(block)
+            request.stream.read(1 << 20)
+        return True
+    origin.on("/both", script)
+    start(origin.url)
+    with connect() as conn:
+        conn.sendall(b"POST /both HTTP/1.1\r\n" + H + b"Content-Length: %d\r\n\r\n" % (8 << 20))
+        sender = threading.Thread(target=lambda: [conn.sendall(b) for b in blocks(8 << 20)])
+        sender.start()
+        reply = read_answer(conn.makefile("rb"))
+        sender.join()
+    assert reply.sha256 == body_hash(8 << 20)
+
+
+def test_early_answer_to_an_upload(start, origin):
+    """413 before the body is read: the client gets it, the next connection works."""
+    def script(conn, request):
+        conn.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n"
+                     b"Connection: close\r\n\r\n")
+        return False
+    origin.on("/no", script)
+    origin.on("/yes", answer(b"yes"))
+    start(origin.url)
+    with connect() as conn:
+        conn.sendall(b"POST /no HTTP/1.1\r\n" + H + b"Content-Length: 1000000\r\n\r\n" + b"x" * 999)
+        assert read_answer(conn.makefile("rb")).status == 413
+    assert curl(url("/yes")).body == b"yes"
+
+
+@pytest.mark.parametrize("cut", [None, 1, 5])
+def test_pipelining(start, origin, cut):
+    """Many requests in one segment, or in tiny ones: answers in order, hits and misses mixed."""
+    origin.on("*", lambda conn, request: answer(request.target.encode() * 9)(conn, request))
+    start(origin.url)
+    paths = [f"/{i % 7}" for i in range(40)]
+    raw = b"".join(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in paths)
+    with connect() as conn:
+        for at in range(0, len(raw), cut or len(raw)):
+            conn.sendall(raw[at:at + (cut or len(raw))])
+        stream = conn.makefile("rb")
+        for path in paths:
+            assert read_answer(stream).body == path.encode() * 9
+
+
+def test_pipelined_large_bodies(start, nginx):
+    """Hits larger than any send window, one behind the other."""
+    start(nginx.url)
+    lengths = [1 << 20, 0, 65536, 1461, 1 << 20]
+    names = [nginx.file(length) for length in lengths]
+    for _ in range(2):
+        with connect() as conn:
+            for name in names:
+                conn.sendall(b"GET /length/%b HTTP/1.1\r\n%b\r\n" % (name.encode(), H))
+            stream = conn.makefile("rb")
+            for length in lengths:
+                assert read_answer(stream).sha256 == body_hash(length)
+
+
+def test_post_pipelined_behind_get(start, echo):
+    start(echo.url)
+    with connect() as conn:
+        conn.sendall(b"POST /a HTTP/1.1\r\n" + H + b"Content-Length: 3\r\n\r\nabc"
+                     b"POST /b HTTP/1.1\r\n" + H + b"Transfer-Encoding: chunked\r\n\r\n"
+                     b"2\r\nab\r\n0\r\nTrailer: x\r\n\r\nGET /c HTTP/1.1\r\n" + H + b"\r\n")
+        stream = conn.makefile("rb")
+        sha = [hashlib.sha256(body).hexdigest() for body in (b"abc", b"ab", b"")]
+        assert read_answer(stream).body == f"POST 3 {sha[0]}".encode()
+        assert read_answer(stream).body == f"POST 2 {sha[1]}".encode()
+        assert read_answer(stream).body == f"GET 0 {sha[2]}".encode()
+
+
+def test_head(start, nginx):
+    start(nginx.url)
+    path = f"/length/{nginx.file(1461)}"
+    for _ in range(2):  # a HEAD that misses, a GET that may fill, a HEAD that hits
+        reply, closed = exchange(b"HEAD %b HTTP/1.1\r\n%b\r\n" % (path.encode(), H), method="HEAD")
+        assert (reply.status, reply.headers["content-length"]) == (200, "1461") and not closed
+        assert curl(url(path), "-H", "Host: x").sha256 == body_hash(1461)
+    assert is_hit(reply)
+
+
+def test_options_asterisk_and_not_allowed(start, echo):
+    start(echo.url)
+    reply, closed = exchange(b"OPTIONS * HTTP/1.1\r\n" + H + b"\r\n")
+    assert reply.status == 204 and "GET" in reply.headers["allow"] and not closed
+    reply, _ = exchange(b"TRACE / HTTP/1.1\r\n" + H + b"\r\n")
+    assert reply.status == 405 and "GET" in reply.headers["allow"]
+    assert echo.seen == []
+
+
+def test_http_1_0(start, nginx):
+    start(nginx.url)
+    for options, ends in ((b"", True), (b"Connection: keep-alive\r\n", False)):
+        reply, closed = exchange(b"GET /hello HTTP/1.0\r\n" + H + options + b"\r\n")
+        assert reply.body == b"hello\n" and closed == ends
+    # of a body whose length is not known: its end is the connection's
+    path = f"/chunked/{nginx.file(65536)}".encode()
+    reply, closed = exchange(b"GET %b HTTP/1.0\r\n%b\r\n" % (path, H))
+    assert reply.sha256 == body_hash(65536) and closed
+    assert "transfer-encoding" not in reply.headers
+
+
+def test_keep_alive_and_close(start, nginx):
+    hf = start(nginx.url)
+    with connect() as conn:
+        stream = conn.makefile("rb")
+        for _ in range(100):
+            conn.sendall(b"GET /hello HTTP/1.1\r\n" + H + b"\r\n")
+            assert read_answer(stream).status == 200
+        conn.sendall(b"GET /hello HTTP/1.1\r\n" + H + b"Connection: close\r\n\r\n")
+        reply = read_answer(stream)
+        assert reply.headers["connection"] == "close" and stream.read() == b""
+    assert hf.stat("tcp_connections_opened_total") == 1
+
+
+def test_expect_100_continue(start, echo):
+    start(echo.url)
+    with connect() as conn:
+        conn.sendall(b"POST /e HTTP/1.1\r\n" + H + b"Expect: 100-continue\r\n"
+                     b"Content-Length: 3\r\n\r\n")
+        stream = conn.makefile("rb")
+        assert read_answer(stream).status == 100  # before a byte of the body
+        conn.sendall(b"abc")
+        assert read_answer(stream).body.startswith(b"POST 3 ")
+
+
+def test_hop_by_hop_fields_stay_on_their_hop(start, origin):
+    """RFC 9110 §7.6.1"""
+    origin.on("/h", answer(b"x", ["Connection: x-mine", "X-Mine: 1", "Keep-Alive: 5",
+                                  "Proxy-Authenticate: Basic", "X-Yours: 2",
+                                  "Cache-Control: max-age=60"]))
+    start(origin.url)
+    for _ in range(2):
+        reply = curl(url("/h"), "-H", "Connection: x-hop", "-H", "X-Hop: 1", "-H", "TE: gzip",
+                     "-H", "X-End: 2", "-H", "Keep-Alive: 9")
+        assert "x-mine" not in reply.headers and "keep-alive" not in reply.headers
+        assert reply.headers["x-yours"] == "2" and "via" in reply.headers
+    fields = dict(origin.seen[0].headers)
+    assert not {"x-hop", "te", "keep-alive"} & set(fields)
+    assert fields["x-end"] == "2" and "via" in fields
+    assert "192.0.2.1" in fields.get("x-forwarded-for", "") + fields.get("forwarded", "")
+
+
+def test_absolute_form_names_the_host(start, origin):
+    """RFC 9112 §3.2.2: the target's authority wins over Host."""
+    origin.on("/abs", answer(b"x"))
+    start(origin.url)
+    raw = b"GET http://right.example/abs HTTP/1.1\r\nHost: wrong.example\r\n\r\n"
+    assert exchange(raw)[0].status == 200
+    assert dict(origin.seen[0].headers)["host"] == "right.example"
+    assert is_hit(curl(url("/abs"), "-H", "Host: right.example"))
+    assert not is_hit(curl(url("/abs"), "-H", "Host: wrong.example"))
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "301 Moved Permanently", "404 Not Found",
+                                    "500 Internal Server Error"])
+def test_statuses_pass_through(start, origin, status):
+    def script(conn, request):
+        if status[:3] == "204":
+            conn.sendall(b"HTTP/1.1 204 No Content\r\nCache-Control: max-age=9\r\n\r\n")
+            return True
+        return answer(b"body", ["Cache-Control: max-age=9", "Location: /y"], status)(conn, request)
+    origin.on("/s", script)
+    start(origin.url)
+    for _ in range(2):
+        reply = curl(url("/s"))
+        assert reply.status == int(status[:3])
+        assert reply.body == (b"" if status[:3] == "204" else b"body")
+
+
+def test_no_cache_is_revalidated_with_the_origin(start, origin):
+    origin.on("/n", answer(b"x"))
+    start(origin.url)
+    for i in range(1, 4):
+        assert not is_hit(curl(url("/n"), "-H", "Cache-Control: no-cache"))
+        assert origin.count("/n") == i
+    assert curl(url("/zz"), "-H", "Cache-Control: only-if-cached").status == 504
+
+
+def test_slow_request_head_times_out(start, nginx):
+    start(nginx.url, http={"header_timeout": "200ms"})
+    with connect() as conn:
+        conn.sendall(b"GET / HT")
+        stream = conn.makefile("rb")
+        line = stream.readline()
+        assert line == b"" or b" 408 " in line
+        stream.read()
+    assert curl(url("/hello")).status == 200
+
+
+def test_connections_of_one_address_are_limited(start, nginx):
+    hf = start(nginx.url, http={"connections_per_address": 8})
+    conns = [connect() for _ in range(8)]
+    for conn in conns:  # established for the server too
+        conn.sendall(b"GET /hello HTTP/1.1\r\n" + H + b"\r\n")
+        assert read_answer(conn.makefile("rb")).status == 200
+    with pytest.raises((ConnectionError, TimeoutError)):
+        with connect(timeout=3) as conn:
+            conn.sendall(b"GET /hello HTTP/1.1\r\n" + H + b"\r\n")
+            conn.settimeout(3 * SLOW)
+            if not conn.recv(1):
+                raise ConnectionResetError
+    assert hf.drops()["conn_per_address"] >= 1
+    for conn in conns:
+        conn.close()
+    assert curl(url("/hello"), "--retry", "5", "--retry-all-errors").status == 200
