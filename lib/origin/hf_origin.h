@@ -51,10 +51,10 @@ struct hf_origin_call {
 	enum { HF_ORIGIN_PURGE, HF_ORIGIN_SHOW } what;
 	struct hf_key key;
 	/* the answer */
-	uint32_t count; /* purged, or found */
-	bool in_flight;      /* a fetch for it is under way */
-	bool uncacheable;    /* remembered as not to be stored */
-	char reason[96];     /* why, if known */
+	uint32_t count;   /* purged, or found */
+	bool in_flight;   /* a fetch for it is under way */
+	bool uncacheable; /* remembered as not to be stored */
+	char reason[96];  /* why, if known */
 	struct {
 		uint64_t length, cost;
 		int64_t age_s, ttl_s;

@@ -63,4 +63,5 @@ X(REQ_ORIGIN_TIMEOUT,REQUEST,   "req_origin_timeout", "Origin answered too late;
 X(REQ_CUT,          REQUEST,    "req_cut",            "Response cut after its head because the origin failed")
 X(ETH_BAD_SOURCE,   FRAME,      "eth_bad_source",     "Frame from a group or zero MAC address")
 X(ETH_LONG,         FRAME,      "eth_long",           "Frame in pieces that is longer than a packet buffer")
+X(REQ_NO_STATE,     REQUEST,    "req_no_state",       "No state document yet, so no routes; 503")
 /* clang-format on */

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_origin.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "origin_priv.h"
+
+static uint32_t origin_slots_max(const struct hf_conf *conf, uint32_t exchanges)
+{
+	uint32_t share = conf->origin.max_in_flight / hf_max_u32(conf->origin.threads, 1);
+
+	/* the node's limit, in equal shares of its origin threads */
+	if (conf->origin.max_in_flight == 0)
+		return exchanges;
+	return hf_max_u32(share, 1);
+}
+
+static int origin_links_init(struct hf_origin *origin, struct hf_xchg_net *net)
+{
+	origin->link = calloc(origin->workers, sizeof(struct hf_link *));
+	if (!origin->link)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < origin->workers; i++) {
+		origin->link[i] = hf_xchg_link(net, i, origin->index);
+		origin->link[i]->origin_waker = &origin->waker;
+	}
+	return 0;
+}
+
+static int origin_memory_init(struct hf_origin *origin, uint32_t exchanges)
+{
+	/* one fetch each exchange may lead, and those that go on without readers: they hold slots */
+	uint32_t fetches = exchanges + origin->slots_max;
+	int rc;
+
+	hf_list_init(&origin->all);
+	hf_list_init(&origin->queue);
+	hf_list_init(&origin->direct);
+	hf_list_init(&origin->memory);
+	rc = hf_pool_init(&origin->readers, sizeof(struct origin_reader), exchanges);
+	if (rc == 0)
+		rc = hf_pool_init(&origin->fetches, sizeof(struct origin_fetch), fetches);
+	if (rc == 0)
+		rc = origin_map_init(origin, fetches);
+	if (rc)
+		return rc;
+	origin->scratch = malloc(ORIGIN_SCRATCH_LEN);
+	origin->wheel = hf_wheel_new(4096, origin->now_us);
+	return origin->scratch && origin->wheel ? 0 : -ENOMEM;
+}
+
+static int origin_fill(struct hf_origin *origin, struct hf_xchg_net *net, struct hf_err *err)
+{
+	const struct hf_conf *conf = origin->conf;
+	uint32_t exchanges = conf->origin.exchanges_max * origin->workers;
+	int rc;
+
+	HF_ASSERT(exchanges > 0);
+	origin->slots_max = origin_slots_max(conf, exchanges);
+	rc = hf_waker_init(&origin->waker);
+	if (rc)
+		return hf_err_set(err, rc, "origin thread %u: no eventfd", origin->index);
+	rc = origin_memory_init(origin, exchanges);
+	if (rc == 0)
+		rc = origin_links_init(origin, net);
+	if (rc == 0)
+		rc = origin_call_init(origin);
+	if (rc)
+		return hf_err_set(err, rc, "origin thread %u: no memory for %u exchanges",
+			origin->index, exchanges);
+	return origin_curl_init(origin, err);
+}
+
+int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *cache,
+	struct hf_xchg_net *net, struct hf_err *err, struct hf_origin **ret_origin)
+{
+	struct hf_origin *origin = calloc(1, sizeof(*origin));
+	uint64_t object_max;
+	int rc;
+
+	if (!origin)
+		return hf_err_set(err, -ENOMEM, "origin thread %u: no memory", index);
+	origin->conf = conf;
+	origin->index = index;
+	origin->workers = hf_xchg_workers(net);
+	origin->cache = cache;
+	origin->shard = hf_cache_shard(cache, index);
+	origin->now_us = hf_clock_us();
+	origin->epoll_fd = -1;
+	origin->waker.fd = -1;
+	HF_ASSERT(origin->shard);
+	object_max = hf_shard_object_max(origin->shard);
+	origin->object_max = conf->cache.max_object ? hf_min_u64(conf->cache.max_object, object_max)
+						    : object_max;
+	rc = origin_fill(origin, net, err);
+	if (rc) {
+		hf_origin_free(origin);
+		return rc;
+	}
+	hf_shard_waker_set(origin->shard, &origin->waker);
+	*ret_origin = origin;
+	return 0;
+}
+
+static void origin_load_free(struct hf_origin *origin)
+{
+	if (!origin->load)
+		return;
+	for (uint32_t i = 0; i < origin->state->group_count; i++)
+		free(origin->load[i].in_flight);
+	free(origin->load);
+	origin->load = NULL;
+}
+
+void hf_origin_free(struct hf_origin *origin)
+{
+	if (!origin)
+		return;
+	if (origin->all.next)
+		origin_fetch_free_all(origin);
+	origin_curl_fini(origin);
+	origin_call_fini(origin);
+	for (uint32_t i = 0; origin->link && i < origin->workers; i++)
+		if (origin->link[i])
+			origin->link[i]->origin_waker = NULL;
+	origin_load_free(origin);
+	free(origin->link);
+	origin_map_fini(origin);
+	hf_wheel_free(origin->wheel);
+	free(origin->scratch);
+	hf_pool_fini(&origin->fetches);
+	hf_pool_fini(&origin->readers);
+	hf_waker_fini(&origin->waker);
+	free(origin);
+}
+
+void hf_origin_state_set(struct hf_origin *origin, const struct hf_state *state)
+{
+	HF_ASSERT(hf_list_empty(&origin->all));
+	origin_load_free(origin);
+	origin->state = state;
+	if (!state)
+		return;
+	origin->load = calloc(hf_max_u32(state->group_count, 1), sizeof(*origin->load));
+	HF_ASSERT(origin->load);
+	for (uint32_t i = 0; i < state->group_count; i++) {
+		origin->load[i].in_flight =
+			calloc(hf_max_u32(state->group[i].origin_count, 1), sizeof(uint32_t));
+		HF_ASSERT(origin->load[i].in_flight);
+	}
+}
+
+/* Milliseconds until `due_us`, rounded up so that it has come by then. */
+static uint32_t origin_wait_until(const struct hf_origin *origin, uint64_t due_us, uint32_t wait_ms)
+{
+	uint64_t ms;
+
+	if (due_us == UINT64_MAX)
+		return wait_ms;
+	ms = due_us <= origin->now_us ? 0 : (due_us - origin->now_us + 999) / 1000;
+	return (uint32_t)hf_min_u64(ms, wait_ms);
+}
+
+static void origin_sleep(struct hf_origin *origin, uint32_t wait_ms)
+{
+	wait_ms = origin_wait_until(origin, origin->curl_due_us, wait_ms);
+	wait_ms = origin_wait_until(origin, hf_wheel_next_us(origin->wheel), wait_ms);
+	hf_waker_sleep_begin(&origin->waker);
+	if (!origin_inbox_empty(origin) || atomic_load(&origin->call_waiting))
+		wait_ms = 0;
+	(void)origin_curl_run(origin, wait_ms); /* what came is the next turn's too */
+	hf_waker_sleep_end(&origin->waker);
+	origin->now_us = hf_clock_us();
+}
+
+void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms)
+{
+	bool busy;
+
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	HF_ASSERT(origin->state == NULL || origin->load);
+	origin->now_us = hf_clock_us();
+	busy = origin_inbox_run(origin);
+	busy |= origin_call_run(origin);
+	busy |= origin_fetch_launch(origin);
+	if (origin->in_flight > 0)
+		busy |= origin_curl_run(origin, 0);
+	busy |= origin_fetch_timers(origin);
+	if (hf_shard_work(origin->shard, origin->now_us)) {
+		origin_flow_memory(origin);
+		busy = true;
+	}
+	busy |= origin_inbox_recalls(origin);
+	/* callbacks and timers may have queued more */
+	busy |= origin_fetch_launch(origin);
+	if (!busy)
+		origin_sleep(origin, wait_ms);
+}
+
+void hf_origin_wake(struct hf_origin *origin)
+{
+	hf_waker_wake(&origin->waker);
+}
+
+uint32_t hf_origin_in_flight(const struct hf_origin *origin)
+{
+	return origin->in_flight;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_origin.h"
+
+#include <string.h>
+
+#include "origin_priv.h"
+
+static void origin_body_give_back(
+	struct hf_origin *origin, struct origin_reader *reader, struct hf_xchg_body *body)
+{
+	hf_xchg_to_worker(origin->link[reader->xchg->worker], HF_XCHG_BODY_DONE, body);
+}
+
+static void origin_body_pop(struct hf_origin *origin, struct origin_reader *reader)
+{
+	struct hf_xchg_body *body = reader->body[reader->body_first];
+
+	HF_ASSERT(reader->body_count > 0);
+	if (body->last)
+		reader->body_last = true;
+	reader->body_first = (reader->body_first + 1) % HF_XCHG_BODIES_MAX;
+	reader->body_count--;
+	reader->body_pos = 0;
+	origin_body_give_back(origin, reader, body);
+}
+
+void origin_body_push(
+	struct hf_origin *origin, struct origin_reader *reader, struct hf_xchg_body *body)
+{
+	struct origin_fetch *fetch = reader->fetch;
+
+	HF_ASSERT(body->xchg == reader->xchg);
+	HF_ASSERT(body->len <= HF_XCHG_BODY_LEN);
+	if (reader->body_unwanted) {
+		origin_body_give_back(origin, reader, body);
+		return;
+	}
+	HF_ASSERT(reader->body_count < HF_XCHG_BODIES_MAX);
+	reader->body[(reader->body_first + reader->body_count) % HF_XCHG_BODIES_MAX] = body;
+	reader->body_count++;
+	if (fetch && fetch->send_paused) {
+		fetch->send_paused = false;
+		origin_curl_resume(origin, fetch);
+	}
+}
+
+void origin_body_discard(struct hf_origin *origin, struct origin_reader *reader)
+{
+	while (reader->body_count > 0)
+		origin_body_pop(origin, reader);
+	reader->body_unwanted = true;
+}
+
+/* The origin must take what it was given in time; what the client has not sent yet is the worker's
+ * to time. */
+static void origin_body_timer(
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct origin_reader *reader)
+{
+	if (fetch->state != ORIGIN_SENT)
+		return; /* it answers already */
+	if (reader->body_last)
+		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_FIRST_BYTE,
+			origin->conf->origin.first_byte_timeout_ms * 1000ULL);
+	else
+		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN,
+			origin->conf->origin.between_bytes_timeout_ms * 1000ULL);
+}
+
+size_t origin_body_read(struct hf_origin *origin, struct origin_fetch *fetch, char *buf, size_t cap)
+{
+	struct origin_reader *reader = fetch->leader;
+	size_t len = 0;
+
+	HF_ASSERT(reader); /* a fetch with a body has one reader, and ends with it */
+	while (len < cap && reader->body_count > 0) {
+		struct hf_xchg_body *body = reader->body[reader->body_first];
+		size_t n = hf_min_size(cap - len, body->len - reader->body_pos);
+
+		memcpy(buf + len, body->data + reader->body_pos, n);
+		len += n;
+		reader->body_pos += (uint32_t)n;
+		if (reader->body_pos == body->len)
+			origin_body_pop(origin, reader);
+	}
+	if (len == 0 && !reader->body_last && !reader->body_unwanted) {
+		fetch->send_paused = true;
+		if (fetch->state == ORIGIN_SENT)
+			hf_timer_del(origin->wheel, &fetch->timer);
+		return CURL_READFUNC_PAUSE;
+	}
+	origin_body_timer(origin, fetch, reader);
+	return len;
+}

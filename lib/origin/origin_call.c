@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Questions of the control thread, answered between two turns. The mutex is held for one answer.
+ */
+#include "hf_origin.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "origin_priv.h"
+
+int origin_call_init(struct hf_origin *origin)
+{
+	pthread_condattr_t attr;
+	int rc;
+
+	rc = pthread_condattr_init(&attr);
+	if (rc)
+		return -rc;
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	rc = pthread_cond_init(&origin->call_done, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	if (rc)
+		return -rc;
+	(void)pthread_mutex_init(&origin->call_serial, NULL); /* never fails with defaults */
+	(void)pthread_mutex_init(&origin->call_mutex, NULL);
+	return 0;
+}
+
+void origin_call_fini(struct hf_origin *origin)
+{
+	HF_ASSERT(!origin->call);
+}
+
+struct call_show {
+	const struct hf_origin *origin;
+	struct hf_origin_call *call;
+};
+
+static bool call_is_secret(struct hf_span name)
+{
+	enum hf_http_field id = hf_http_field_lookup(name);
+
+	return id == HF_HTTP_FIELD_COOKIE || (hf_http_field_flags(id) & HF_HTTP_FIELD_SCRUB);
+}
+
+/* "name=value, name", from hf_cache_vary_build's records. */
+static void call_show_vary(const struct hf_obj *obj, char *buf, size_t cap)
+{
+	const char *at = obj->vary, *end = at + obj->vary_len;
+	size_t len = 0;
+
+	buf[0] = '\0';
+	while (at < end && len < cap - 1) {
+		struct hf_span name = { at, strlen(at) };
+		const char *value = at + name.len + 1;
+		int n;
+
+		n = snprintf(buf + len, cap - len, "%s%s%s%s", len ? ", " : "", name.ptr,
+			*value == '+' ? "=" : "",
+			*value != '+'          ? ""
+			: call_is_secret(name) ? "***"
+					       : value + 1);
+		len = hf_min_size(len + (size_t)n, cap - 1);
+		at = value + strlen(value) + 1;
+	}
+}
+
+static void call_show_variant(void *arg, const struct hf_obj *obj)
+{
+	struct call_show *show = arg;
+	struct hf_origin_call *call = show->call;
+	uint32_t at = call->count++;
+
+	if (at >= HF_ORIGIN_VARIANTS_MAX)
+		return;
+	call->variant[at].length = obj->length;
+	call->variant[at].cost = obj->cost;
+	call->variant[at].age_s = hf_obj_age_s(obj, show->origin->now_us);
+	call->variant[at].ttl_s = (int64_t)obj->life.lifetime_s - call->variant[at].age_s;
+	call->variant[at].status = obj->status;
+	call_show_vary(obj, call->variant[at].vary, sizeof(call->variant[at].vary));
+}
+
+static void call_answer(struct hf_origin *origin, struct hf_origin_call *call)
+{
+	const struct origin_memo *memo = origin_memo_find(origin, call->key.hash);
+	struct call_show show = { origin, call };
+
+	call->count = 0;
+	call->in_flight = origin_map_next(origin, &call->key, NULL) != NULL;
+	call->uncacheable = memo != NULL;
+	(void)snprintf(call->reason, sizeof(call->reason), "%s",
+		memo ? hf_cache_reason_text(memo->reason) : "");
+	if (call->what == HF_ORIGIN_PURGE)
+		call->count = origin_fetch_purge_key(origin, &call->key);
+	else
+		hf_shard_each_variant(origin->shard, &call->key, call_show_variant, &show);
+}
+
+bool origin_call_run(struct hf_origin *origin)
+{
+	if (!atomic_load_explicit(&origin->call_waiting, memory_order_acquire))
+		return false;
+	(void)pthread_mutex_lock(&origin->call_mutex);
+	if (origin->call)
+		call_answer(origin, origin->call);
+	origin->call = NULL; /* or the caller gave up */
+	atomic_store(&origin->call_waiting, false);
+	(void)pthread_cond_signal(&origin->call_done);
+	(void)pthread_mutex_unlock(&origin->call_mutex);
+	return true;
+}
+
+int hf_origin_call(struct hf_origin *origin, struct hf_origin_call *call)
+{
+	struct timespec until;
+	int rc = 0;
+
+	HF_ASSERT(hf_thread_own != HF_THREAD_LCORE && hf_thread_own != HF_THREAD_ORIGIN);
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += 1;
+	(void)pthread_mutex_lock(&origin->call_serial);
+	(void)pthread_mutex_lock(&origin->call_mutex);
+	HF_ASSERT(!origin->call);
+	origin->call = call;
+	atomic_store(&origin->call_waiting, true);
+	hf_origin_wake(origin);
+	while (rc == 0 && origin->call)
+		rc = pthread_cond_timedwait(&origin->call_done, &origin->call_mutex, &until);
+	rc = origin->call ? -ETIMEDOUT : 0;
+	origin->call = NULL;
+	(void)pthread_mutex_unlock(&origin->call_mutex);
+	(void)pthread_mutex_unlock(&origin->call_serial);
+	return rc;
+}

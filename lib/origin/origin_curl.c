@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * libcurl's multi interface over this thread's epoll; its callbacks.
+ */
+#include "hf_origin.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "origin_priv.h"
+
+#define CURL_EVENTS_MAX 64
+
+static uint64_t curl_between_us(const struct hf_origin *origin)
+{
+	return origin->conf->origin.between_bytes_timeout_ms * 1000ULL;
+}
+
+/* ---- callbacks of a transfer ---- */
+
+static int curl_head_append(struct origin_fetch *fetch, const char *data, size_t len)
+{
+	if (len > ORIGIN_HEAD_MAX - fetch->head_len)
+		return -EMSGSIZE;
+	if (fetch->head_len + len > fetch->head_cap) {
+		uint32_t cap = (uint32_t)hf_pow2_ceil(hf_max_u64(fetch->head_len + len, 1024));
+		char *head = realloc(fetch->head, cap);
+
+		if (!head)
+			return -ENOMEM;
+		fetch->head = head;
+		fetch->head_cap = cap;
+	}
+	memcpy(fetch->head + fetch->head_len, data, len);
+	fetch->head_len += (uint32_t)len;
+	return 0;
+}
+
+static bool curl_head_is_interim(const struct origin_fetch *fetch)
+{
+	static const size_t at = sizeof("HTTP/1.1 ") - 1;
+
+	return fetch->head_len > at + 2 && fetch->head[at] == '1' &&
+	       memcmp(fetch->head + at, "101", 3) != 0; /* we never ask for an upgrade */
+}
+
+/* False: the transfer shall end. */
+static bool curl_head_whole(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	if (curl_head_is_interim(fetch)) {
+		fetch->head_len = 0;
+		return true;
+	}
+	hf_timer_del(origin->wheel, &fetch->timer);
+	switch (origin_store_head(origin, fetch)) {
+	case ORIGIN_STORE_DONE:
+		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
+		return true;
+	case ORIGIN_STORE_NO_MEMORY:
+		fetch->state = ORIGIN_ADMIT;
+		origin_flow_memory_wait(origin, fetch);
+		return true;
+	case ORIGIN_STORE_UNWANTED:
+		fetch->unwanted = true;
+		return false;
+	case ORIGIN_STORE_BAD:
+		break;
+	}
+	fetch->fail_text = "malformed head";
+	return false;
+}
+
+static size_t curl_on_head(char *data, size_t size, size_t count, void *arg)
+{
+	struct origin_fetch *fetch = arg;
+	size_t len = size * count;
+
+	if (fetch->state != ORIGIN_SENT)
+		return len; /* trailers */
+	if (curl_head_append(fetch, data, len)) {
+		fetch->fail_text = "head too large";
+		return 0;
+	}
+	if ((len == 2 && memcmp(data, "\r\n", 2) == 0) || (len == 1 && data[0] == '\n'))
+		return curl_head_whole(fetch->origin, fetch) ? len : 0;
+	return len;
+}
+
+/* What is not taken curl hands over again, from the start of this block: `taken` bytes of it are in
+ * the object already. */
+static size_t curl_on_body(char *data, size_t size, size_t count, void *arg)
+{
+	struct origin_fetch *fetch = arg;
+	struct hf_origin *origin = fetch->origin;
+	size_t len = size * count;
+	size_t got = hf_min_size(fetch->taken, len);
+
+	HF_ASSERT(fetch->state == ORIGIN_ADMIT || fetch->state == ORIGIN_BODY);
+	if (fetch->state == ORIGIN_ADMIT) {
+		fetch->recv_paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	fetch->taken -= got;
+	if (got < len)
+		got += origin_flow_fill(origin, fetch, data + got, len - got);
+	if (fetch->unwanted)
+		return 0;
+	if (got < len) {
+		fetch->taken += got;
+		fetch->recv_paused = true;
+		if (hf_list_empty(&fetch->memory_link))
+			hf_timer_del(origin->wheel, &fetch->timer);
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
+	return len;
+}
+
+static size_t curl_on_read(char *buf, size_t size, size_t count, void *arg)
+{
+	struct origin_fetch *fetch = arg;
+
+	if (!fetch->leader || !fetch->leader->xchg->has_body)
+		return 0;
+	return origin_body_read(fetch->origin, fetch, buf, size * count);
+}
+
+/* curl would send the body again: what was given back to the worker is gone. */
+static int curl_on_seek(void *arg, curl_off_t offset, int whence)
+{
+	const struct origin_fetch *fetch = arg;
+
+	if (fetch->leader && !fetch->leader->xchg->has_body && offset == 0 && whence == SEEK_SET)
+		return CURL_SEEKFUNC_OK;
+	return CURL_SEEKFUNC_FAIL;
+}
+
+/* Connected; the request goes out now. */
+static int curl_on_connected(
+	void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+	struct origin_fetch *fetch = arg;
+	struct hf_origin *origin = fetch->origin;
+
+	if (fetch->leader && fetch->leader->xchg->has_body)
+		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
+	else
+		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_FIRST_BYTE,
+			origin->conf->origin.first_byte_timeout_ms * 1000ULL);
+	return CURL_PREREQFUNC_OK;
+}
+
+/* ---- callbacks of the multi handle ---- */
+
+static int curl_on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
+{
+	struct hf_origin *origin = arg;
+	struct epoll_event event = { .data.fd = fd };
+
+	if (what == CURL_POLL_REMOVE) {
+		(void)epoll_ctl(origin->epoll_fd, EPOLL_CTL_DEL, fd, NULL); /* may be closed */
+		return 0;
+	}
+	if (what & CURL_POLL_IN)
+		event.events |= EPOLLIN;
+	if (what & CURL_POLL_OUT)
+		event.events |= EPOLLOUT;
+	if (epoll_ctl(origin->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0)
+		return 0;
+	return epoll_ctl(origin->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -1;
+}
+
+static int curl_on_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+	struct hf_origin *origin = arg;
+
+	origin->curl_due_us =
+		timeout_ms < 0 ? UINT64_MAX : hf_clock_us() + (uint64_t)timeout_ms * 1000;
+	return 0;
+}
+
+/* ---- handles ---- */
+
+static CURLcode curl_set_callbacks(CURL *easy, struct origin_fetch *fetch)
+{
+	CURLcode code = CURLE_OK;
+
+	code |= curl_easy_setopt(easy, CURLOPT_PRIVATE, fetch);
+	code |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, curl_on_head);
+	code |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, fetch);
+	code |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, curl_on_body);
+	code |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch);
+	code |= curl_easy_setopt(easy, CURLOPT_READFUNCTION, curl_on_read);
+	code |= curl_easy_setopt(easy, CURLOPT_READDATA, fetch);
+	code |= curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, curl_on_seek);
+	code |= curl_easy_setopt(easy, CURLOPT_SEEKDATA, fetch);
+	code |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, curl_on_connected);
+	code |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, fetch);
+	return code;
+}
+
+/* No redirects, cookies, netrc, decoding: curl's defaults, and never switched on. */
+static CURLcode curl_set_rules(const struct hf_origin *origin, CURL *easy)
+{
+	long keep_s = (long)(origin->conf->origin.keepalive_ms / 1000);
+	CURLcode code = CURLE_OK;
+
+	code |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	code |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	code |= curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
+	code |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	code |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	code |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+	code |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+	code |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	code |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	code |= curl_easy_setopt(
+		easy, CURLOPT_CONNECTTIMEOUT_MS, (long)origin->conf->origin.connect_timeout_ms);
+	code |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, keep_s > 0 ? keep_s : 1L);
+	return code;
+}
+
+static void curl_put(struct hf_origin *origin, CURL *easy)
+{
+	if (origin->idle_easy_count == ORIGIN_IDLE_EASY_MAX) {
+		curl_easy_cleanup(easy);
+		return;
+	}
+	curl_easy_reset(easy);
+	origin->idle_easy[origin->idle_easy_count++] = easy;
+}
+
+int origin_curl_start(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	HF_ASSERT(!fetch->easy && !fetch->lines);
+	fetch->easy = origin->idle_easy_count > 0 ? origin->idle_easy[--origin->idle_easy_count]
+						  : curl_easy_init();
+	if (!fetch->easy)
+		return -ENOMEM;
+	if (curl_set_rules(origin, fetch->easy) == CURLE_OK &&
+		curl_set_callbacks(fetch->easy, fetch) == CURLE_OK &&
+		origin_request_set(origin, fetch) == 0 &&
+		curl_multi_add_handle(origin->multi, fetch->easy) == CURLM_OK)
+		return 0;
+	curl_easy_cleanup(fetch->easy);
+	fetch->easy = NULL;
+	curl_slist_free_all(fetch->lines);
+	fetch->lines = NULL;
+	return -ENOMEM;
+}
+
+void origin_curl_stop(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	if (!fetch->easy)
+		return;
+	HF_ASSERT(curl_multi_remove_handle(origin->multi, fetch->easy) == CURLM_OK);
+	curl_put(origin, fetch->easy);
+	fetch->easy = NULL;
+	curl_slist_free_all(fetch->lines);
+	fetch->lines = NULL;
+}
+
+void origin_curl_resume(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	int mask = (fetch->recv_paused ? CURLPAUSE_RECV : 0) |
+		   (fetch->send_paused ? CURLPAUSE_SEND : 0);
+	CURLcode code;
+
+	if (!fetch->easy)
+		return;
+	if (fetch->state == ORIGIN_BODY && !fetch->recv_paused &&
+		hf_list_empty(&fetch->memory_link))
+		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
+	code = curl_easy_pause(fetch->easy, mask);
+	/* curl calls the write function from within; an answer that is over already needs nothing */
+	if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT)
+		origin_fetch_done(origin, fetch, code);
+}
+
+/* ---- the loop's part ---- */
+
+static void curl_collect(struct hf_origin *origin)
+{
+	struct CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(origin->multi, &left)) != NULL) {
+		CURLcode code = msg->data.result;
+		void *fetch = NULL;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &fetch);
+		HF_ASSERT(fetch);
+		origin_fetch_done(origin, fetch, code);
+	}
+}
+
+static void curl_act(struct hf_origin *origin, curl_socket_t fd, int what)
+{
+	int running;
+
+	HF_ASSERT(curl_multi_socket_action(origin->multi, fd, what, &running) == CURLM_OK);
+}
+
+bool origin_curl_run(struct hf_origin *origin, uint32_t wait_ms)
+{
+	struct epoll_event event[CURL_EVENTS_MAX];
+	int n = epoll_wait(origin->epoll_fd, event, CURL_EVENTS_MAX, (int)wait_ms);
+	bool busy = false;
+
+	origin->now_us = hf_clock_us();
+	for (int i = 0; i < n; i++) {
+		int what = 0;
+
+		if (event[i].data.fd == origin->waker.fd)
+			continue;
+		if (event[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+			what |= CURL_CSELECT_IN;
+		if (event[i].events & EPOLLOUT)
+			what |= CURL_CSELECT_OUT;
+		if (event[i].events & EPOLLERR)
+			what |= CURL_CSELECT_ERR;
+		curl_act(origin, event[i].data.fd, what);
+		busy = true;
+	}
+	if (origin->curl_due_us <= origin->now_us) {
+		origin->curl_due_us = UINT64_MAX;
+		curl_act(origin, CURL_SOCKET_TIMEOUT, 0);
+		busy = true;
+	}
+	curl_collect(origin);
+	return busy;
+}
+
+static CURLMcode curl_multi_set(struct hf_origin *origin)
+{
+	CURLMcode code = CURLM_OK;
+
+	code |= curl_multi_setopt(origin->multi, CURLMOPT_SOCKETFUNCTION, curl_on_socket);
+	code |= curl_multi_setopt(origin->multi, CURLMOPT_SOCKETDATA, origin);
+	code |= curl_multi_setopt(origin->multi, CURLMOPT_TIMERFUNCTION, curl_on_timer);
+	code |= curl_multi_setopt(origin->multi, CURLMOPT_TIMERDATA, origin);
+	code |= curl_multi_setopt(origin->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+	code |= curl_multi_setopt(
+		origin->multi, CURLMOPT_MAXCONNECTS, (long)ORIGIN_CONNECTIONS_MAX);
+	return code;
+}
+
+int origin_curl_init(struct hf_origin *origin, struct hf_err *err)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = origin->waker.fd };
+
+	origin->curl_due_us = UINT64_MAX;
+	origin->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (origin->epoll_fd < 0 ||
+		epoll_ctl(origin->epoll_fd, EPOLL_CTL_ADD, origin->waker.fd, &event))
+		return hf_err_set(err, -errno, "origin thread %u: no epoll", origin->index);
+	if (curl_global_init(CURL_GLOBAL_DEFAULT))
+		return hf_err_set(err, -ENOMEM, "libcurl does not initialise");
+	origin->multi = curl_multi_init();
+	if (!origin->multi) {
+		curl_global_cleanup();
+		return hf_err_set(err, -ENOMEM, "libcurl has no memory");
+	}
+	if (curl_multi_set(origin) != CURLM_OK)
+		return hf_err_set(err, -EINVAL, "libcurl is too old");
+	return 0;
+}
+
+void origin_curl_fini(struct hf_origin *origin)
+{
+	while (origin->idle_easy_count > 0)
+		curl_easy_cleanup(origin->idle_easy[--origin->idle_easy_count]);
+	if (origin->multi) {
+		(void)curl_multi_cleanup(origin->multi);
+		curl_global_cleanup();
+	}
+	if (origin->epoll_fd >= 0)
+		(void)close(origin->epoll_fd);
+}

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A fetch from submit to its end.
+ *
+ *      submit -> QUEUED --slot--> SENT --head--> BODY --> complete: publish
+ *                  |               |  \-no memory-> ADMIT -/  \-> fail: readers are cut
+ *                  \- late: 503    \-> fail: 502, 504
+ */
+#include "hf_origin.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "origin_priv.h"
+
+static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	struct hf_list *it;
+
+	origin_curl_stop(origin, fetch);
+	hf_timer_del(origin->wheel, &fetch->timer);
+	while ((it = hf_list_first(&fetch->readers)) != NULL) {
+		struct origin_reader *reader = HF_CONTAINER_OF(it, struct origin_reader, link);
+
+		HF_ASSERT(reader->answered);
+		hf_list_del(it);
+		reader->fetch = NULL;
+		origin_body_discard(origin, reader);
+	}
+	if (fetch->state == ORIGIN_QUEUED && fetch->takes_slot)
+		origin->queued--;
+	if (fetch->has_slot)
+		origin->slots_used--;
+	if (fetch->load) {
+		HF_ASSERT(*fetch->load > 0 && origin->in_flight > 0);
+		(*fetch->load)--;
+		origin->in_flight--;
+		hf_stat_sub(HF_STAT_ORIGIN_IN_FLIGHT, 1);
+	}
+	if (fetch->obj)
+		hf_shard_obj_unref(origin->shard, fetch->obj);
+	hf_list_del(&fetch->map_link);
+	hf_list_del(&fetch->queue_link);
+	hf_list_del(&fetch->memory_link);
+	hf_list_del(&fetch->all_link);
+	free((char *)(uintptr_t)fetch->key.ptr);
+	free(fetch->vary);
+	free(fetch->req_head);
+	free(fetch->head);
+	hf_pool_put(&origin->fetches, fetch);
+}
+
+void origin_fetch_free_all(struct hf_origin *origin)
+{
+	struct hf_list *it;
+
+	while ((it = hf_list_first(&origin->all)) != NULL) {
+		struct origin_fetch *fetch = HF_CONTAINER_OF(it, struct origin_fetch, all_link);
+
+		if (fetch->obj)
+			hf_shard_fill_fail(origin->shard, fetch->obj);
+		while ((it = hf_list_first(&fetch->readers)) != NULL) {
+			hf_list_del(it); /* nobody listens any more */
+			HF_CONTAINER_OF(it, struct origin_reader, link)->fetch = NULL;
+		}
+		fetch_end(origin, fetch);
+	}
+}
+
+void origin_fetch_timer(struct hf_origin *origin, struct origin_fetch *fetch,
+	enum origin_timer kind, uint64_t after_us)
+{
+	fetch->timer.kind = kind;
+	hf_timer_set(origin->wheel, &fetch->timer, origin->now_us + after_us);
+}
+
+/* ---- what a new reader finds ---- */
+
+struct fetch_look {
+	const struct hf_origin *origin;
+	const struct hf_http_req *req;
+	const struct hf_cache_req *cache_req;
+	const struct hf_obj *suits;
+	const struct hf_obj *sample; /* any variant: it names the fields that matter */
+};
+
+static void fetch_look_at(void *arg, const struct hf_obj *obj)
+{
+	struct fetch_look *look = arg;
+
+	look->sample = obj;
+	if (!look->suits && origin_store_suits(look->origin, obj, look->req, look->cache_req,
+				    /* pending= */ false))
+		look->suits = obj;
+}
+
+/* Reads along what is being filled, or waits for a head. */
+static bool fetch_join(
+	struct hf_origin *origin, struct origin_reader *reader, struct fetch_look *look)
+{
+	const struct hf_key *key = &reader->xchg->key;
+	struct origin_fetch *waiting = NULL, *fetch = NULL;
+
+	while ((fetch = origin_map_next(origin, key, fetch)) != NULL) {
+		if (!fetch->joinable)
+			continue;
+		if (!fetch->obj) {
+			if (!waiting &&
+				hf_cache_vary_matches(fetch->vary, fetch->vary_len, look->req))
+				waiting = fetch;
+			continue;
+		}
+		look->sample = fetch->obj;
+		if (origin_store_suits(
+			    origin, fetch->obj, look->req, look->cache_req, /* pending= */ false))
+			break;
+	}
+	if (!fetch) {
+		if (!waiting || reader->xchg->has_authorization)
+			return false;
+		fetch = waiting;
+	}
+	reader->fetch = fetch;
+	hf_list_add_tail(&fetch->readers, &reader->link);
+	hf_stat_inc(HF_STAT_ORIGIN_COALESCED);
+	if (fetch->obj)
+		origin_reader_attach(
+			origin, reader, fetch->obj, fetch->stored_told, /* collapsed= */ true);
+	return true;
+}
+
+/* True: the reader needs no fetch of its own. */
+static bool fetch_find(
+	struct hf_origin *origin, struct origin_reader *reader, struct fetch_look *look)
+{
+	hf_shard_each_variant(origin->shard, &reader->xchg->key, fetch_look_at, look);
+	if (look->suits) {
+		/* published since the worker looked; the owner may take a reference */
+		origin_reader_attach(origin, reader, (struct hf_obj *)(uintptr_t)look->suits,
+			/* stored= */ true, /* collapsed= */ true);
+		return true;
+	}
+	return fetch_join(origin, reader, look);
+}
+
+/* ---- a new fetch ---- */
+
+static int fetch_copy(struct hf_origin *origin, struct origin_fetch *fetch,
+	const struct hf_key *key, const struct fetch_look *look)
+{
+	char *copy = malloc(key->len);
+	int len;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, key->ptr, key->len);
+	fetch->key = (struct hf_key){ copy, key->len, key->hash };
+	if (!look->sample || look->sample->vary_len == 0)
+		return 0;
+	len = hf_cache_vary_rebuild(origin->scratch, ORIGIN_VARY_MAX, look->sample->vary,
+		look->sample->vary_len, look->req);
+	if (len <= 0)
+		return 0; /* too long to be stored: then nobody waits for it with profit */
+	fetch->vary = malloc((size_t)len);
+	if (!fetch->vary)
+		return -ENOMEM;
+	memcpy(fetch->vary, origin->scratch, (size_t)len);
+	fetch->vary_len = (uint32_t)len;
+	return 0;
+}
+
+static struct origin_fetch *fetch_new(
+	struct hf_origin *origin, struct origin_reader *reader, const struct fetch_look *look)
+{
+	const struct hf_xchg *xchg = reader->xchg;
+	struct origin_fetch *fetch = hf_pool_get(&origin->fetches);
+
+	HF_ASSERT(fetch); /* one for each exchange, one for each slot */
+	memset(fetch, 0, sizeof(*fetch));
+	fetch->origin = origin;
+	hf_list_init(&fetch->map_link);
+	hf_list_init(&fetch->queue_link);
+	hf_list_init(&fetch->memory_link);
+	hf_list_init(&fetch->readers);
+	hf_list_add_tail(&origin->all, &fetch->all_link);
+	hf_timer_init(&fetch->timer, ORIGIN_TIMER_QUEUE);
+	fetch->method = xchg->method;
+	fetch->shared = xchg->shared;
+	/* unsafe methods pass: a slot is for what the cache wants */
+	fetch->takes_slot = hf_http_method_is_safe(xchg->method);
+	if (fetch_copy(origin, fetch, &xchg->key, look)) {
+		fetch->state = ORIGIN_SENT; /* it is in no queue */
+		fetch_end(origin, fetch);
+		return NULL;
+	}
+	return fetch;
+}
+
+static void fetch_enqueue(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	fetch->state = ORIGIN_QUEUED;
+	if (!fetch->takes_slot) {
+		hf_list_add_tail(&origin->direct, &fetch->queue_link);
+		return;
+	}
+	if (origin->slots_used + origin->queued >= origin->slots_max)
+		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_QUEUE,
+			origin->conf->origin.queue_timeout_ms * 1000ULL);
+	origin->queued++;
+	hf_list_add_tail(&origin->queue, &fetch->queue_link);
+}
+
+/* By the key's path: the spelling that routes are written in. */
+static const struct hf_state_group *fetch_route(
+	const struct hf_origin *origin, const struct hf_xchg *xchg)
+{
+	static const size_t scheme_len = sizeof("http://") - 1;
+	const char *end = xchg->key.ptr + xchg->key.len;
+	const char *path, *query;
+	const struct hf_state_route *route;
+
+	HF_ASSERT(xchg->key.len > scheme_len);
+	path = memchr(xchg->key.ptr + scheme_len, '/', xchg->key.len - scheme_len);
+	if (!path)
+		path = end;
+	query = memchr(path, '?', (size_t)(end - path));
+	route = hf_state_route_lookup(origin->state, xchg->authority,
+		(struct hf_span){ path, (size_t)((query ? query : end) - path) });
+	return route ? route->group : NULL;
+}
+
+static void fetch_start(
+	struct hf_origin *origin, struct origin_reader *reader, const struct fetch_look *look)
+{
+	struct hf_xchg *xchg = reader->xchg;
+	const struct hf_state_group *group = fetch_route(origin, xchg);
+	struct origin_fetch *fetch;
+
+	if (!group) {
+		origin_reader_fail(origin, reader, 421, HF_DROP_REQ_NO_ROUTE);
+		return;
+	}
+	if (hf_http_method_is_safe(xchg->method) &&
+		(uint64_t)origin->slots_used + origin->queued >=
+			(uint64_t)origin->slots_max + origin->conf->origin.max_queue) {
+		origin_reader_fail(origin, reader, 503, HF_DROP_REQ_OVERLOAD);
+		return;
+	}
+	fetch = fetch_new(origin, reader, look);
+	if (!fetch) {
+		origin_reader_fail(origin, reader, 503, HF_DROP_REQ_NO_MEMORY);
+		return;
+	}
+	fetch->group = group;
+	fetch->leader = reader;
+	reader->fetch = fetch;
+	hf_list_add_tail(&fetch->readers, &reader->link);
+	if (fetch->shared) {
+		fetch->joinable =
+			!xchg->has_authorization && !origin_memo_find(origin, fetch->key.hash);
+		origin_map_add(origin, fetch);
+	}
+	fetch_enqueue(origin, fetch);
+}
+
+void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader)
+{
+	struct hf_http_req req;
+	struct hf_cache_req cache_req;
+	struct fetch_look look = { .origin = origin, .req = &req, .cache_req = &cache_req };
+
+	HF_ASSERT(!reader->fetch && !reader->answered);
+	if (!origin->state) {
+		origin_reader_fail(origin, reader, 503, HF_DROP_REQ_NO_STATE);
+		return;
+	}
+	if (reader->xchg->shared && origin_reader_parse(reader, &req, &cache_req) &&
+		fetch_find(origin, reader, &look))
+		return;
+	fetch_start(origin, reader, &look);
+}
+
+/* ---- launch ---- */
+
+/* The least loaded of the group; among equals they take turns. */
+static void fetch_pick(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	const struct hf_state_group *group = fetch->group;
+	struct origin_load *load = &origin->load[group - origin->state->group];
+	uint32_t best = load->turn % group->origin_count;
+
+	HF_ASSERT(group->origin_count > 0);
+	for (uint32_t i = 1; i < group->origin_count; i++) {
+		uint32_t at = (load->turn + i) % group->origin_count;
+
+		if (load->in_flight[at] < load->in_flight[best])
+			best = at;
+	}
+	load->turn = (best + 1) % group->origin_count;
+	fetch->target = &group->origin[best];
+	fetch->load = &load->in_flight[best];
+}
+
+static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	HF_ASSERT(fetch->state == ORIGIN_QUEUED && fetch->leader);
+	hf_list_del(&fetch->queue_link);
+	hf_timer_del(origin->wheel, &fetch->timer);
+	if (fetch->takes_slot) {
+		origin->queued--;
+		origin->slots_used++;
+		fetch->has_slot = true;
+	}
+	fetch_pick(origin, fetch);
+	(*fetch->load)++;
+	origin->in_flight++;
+	hf_stat_add(HF_STAT_ORIGIN_IN_FLIGHT, 1);
+	fetch->state = ORIGIN_SENT;
+	fetch->sent_us = origin->now_us;
+	if (origin_curl_start(origin, fetch)) {
+		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_NO_MEMORY, "no memory");
+		return;
+	}
+	hf_stat_inc(HF_STAT_ORIGIN_REQUESTS);
+}
+
+bool origin_fetch_launch(struct hf_origin *origin)
+{
+	struct hf_list *it;
+	bool busy = false;
+
+	while ((it = hf_list_first(&origin->direct)) != NULL) {
+		fetch_send(origin, HF_CONTAINER_OF(it, struct origin_fetch, queue_link));
+		busy = true;
+	}
+	while (origin->slots_used < origin->slots_max &&
+		(it = hf_list_first(&origin->queue)) != NULL) {
+		fetch_send(origin, HF_CONTAINER_OF(it, struct origin_fetch, queue_link));
+		busy = true;
+	}
+	return busy;
+}
+
+/* ---- a reader leaves ---- */
+
+/* The leader's request is still needed: for Vary, when the head comes. */
+static bool fetch_keep_request(struct origin_fetch *fetch, const struct hf_xchg *xchg)
+{
+	fetch->req_head = malloc(xchg->head.len);
+	if (!fetch->req_head)
+		return false;
+	memcpy(fetch->req_head, xchg->head.ptr, xchg->head.len);
+	fetch->req_head_len = (uint32_t)xchg->head.len;
+	return true;
+}
+
+static bool fetch_goes_on_alone(const struct origin_fetch *fetch)
+{
+	return fetch->state == ORIGIN_BODY && !fetch->purged &&
+	       !(fetch->obj->flags & HF_OBJ_STREAM);
+}
+
+static void fetch_leader_left(
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_xchg *xchg)
+{
+	fetch->leader = NULL;
+	if (fetch->state == ORIGIN_QUEUED)
+		fetch->leader =
+			HF_CONTAINER_OF(hf_list_first(&fetch->readers), struct origin_reader, link);
+	else if (fetch->state != ORIGIN_BODY && !fetch_keep_request(fetch, xchg))
+		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_NO_MEMORY, "no memory");
+}
+
+void origin_fetch_leave(
+	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_reader *reader)
+{
+	bool led = fetch->leader == reader;
+
+	HF_ASSERT(reader->fetch == fetch);
+	hf_list_del(&reader->link);
+	reader->fetch = NULL;
+	if (hf_list_empty(&fetch->readers)) {
+		if (led)
+			fetch->leader = NULL;
+		if (!fetch_goes_on_alone(fetch))
+			fetch_end(origin, fetch);
+		return;
+	}
+	if (led)
+		fetch_leader_left(origin, fetch, reader->xchg);
+	else
+		origin_flow_credit(origin, fetch); /* it may have been the slowest */
+}
+
+/* ---- the end ---- */
+
+static void fetch_log(const struct origin_fetch *fetch, const char *text)
+{
+	char url[256];
+	size_t len = hf_http_redact(
+		(struct hf_span){ fetch->key.ptr, fetch->key.len }, url, sizeof(url));
+
+	hf_log(HF_LOG_WARN, "origin", "%.*s from %s: %s", (int)len, url,
+		fetch->target ? fetch->target->id : "nowhere", text);
+}
+
+void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uint16_t status,
+	enum hf_drop reason, const char *text)
+{
+	struct hf_list *it;
+
+	fetch_log(fetch, text);
+	if (fetch->state != ORIGIN_QUEUED)
+		hf_stat_inc(HF_STAT_ORIGIN_ERRORS);
+	if (fetch->obj) {
+		hf_shard_fill_fail(origin->shard, fetch->obj);
+		origin_flow_more(origin, fetch);
+	}
+	while (!fetch->obj && (it = hf_list_first(&fetch->readers)) != NULL) {
+		struct origin_reader *reader = HF_CONTAINER_OF(it, struct origin_reader, link);
+
+		hf_list_del(it);
+		reader->fetch = NULL;
+		origin_reader_fail(origin, reader, status, reason);
+	}
+	fetch_end(origin, fetch);
+}
+
+static void fetch_complete(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	struct hf_obj *obj = fetch->obj;
+	bool stream = obj->flags & HF_OBJ_STREAM;
+
+	/* what has no body keeps the length it was told, if any: for an answer to HEAD */
+	if (!(stream && (obj->flags & HF_OBJ_NO_BODY)))
+		hf_shard_fill_end(origin->shard, obj);
+	if (fetch->shared && !stream && !fetch->purged)
+		hf_shard_publish(origin->shard, obj);
+	origin_flow_more(origin, fetch);
+	fetch_end(origin, fetch);
+}
+
+void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CURLcode code)
+{
+	origin_curl_stop(origin, fetch);
+	if (fetch->unwanted) {
+		fetch_end(origin, fetch);
+		return;
+	}
+	if (code == CURLE_OK && fetch->state == ORIGIN_BODY) {
+		fetch_complete(origin, fetch);
+		return;
+	}
+	if (code == CURLE_OK && fetch->state == ORIGIN_ADMIT) {
+		fetch->ended = true;
+		return;
+	}
+	if (fetch->fail_text)
+		origin_fetch_fail(origin, fetch, 502, HF_DROP_REQ_ORIGIN_FAILED, fetch->fail_text);
+	else if (code == CURLE_OPERATION_TIMEDOUT)
+		origin_fetch_fail(
+			origin, fetch, 504, HF_DROP_REQ_ORIGIN_TIMEOUT, "connect timeout");
+	else
+		origin_fetch_fail(origin, fetch, 502, HF_DROP_REQ_ORIGIN_FAILED,
+			code == CURLE_OK ? "no answer" : curl_easy_strerror(code));
+}
+
+static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	switch ((enum origin_timer)fetch->timer.kind) {
+	case ORIGIN_TIMER_QUEUE:
+		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_OVERLOAD, "no slot in time");
+		break;
+	case ORIGIN_TIMER_FIRST_BYTE:
+		origin_fetch_fail(origin, fetch, 504, HF_DROP_REQ_ORIGIN_TIMEOUT, "late head");
+		break;
+	case ORIGIN_TIMER_BETWEEN:
+		origin_fetch_fail(
+			origin, fetch, 504, HF_DROP_REQ_ORIGIN_TIMEOUT, "stopped in the middle");
+		break;
+	case ORIGIN_TIMER_MEMORY:
+		origin_flow_memory_late(origin, fetch);
+		break;
+	}
+}
+
+bool origin_fetch_timers(struct hf_origin *origin)
+{
+	struct hf_timer *timer;
+	bool busy = false;
+
+	while ((timer = hf_wheel_pop(origin->wheel, origin->now_us)) != NULL) {
+		fetch_timer_due(origin, HF_CONTAINER_OF(timer, struct origin_fetch, timer));
+		busy = true;
+	}
+	return busy;
+}
+
+uint32_t origin_fetch_purge_key(struct hf_origin *origin, const struct hf_key *key)
+{
+	struct origin_fetch *fetch = NULL;
+
+	while ((fetch = origin_map_next(origin, key, fetch)) != NULL) {
+		fetch->purged = true;
+		fetch->joinable = false;
+	}
+	return hf_shard_purge(origin->shard, key);
+}

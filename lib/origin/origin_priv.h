@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * origin, inside: one hf_origin, its readers (exchanges it holds) and its fetches.
+ *
+ * Picture
+ *      hf_xchg <-> origin_reader --fetch--> origin_fetch --easy--> curl --> origin
+ *                        \--xchg->obj--> hf_obj <--obj--/
+ *      A reader waits (no obj, no FAIL yet) or reads; its fetch may be over long before it is.
+ *      A fetch is led by the reader whose request was sent; the leader may leave before it ends.
+ * Threads   origin, all of it but the mailbox.
+ * Rule      Within a callback of curl nothing may be started, stopped or unpaused: a callback fills,
+ *           posts and queues; what is queued starts in the step.
+ */
+#ifndef HF_PRIV_ORIGIN
+#error "origin_priv.h is private to lib/origin"
+#endif
+#ifndef ORIGIN_PRIV_H
+#define ORIGIN_PRIV_H
+
+#include <pthread.h>
+
+#include <curl/curl.h>
+
+#include "hf_cache_rules.h"
+#include "hf_list.h"
+#include "hf_log.h"
+#include "hf_par.h"
+#include "hf_pool.h"
+#include "hf_resp.h"
+#include "hf_stat.h"
+#include "hf_timer.h"
+
+#include "hf_origin.h"
+
+#define ORIGIN_HEAD_MAX        (64 * 1024) /* of an answer, status line to empty line */
+#define ORIGIN_SCRATCH_LEN     (2 * ORIGIN_HEAD_MAX)
+#define ORIGIN_VARY_MAX        8192
+#define ORIGIN_INBOX_BATCH     64
+#define ORIGIN_MEMO_SETS       1024 /* of four: keys remembered as not to be stored */
+#define ORIGIN_MEMO_WAYS       4
+#define ORIGIN_MEMO_US         10000000
+#define ORIGIN_MEMORY_WAIT_US  5000000
+#define ORIGIN_IDLE_EASY_MAX   256
+#define ORIGIN_CONNECTIONS_MAX 1024 /* idle ones that curl keeps */
+#define ORIGIN_RESUME_ROOM     (HF_XCHG_WINDOW / 4)
+
+enum origin_fetch_state {
+	ORIGIN_QUEUED, /* waits for its launch, or for a slot */
+	ORIGIN_SENT,   /* curl has it; no head yet */
+	ORIGIN_ADMIT,  /* the head is whole, memory for the object is awaited */
+	ORIGIN_BODY,   /* the object is being filled */
+};
+
+enum origin_timer {
+	ORIGIN_TIMER_QUEUE,
+	ORIGIN_TIMER_FIRST_BYTE,
+	ORIGIN_TIMER_BETWEEN,
+	ORIGIN_TIMER_MEMORY,
+};
+
+/* An exchange between START and GONE. */
+struct origin_reader {
+	struct hf_list link; /* in fetch->readers */
+	struct hf_xchg *xchg;
+	struct origin_fetch *fetch; /* NULL: over, or there never was one */
+	char *extra;                /* heap; xchg->extra points into it */
+	struct hf_xchg_body *body[HF_XCHG_BODIES_MAX];
+	uint32_t body_first, body_count;
+	uint32_t body_pos; /* bytes of the first that were sent */
+	bool body_last;    /* the last byte was taken by curl */
+	bool body_unwanted;
+	bool answered; /* HEAD or FAIL was posted */
+};
+
+struct origin_fetch {
+	struct hf_origin *origin;   /* for curl's callbacks */
+	struct hf_list map_link;    /* in flight, by key; only what may be stored */
+	struct hf_list queue_link;  /* QUEUED: origin->queue or ->direct */
+	struct hf_list memory_link; /* waits for memory */
+	struct hf_list all_link;
+	struct hf_list readers;
+	struct origin_reader *leader; /* whose request is or was sent; NULL once it left */
+	enum origin_fetch_state state;
+	enum hf_http_method method;
+	bool shared;   /* may be stored, if the answer allows */
+	bool joinable; /* further requests may wait for it or read along */
+	bool purged;   /* G3 */
+	bool takes_slot, has_slot;
+	bool recv_paused, send_paused;
+	bool ended;        /* ADMIT: curl is done with it already */
+	bool unwanted;     /* nobody may have this answer: end without a word */
+	struct hf_key key; /* heap */
+	char *vary; /* heap: its leader's values of the fields that an earlier answer named */
+	uint32_t vary_len;
+	char *req_head; /* heap: the leader's request head, once it left before the answer's head */
+	uint32_t req_head_len;
+	char *head; /* heap: the answer's, until admitted */
+	uint32_t head_len, head_cap;
+	struct hf_obj *obj;
+	size_t taken; /* bytes at the start of what curl hands over next that were filled already */
+	const struct hf_state_group *group;
+	const struct hf_state_origin *target; /* of the group; chosen at launch */
+	uint32_t *load;                       /* its fetches in flight */
+	CURL *easy;
+	struct curl_slist *lines;
+	uint64_t sent_us;
+	struct hf_timer timer;
+	bool stored_told; /* what HEAD said in `stored` */
+	uint16_t fail_status;
+	enum hf_drop fail_reason;
+	const char *fail_text;
+};
+
+struct origin_memo {
+	uint64_t hash, until_us;
+	enum hf_cache_reason reason;
+};
+
+struct origin_load {
+	uint32_t *in_flight; /* [origin of the group] */
+	uint32_t turn;
+};
+
+struct hf_origin {
+	const struct hf_conf *conf;
+	const struct hf_state *state;
+	uint32_t index, workers;
+	struct hf_cache *cache;
+	struct hf_shard *shard;
+	struct hf_link **link; /* [worker] */
+	struct hf_pool readers, fetches;
+	struct hf_list all;    /* every fetch */
+	struct hf_list queue;  /* QUEUED for a slot, first come first served */
+	struct hf_list direct; /* QUEUED and needs none */
+	struct hf_list memory; /* waiting for memory */
+	uint32_t queued, slots_used, slots_max, in_flight;
+	uint64_t object_max;
+	struct origin_load *load; /* [group] */
+	struct hf_list *map;      /* [map_mask + 1] of fetches by key hash */
+	uint32_t map_mask;
+	struct origin_memo *memo; /* [sets * ways] */
+	struct hf_wheel *wheel;
+	uint64_t now_us;
+	struct hf_waker waker;
+	/* curl */
+	CURLM *multi;
+	int epoll_fd;
+	uint64_t curl_due_us;
+	CURL *idle_easy[ORIGIN_IDLE_EASY_MAX];
+	uint32_t idle_easy_count;
+	char *scratch; /* ORIGIN_SCRATCH_LEN */
+	/* mailbox: control thread and this one */
+	pthread_mutex_t call_serial; /* one caller at a time */
+	pthread_mutex_t call_mutex;
+	pthread_cond_t call_done;
+	struct hf_origin_call *call;
+	_Atomic bool call_waiting;
+};
+
+/* origin_map.c */
+int origin_map_init(struct hf_origin *origin, uint32_t fetches_max) HF_MUST_CHECK;
+void origin_map_fini(struct hf_origin *origin);
+void origin_map_add(struct hf_origin *origin, struct origin_fetch *fetch);
+/* The next fetch in flight for that key behind `after` (NULL: the first), or NULL. */
+struct origin_fetch *origin_map_next(
+	const struct hf_origin *origin, const struct hf_key *key, const struct origin_fetch *after);
+/* The key's answers are not to be stored: for a while nobody waits for another's fetch of it. */
+void origin_memo_set(struct hf_origin *origin, uint64_t hash, enum hf_cache_reason reason);
+void origin_memo_clear(struct hf_origin *origin, uint64_t hash);
+const struct origin_memo *origin_memo_find(const struct hf_origin *origin, uint64_t hash);
+
+/* origin_inbox.c */
+bool origin_inbox_run(struct hf_origin *origin);
+bool origin_inbox_empty(const struct hf_origin *origin);
+bool origin_inbox_recalls(struct hf_origin *origin);
+
+/* origin_reader.c */
+struct origin_reader *origin_reader_new(struct hf_origin *origin, struct hf_xchg *xchg);
+/* HEAD: the reader has that object. */
+void origin_reader_attach(struct hf_origin *origin, struct origin_reader *reader,
+	struct hf_obj *obj, bool stored, bool collapsed);
+void origin_reader_fail(struct hf_origin *origin, struct origin_reader *reader, uint16_t status,
+	enum hf_drop reason);
+/* More bytes, or the end: at most one message under way (X1). */
+void origin_reader_more(struct hf_origin *origin, struct origin_reader *reader);
+/* FINISH: gives everything back, GONE. */
+void origin_reader_finish(struct hf_origin *origin, struct origin_reader *reader);
+/* Its request again, as fields. False when it is no request (never). */
+bool origin_reader_parse(const struct origin_reader *reader, struct hf_http_req *ret_req,
+	struct hf_cache_req *ret_cache_req) HF_MUST_CHECK;
+/* The same for any head that was parsed before. */
+bool origin_reader_parse_head(struct hf_span head, struct hf_http_req *ret_req) HF_MUST_CHECK;
+
+/* origin_fetch.c */
+/* Finds the reader an object, a fetch to wait for, or starts one. */
+void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader);
+bool origin_fetch_launch(struct hf_origin *origin);
+/* The reader leaves. */
+void origin_fetch_leave(
+	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_reader *reader);
+/* curl is done with it. */
+void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CURLcode code);
+void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uint16_t status,
+	enum hf_drop reason, const char *text);
+bool origin_fetch_timers(struct hf_origin *origin);
+void origin_fetch_timer(struct hf_origin *origin, struct origin_fetch *fetch,
+	enum origin_timer kind, uint64_t after_us);
+uint32_t origin_fetch_purge_key(struct hf_origin *origin, const struct hf_key *key);
+void origin_fetch_free_all(struct hf_origin *origin);
+
+/* origin_flow.c: body bytes towards readers */
+/* Fills the object as far as window and memory allow; returns how many bytes were taken. */
+size_t origin_flow_fill(
+	struct hf_origin *origin, struct origin_fetch *fetch, const char *data, size_t len);
+/* A reader moved: what is behind all of them goes, what waited comes. */
+void origin_flow_credit(struct hf_origin *origin, struct origin_fetch *fetch);
+/* Memory came free. */
+void origin_flow_memory(struct hf_origin *origin);
+void origin_flow_memory_wait(struct hf_origin *origin, struct origin_fetch *fetch);
+/* The wait for memory was too long. */
+void origin_flow_memory_late(struct hf_origin *origin, struct origin_fetch *fetch);
+void origin_flow_more(struct hf_origin *origin, struct origin_fetch *fetch);
+
+/* origin_store.c */
+enum origin_store {
+	ORIGIN_STORE_DONE,
+	ORIGIN_STORE_NO_MEMORY, /* try again */
+	ORIGIN_STORE_BAD,       /* not a response */
+	ORIGIN_STORE_UNWANTED,  /* not to be shared, and its reader left */
+};
+/* The head of the answer is whole: judges it, makes the object, tells the readers. */
+enum origin_store origin_store_head(struct hf_origin *origin, struct origin_fetch *fetch);
+/* May this request be answered with that object? pending: it was waiting when the head came. */
+bool origin_store_suits(const struct hf_origin *origin, const struct hf_obj *obj,
+	const struct hf_http_req *req, const struct hf_cache_req *cache_req, bool pending);
+
+/* origin_curl.c */
+int origin_curl_init(struct hf_origin *origin, struct hf_err *err) HF_MUST_CHECK;
+void origin_curl_fini(struct hf_origin *origin);
+bool origin_curl_run(struct hf_origin *origin, uint32_t wait_ms);
+/* -ENOMEM: nothing was started. */
+int origin_curl_start(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
+/* Cuts the transfer if it is not over. */
+void origin_curl_stop(struct hf_origin *origin, struct origin_fetch *fetch);
+/* Goes on in the directions that are not paused. May end the fetch. */
+void origin_curl_resume(struct hf_origin *origin, struct origin_fetch *fetch);
+
+/* origin_request.c */
+/* Sets method, target, fields and body of the leader's request. */
+int origin_request_set(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
+
+/* origin_body.c: request bodies */
+void origin_body_push(
+	struct hf_origin *origin, struct origin_reader *reader, struct hf_xchg_body *body);
+/* For curl's read callback. */
+size_t origin_body_read(
+	struct hf_origin *origin, struct origin_fetch *fetch, char *buf, size_t cap);
+/* Gives back what is queued and whatever comes later. */
+void origin_body_discard(struct hf_origin *origin, struct origin_reader *reader);
+
+/* origin_call.c */
+int origin_call_init(struct hf_origin *origin) HF_MUST_CHECK;
+void origin_call_fini(struct hf_origin *origin);
+bool origin_call_run(struct hf_origin *origin);
+
+#endif

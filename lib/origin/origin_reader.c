@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_origin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "origin_priv.h"
+
+struct origin_reader *origin_reader_new(struct hf_origin *origin, struct hf_xchg *xchg)
+{
+	struct origin_reader *reader = hf_pool_get(&origin->readers);
+
+	HF_ASSERT(reader); /* as many as exchanges */
+	HF_ASSERT(xchg->worker < origin->workers);
+	memset(reader, 0, sizeof(*reader));
+	hf_list_init(&reader->link);
+	reader->xchg = xchg;
+	reader->body_unwanted = !xchg->has_body;
+	xchg->origin = reader;
+	return reader;
+}
+
+static struct hf_link *origin_reader_link(
+	const struct hf_origin *origin, const struct origin_reader *reader)
+{
+	return origin->link[reader->xchg->worker];
+}
+
+void origin_reader_attach(struct hf_origin *origin, struct origin_reader *reader,
+	struct hf_obj *obj, bool stored, bool collapsed)
+{
+	struct hf_xchg *xchg = reader->xchg;
+
+	HF_ASSERT(!reader->answered);
+	HF_ASSERT(!xchg->obj);
+	hf_shard_obj_ref(origin->shard, obj);
+	reader->answered = true;
+	xchg->obj = obj;
+	xchg->stored = stored;
+	xchg->collapsed = collapsed;
+	hf_xchg_to_worker(origin_reader_link(origin, reader), HF_XCHG_HEAD, xchg);
+}
+
+void origin_reader_fail(struct hf_origin *origin, struct origin_reader *reader, uint16_t status,
+	enum hf_drop reason)
+{
+	struct hf_xchg *xchg = reader->xchg;
+
+	HF_ASSERT(!reader->answered);
+	HF_ASSERT(status >= 400 && reason != HF_DROP_NONE);
+	reader->answered = true;
+	xchg->fail_status = status;
+	xchg->fail_reason = reason;
+	origin_body_discard(origin, reader);
+	hf_xchg_to_worker(origin_reader_link(origin, reader), HF_XCHG_FAIL, xchg);
+}
+
+void origin_reader_more(struct hf_origin *origin, struct origin_reader *reader)
+{
+	HF_ASSERT(reader->answered && reader->xchg->obj);
+	/* the worker clears it before it reads `filled`: a message skipped here is not missed there */
+	if (!atomic_exchange(&reader->xchg->more_posted, true))
+		hf_xchg_to_worker(origin_reader_link(origin, reader), HF_XCHG_MORE, reader->xchg);
+}
+
+void origin_reader_finish(struct hf_origin *origin, struct origin_reader *reader)
+{
+	struct hf_xchg *xchg = reader->xchg;
+	struct hf_link *link = origin_reader_link(origin, reader);
+	struct hf_obj *obj = xchg->obj;
+
+	HF_ASSERT(xchg->origin == reader);
+	origin_body_discard(origin, reader);
+	if (reader->fetch)
+		origin_fetch_leave(origin, reader->fetch, reader);
+	HF_ASSERT(!reader->fetch && hf_list_empty(&reader->link));
+	xchg->obj = NULL;
+	xchg->origin = NULL;
+	xchg->extra = (struct hf_span){ NULL, 0 };
+	if (obj)
+		hf_shard_obj_unref(origin->shard, obj);
+	free(reader->extra);
+	hf_pool_put(&origin->readers, reader);
+	hf_xchg_to_worker(link, HF_XCHG_GONE, xchg);
+}
+
+bool origin_reader_parse_head(struct hf_span head, struct hf_http_req *ret_req)
+{
+	const struct hf_http_limits limits = {
+		.head_max = UINT32_MAX, .uri_max = UINT32_MAX, .lines_max = HF_HTTP_LINES_MAX
+	};
+	struct hf_http_fault fault;
+
+	return hf_http_req_parse(head.ptr, head.len, &limits, ret_req, &fault) == HF_PARSE_DONE;
+}
+
+bool origin_reader_parse(const struct origin_reader *reader, struct hf_http_req *ret_req,
+	struct hf_cache_req *ret_cache_req)
+{
+	if (!origin_reader_parse_head(reader->xchg->head, ret_req))
+		return false;
+	hf_cache_req_init(ret_req, ret_cache_req);
+	return true;
+}

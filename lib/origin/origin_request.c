@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * One request as options of a curl handle: exactly what the worker wrote, nothing of curl's own.
+ */
+#include "hf_origin.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "origin_priv.h"
+
+static int request_line(struct origin_fetch *fetch, const char *line)
+{
+	struct curl_slist *longer = curl_slist_append(fetch->lines, line);
+
+	if (!longer)
+		return -ENOMEM;
+	fetch->lines = longer;
+	return 0;
+}
+
+/* "Name: value\r\n" to curl's spelling, in which "Name:" would mean: leave it out. */
+static int request_field(struct hf_origin *origin, struct origin_fetch *fetch, struct hf_span line)
+{
+	const char *colon = memchr(line.ptr, ':', line.len);
+	size_t len = line.len;
+
+	HF_ASSERT(colon && len < ORIGIN_SCRATCH_LEN);
+	while (line.ptr[len - 1] == ' ' || line.ptr[len - 1] == '\t')
+		len--;
+	memcpy(origin->scratch, line.ptr, len);
+	if (colon == line.ptr + len - 1)
+		origin->scratch[len - 1] = ';';
+	origin->scratch[len] = '\0';
+	return request_line(fetch, origin->scratch);
+}
+
+static int request_fields(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	/* what curl would add by itself */
+	static const char *const without[] = {
+		"Accept:", "Expect:", "User-Agent:", "Content-Type:"
+	};
+	struct hf_span rest = fetch->leader->xchg->lines;
+	int rc = 0;
+
+	while (rc == 0 && rest.len > 0) {
+		const char *end = memchr(rest.ptr, '\r', rest.len);
+		size_t len = (size_t)(end - rest.ptr);
+
+		HF_ASSERT(end && len > 0 && len + 2 <= rest.len && end[1] == '\n');
+		rc = request_field(origin, fetch, (struct hf_span){ rest.ptr, len });
+		rest.ptr += len + 2;
+		rest.len -= len + 2;
+	}
+	for (size_t i = 0; rc == 0 && i < HF_ARRAY_LEN(without); i++)
+		rc = request_line(fetch, without[i]);
+	return rc;
+}
+
+/* A NUL-terminated copy, until the next use of scratch. */
+static const char *request_text(struct hf_origin *origin, struct hf_span text)
+{
+	HF_ASSERT(text.len < ORIGIN_SCRATCH_LEN);
+	memcpy(origin->scratch, text.ptr, text.len);
+	origin->scratch[text.len] = '\0';
+	return origin->scratch;
+}
+
+static bool request_wants_length(enum hf_http_method method)
+{
+	return method == HF_HTTP_POST || method == HF_HTTP_PUT || method == HF_HTTP_PATCH;
+}
+
+static CURLcode request_method(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	const struct hf_xchg *xchg = fetch->leader->xchg;
+	CURL *easy = fetch->easy;
+	curl_off_t length = 0;
+	CURLcode code;
+
+	if (!xchg->has_body && xchg->method == HF_HTTP_HEAD)
+		return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+	if (!xchg->has_body && xchg->method == HF_HTTP_GET)
+		return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+	code = curl_easy_setopt(
+		easy, CURLOPT_CUSTOMREQUEST, request_text(origin, xchg->method_text));
+	if (code || (!xchg->has_body && !request_wants_length(xchg->method)))
+		return code;
+	if (xchg->has_body)
+		length = xchg->body_length_known ? (curl_off_t)xchg->body_length : -1;
+	code = curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, length);
+	return code;
+}
+
+int origin_request_set(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	const struct hf_xchg *xchg = fetch->leader->xchg;
+	CURL *easy = fetch->easy;
+	CURLcode code;
+
+	code = request_method(origin, fetch);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(easy, CURLOPT_URL, fetch->target->url);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(
+			easy, CURLOPT_REQUEST_TARGET, request_text(origin, xchg->path_query));
+	/* curl sends once more what a reused connection lost: only where that is allowed
+	 * (RFC 9110 §9.2.2) and nothing of a body is gone */
+	if (code == CURLE_OK && (xchg->has_body || !hf_http_method_is_idempotent(xchg->method)))
+		code = curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+	if (code != CURLE_OK || request_fields(origin, fetch))
+		return -ENOMEM;
+	return curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetch->lines) == CURLE_OK ? 0 : -ENOMEM;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The head of an answer: may it be stored (RFC 9111 §3), who may have it, the object made of it.
+ */
+#include "hf_origin.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "origin_priv.h"
+
+/* What was found out about an answer. */
+struct origin_answer {
+	struct hf_http_resp resp;
+	struct hf_http_req req; /* the leader's, with shared */
+	struct hf_cache_req cache_req;
+	struct hf_cache_verdict verdict;
+	bool store; /* goes into the cache when it is whole */
+	bool share; /* may answer those who wait, too */
+	bool no_body;
+	uint32_t vary_len;
+	char vary[ORIGIN_VARY_MAX];
+};
+
+static bool origin_store_is_fresh(
+	const struct hf_cache_life *life, const struct hf_http_cc *cc, uint32_t age_s)
+{
+	enum hf_cache_use use = hf_cache_fresh_for(life, cc, age_s);
+
+	return use == HF_CACHE_USE_FRESH || use == HF_CACHE_USE_STALE;
+}
+
+bool origin_store_suits(const struct hf_origin *origin, const struct hf_obj *obj,
+	const struct hf_http_req *req, const struct hf_cache_req *cache_req, bool pending)
+{
+	/* who asks for validation and waited while the origin was asked has got it */
+	const struct hf_http_cc *cc = pending && cache_req->cc.no_cache ? NULL : &cache_req->cc;
+
+	if (obj->flags & HF_OBJ_STREAM)
+		return false;
+	if (req->has_authorization && !(obj->flags & HF_OBJ_AUTH_OK))
+		return false;
+	return hf_cache_vary_matches(obj->vary, obj->vary_len, req) &&
+	       origin_store_is_fresh(&obj->life, cc, hf_obj_age_s(obj, origin->now_us));
+}
+
+static struct hf_span origin_store_request(const struct origin_fetch *fetch)
+{
+	if (fetch->leader)
+		return fetch->leader->xchg->head;
+	HF_ASSERT(fetch->req_head);
+	return (struct hf_span){ fetch->req_head, fetch->req_head_len };
+}
+
+static void origin_store_judge(
+	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer)
+{
+	const struct hf_cache_policy policy = {
+		.default_ttl_s = origin->conf->cache.default_ttl_s,
+		.negative_ttl_s = origin->conf->cache.negative_ttl_s,
+		.swr_s = origin->conf->cache.stale_while_revalidate_s,
+		.sie_s = origin->conf->cache.stale_if_error_s,
+		.object_max = origin->object_max,
+	};
+	const struct hf_cache_times times = {
+		.response_s = (int64_t)time(NULL),
+		.response_delay_s = (uint32_t)((origin->now_us - fetch->sent_us) / 1000000),
+	};
+	struct hf_cache_verdict *verdict = &answer->verdict;
+	int vary_len;
+
+	hf_cache_life_of(&answer->resp, &policy, &times, &verdict->life);
+	if (!fetch->shared || !origin_reader_parse_head(origin_store_request(fetch), &answer->req))
+		return;
+	hf_cache_req_init(&answer->req, &answer->cache_req);
+	hf_cache_admit(&answer->cache_req, &answer->resp, &policy, &times, verdict);
+	if (!verdict->store)
+		return;
+	vary_len = hf_cache_vary_build(
+		answer->vary, sizeof(answer->vary), &answer->resp, &answer->req);
+	if (vary_len < 0) {
+		verdict->store = false;
+		verdict->reason = HF_CACHE_WHY_VARY_ANY;
+		return;
+	}
+	answer->vary_len = (uint32_t)vary_len;
+	answer->store = true;
+	answer->share = origin_store_is_fresh(&verdict->life, NULL, verdict->life.initial_age_s);
+}
+
+/* Would any other request get the same verdict? Else the next ones need not be kept apart. */
+static bool origin_store_is_lasting(enum hf_cache_reason reason)
+{
+	switch (reason) {
+	case HF_CACHE_WHY_METHOD:
+	case HF_CACHE_WHY_REQ_NO_STORE:
+	case HF_CACHE_WHY_SECRET_QUERY:
+	case HF_CACHE_WHY_AUTHORIZATION:
+	case HF_CACHE_WHY_VARY_CREDENTIAL:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static void origin_store_remember(struct hf_origin *origin, const struct origin_fetch *fetch,
+	const struct origin_answer *answer)
+{
+	if (!fetch->shared)
+		return;
+	if (answer->share)
+		origin_memo_clear(origin, fetch->key.hash);
+	else if (answer->store)
+		origin_memo_set(origin, fetch->key.hash, HF_CACHE_WHY_EXPIRED);
+	else if (origin_store_is_lasting(answer->verdict.reason))
+		origin_memo_set(origin, fetch->key.hash, answer->verdict.reason);
+}
+
+static struct hf_obj *origin_store_object(
+	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer)
+{
+	const struct hf_http_resp *resp = &answer->resp;
+	const struct hf_cache_life *life = &answer->verdict.life;
+	char date[HF_HTTP_DATE_LEN];
+	struct hf_resp_store store = { .scrub = answer->store, .date = { date, sizeof(date) } };
+	struct hf_obj_spec spec = { .status = resp->status, .life = *life };
+	size_t head_len;
+
+	hf_http_date_format((int64_t)time(NULL), date);
+	head_len = hf_resp_store_head(origin->scratch, ORIGIN_SCRATCH_LEN, resp, &store);
+	HF_ASSERT(head_len > 0); /* twice the largest head that was let in */
+	spec.head = (struct hf_span){ origin->scratch, head_len };
+	spec.length = resp->has_content_length && !resp->chunked ? resp->content_length
+								 : HF_OBJ_LENGTH_UNKNOWN;
+	if (answer->no_body && fetch->method != HF_HTTP_HEAD)
+		spec.length = 0;
+	spec.born_us = (int64_t)origin->now_us - (int64_t)life->initial_age_s * 1000000;
+	if (answer->no_body)
+		spec.flags |= HF_OBJ_NO_BODY;
+	if (!answer->store) {
+		spec.flags |= HF_OBJ_STREAM;
+		return hf_shard_obj_new(origin->shard, &spec);
+	}
+	spec.key = fetch->key;
+	spec.vary = (struct hf_span){ answer->vary, answer->vary_len };
+	if (answer->verdict.auth_ok)
+		spec.flags |= HF_OBJ_AUTH_OK;
+	return hf_shard_obj_new(origin->shard, &spec);
+}
+
+/* The fields that were left out of what is stored are the leader's own. */
+static void origin_store_private(struct origin_fetch *fetch, const struct origin_answer *answer)
+{
+	const struct hf_resp_store store = { .scrub = true };
+	struct origin_reader *leader = fetch->leader;
+	int len;
+
+	if (!answer->store || !leader)
+		return;
+	leader->extra = malloc(fetch->head_len + 1);
+	if (!leader->extra)
+		return;
+	len = hf_resp_private_fields(leader->extra, fetch->head_len, &answer->resp, &store);
+	if (len > 0)
+		leader->xchg->extra = (struct hf_span){ leader->extra, (size_t)len };
+}
+
+static bool origin_store_reader_suits(const struct hf_origin *origin,
+	const struct origin_fetch *fetch, const struct origin_reader *reader)
+{
+	struct hf_http_req req;
+	struct hf_cache_req cache_req;
+
+	return origin_reader_parse(reader, &req, &cache_req) &&
+	       origin_store_suits(origin, fetch->obj, &req, &cache_req, /* pending= */ true);
+}
+
+/* Every reader that waited gets the object, or looks again for one that suits it. */
+static void origin_store_settle(struct hf_origin *origin, struct origin_fetch *fetch, bool share)
+{
+	struct hf_list again, *it, *after;
+
+	hf_list_init(&again);
+	hf_list_for_each_safe (it, after, &fetch->readers) {
+		struct origin_reader *reader = HF_CONTAINER_OF(it, struct origin_reader, link);
+		bool leads = reader == fetch->leader;
+
+		if (leads || (share && origin_store_reader_suits(origin, fetch, reader))) {
+			origin_reader_attach(origin, reader, fetch->obj, fetch->stored_told,
+				/* collapsed= */ !leads);
+			continue;
+		}
+		hf_list_del(it);
+		reader->fetch = NULL;
+		hf_list_add_tail(&again, it);
+	}
+	while ((it = hf_list_first(&again)) != NULL) {
+		hf_list_del(it);
+		origin_fetch_submit(origin, HF_CONTAINER_OF(it, struct origin_reader, link));
+	}
+}
+
+/* RFC 9111 §4.4: a successful unsafe request invalidates its target. This thread owns the key. */
+static void origin_store_invalidate(
+	struct hf_origin *origin, struct origin_fetch *fetch, uint16_t status)
+{
+	if (!hf_http_method_is_safe(fetch->method) && status >= 200 && status < 400)
+		(void)origin_fetch_purge_key(origin, &fetch->key);
+}
+
+static enum origin_store origin_store_answer(
+	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer)
+{
+	uint16_t status = answer->resp.status;
+
+	answer->no_body = fetch->method == HF_HTTP_HEAD || status == 204 || status == 304;
+	origin_store_invalidate(origin, fetch, status);
+	origin_store_judge(origin, fetch, answer);
+	if (!answer->share)
+		fetch->joinable = false;
+	if (!answer->store && !fetch->leader) {
+		/* it was for the one who left; the others ask for themselves */
+		origin_store_remember(origin, fetch, answer);
+		origin_store_settle(origin, fetch, /* share= */ false);
+		return ORIGIN_STORE_UNWANTED;
+	}
+	fetch->obj = origin_store_object(origin, fetch, answer);
+	if (!fetch->obj)
+		return ORIGIN_STORE_NO_MEMORY;
+	fetch->state = ORIGIN_BODY;
+	fetch->stored_told = answer->store && !fetch->purged;
+	origin_store_private(fetch, answer);
+	origin_store_remember(origin, fetch, answer);
+	origin_store_settle(origin, fetch, answer->share);
+	free(fetch->head);
+	fetch->head = NULL;
+	fetch->head_len = 0;
+	fetch->head_cap = 0;
+	return ORIGIN_STORE_DONE;
+}
+
+enum origin_store origin_store_head(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	struct origin_answer answer;
+
+	HF_ASSERT(fetch->state == ORIGIN_SENT || fetch->state == ORIGIN_ADMIT);
+	HF_ASSERT(!fetch->obj && fetch->head);
+	answer.store = false;
+	answer.share = false;
+	answer.vary_len = 0;
+	memset(&answer.verdict, 0, sizeof(answer.verdict));
+	if (hf_http_resp_parse(fetch->head, fetch->head_len, &answer.resp) != HF_PARSE_DONE)
+		return ORIGIN_STORE_BAD;
+	if (answer.resp.status < 200 || answer.resp.status > 599)
+		return ORIGIN_STORE_BAD;
+	return origin_store_answer(origin, fetch, &answer);
+}
