@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What good frames become: segments, answers, or another worker's business.
+ */
+#include "net_fixture.h"
+
+Test(net_in, ip4_segment_carries_every_field_and_no_padding)
+{
+	struct fx fx;
+	struct fx_frame f;
+	const struct hf_tcp_seg *seg;
+	struct hf_ip src = fx_ip("192.0.2.99"), dst = fx_ip("192.0.2.10");
+
+	fx_init(&fx, 1, 0, false);
+	fx_frame_tcp4(&f, &fx);
+	memset(f.b + f.len, 0xee, 7); /* as a short frame is padded on the wire */
+	fx_feed(&fx, f.b, f.len + 7);
+	cr_assert_eq(fx_rx(&fx, 0, &seg), 1);
+	cr_assert(net_ip_eq(&seg->src, &src) && net_ip_eq(&seg->dst, &dst));
+	cr_assert_eq(seg->sport, 4000);
+	cr_assert_eq(seg->dport, 80);
+	cr_assert_eq(seg->seq, 0x01020304);
+	cr_assert_eq(seg->ack, 0x05060708);
+	cr_assert_eq(seg->wnd, 1234);
+	cr_assert_eq(seg->flags, HF_TCP_ACK | HF_TCP_PSH);
+	cr_assert_eq(seg->opt_len, 0);
+	cr_assert_eq(seg->payload_len, 5);
+	cr_assert_eq(memcmp(seg->payload, "hello", 5), 0);
+	cr_assert_eq(memcmp(seg->path.mac, fx_peer_mac, 6), 0);
+	cr_assert_eq(seg->path.port, 0);
+	cr_assert_eq(seg->path.mtu, fx.shared->port[0].info.mtu);
+	cr_assert_eq(seg->path.flags, 0);
+	hf_net_rx_done(fx.net[0]);
+	fx_fini(&fx);
+}
+
+Test(net_in, tcp_options_are_handed_on_unread)
+{
+	struct fx fx;
+	struct fx_frame f;
+	const struct hf_tcp_seg *seg;
+	struct hf_ip src = fx_ip("2001:db8::99"), dst = fx_ip("2001:db8::10");
+	struct hf_pkt_tcp *tcp;
+
+	fx_init(&fx, 1, 0, false);
+	fx_eth(&f, &fx, HF_PKT_TYPE_IP6);
+	fx_tcp(&f, "2001:db8::99", "2001:db8::10", 4000, HF_TCP_SYN, "12345678x");
+	tcp = (void *)(f.b + 54);
+	tcp->off = 0x70;
+	tcp->csum = 0;
+	tcp->csum = (uint16_t)~fx_l4_sum(&src, &dst, 6, f.b + 54, f.len - 54);
+	fx_feed(&fx, f.b, f.len);
+	cr_assert_eq(fx_rx(&fx, 0, &seg), 1);
+	cr_assert_eq(seg->opt_len, 8);
+	cr_assert_eq(memcmp(seg->opt, "12345678", 8), 0);
+	cr_assert_eq(seg->payload_len, 1);
+	hf_net_rx_done(fx.net[0]);
+	fx_fini(&fx);
+}
+
+Test(net_in, checksums_the_nic_verified_are_believed_and_only_then)
+{
+	struct fx fx;
+	struct fx_frame f;
+	struct rte_mbuf *mbuf;
+	const struct hf_tcp_seg *seg;
+
+	fx_init(&fx, 1, 0, false);
+	fx_frame_tcp4(&f, &fx);
+	f.b[50] ^= 1;
+	for (int nic = 0; nic < 2; nic++) {
+		fx.shared->port[0].info.rx_csum = nic == 1;
+		mbuf = fx_mbuf(&fx, f.b, f.len);
+		mbuf->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+		cr_assert_eq(rte_ring_enqueue(fx.ring, mbuf), 0);
+		cr_assert_eq(fx_rx(&fx, 0, &seg), (uint32_t)nic);
+		hf_net_rx_done(fx.net[0]);
+	}
+	f.b[50] ^= 1;
+	mbuf = fx_mbuf(&fx, f.b, f.len);
+	mbuf->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_BAD;
+	cr_assert_eq(rte_ring_enqueue(fx.ring, mbuf), 0);
+	cr_assert_eq(fx_rx(&fx, 0, &seg), 0);
+	hf_net_rx_done(fx.net[0]);
+	cr_assert_eq(hf_drop_sum(HF_DROP_TCP_BAD_CHECKSUM), 2);
+	fx_fini(&fx);
+}
+
+Test(net_in, received_chains_are_put_together)
+{
+	struct fx fx;
+	struct fx_frame f;
+	struct rte_mbuf *head, *tail;
+	const struct hf_tcp_seg *seg;
+
+	fx_init(&fx, 1, 0, false);
+	fx_frame_tcp4(&f, &fx);
+	for (size_t cut = 0; cut <= f.len; cut++) {
+		head = fx_mbuf(&fx, f.b, cut);
+		tail = fx_mbuf(&fx, f.b + cut, f.len - cut);
+		cr_assert_eq(rte_pktmbuf_chain(head, tail), 0);
+		cr_assert_eq(rte_ring_enqueue(fx.ring, head), 0);
+		cr_assert_eq(fx_rx(&fx, 0, &seg), 1, "cut at %zu", cut);
+		cr_assert_eq(memcmp(seg->payload, "hello", 5), 0);
+		hf_net_rx_done(fx.net[0]);
+	}
+	fx_fini(&fx);
+}
+
+Test(net_in, chain_longer_than_a_buffer_is_dropped)
+{
+	struct fx fx;
+	struct fx_frame f;
+	struct rte_mbuf *head;
+
+	fx_init(&fx, 1, 0, false);
+	fx_frame_tcp4(&f, &fx);
+	head = fx_mbuf(&fx, f.b, sizeof(f.b));
+	cr_assert_eq(rte_pktmbuf_chain(head, fx_mbuf(&fx, f.b, sizeof(f.b))), 0);
+	cr_assert_eq(rte_ring_enqueue(fx.ring, head), 0);
+	(void)hf_net_rx(fx.net[0], fx.now_us);
+	hf_net_rx_done(fx.net[0]);
+	cr_assert_eq(hf_drop_sum(HF_DROP_ETH_LONG), 1);
+	fx_fini(&fx);
+}
+
+static void tag(struct fx_frame *f, uint16_t tci)
+{
+	memmove(f->b + 16, f->b + 12, f->len - 12);
+	f->b[12] = 0x81;
+	f->b[13] = 0;
+	f->b[14] = (uint8_t)(tci >> 8);
+	f->b[15] = (uint8_t)tci;
+	f->len += 4;
+}
+
+Test(net_in, vlan_of_the_port_is_required_and_put_on_answers)
+{
+	struct fx fx;
+	struct fx_frame f;
+	struct rte_mbuf *mbuf;
+
+	fx_init(&fx, 1, 7, false);
+	fx_frame_arp(&f, &fx, 1, "192.0.2.99", "192.0.2.10");
+	(void)fx_turn(&fx, f.b, f.len);
+	cr_assert_eq(hf_drop_sum(HF_DROP_ETH_VLAN), 1);
+	tag(&f, 0x6000 | 7);
+	(void)fx_turn(&fx, f.b, f.len);
+	cr_assert_eq(fx_take(&fx, f.b, sizeof(f.b)), 14 + 4 + 28);
+	cr_assert_eq(memcmp(f.b + 12, "\x81\x00\x00\x07\x08\x06", 6), 0);
+	fx_frame_tcp4(&f, &fx);
+	tag(&f, 8);
+	cr_assert_eq(fx_turn(&fx, f.b, f.len), 0);
+	cr_assert_eq(hf_drop_sum(HF_DROP_ETH_VLAN), 2);
+	/* The NIC took the tag off. */
+	fx_frame_tcp4(&f, &fx);
+	mbuf = fx_mbuf(&fx, f.b, f.len);
+	mbuf->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+	mbuf->vlan_tci = 7;
+	cr_assert_eq(rte_ring_enqueue(fx.ring, mbuf), 0);
+	cr_assert_eq(hf_net_rx(fx.net[0], fx.now_us), 1);
+	cr_assert_eq(fx.net[0]->seg_count, 1);
+	hf_net_rx_done(fx.net[0]);
+	fx_fini(&fx);
+}
+
+Test(net_in, priority_tag_is_no_vlan)
+{
+	struct fx fx;
+	struct fx_frame f;
+
+	fx_init(&fx, 1, 0, false);
+	fx_frame_tcp4(&f, &fx);
+	tag(&f, 0xe000);
+	cr_assert_eq(fx_turn(&fx, f.b, f.len), 1);
+	fx_fini(&fx);
+}
+
+Test(net_in, echo_is_answered_with_the_same_bytes_rfc792)
+{
+	struct fx fx;
+	struct fx_frame f, out;
+	struct hf_pkt_ip4 *ip = (void *)(out.b + 14);
+
+	fx_init(&fx, 1, 0, false);
+	fx_frame_echo4(&f, &fx);
+	(void)fx_turn(&fx, f.b, f.len);
+	cr_assert_eq(fx_take(&fx, out.b, sizeof(out.b)), f.len);
+	cr_assert_eq(memcmp(out.b, fx_peer_mac, 6), 0);
+	cr_assert_eq(memcmp(ip->src, f.b + 30, 4), 0);
+	cr_assert_eq(memcmp(ip->dst, f.b + 26, 4), 0);
+	cr_assert_eq(hf_pkt_sum(0, ip, 20), 0xffff);
+	cr_assert_eq(out.b[34], 0);
+	cr_assert_eq(hf_pkt_sum(0, out.b + 34, f.len - 34), 0xffff);
+	cr_assert_eq(memcmp(out.b + 38, f.b + 38, f.len - 38), 0);
+	fx_fini(&fx);
+}
+
+Test(net_in, echo_over_ip6_is_answered_rfc4443)
+{
+	struct fx fx;
+	struct fx_frame f, out;
+
+	fx_init(&fx, 1, 0, false);
+	fx_frame_echo6(&f, &fx);
+	(void)fx_turn(&fx, f.b, f.len);
+	cr_assert_eq(fx_take(&fx, out.b, sizeof(out.b)), f.len);
+	cr_assert_eq(memcmp(out.b + 22, f.b + 38, 16), 0);
+	cr_assert_eq(memcmp(out.b + 38, f.b + 22, 16), 0);
+	cr_assert_eq(out.b[54], 129);
+	out.len = f.len;
+	fx_csum6(&f, 54);
+	memcpy(f.b, out.b, f.len);
+	fx_csum6(&f, 54);
+	cr_assert_eq(memcmp(f.b, out.b, f.len), 0, "checksum");
+	fx_fini(&fx);
+}
+
+Test(net_in, echo_is_limited_to_its_rate_and_recovers)
+{
+	struct fx fx;
+	struct fx_frame f, out;
+	int answered = 0;
+
+	fx_init(&fx, 1, 0, false);
+	fx_frame_echo4(&f, &fx);
+	for (int i = 0; i < NET_ICMP_RATE + 50; i++) {
+		(void)fx_turn(&fx, f.b, f.len);
+		answered += fx_take(&fx, out.b, sizeof(out.b)) > 0;
+	}
+	cr_assert_eq(answered, NET_ICMP_RATE);
+	cr_assert_eq(hf_drop_sum(HF_DROP_ICMP_RATE), 50);
+	fx.now_us += FX_SECOND;
+	(void)fx_turn(&fx, f.b, f.len);
+	cr_assert_gt(fx_take(&fx, out.b, sizeof(out.b)), 0);
+	fx_fini(&fx);
+}
+
+/* Two workers on a device with one queue: worker 0 receives. */
+Test(net_in, without_rss_a_flow_goes_to_one_worker_and_flows_to_all)
+{
+	struct fx fx;
+	struct fx_frame f;
+	const struct hf_tcp_seg *seg;
+	uint32_t at[2] = { 0, 0 }, worker_of_first = 2;
+
+	fx_init(&fx, 2, 0, false);
+	for (uint16_t i = 0; i < 200; i++) {
+		fx_eth(&f, &fx, HF_PKT_TYPE_IP4);
+		fx_tcp(&f, "192.0.2.99", "192.0.2.10", i % 2 ? (uint16_t)(1000 + i) : 999, 16, "x");
+		fx_feed(&fx, f.b, f.len);
+		for (uint32_t worker = 0; worker < 2; worker++) {
+			uint32_t n = fx_rx(&fx, worker, &seg);
+
+			at[worker] += n;
+			cr_assert_leq(n, 1);
+			if (n == 1 && i % 2 == 0) {
+				cr_assert(worker_of_first == 2 || worker_of_first == worker);
+				worker_of_first = worker;
+			}
+			hf_net_rx_done(fx.net[worker]);
+		}
+	}
+	cr_assert_eq(at[0] + at[1], 200);
+	cr_assert_gt(at[0], 20);
+	cr_assert_gt(at[1], 20);
+	cr_assert_eq(hf_stat_sum(HF_STAT_SPREAD_PACKETS), at[1]);
+	fx_fini(&fx);
+}
+
+Test(net_in, full_ring_to_a_worker_drops_and_counts)
+{
+	struct fx fx;
+	struct fx_frame f;
+	const struct hf_tcp_seg *seg;
+	uint64_t spread;
+	uint32_t n = 0, taken;
+
+	fx_init(&fx, 2, 0, false);
+	for (uint32_t i = 0; i < 8 * NET_RING_COUNT && hf_drop_sum(HF_DROP_SPREAD_FULL) < 5; i++) {
+		fx_eth(&f, &fx, HF_PKT_TYPE_IP4);
+		fx_tcp(&f, "192.0.2.99", "192.0.2.10", (uint16_t)(1 + i), 16, "");
+		(void)fx_turn(&fx, f.b, f.len);
+	}
+	cr_assert_eq(hf_drop_sum(HF_DROP_SPREAD_FULL), 5);
+	spread = hf_stat_sum(HF_STAT_SPREAD_PACKETS);
+	cr_assert_geq(spread, NET_RING_COUNT);
+	cr_assert_not(hf_net_idle(fx.net[1]));
+	do {
+		taken = fx_rx(&fx, 1, &seg);
+		n += taken;
+		hf_net_rx_done(fx.net[1]);
+	} while (taken > 0);
+	cr_assert_eq(n, spread);
+	cr_assert(hf_net_idle(fx.net[1]));
+	fx_fini(&fx);
+}
+
+Test(net_in, a_turn_never_yields_more_segments_than_its_array)
+{
+	struct fx fx;
+	struct fx_frame f;
+	const struct hf_tcp_seg *seg;
+	uint32_t n = 0, taken;
+
+	fx_init(&fx, 1, 0, false);
+	fx_frame_tcp4(&f, &fx);
+	for (int i = 0; i < 100; i++)
+		fx_feed(&fx, f.b, f.len);
+	while ((taken = fx_rx(&fx, 0, &seg)) > 0) {
+		cr_assert_leq(taken, HF_NET_BURST);
+		n += taken;
+		hf_net_rx_done(fx.net[0]);
+	}
+	cr_assert_eq(n, 100);
+	cr_assert_eq(hf_stat_sum(HF_STAT_RX_PACKETS), 100);
+	cr_assert_eq(hf_stat_sum(HF_STAT_RX_BYTES), 100 * f.len);
+	fx_fini(&fx);
+}
