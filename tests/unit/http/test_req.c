@@ -387,8 +387,8 @@ Test(http_req, rfc9110_15_5_15_a_long_target_is_414_before_the_line_is_complete)
 Test(http_req, rfc6585_5_too_large_a_head_is_431_as_soon_as_it_is_certain)
 {
 	const struct hf_http_limits small = { .head_max = 40, .uri_max = 20, .lines_max = 2 };
-	const char *fits = "GET / HTTP/1.1\r\nHost: a\r\nA: 89012\r\n\r\n";
-	const char *over = "GET / HTTP/1.1\r\nHost: a\r\nA: 89012345\r\n";
+	const char *fits = "GET / HTTP/1.1\r\nHost: a\r\nA: 89012345\r\n\r\n";
+	const char *over = "GET / HTTP/1.1\r\nHost: a\r\nA: 890123456\r\n\r\n";
 	const char *lines = "GET / HTTP/1.1\r\nHost: a\r\nA:\r\nB";
 
 	cr_assert_eq(parse_limited(fits, strlen(fits), &small), HF_PARSE_DONE);
