@@ -64,31 +64,36 @@ struct hf_obj {
 	uint32_t vary_len;
 	int64_t born_us;        /* monotonic; now - born is the current age (RFC 9111 §4.2.3) */
 	struct hf_cache_life life; /* judged against the age: hf_cache_fresh_for */
-	uint16_t status;
-	uint16_t flags; /* enum hf_obj_flags */
-	_Atomic uint8_t touched; /* read since eviction last looked; set by lcores, only when clear */
 	/* line 1: what sending reads */
-	const char *head HF_ALIGNED(HF_CACHE_LINE); /* status line and fields, no final CRLF */
+	uint16_t status HF_ALIGNED(HF_CACHE_LINE);
+	_Atomic uint16_t flags;  /* enum hf_obj_flags; only STREAM may be set later (to_stream) */
+	_Atomic uint8_t touched; /* read since eviction last looked; set by lcores, only when clear */
+	uint64_t serial;  /* order of publication in the shard: of two that match the later counts */
+	const char *head; /* status line and fields, no final CRLF */
 	uint32_t head_len;
 	_Atomic uint32_t state; /* enum hf_obj_state */
-	uint64_t length;        /* of the body; HF_OBJ_LENGTH_UNKNOWN until READY if the origin did not say */
+	/* of the body; HF_OBJ_LENGTH_UNKNOWN until READY if the origin did not say */
+	_Atomic uint64_t length;
 	struct hf_chunk *first; /* valid once filled > 0 */
 	_Atomic uint64_t filled;  /* body bytes that can be read */
 	_Atomic uint64_t holders; /* bit i: worker i may hold a lease; set by worker i, only when clear */
 	/* line 2: the owner's */
 	struct hf_list queue HF_ALIGNED(HF_CACHE_LINE); /* eviction order, while in the table */
-	struct hf_obj *next_retired;
+	union {
+		struct hf_obj *next_retired;
+		uint64_t recalled_us; /* later: when its last RECALL was posted */
+	};
 	struct hf_chunk *last;
 	uint64_t cost;       /* bytes of the arena, chunks included */
 	uint32_t alloc_len;  /* of this block */
 	uint32_t owner_refs;
 	uint32_t slot;       /* where in the table, while in it */
-	uint8_t linked;
+	uint8_t place;       /* enum cache_place */
 	uint8_t shard;
-	uint64_t stored_us;
+	uint64_t recall_mask; /* workers whose RECALL is not posted yet */
 };
 
-HF_STATIC_ASSERT(sizeof(struct hf_obj) <= 256, "per-object overhead");
+HF_STATIC_ASSERT(sizeof(struct hf_obj) == 3 * HF_CACHE_LINE, "per-object overhead");
 
 /* Age in whole seconds (RFC 9111 §4.2.3), 0 at least. */
 static inline uint32_t hf_obj_age_s(const struct hf_obj *obj, uint64_t now_us)

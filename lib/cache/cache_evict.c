@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The way of an object out of the cache: eviction, grace period, recall.
+ */
+#include "hf_cache.h"
+
+#include "hf_stat.h"
+
+#include "cache_priv.h"
+
+#define EVICT_RECALL_SCAN_MAX 64
+
+static struct hf_obj *evict_obj(struct hf_list *link)
+{
+	return HF_CONTAINER_OF(link, struct hf_obj, queue);
+}
+
+static void evict_move(struct hf_list *list, struct hf_obj *obj)
+{
+	hf_list_del(&obj->queue);
+	hf_list_add_tail(list, &obj->queue);
+}
+
+void cache_retire(struct hf_shard *shard, struct hf_obj *obj)
+{
+	struct hf_obj *top = atomic_load_explicit(&shard->retired, memory_order_relaxed);
+
+	HF_ASSERT(obj->place == CACHE_LINKED && obj->owner_refs > 0);
+	HF_ASSERT(shard->objects > 0);
+	if (shard->hand == &obj->queue)
+		shard->hand = obj->queue.prev;
+	evict_move(&shard->loose, obj);
+	obj->place = CACHE_RETIRED;
+	shard->objects--;
+	shard->returning += obj->cost;
+	hf_stat_sub(HF_STAT_CACHE_OBJECTS, 1);
+	hf_stat_sub(HF_STAT_CACHE_STORED_BYTES, obj->cost);
+	/* The other side takes the whole stack at once: nothing can come back under `top`. */
+	do {
+		obj->next_retired = top;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&shard->retired, &top, obj, memory_order_release, memory_order_relaxed));
+	hf_waker_wake(&shard->cache->reclaim_waker);
+}
+
+static bool evict_is_long_stale(const struct hf_shard *shard, const struct hf_obj *obj)
+{
+	uint64_t useful_s = (uint64_t)obj->life.lifetime_s +
+			    hf_max_u32(obj->life.swr_s, obj->life.sie_s) + CACHE_LONG_STALE_S;
+
+	return hf_obj_age_s(obj, shard->now_us) > useful_s;
+}
+
+/* SIEVE: from the oldest to the newest, touched objects are spared once and lose their mark. */
+static bool evict_one(struct hf_shard *shard)
+{
+	struct hf_list *link = shard->hand;
+
+	if (hf_list_empty(&shard->queue))
+		return false;
+	for (uint32_t steps = 0;; steps++) {
+		struct hf_obj *obj;
+
+		if (link == &shard->queue)
+			link = shard->queue.prev;
+		obj = evict_obj(link);
+		if (evict_is_long_stale(shard, obj)) {
+			hf_stat_inc(HF_STAT_CACHE_EXPIRED);
+			break;
+		}
+		if (!atomic_load_explicit(&obj->touched, memory_order_relaxed) ||
+			steps == CACHE_HAND_STEPS_MAX) {
+			hf_stat_inc(HF_STAT_CACHE_EVICTIONS);
+			break;
+		}
+		atomic_store_explicit(&obj->touched, 0, memory_order_relaxed);
+		link = link->prev;
+	}
+	shard->hand = link;
+	atomic_store_explicit(
+		cache_slot_word(shard, evict_obj(link)->slot), 0, memory_order_release);
+	cache_retire(shard, evict_obj(link));
+	return true;
+}
+
+/* What is free, or will be without further eviction. */
+static uint64_t evict_outlook(const struct hf_shard *shard)
+{
+	HF_ASSERT(shard->used <= shard->budget && shard->returning <= shard->used);
+	return shard->budget - shard->used + shard->returning;
+}
+
+void cache_evict_for(struct hf_shard *shard, uint64_t cost)
+{
+	uint64_t goal = hf_max_u64(shard->reserve, cost);
+
+	while (evict_outlook(shard) < goal && evict_one(shard))
+		;
+	/* Within the budget and refused all the same: the arena is full of fragments or of other
+	 * shards' objects. Only what comes back helps. */
+	while (shard->used + cost <= shard->budget && shard->returning < goal && evict_one(shard))
+		;
+}
+
+static void evict_pin(struct hf_shard *shard, struct hf_obj *obj)
+{
+	if (obj->place != CACHE_RECALLED)
+		return;
+	HF_ASSERT(shard->returning >= obj->cost);
+	shard->returning -= obj->cost;
+	obj->place = CACHE_PINNED;
+}
+
+/* Its last lease and its last borrower are gone. */
+static void evict_done(struct hf_shard *shard, struct hf_obj *obj)
+{
+	if (obj->place != CACHE_PINNED) {
+		HF_ASSERT(shard->returning >= obj->cost);
+		shard->returning -= obj->cost;
+	}
+	evict_move(&shard->loose, obj);
+	obj->place = CACHE_LOOSE;
+}
+
+/* No lookup finds the object any more, so no worker can set its bit in `holders` from here on. */
+static void evict_graced(struct hf_shard *shard, struct hf_obj *obj)
+{
+	uint64_t holders = atomic_load_explicit(&obj->holders, memory_order_acquire);
+
+	HF_ASSERT(obj->place == CACHE_RETIRED && obj->recall_mask == 0);
+	obj->owner_refs += (uint32_t)__builtin_popcountll(holders);
+	if (holders) {
+		obj->recall_mask = holders;
+		obj->place = CACHE_RECALLED;
+		evict_move(&shard->unposted, obj);
+	} else {
+		evict_done(shard, obj);
+	}
+	hf_shard_obj_unref(shard, obj); /* the table's reference */
+}
+
+void cache_take_graced(struct hf_shard *shard)
+{
+	struct hf_obj *obj = atomic_exchange_explicit(&shard->graced, NULL, memory_order_acquire);
+	struct hf_list *link;
+
+	while (obj) {
+		struct hf_obj *next = obj->next_retired;
+
+		evict_graced(shard, obj);
+		obj = next;
+	}
+	while ((link = hf_list_first(&shard->posted)) != NULL) {
+		obj = evict_obj(link);
+		if (shard->now_us < obj->recalled_us + CACHE_PIN_US)
+			break;
+		evict_pin(shard, obj);
+		evict_move(&shard->pinned, obj);
+	}
+}
+
+bool hf_shard_work(struct hf_shard *shard, uint64_t now_us)
+{
+	bool freed;
+
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	HF_ASSERT(now_us >= shard->now_us);
+	shard->now_us = now_us;
+	cache_take_graced(shard);
+	while (evict_outlook(shard) < shard->reserve && evict_one(shard))
+		;
+	freed = shard->freed_count != shard->freed_seen;
+	shard->freed_seen = shard->freed_count;
+	return freed;
+}
+
+/* The first worker in the mask that may get another RECALL, or CACHE_WORKERS_MAX. */
+static uint32_t evict_recall_worker(const struct hf_shard *shard, uint64_t mask)
+{
+	for (; mask; mask &= mask - 1) {
+		uint32_t worker = (uint32_t)__builtin_ctzll(mask);
+
+		if (shard->under_way[worker] < CACHE_RECALLS_MAX)
+			return worker;
+	}
+	return CACHE_WORKERS_MAX;
+}
+
+bool hf_shard_recall_next(struct hf_shard *shard, struct hf_obj **ret_obj, uint32_t *ret_worker)
+{
+	struct hf_list *link;
+
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	for (int i = 0; i < EVICT_RECALL_SCAN_MAX; i++) {
+		struct hf_obj *obj;
+		uint32_t worker;
+
+		link = hf_list_first(&shard->unposted);
+		if (!link)
+			return false;
+		obj = evict_obj(link);
+		worker = evict_recall_worker(shard, obj->recall_mask);
+		if (worker == CACHE_WORKERS_MAX) {
+			/* So many unanswered: this will take long. Let others pass. */
+			evict_pin(shard, obj);
+			evict_move(&shard->unposted, obj);
+			continue;
+		}
+		obj->recall_mask &= ~(1ULL << worker);
+		shard->under_way[worker]++;
+		obj->recalled_us = shard->now_us;
+		if (obj->recall_mask == 0)
+			evict_move(
+				obj->place == CACHE_PINNED ? &shard->pinned : &shard->posted, obj);
+		*ret_obj = obj;
+		*ret_worker = worker;
+		return true;
+	}
+	return false;
+}
+
+void hf_shard_recalled(struct hf_shard *shard, struct hf_obj *obj, uint32_t worker)
+{
+	uint64_t bit = 1ULL << worker;
+	uint64_t holders = atomic_load_explicit(&obj->holders, memory_order_relaxed);
+
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	HF_ASSERT(obj->shard == shard->index);
+	HF_ASSERT(obj->place == CACHE_RECALLED || obj->place == CACHE_PINNED);
+	HF_ASSERT((holders & bit) && !(obj->recall_mask & bit));
+	HF_ASSERT(shard->under_way[worker] > 0);
+	shard->under_way[worker]--;
+	atomic_store_explicit(&obj->holders, holders & ~bit, memory_order_relaxed);
+	if (holders == bit)
+		evict_done(shard, obj);
+	hf_shard_obj_unref(shard, obj);
+}

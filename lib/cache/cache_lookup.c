@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_cache.h"
+
+#include "hf_cache_rules.h"
+
+#include "cache_priv.h"
+
+/* Of two variants that match, the one published last answers (RFC 9111 §4.1 wants the most recent). */
+struct hf_obj *hf_cache_lookup(struct hf_cache *cache, const struct hf_key *key,
+	const struct hf_http_req *req, enum hf_lookup *ret_verdict)
+{
+	const struct hf_shard *shard = &cache->shards[hf_cache_shard_index(cache, key->hash)];
+	const struct cache_bucket *buckets[2] = {
+		&shard->buckets[cache_bucket_first(shard, key->hash)],
+		&shard->buckets[cache_bucket_second(shard, key->hash)],
+	};
+	struct hf_obj *best = NULL;
+	enum hf_lookup verdict = HF_LOOKUP_ABSENT;
+
+	HF_ASSERT_THREAD(HF_THREAD_LCORE);
+	HF_ASSERT_HOT(key->len > 0 && key->hash == hf_cache_hash(cache, key->ptr, key->len));
+	__builtin_prefetch(buckets[1]);
+	for (uint32_t i = 0; i < CACHE_WORDS; i++) {
+		uint64_t word = atomic_load_explicit(
+			&buckets[i / CACHE_BUCKET_WORDS]->word[i % CACHE_BUCKET_WORDS],
+			memory_order_acquire);
+		struct hf_obj *obj = cache_word_obj(word);
+
+		if (!cache_word_has_tag(word, key->hash) || !cache_key_is(obj, key))
+			continue;
+		if (!best)
+			verdict = HF_LOOKUP_VARY;
+		if (best && best->serial > obj->serial)
+			continue;
+		if (obj->vary_len == 0 || hf_cache_vary_matches(obj->vary, obj->vary_len, req)) {
+			best = obj;
+			verdict = HF_LOOKUP_FOUND;
+		}
+	}
+	*ret_verdict = verdict;
+	return best;
+}

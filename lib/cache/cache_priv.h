@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What a shard is made of, and the words of its table.
+ *
+ * Picture   every object of a shard is on exactly one list, by place:
+ *             LOOSE    loose     being filled, or streamed, or not published yet
+ *             LINKED   queue     in the table; newest first, SIEVE's hand walks from the tail
+ *             RETIRED  loose     out of the table, waiting for its grace period
+ *             RECALLED unposted, then posted     waiting for the leases of some workers
+ *             PINNED   unposted, then pinned     as RECALLED, but for so long that eviction must not
+ *                                                count on its memory
+ */
+#ifndef HF_CACHE_PRIV_H
+#define HF_CACHE_PRIV_H
+
+#ifndef HF_PRIV_CACHE
+#error "cache_priv.h is private to lib/cache"
+#endif
+
+#include "hf_cache.h"
+
+#include "hf_pool.h"
+#include "hf_siphash.h"
+
+#define CACHE_BUCKET_WORDS    8
+#define CACHE_WORDS           (2 * CACHE_BUCKET_WORDS) /* where one key can be */
+#define CACHE_WORKERS_MAX     63
+#define CACHE_SHARDS_MAX      256
+#define CACHE_OBJECT_MEAN     1024 /* bytes of memory per object the table is made for */
+#define CACHE_INLINE_BODY_MAX 4096
+#define CACHE_RESERVE_MIN     (256UL * 1024)
+#define CACHE_RESERVE_MAX     (64UL * 1024 * 1024)
+#define CACHE_RECALLS_MAX     1024  /* HF_XCHG_RECALLS_MAX: what the ring has room for */
+#define CACHE_PIN_US          20000 /* a recall that takes longer frees no memory soon */
+#define CACHE_LONG_STALE_S    86400 /* useless for a day: eviction spares it no more */
+#define CACHE_HAND_STEPS_MAX  8192  /* objects that eviction spares in one go */
+
+enum cache_place { CACHE_LOOSE, CACHE_LINKED, CACHE_RETIRED, CACHE_RECALLED, CACHE_PINNED };
+
+struct cache_bucket {
+	_Atomic uint64_t word[CACHE_BUCKET_WORDS]; /* tag << 48 | pointer; 0: free */
+} HF_ALIGNED(HF_CACHE_LINE);
+
+struct hf_shard {
+	/* read by lcores; written at boot only */
+	struct cache_bucket *buckets HF_ALIGNED(HF_CACHE_LINE);
+	uint64_t bucket_mask;
+	struct hf_cache *cache;
+	struct hf_arena *arena;
+	struct hf_waker *waker;
+	uint32_t index;
+	/* the owner's */
+	uint64_t budget HF_ALIGNED(HF_CACHE_LINE); /* bytes for objects; the table is outside it */
+	uint64_t reserve;                          /* kept free ahead */
+	uint64_t used;                             /* bytes of all objects of this shard */
+	uint64_t returning;                        /* of these RETIRED and RECALLED ones */
+	uint64_t objects;                          /* LINKED ones */
+	uint64_t serial;
+	uint64_t now_us;
+	uint64_t freed_count, freed_seen; /* times memory came free; up to the last work */
+	struct hf_list queue, loose, unposted, posted, pinned;
+	struct hf_list *hand;
+	uint32_t under_way[CACHE_WORKERS_MAX]; /* recalls posted and not answered, per worker */
+	/* between the owner and the reclaim thread */
+	_Atomic(struct hf_obj *) retired HF_ALIGNED(HF_CACHE_LINE);
+	_Atomic(struct hf_obj *) graced;
+};
+
+struct hf_reader {
+	struct hf_pool leases HF_ALIGNED(HF_CACHE_LINE);
+	struct hf_list *chains;
+	struct hf_list ended;
+	uint32_t chain_mask;
+	uint32_t worker;
+};
+
+struct hf_cache {
+	struct hf_sipkey sipkey;
+	uint32_t shard_count;
+	uint32_t reader_count;
+	struct hf_shard *shards;
+	struct hf_reader *readers;
+	struct hf_waker reclaim_waker;
+};
+
+static inline uint64_t cache_word(const struct hf_obj *obj)
+{
+	HF_ASSERT_HOT((uintptr_t)obj >> 48 == 0);
+	return (obj->hash >> 32 & 0xffff) << 48 | (uintptr_t)obj;
+}
+
+static inline bool cache_word_has_tag(uint64_t word, uint64_t hash)
+{
+	return word != 0 && word >> 48 == (hash >> 32 & 0xffff);
+}
+
+static inline struct hf_obj *cache_word_obj(uint64_t word)
+{
+	return (struct hf_obj *)(uintptr_t)(word & 0xffffffffffff);
+}
+
+/* The shard takes the hash's high bits, the tag the middle, the first bucket the low ones; the second
+ * bucket mixes them, so that two keys that share one bucket seldom share both. */
+static inline uint64_t cache_bucket_first(const struct hf_shard *shard, uint64_t hash)
+{
+	return hash & shard->bucket_mask;
+}
+
+static inline uint64_t cache_bucket_second(const struct hf_shard *shard, uint64_t hash)
+{
+	uint64_t other = (hash * 0x9e3779b97f4a7c15) >> 32 & shard->bucket_mask;
+
+	return other != (hash & shard->bucket_mask) ? other : other ^ 1;
+}
+
+/* Word 0-15 of a key's two buckets, as a position in the table. */
+static inline uint32_t cache_slot(const struct hf_shard *shard, uint64_t hash, uint32_t i)
+{
+	uint64_t bucket = i < CACHE_BUCKET_WORDS ? cache_bucket_first(shard, hash)
+						 : cache_bucket_second(shard, hash);
+
+	return (uint32_t)(bucket * CACHE_BUCKET_WORDS + i % CACHE_BUCKET_WORDS);
+}
+
+static inline _Atomic uint64_t *cache_slot_word(const struct hf_shard *shard, uint32_t slot)
+{
+	return &shard->buckets[slot / CACHE_BUCKET_WORDS].word[slot % CACHE_BUCKET_WORDS];
+}
+
+static inline bool cache_key_is(const struct hf_obj *obj, const struct hf_key *key)
+{
+	return obj->hash == key->hash && obj->key_len == key->len &&
+	       __builtin_memcmp(obj->key, key->ptr, key->len) == 0;
+}
+
+/* cache_object.c */
+void cache_object_free(struct hf_shard *shard, struct hf_obj *obj);
+
+/* cache_evict.c */
+
+/* `cost` bytes were refused. Starts as much eviction as brings them, or less if enough is returning. */
+void cache_evict_for(struct hf_shard *shard, uint64_t cost);
+/* A LINKED object that another word replaces or that leaves: all but its word in the table. */
+void cache_retire(struct hf_shard *shard, struct hf_obj *obj);
+/* RETIRED objects that passed their grace period, and recalls that take too long. */
+void cache_take_graced(struct hf_shard *shard);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What goes into the table, and what leaves it by name.
+ */
+#include "hf_cache.h"
+
+#include <string.h>
+
+#include "hf_stat.h"
+
+#include "cache_priv.h"
+
+#define PUBLISH_NONE UINT32_MAX
+
+/* What the 16 words offer to a new object, as slots or PUBLISH_NONE. */
+struct publish_scan {
+	uint32_t same;      /* the same key and Vary values */
+	uint32_t oldest;    /* of the same key */
+	uint32_t unused[2]; /* a free one in each bucket */
+	uint32_t victim;    /* whom eviction likes least */
+	uint32_t variant_count;
+	uint32_t unused_count[2];
+};
+
+static struct hf_obj *publish_at(const struct hf_shard *shard, uint32_t slot)
+{
+	return cache_word_obj(
+		atomic_load_explicit(cache_slot_word(shard, slot), memory_order_relaxed));
+}
+
+static bool publish_is_older(const struct hf_shard *shard, const struct hf_obj *obj, uint32_t than)
+{
+	return than == PUBLISH_NONE || obj->serial < publish_at(shard, than)->serial;
+}
+
+/* Untouched before touched, then by age. */
+static bool publish_is_worse(const struct hf_shard *shard, const struct hf_obj *obj, uint32_t than)
+{
+	bool touched = atomic_load_explicit(&obj->touched, memory_order_relaxed);
+	bool other;
+
+	if (than == PUBLISH_NONE)
+		return true;
+	other = atomic_load_explicit(&publish_at(shard, than)->touched, memory_order_relaxed);
+	return touched != other ? !touched : publish_is_older(shard, obj, than);
+}
+
+static bool publish_same_key(const struct hf_obj *a, const struct hf_obj *b)
+{
+	struct hf_key key = { b->key, b->key_len, b->hash };
+
+	return cache_key_is(a, &key);
+}
+
+static void publish_scan(
+	const struct hf_shard *shard, const struct hf_obj *obj, struct publish_scan *ret_scan)
+{
+	struct publish_scan scan = {
+		.same = PUBLISH_NONE, .oldest = PUBLISH_NONE, .victim = PUBLISH_NONE
+	};
+
+	for (uint32_t i = 0; i < CACHE_WORDS; i++) {
+		uint32_t slot = cache_slot(shard, obj->hash, i);
+		const struct hf_obj *other = publish_at(shard, slot);
+
+		if (!other) {
+			scan.unused[i / CACHE_BUCKET_WORDS] = slot;
+			scan.unused_count[i / CACHE_BUCKET_WORDS]++;
+			continue;
+		}
+		if (publish_is_worse(shard, other, scan.victim))
+			scan.victim = slot;
+		if (!publish_same_key(other, obj))
+			continue;
+		scan.variant_count++;
+		if (publish_is_older(shard, other, scan.oldest))
+			scan.oldest = slot;
+		if (other->vary_len == obj->vary_len &&
+			memcmp(other->vary, obj->vary, obj->vary_len) == 0)
+			scan.same = slot;
+	}
+	*ret_scan = scan;
+}
+
+/* The word to use; whoever is there gives way. The emptier of two buckets keeps both useful. */
+static uint32_t publish_choose(const struct publish_scan *scan)
+{
+	uint32_t emptier = scan->unused_count[0] >= scan->unused_count[1] ? 0 : 1;
+
+	if (scan->same != PUBLISH_NONE) {
+		hf_stat_inc(HF_STAT_CACHE_REPLACED);
+		return scan->same;
+	}
+	if (scan->variant_count < HF_CACHE_VARIANTS_MAX && scan->unused_count[emptier] > 0)
+		return scan->unused[emptier];
+	hf_stat_inc(HF_STAT_CACHE_EVICTIONS);
+	return scan->variant_count >= HF_CACHE_VARIANTS_MAX ? scan->oldest : scan->victim;
+}
+
+void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj)
+{
+	struct publish_scan scan;
+	struct hf_obj *old;
+
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	HF_ASSERT(obj->shard == shard->index && obj->place == CACHE_LOOSE && obj->serial == 0);
+	HF_ASSERT(obj->key_len > 0 && obj->owner_refs > 0);
+	HF_ASSERT(atomic_load_explicit(&obj->state, memory_order_relaxed) == HF_OBJ_READY);
+	HF_ASSERT(!(atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_STREAM));
+	HF_ASSERT(hf_cache_shard_index(shard->cache, obj->hash) == shard->index);
+	publish_scan(shard, obj, &scan);
+	obj->slot = publish_choose(&scan);
+	obj->serial = ++shard->serial;
+	obj->place = CACHE_LINKED;
+	obj->owner_refs++;
+	hf_list_del(&obj->queue);
+	hf_list_add_head(&shard->queue, &obj->queue);
+	shard->objects++;
+	old = publish_at(shard, obj->slot);
+	/* One store: a lookup finds the old one or the new one, never neither. */
+	atomic_store_explicit(
+		cache_slot_word(shard, obj->slot), cache_word(obj), memory_order_release);
+	if (old)
+		cache_retire(shard, old);
+	hf_stat_inc(HF_STAT_CACHE_INSERTS);
+	hf_stat_inc(HF_STAT_CACHE_OBJECTS);
+	hf_stat_add(HF_STAT_CACHE_STORED_BYTES, obj->cost);
+}
+
+uint32_t hf_shard_purge(struct hf_shard *shard, const struct hf_key *key)
+{
+	uint32_t count = 0;
+
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	for (uint32_t i = 0; i < CACHE_WORDS; i++) {
+		uint32_t slot = cache_slot(shard, key->hash, i);
+		struct hf_obj *obj = publish_at(shard, slot);
+
+		if (!obj || !cache_key_is(obj, key))
+			continue;
+		atomic_store_explicit(cache_slot_word(shard, slot), 0, memory_order_release);
+		cache_retire(shard, obj);
+		count++;
+	}
+	hf_stat_add(HF_STAT_CACHE_PURGED, count);
+	return count;
+}
+
+void hf_shard_each_variant(struct hf_shard *shard, const struct hf_key *key,
+	void (*fn)(void *arg, const struct hf_obj *obj), void *arg)
+{
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	for (uint32_t i = 0; i < CACHE_WORDS; i++) {
+		const struct hf_obj *obj = publish_at(shard, cache_slot(shard, key->hash, i));
+
+		if (obj && cache_key_is(obj, key))
+			fn(arg, obj);
+	}
+}
