@@ -21,36 +21,51 @@
 #define EAL_ARGS_MAX    32
 #define EAL_LCORES_SIZE 16384
 
-/* EAL keeps pointers into its arguments: they live as long as the process. */
 static struct {
 	bool started, catching;
 	int argc;
-	char *argv[EAL_ARGS_MAX + 1];
-	char last[256]; /* log line */
+	char *argv[EAL_ARGS_MAX];         /* kept while EAL runs: it points into them */
+	char *argv_eal[EAL_ARGS_MAX + 1]; /* what it gets, and reorders */
+	char caught[240];                 /* log line */
 	FILE *log;
 } eal;
 
+/* Lines are joined by "; ", the first ones win: they come from where it went wrong. */
+static void eal_log_keep(const char *text, size_t len)
+{
+	static const char noise[] = "EAL: Failed to attach device";
+	size_t have = strlen(eal.caught), kept;
+
+	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == ' '))
+		len--;
+	if (len == 0 || (len >= sizeof(noise) - 1 && memcmp(text, noise, sizeof(noise) - 1) == 0))
+		return;
+	if (have > 0 && have + 2 < sizeof(eal.caught)) {
+		memcpy(eal.caught + have, "; ", 3);
+		have += 2;
+	}
+	kept = hf_min_size(len, sizeof(eal.caught) - 1 - have);
+	memcpy(eal.caught + have, text, kept);
+	eal.caught[have + kept] = '\0';
+	for (char *at = eal.caught + have; *at; at++) {
+		if (*at == '\n')
+			*at = ' ';
+	}
+}
+
 static ssize_t eal_log_write(void *cookie, const char *text, size_t len)
 {
-	size_t kept = hf_min_size(len, sizeof(eal.last) - 1);
-
 	(void)cookie;
-	if (!eal.catching) {
+	if (eal.catching)
+		eal_log_keep(text, len);
+	else
 		(void)!write(STDERR_FILENO, text, len);
-		return (ssize_t)len;
-	}
-	while (kept > 0 && (text[kept - 1] == '\n' || text[kept - 1] == ' '))
-		kept--;
-	if (kept > 0) {
-		memcpy(eal.last, text, kept);
-		eal.last[kept] = '\0';
-	}
 	return (ssize_t)len;
 }
 
 void port_log_catch(void)
 {
-	eal.last[0] = '\0';
+	eal.caught[0] = '\0';
 	eal.catching = true;
 }
 
@@ -58,7 +73,7 @@ const char *port_log_text(void)
 {
 	if (eal.log)
 		(void)fflush(eal.log);
-	return eal.last;
+	return eal.caught;
 }
 
 const char *port_log_release(void)
@@ -66,7 +81,7 @@ const char *port_log_release(void)
 	if (eal.log)
 		(void)fflush(eal.log);
 	eal.catching = false;
-	return eal.last;
+	return eal.caught;
 }
 
 static int eal_log_open(void)
@@ -242,7 +257,8 @@ int hf_port_eal_init(const struct hf_conf *conf, struct hf_err *err)
 		return hf_err_set(err, rc, "DPDK's log cannot be opened: %s", strerror(-rc));
 	eal_args(conf, hugepages);
 	port_log_catch();
-	rc = rte_eal_init(eal.argc, eal.argv);
+	memcpy(eal.argv_eal, eal.argv, sizeof(eal.argv));
+	rc = rte_eal_init(eal.argc, eal.argv_eal);
 	log = port_log_release();
 	if (rc < 0)
 		return hf_err_set(err, rte_errno ? -rte_errno : -EIO,
@@ -266,6 +282,12 @@ void hf_port_eal_fini(void)
 	port_log_catch(); /* what EAL says at its end helps nobody */
 	(void)rte_eal_cleanup();
 	(void)port_log_release();
+	for (int i = 0; i < eal.argc; i++)
+		free(eal.argv[i]);
+	eal.argc = 0;
+	(void)rte_openlog_stream(NULL);
+	(void)fclose(eal.log);
+	eal.log = NULL;
 	eal.started = false;
 }
 

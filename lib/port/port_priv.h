@@ -70,7 +70,7 @@ bool port_device_is_pci(const char *device);
 
 /* Messages of EAL and drivers are caught between the two, else errors go to stderr. */
 void port_log_catch(void);
-/* The last line caught, "" for none; valid until the next catch. */
+/* What was caught, "" for nothing; valid until the next catch. */
 const char *port_log_text(void);
 const char *port_log_release(void);
 
