@@ -84,6 +84,8 @@ static void check_receive(
 		unread += tcp->cur.len + after;
 	}
 	HF_ASSERT(unread == conn->unread_len);
+	HF_ASSERT(unread + (conn->rcv_adv - conn->rcv_nxt) <=
+		  tcp->cfg.rcv_wnd_max + (1U << conn->rcv_shift) + 1);
 	for (const struct tcp_rxbuf *buf = conn->ooo_head; buf; buf = buf->next) {
 		/* the first lies behind a hole, the others may touch */
 		HF_ASSERT(buf == conn->ooo_head ? tcp_seq_gt(buf->seq, end)

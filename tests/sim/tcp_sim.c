@@ -473,7 +473,7 @@ static void world_init(struct world *w, uint64_t seed)
 	cfg.conns_max = 8;
 	cfg.syn_queue_max = 4;
 	cfg.spans_max = 40 + sim_rand(sim, 2000);
-	cfg.rxbufs_max = 4 + sim_rand(sim, 100);
+	cfg.rxbufs_max = 1 + sim_rand(sim, sim_chance(sim, 500) ? 8 : 100);
 	cfg.emits_max = 2 + sim_rand(sim, 200);
 	cfg.rcv_wnd_max = 2000 + sim_rand(sim, sim_chance(sim, 500) ? 200000 : 10000);
 	cfg.send_queue_max = 3000 + sim_rand(sim, 500000);

@@ -27,7 +27,7 @@ void client_init(struct sim *sim, struct client *c, uint32_t index)
 		  : plan < 85 ? PLAN_BOTH
 		  : plan < 95 ? PLAN_RESET
 			      : PLAN_VANISH;
-	c->req_len = 1 + sim_rand(sim, sim_chance(sim, 300) ? 60000 : 800);
+	c->req_len = 1 + sim_rand(sim, sim_chance(sim, 500) ? 60000 : 800);
 	c->resp_len = sim_rand(sim, sim_chance(sim, 300) ? 400000 : 20000);
 	c->stop_at = sim_rand(sim, c->resp_len + 1);
 	c->buf_max = 600 + sim_rand(sim, sim_chance(sim, 500) ? 200000 : 8000);
