@@ -103,27 +103,36 @@ static void key_put(struct key_out *out, char c)
 		out->full = true;
 }
 
-/* Copies with escapes in their normal form: unreserved ones decoded, the others with upper case digits.
- * A '%' that begins no escape stays: it means something to somebody. */
-static void key_put_escaped(struct key_out *out, struct hf_span text, bool lower)
+static void key_put_escape(struct key_out *out, unsigned byte)
 {
 	static const char digits[] = "0123456789ABCDEF";
+
+	HF_ASSERT_HOT(byte <= UINT8_MAX);
+	key_put(out, '%');
+	key_put(out, digits[byte >> 4]);
+	key_put(out, digits[byte & 15]);
+}
+
+/* Copies with escapes in their normal form: unreserved ones decoded, the others with upper case digits.
+ * A '%' that begins no escape stays: it means something to somebody. Just behind one nothing is decoded,
+ * else "%%36%36" would become "%66", which is another path. */
+static void key_put_escaped(struct key_out *out, struct hf_span text, bool lower)
+{
 	const char *end = text.ptr + text.len;
+	size_t decode_from = 0;
 
 	for (const char *at = text.ptr; at < end; at++) {
 		char c = *at;
 
 		if (http_is_escape(at, end)) {
-			unsigned byte = http_hex_value(at[1]) << 4 | http_hex_value(at[2]);
-
+			c = (char)(http_hex_value(at[1]) << 4 | http_hex_value(at[2]));
 			at += 2;
-			c = (char)byte;
-			if (!http_is(c, HTTP_UNRESERVED)) {
-				key_put(out, '%');
-				key_put(out, digits[byte >> 4]);
-				key_put(out, digits[byte & 15]);
+			if (out->len < decode_from || !http_is(c, HTTP_UNRESERVED)) {
+				key_put_escape(out, (uint8_t)c);
 				continue;
 			}
+		} else if (c == '%') {
+			decode_from = out->len + 3;
 		}
 		key_put(out, lower ? http_lower(c) : c);
 	}

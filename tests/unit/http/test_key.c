@@ -59,6 +59,8 @@ Test(http_key, rfc3986_6_2_normal_forms)
 		{ "http", "a", "/%", "http://a/%" },
 		{ "http", "a", "/%2", "http://a/%2" },
 		{ "http", "a", "/%zz", "http://a/%zz" },
+		{ "http", "a", "/%%36%36", "http://a/%%366" },
+		{ "http", "a", "/%6%36", "http://a/%6%36" },
 		{ "http", "a", "/100%?p=50%", "http://a/100%?p=50%" },
 	};
 
@@ -86,6 +88,9 @@ Test(http_key, what_differs_is_not_merged)
 		{ "/a;b", "/a%3Bb" },
 		{ "/%2541", "/%41" },
 		{ "/a//b", "/a/b" },
+		{ "/%%36%36", "/%66" },
+		{ "/%6%36", "/%66" },
+		{ "/%%36%36", "/f" },
 	};
 	char first[512];
 
