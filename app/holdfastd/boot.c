@@ -165,8 +165,8 @@ static void undo_workers(struct app *app)
 {
 	for (uint32_t i = 0; app->worker && i < app->workers; i++) {
 		hf_net_free(app->worker[i].net);
-		hf_serve_free(app->worker[i].serve);
 		hf_tcp_free(app->worker[i].tcp);
+		hf_serve_free(app->worker[i].serve);
 	}
 	free(app->worker);
 	hf_net_shared_free(app->net);
@@ -238,6 +238,7 @@ static void undo_threads(struct app *app)
 	atomic_store(&app->reclaim_stop, true);
 	if (app->reclaim_running)
 		HF_ASSERT(pthread_join(app->reclaim, NULL) == 0);
+	hf_thread_alone();
 }
 
 static int boot_threads(struct app *app, struct hf_err *err)

@@ -37,6 +37,9 @@ extern _Thread_local enum hf_thread_class hf_thread_own;
 /* The calling thread is of this class from now on, and counts into a statistics block called NAME. */
 void hf_thread_enter(enum hf_thread_class class, const char *name);
 
+/* Every other thread has ended: the caller may do from now on what any of them might. Shutdown. */
+void hf_thread_alone(void);
+
 /* Opens each function that only one class may call. Threads without a class (tests) pass. */
 #define HF_ASSERT_THREAD(class)                                                                    \
 	HF_ASSERT(hf_thread_own == HF_THREAD_NONE || hf_thread_own == (class))

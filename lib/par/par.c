@@ -22,6 +22,11 @@ void hf_thread_enter(enum hf_thread_class class, const char *name)
 	HF_ASSERT(hf_stat_register(name) != NULL);
 }
 
+void hf_thread_alone(void)
+{
+	hf_thread_own = HF_THREAD_NONE;
+}
+
 void hf_rcu_register(void)
 {
 	urcu_qsbr_register_thread();

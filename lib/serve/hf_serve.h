@@ -40,7 +40,7 @@ struct hf_serve_cfg {
 /* boot */
 int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err *err,
 	struct hf_serve **ret_serve) HF_MUST_CHECK;
-/* Before hf_tcp_free of its stack; NULL is fine. */
+/* After hf_tcp_free of its stack, which puts what it holds of ours; NULL is fine. */
 void hf_serve_free(struct hf_serve *serve);
 
 /* A burst of segments, in order. */

@@ -65,10 +65,8 @@ void hf_serve_free(struct hf_serve *serve)
 		struct serve_conn *conn =
 			HF_CONTAINER_OF(hf_list_first(&serve->conns), struct serve_conn, link);
 
-		hf_tcp_abort(serve->tcp, conn->tcp);
 		serve_conn_forget(serve, conn);
 	}
-	hf_tcp_emits_done(serve->tcp);
 	hf_serve_turn_end(serve);
 	hf_wheel_free(serve->wheel);
 	hf_pool_fini(&serve->conn_pool);

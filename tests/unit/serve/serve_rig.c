@@ -50,8 +50,8 @@ void rig_close(struct rig *rig)
 	void *ptr;
 	int kind;
 
-	hf_serve_free(rig->serve);
 	hf_tcp_free(rig->tcp);
+	hf_serve_free(rig->serve);
 	while ((kind = rig_origin_next(rig, &ptr)) >= 0) {
 		struct hf_xchg *xchg = ptr;
 
@@ -256,6 +256,7 @@ struct hf_obj *rig_answer(struct rig *rig, struct hf_xchg *xchg, uint64_t len, b
 {
 	xchg->obj = rig_object(rig, stream ? (struct hf_key){ 0 } : xchg->key, len, 60,
 		stream ? HF_OBJ_STREAM : 0);
+	hf_shard_obj_ref(rig->shard, xchg->obj); /* the exchange's, beside the fill's */
 	xchg->stored = !stream;
 	hf_xchg_to_worker(rig->link, HF_XCHG_HEAD, xchg);
 	rig_settle(rig);
