@@ -214,7 +214,7 @@ static bool body_send(struct hf_serve *serve, struct serve_req *req, struct hf_s
 	return !chunked || serve_send(serve, req, HF_RESP_CHUNK_END, 2, NULL, false);
 }
 
-/* Queue what can be read and what TCP takes. True when the last byte is queued. */
+/* Queues what can be read and what TCP takes; SERVE_GO when the last byte is queued. */
 static enum serve_go body_pump(struct hf_serve *serve, struct serve_req *req)
 {
 	struct hf_obj *obj = req->obj;
@@ -231,11 +231,10 @@ static enum serve_go body_pump(struct hf_serve *serve, struct serve_req *req)
 		if (!body_send(serve, req, run))
 			return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
 	}
-	if (!hf_obj_at_end(obj, &req->cursor)) {
-		if (atomic_load_explicit(&obj->state, memory_order_acquire) == HF_OBJ_FAILED)
-			return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
+	if (!hf_obj_at_end(obj, &req->cursor))
 		return SERVE_STAY; /* MORE will come */
-	}
+	if (atomic_load_explicit(&obj->state, memory_order_acquire) == HF_OBJ_FAILED)
+		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
 	if (req->framing == HF_RESP_BODY_CHUNKED &&
 		!serve_send(serve, req, HF_RESP_CHUNKS_FINAL, sizeof(HF_RESP_CHUNKS_FINAL) - 1,
 			NULL, false))
