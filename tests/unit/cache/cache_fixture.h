@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A cache in which the test itself is worker, origin thread and reclaim thread in turn.
+ */
+#ifndef CACHE_FIXTURE_H
+#define CACHE_FIXTURE_H
+
+#include "hf_cache.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache_priv.h"
+
+#define FIX_KIB 1024UL
+#define FIX_MIB (1024 * FIX_KIB)
+
+struct fix {
+	struct hf_arena *arena;
+	struct hf_cache *cache;
+	struct hf_shard *shard;
+	uint64_t now_us;
+};
+
+static inline void fix_open_with(struct fix *fix, size_t size, uint32_t workers, uint32_t leases)
+{
+	struct hf_cache_cfg cfg = { .shards = 1, .workers = workers, .leases_max = leases };
+	struct hf_err err = { "" };
+
+	memset(fix, 0, sizeof(*fix));
+	cr_assert_eq(hf_arena_new(size, false, &err, &fix->arena), 0, "%s", err.text);
+	cfg.arena = fix->arena;
+	cr_assert_eq(hf_cache_new(&cfg, &err, &fix->cache), 0, "%s", err.text);
+	fix->shard = hf_cache_shard(fix->cache, 0);
+	fix->now_us = 1000000;
+}
+
+static inline void fix_open(struct fix *fix, size_t size)
+{
+	fix_open_with(fix, size, 4, 64);
+}
+
+static inline void fix_close(struct fix *fix)
+{
+	hf_shard_check(fix->shard);
+	hf_cache_free(fix->cache);
+	cr_expect_eq(hf_arena_used(fix->arena), 0, "%zu bytes left", hf_arena_used(fix->arena));
+	hf_arena_free(fix->arena);
+}
+
+static inline struct hf_key fix_key(const struct fix *fix, const char *text)
+{
+	uint32_t len = (uint32_t)strlen(text);
+
+	return (struct hf_key){ text, len, hf_cache_hash(fix->cache, text, len) };
+}
+
+/* The bytes of a body: each depends on its place and the seed. */
+static inline char fix_byte(uint64_t seed, uint64_t at)
+{
+	return (char)((seed * 0x9e3779b97f4a7c15 + at * 0xd1b54a32d192ed03) >> 40);
+}
+
+static inline struct hf_obj *fix_new(
+	struct fix *fix, const char *key, const char *vary, size_t vary_len, uint64_t length)
+{
+	struct hf_obj_spec spec = {
+		.vary = { vary, vary_len },
+		.head = HF_SPAN("HTTP/1.1 200 OK\r\nX: y\r\n"),
+		.length = length,
+		.born_us = (int64_t)fix->now_us,
+		.status = 200,
+		.flags = key ? 0 : HF_OBJ_STREAM,
+	};
+
+	spec.life.lifetime_s = 3600;
+	if (key)
+		spec.key = fix_key(fix, key);
+	return hf_shard_obj_new(fix->shard, &spec);
+}
+
+/* Appends `len` bytes of the seed's body; returns how many went in. */
+static inline size_t fix_fill(struct fix *fix, struct hf_obj *obj, uint64_t seed, size_t len)
+{
+	uint64_t begin = atomic_load(&obj->filled);
+	char *data = malloc(len + 1);
+	size_t done;
+
+	for (size_t i = 0; i < len; i++)
+		data[i] = fix_byte(seed, begin + i);
+	done = hf_shard_fill(fix->shard, obj, data, len);
+	cr_expect_eq(atomic_load(&obj->filled), begin + done);
+	free(data);
+	return done;
+}
+
+static inline struct hf_obj *fix_put_variant(struct fix *fix, const char *key, uint64_t seed,
+	size_t len, const char *vary, size_t vary_len)
+{
+	struct hf_obj *obj = fix_new(fix, key, vary, vary_len, len);
+
+	if (!obj)
+		return NULL;
+	if (fix_fill(fix, obj, seed, len) < len) {
+		hf_shard_fill_fail(fix->shard, obj);
+		hf_shard_obj_unref(fix->shard, obj);
+		return NULL;
+	}
+	hf_shard_fill_end(fix->shard, obj);
+	hf_shard_publish(fix->shard, obj);
+	hf_shard_obj_unref(fix->shard, obj);
+	return obj;
+}
+
+static inline struct hf_obj *fix_put(struct fix *fix, const char *key, uint64_t seed, size_t len)
+{
+	return fix_put_variant(fix, key, seed, len, NULL, 0);
+}
+
+static inline struct hf_obj *fix_get(struct fix *fix, const char *text)
+{
+	static const struct hf_http_req req;
+	struct hf_key key = fix_key(fix, text);
+	enum hf_lookup verdict;
+	struct hf_obj *obj = hf_cache_lookup(fix->cache, &key, &req, &verdict);
+
+	cr_expect_eq(verdict == HF_LOOKUP_FOUND, obj != NULL);
+	return obj;
+}
+
+/* Is the whole body of the object the seed's? */
+static inline bool fix_body_is(const struct hf_obj *obj, uint64_t seed, uint64_t len)
+{
+	struct hf_obj_cursor cursor = { 0 };
+	struct hf_span span;
+
+	while ((span = hf_obj_peek(obj, &cursor, 5000)).len > 0) {
+		for (size_t i = 0; i < span.len; i++) {
+			if (span.ptr[i] != fix_byte(seed, cursor.pos + i))
+				return false;
+		}
+		hf_obj_advance(&cursor, span.len);
+	}
+	return cursor.pos == len && hf_obj_at_end(obj, &cursor);
+}
+
+/* A grace period, and what the shard does with it. Recalls are not pumped. */
+static inline bool fix_grace(struct fix *fix)
+{
+	(void)hf_cache_reclaim_step(fix->cache);
+	fix->now_us += 1000;
+	return hf_shard_work(fix->shard, fix->now_us);
+}
+
+/* RECALLs out and RECALLEDs back, without delay; returns how many RECALLs. */
+static inline uint32_t fix_recalls(struct fix *fix)
+{
+	struct hf_obj *obj;
+	uint32_t worker, count = 0;
+
+	for (; hf_shard_recall_next(fix->shard, &obj, &worker); count++) {
+		if (hf_reader_recall(hf_cache_reader(fix->cache, worker), obj))
+			hf_shard_recalled(fix->shard, obj, worker);
+	}
+	for (worker = 0; worker < fix->cache->reader_count; worker++) {
+		while ((obj = hf_reader_released(hf_cache_reader(fix->cache, worker))) != NULL)
+			hf_shard_recalled(fix->shard, obj, worker);
+	}
+	return count;
+}
+
+#endif
