@@ -274,14 +274,32 @@ int hf_port_eal_init(const struct hf_conf *conf, struct hf_err *err)
 	return rc;
 }
 
+/* EAL makes a directory for its sockets and locks, and leaves it. */
+static void eal_directory_remove(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)) != NULL)
+		(void)unlinkat(dirfd(dir), entry->d_name, 0); /* not "." and "..": EISDIR */
+	(void)closedir(dir);
+	(void)rmdir(path);
+}
+
 void hf_port_eal_fini(void)
 {
+	char directory[256];
+
 	if (!eal.started)
 		return;
 	port_pools_free();
+	(void)snprintf(directory, sizeof(directory), "%s", rte_eal_get_runtime_dir());
 	port_log_catch(); /* what EAL says at its end helps nobody */
 	(void)rte_eal_cleanup();
 	(void)port_log_release();
+	eal_directory_remove(directory);
 	for (int i = 0; i < eal.argc; i++)
 		free(eal.argv[i]);
 	eal.argc = 0;
