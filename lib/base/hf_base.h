@@ -28,6 +28,8 @@
 #define HF_NORETURN        __attribute__((noreturn))
 #define HF_CONTAINER_OF(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
+HF_NORETURN void hf_assert_failed(const char *what, const char *file, int line, const char *func);
+
 #define HF_ASSERT(c)                                                                               \
 	do {                                                                                       \
 		if (hf_unlikely(!(c)))                                                             \
@@ -70,7 +72,6 @@ int hf_err_set(struct hf_err *err, int code, const char *format, ...) HF_PRINTF(
 /* Called once by a failing assertion before the process aborts; boot points it at the dumper. */
 typedef void (*hf_panic_fn)(const char *what, const char *file, int line, const char *func);
 void hf_panic_hook_set(hf_panic_fn hook);
-HF_NORETURN void hf_assert_failed(const char *what, const char *file, int line, const char *func);
 
 /* Fills from the kernel's random source; asserts on failure. Boot, control and origin threads. */
 void hf_random_fill(void *buf, size_t len);
