@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * conf - the node-local configuration file: YAML in, one immutable struct out, or every error at
- * once.
+ * conf - the node-local configuration file: YAML in, one immutable struct out, or every error at once.
  *
- * What      hf_conf_load reads the file with libcyaml, checks each value against tbl/params.h
- * (name, type, range, default, help: one line a key) and the rules between keys. Threads   boot and
- * control. The struct is read-only afterwards, any thread. Lifetime  hf_conf_free; strings and
- * arrays belong to the struct. Promises  C1 every error of a file is reported in one run, each
- * naming file, line, key, what was found and what is allowed.  C2 a file with an error yields no
- * configuration at all. C3 hf_conf_print writes a file that loads to the same values.
+ * What      hf_conf_load reads the file with libcyaml, checks each value against tbl/params.h (name,
+ *           type, range, default, help: one line a key) and the rules between keys.
+ * Threads   boot and control. The struct is read-only afterwards, any thread.
+ * Lifetime  hf_conf_free; strings and arrays belong to the struct.
+ * Promises  C1 every error of a file is reported in one run, each naming file, line, key, what was
+ *           found and what is allowed.  C2 a file with an error yields no configuration at all.
+ *           C3 hf_conf_print writes a file that loads to the same values.
  */
 #ifndef HF_CONF_H
 #define HF_CONF_H
