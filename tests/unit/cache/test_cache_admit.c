@@ -185,6 +185,8 @@ Test(cache_admit, rfc9213_2_2_a_malformed_targeted_field_leaves_cache_control_in
 	assert_not(HF_CACHE_WHY_NO_STORE, 200,
 		"Cache-Control: no-store\r\nCDN-Cache-Control: max-age=60,\r\n");
 	assert_life(60, 200, "Cache-Control: no-store\r\nCDN-Cache-Control: max-age=60\r\n");
+	assert_not(HF_CACHE_WHY_NO_FRESHNESS, 200,
+		"CDN-Cache-Control: public\r\nExpires: Sun, 06 Nov 1994 09:00:00 GMT\r\n");
 }
 
 Test(cache_admit, rfc9111_3_5_authorization)

@@ -395,6 +395,9 @@ Test(http_req, rfc6585_5_too_large_a_head_is_431_as_soon_as_it_is_certain)
 	cr_assert_eq(parse_limited(over, strlen(over), &small), HF_PARSE_BAD);
 	cr_assert_eq(fault.status, 431);
 	cr_assert_eq(fault.reason, HF_DROP_REQ_HEAD_LARGE);
+	cr_assert_eq(parse_limited(over, 39, &small), HF_PARSE_MORE);
+	cr_assert_eq(parse_limited(over, 40, &small), HF_PARSE_BAD, "one more byte is needed");
+	cr_assert_eq(fault.status, 431);
 	cr_assert_eq(parse_limited(lines, strlen(lines), &small), HF_PARSE_BAD);
 	cr_assert_eq(fault.status, 431);
 }
