@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_ctl.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "hf_log.h"
+#include "hf_stat.h"
+
+#include "ctl_priv.h"
+
+#define REFUSED(id, message)                                                                       \
+	"{\"id\":" id ",\"ok\":false,\"error\":{\"type\":\"client_error\",\"message\":\"" message  \
+	"\"}}\n"
+#define VERSION_DONE "{\"id\":1,\"ok\":true,\"result\":{\"version\":\"x\"}}\n"
+#define VERSION_ASK  "{\"id\":1,\"command\":\"version\"}\n"
+
+static char test_dir[] = "/tmp/hf_ctl_test_XXXXXX", test_path[64];
+static struct hf_ctl *test_ctl;
+static uint32_t test_calls;
+static size_t test_text_len; /* of what "config show" answers */
+
+static json_t *test_command(
+	void *app, enum hf_ctl_cmd cmd, const json_t *args, bool *ret_internal, struct hf_err *err)
+{
+	char *text;
+	json_t *result;
+
+	cr_assert_eq(app, &test_calls);
+	test_calls++;
+	switch (cmd) {
+	case HF_CTL_VERSION:
+		return json_pack("{s:s}", "version", "x");
+	case HF_CTL_PURGE:
+		return json_pack("{s:O}", "url", json_object_get(args, "url"));
+	case HF_CTL_CONFIG_SHOW:
+		text = malloc(test_text_len + 1);
+		memset(text, 'x', test_text_len);
+		text[test_text_len] = '\0';
+		result = json_pack("{s:s}", "text", text);
+		free(text);
+		return result;
+	case HF_CTL_LCORES:
+		*ret_internal = true;
+		break;
+	default:
+		break;
+	}
+	(void)hf_err_set(err, -1, "no \"%s\"", "luck");
+	return NULL;
+}
+
+static int test_new(struct hf_err *err, struct hf_ctl **ret_ctl)
+{
+	return hf_ctl_new(test_path, 0640, "", test_command, &test_calls, err, ret_ctl);
+}
+
+static void test_setup(void)
+{
+	struct hf_err err = { "" };
+
+	hf_log_level_set(HF_LOG_ERROR);
+	cr_assert(hf_stat_register("test"));
+	cr_assert(mkdtemp(test_dir));
+	(void)snprintf(test_path, sizeof(test_path), "%s/run/s.sock", test_dir);
+	cr_assert_eq(test_new(&err, &test_ctl), 0, "%s", err.text);
+}
+
+static void test_teardown(void)
+{
+	char parent[128];
+
+	hf_ctl_free(test_ctl);
+	(void)unlink(test_path);
+	(void)snprintf(parent, sizeof(parent), "%s/run", test_dir);
+	(void)rmdir(parent);
+	(void)rmdir(test_dir);
+}
+
+TestSuite(ctl, .init = test_setup, .fini = test_teardown);
+
+/* As long as the server has something to do. */
+static void test_work(void)
+{
+	struct pollfd server = { .fd = hf_ctl_fd(test_ctl), .events = POLLIN };
+
+	while (poll(&server, 1, 0) > 0)
+		hf_ctl_work(test_ctl);
+}
+
+static int test_connect(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", test_path);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+/* Sends all, while the server works and the answers are read. Returns those, to be freed. */
+static char *test_talk(int fd, const char *bytes, size_t len)
+{
+	size_t room = 1 << 20, got = 0, sent = 0;
+	char *answers = calloc(1, room);
+
+	for (;;) {
+		ssize_t out = sent < len ? send(fd, bytes + sent, len - sent, MSG_NOSIGNAL) : 0, in;
+
+		sent += out > 0 ? (size_t)out : 0;
+		test_work();
+		if (got + 65536 >= room)
+			answers = realloc(answers, room *= 2);
+		in = recv(fd, answers + got, room - got - 1, 0);
+		got += in > 0 ? (size_t)in : 0;
+		if (in <= 0 && out <= 0)
+			break;
+	}
+	answers[got] = '\0';
+	return answers;
+}
+
+static void test_expect(const char *line, const char *answer)
+{
+	int fd = test_connect();
+	char *got = test_talk(fd, line, strlen(line));
+
+	cr_expect_str_eq(got, answer, "%s got %s", line, got);
+	free(got);
+	/* whatever it was: the loop goes on */
+	got = test_talk(fd, VERSION_ASK, strlen(VERSION_ASK));
+	cr_expect_str_eq(got, VERSION_DONE);
+	free(got);
+	(void)close(fd);
+	test_work();
+}
+
+Test(ctl, a_command_is_answered_with_its_id_and_result)
+{
+	test_expect(VERSION_ASK, VERSION_DONE);
+	test_expect("{\"id\":\"a\",\"command\":\"purge\",\"args\":{\"url\":\"/x\"}}\r\n",
+		"{\"id\":\"a\",\"ok\":true,\"result\":{\"url\":\"/x\"}}\n");
+	test_expect("{\"command\":\"version\",\"args\":{}}\n",
+		"{\"id\":null,\"ok\":true,\"result\":{\"version\":\"x\"}}\n");
+	cr_expect_eq(hf_stat_sum(HF_STAT_CTL_COMMANDS), 6);
+	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS), 0);
+	cr_expect_eq(test_ctl->client_count, 0);
+}
+
+Test(ctl, refusals_of_the_application_are_client_or_internal_errors)
+{
+	test_expect("{\"id\":2,\"command\":\"drain\"}\n", REFUSED("2", "no \\\"luck\\\""));
+	test_expect("{\"id\":2,\"command\":\"lcores\"}\n",
+		"{\"id\":2,\"ok\":false,\"error\":{\"type\":\"internal_error\",\"message\":\"no "
+		"\\\"luck\\\"\"}}\n");
+	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS), 1);
+	cr_expect_eq(hf_stat_sum(HF_STAT_INTERNAL_ERRORS), 1);
+}
+
+Test(ctl, malformed_requests_are_refused_and_never_reach_the_application)
+{
+	test_expect(
+		"x\n", REFUSED("null", "invalid JSON: '[' or '{' expected near 'x' in column 1"));
+	test_expect("[]\n", REFUSED("null", "request is not an object"));
+	test_expect("{}\n", REFUSED("null", "\\\"command\\\" is missing"));
+	test_expect("{\"id\":[],\"command\":\"version\"}\n",
+		REFUSED("null", "\\\"id\\\" is neither a number nor a string"));
+	test_expect("{\"id\":3,\"command\":1}\n", REFUSED("3", "\\\"command\\\" is not a string"));
+	test_expect("{\"id\":3,\"command\":\"reboot\"}\n",
+		REFUSED("3", "unknown command \\\"reboot\\\""));
+	test_expect("{\"id\":3,\"comand\":\"version\"}\n",
+		REFUSED("3", "unknown key \\\"comand\\\"; keys: id, command, args"));
+	test_expect("{\"id\":3,\"command\":\"version\",\"args\":[]}\n",
+		REFUSED("3", "\\\"args\\\" is not an object"));
+	test_expect("{\"id\":3,\"id\":4}\n",
+		REFUSED("null",
+			"invalid JSON: duplicate object key near '\\\"id\\\"' in column 12"));
+	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS), 9);
+	cr_expect_eq(test_calls, 9, "the version asked for after each");
+}
+
+Test(ctl, arguments_are_those_of_the_table)
+{
+	test_expect("{\"id\":3,\"command\":\"purge\"}\n",
+		REFUSED("3", "purge: argument \\\"url\\\" is missing"));
+	test_expect("{\"id\":3,\"command\":\"purge\",\"args\":{\"url\":1}}\n",
+		REFUSED("3",
+			"purge: argument \\\"url\\\" is not a string of at least one character"));
+	test_expect("{\"id\":3,\"command\":\"purge\",\"args\":{\"url\":\"/x\",\"soft\":true}}\n",
+		REFUSED("3", "purge: unknown argument \\\"soft\\\"; arguments: URL"));
+	test_expect("{\"id\":3,\"command\":\"version\",\"args\":{\"a\":\"b\"}}\n",
+		REFUSED("3", "version: unknown argument \\\"a\\\"; arguments: none"));
+}
+
+Test(ctl, deep_nesting_binary_and_NUL_are_refused)
+{
+	char line[40000];
+	int fd = test_connect();
+	char *got;
+
+	memset(line, '[', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\n';
+	got = test_talk(fd, line, sizeof(line));
+	cr_expect(strstr(got, "invalid JSON: maximum parsing depth reached"), "%s", got);
+	free(got);
+	got = test_talk(fd, "\xff\xfe\0\x01{}\n", 7);
+	cr_expect(strstr(got, "\"type\":\"client_error\",\"message\":\"invalid JSON: "), "%s", got);
+	free(got);
+	(void)close(fd);
+}
+
+Test(ctl, a_line_of_64_KiB_is_taken_and_one_byte_more_is_skipped_to_its_end)
+{
+	size_t len = CTL_LINE_MAX;
+	char *line = malloc(3 * len);
+	int fd = test_connect();
+	char *got;
+
+	memset(line, ' ', 3 * len);
+	memcpy(line, VERSION_ASK, strlen(VERSION_ASK) - 1);
+	line[len] = '\n';
+	got = test_talk(fd, line, len + 1);
+	cr_expect_str_eq(got, VERSION_DONE);
+	free(got);
+	line[len] = ' ';
+	line[3 * len - 1] = '\n';
+	got = test_talk(fd, line, 3 * len);
+	cr_expect_str_eq(got, REFUSED("null", "line longer than 65536 bytes"));
+	free(got);
+	got = test_talk(fd, VERSION_ASK, strlen(VERSION_ASK));
+	cr_expect_str_eq(got, VERSION_DONE);
+	free(got);
+	free(line);
+	(void)close(fd);
+}
+
+Test(ctl, requests_arrive_in_any_pieces)
+{
+	static const char two[] = VERSION_ASK "\n" VERSION_ASK;
+
+	for (size_t cut = 1; cut < sizeof(two) - 1; cut++) {
+		int fd = test_connect();
+		char *first = test_talk(fd, two, cut),
+		     *rest = test_talk(fd, two + cut, sizeof(two) - 1 - cut);
+		char both[256];
+
+		(void)snprintf(both, sizeof(both), "%s%s", first, rest);
+		cr_expect_str_eq(both, VERSION_DONE VERSION_DONE);
+		free(first);
+		free(rest);
+		(void)close(fd);
+		test_work();
+	}
+}
+
+Test(ctl, more_commands_than_a_turn_takes_are_all_answered)
+{
+	size_t count = 20 * CTL_LINES_TURN, ask = strlen(VERSION_ASK), done = strlen(VERSION_DONE);
+	char *lines = malloc(count * ask + 1), *got;
+	int fd = test_connect();
+
+	for (size_t i = 0; i < count; i++)
+		memcpy(lines + i * ask, VERSION_ASK, ask);
+	got = test_talk(fd, lines, count * ask);
+	cr_expect_eq(strlen(got), count * done);
+	cr_expect_eq(test_calls, count);
+	free(got);
+	free(lines);
+	(void)close(fd);
+}
+
+Test(ctl, a_last_line_without_LF_is_answered_when_the_client_is_done_sending)
+{
+	int fd = test_connect();
+	char buf[256];
+
+	cr_assert(send(fd, VERSION_ASK, strlen(VERSION_ASK) - 1, 0) > 0);
+	test_work();
+	cr_expect_eq(recv(fd, buf, sizeof(buf), 0), -1);
+	cr_assert_eq(shutdown(fd, SHUT_WR), 0);
+	test_work();
+	cr_expect_eq(recv(fd, buf, sizeof(buf), 0), (ssize_t)strlen(VERSION_DONE));
+	cr_expect_eq(recv(fd, buf, sizeof(buf), 0), 0);
+	cr_expect_eq(test_ctl->client_count, 0);
+	(void)close(fd);
+}
+
+Test(ctl, an_answer_of_megabytes_arrives_whole)
+{
+	static const char ask[] = "{\"command\":\"config show\"}\n";
+	int fd = test_connect();
+	char *got;
+
+	test_text_len = 5000000;
+	got = test_talk(fd, ask, sizeof(ask) - 1);
+	cr_expect_eq(strlen(got),
+		test_text_len + strlen("{'id':null,'ok':true,'result':{'text':''}}\n"));
+	free(got);
+	(void)close(fd);
+}
+
+Test(ctl, a_client_that_does_not_read_is_cut_off_and_others_are_served)
+{
+	static const char ask[] = "{\"command\":\"config show\"}\n";
+	int fd = test_connect();
+
+	test_text_len = 1000000;
+	for (int i = 0; i < 12; i++)
+		(void)!send(fd, ask, sizeof(ask) - 1, MSG_NOSIGNAL);
+	test_work();
+	cr_expect_eq(test_ctl->client_count, 0);
+	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS), 1);
+	test_expect(VERSION_ASK, VERSION_DONE);
+	(void)close(fd);
+}
+
+Test(ctl, the_65th_client_is_told_and_sent_away)
+{
+	int fd[CTL_CLIENTS_MAX + 1];
+	char buf[256] = "";
+
+	for (int i = 0; i <= CTL_CLIENTS_MAX; i++) {
+		fd[i] = test_connect();
+		test_work();
+	}
+	cr_expect_eq(test_ctl->client_count, CTL_CLIENTS_MAX);
+	cr_expect_gt(recv(fd[CTL_CLIENTS_MAX], buf, sizeof(buf) - 1, 0), 0);
+	cr_expect_str_eq(buf, REFUSED("null", "64 clients are connected already"));
+	for (int i = 0; i <= CTL_CLIENTS_MAX; i++)
+		(void)close(fd[i]);
+	test_work();
+	cr_expect_eq(test_ctl->client_count, 0);
+	test_expect(VERSION_ASK, VERSION_DONE);
+}
+
+Test(ctl, a_second_server_finds_the_first_alive_and_leaves_it_alone)
+{
+	struct hf_err err = { "" };
+	struct hf_ctl *second = NULL;
+
+	cr_expect_eq(test_new(&err, &second), -EADDRINUSE);
+	cr_expect(strstr(err.text, "already running"), "%s", err.text);
+	cr_expect_null(second);
+	test_work();
+	test_expect(VERSION_ASK, VERSION_DONE);
+}
+
+Test(ctl, the_socket_of_a_dead_process_is_replaced_and_a_file_is_not)
+{
+	struct hf_err err = { "" };
+	struct hf_ctl *second = NULL;
+	int fd;
+
+	(void)close(test_ctl->listen_fd); /* as a process that was killed: the file stays */
+	test_ctl->listen_fd = -1;
+	cr_assert_eq(test_new(&err, &second), 0, "%s", err.text);
+	hf_ctl_free(test_ctl); /* must not remove what is the second's */
+	test_ctl = second;
+	cr_expect_eq(access(test_path, F_OK), 0);
+	test_expect(VERSION_ASK, VERSION_DONE);
+	hf_ctl_free(test_ctl);
+	cr_expect_eq(access(test_path, F_OK), -1);
+	test_ctl = NULL;
+	fd = open(test_path, O_CREAT | O_WRONLY, 0600);
+	(void)close(fd);
+	cr_expect_eq(test_new(&err, &second), -EEXIST);
+	cr_expect_eq(access(test_path, F_OK), 0);
+}
+
+Test(ctl, the_socket_has_its_mode_and_its_directory_was_made)
+{
+	struct stat st;
+	char parent[128];
+
+	cr_assert_eq(stat(test_path, &st), 0);
+	cr_expect_eq(st.st_mode & 0777, 0640);
+	(void)snprintf(parent, sizeof(parent), "%s/run", test_dir);
+	cr_assert_eq(stat(parent, &st), 0);
+	cr_expect_eq(st.st_mode & 0777, 0755);
+}
+
+Test(ctl, a_path_too_long_for_a_socket_is_an_error)
+{
+	char path[200];
+	struct hf_err err = { "" };
+	struct hf_ctl *ctl = NULL;
+
+	memset(path, 'x', sizeof(path));
+	path[0] = '/';
+	path[108] = '\0';
+	cr_expect_eq(hf_ctl_new(path, 0600, "", test_command, NULL, &err, &ctl), -ENAMETOOLONG);
+	cr_expect_null(ctl);
+}
