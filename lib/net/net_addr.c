@@ -100,6 +100,7 @@ void net_resolve(struct hf_net *net)
 			port->announced++;
 			port->announce_us = net->now_us + NET_RETRY_US;
 			net_arp_announce(net, port);
+			net_mld_announce(net, port);
 			net_nd_announce(net, port);
 		}
 		if (addr_gateway_due(&port->gateway4, net->now_us))

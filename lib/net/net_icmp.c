@@ -9,7 +9,7 @@
 
 #include "net_priv.h"
 
-static bool icmp_may_answer(struct hf_net *net)
+bool net_icmp_may_answer(struct hf_net *net)
 {
 	if (net->now_us - net->icmp_refill_us >= 1000000) {
 		net->icmp_refill_us = net->now_us;
@@ -46,7 +46,7 @@ int net_icmp4_in(struct hf_net *net, const struct net_frame *frame, const struct
 		return hf_drop(HF_DROP_ICMP_TYPE);
 	if (len < sizeof(struct hf_pkt_icmp_echo) || icmp->code != 0)
 		return hf_drop(HF_DROP_ICMP_BAD);
-	if (!icmp_may_answer(net))
+	if (!net_icmp_may_answer(net))
 		return hf_drop(HF_DROP_ICMP_RATE);
 	mbuf = net_out_new(net, frame->port, frame->eth->src, HF_PKT_TYPE_IP4,
 		(uint32_t)sizeof(*out) + len, &l3);
@@ -85,7 +85,7 @@ static int icmp6_echo(struct hf_net *net, const struct net_frame *frame,
 		return hf_drop(HF_DROP_IP_BAD_SOURCE);
 	if (ip->dst[0] == 0xff)
 		return hf_drop(HF_DROP_IP_NOT_OURS);
-	if (!icmp_may_answer(net))
+	if (!net_icmp_may_answer(net))
 		return hf_drop(HF_DROP_ICMP_RATE);
 	mbuf = net_out_new(net, frame->port, frame->eth->src, HF_PKT_TYPE_IP6,
 		(uint32_t)sizeof(*out) + len, &l3);
@@ -123,6 +123,8 @@ int net_icmp6_in(struct hf_net *net, const struct net_frame *frame, const struct
 	case HF_PKT_ICMP6_NS:
 	case HF_PKT_ICMP6_NA:
 		return net_nd_in(net, frame, ip, data, len);
+	case HF_PKT_ICMP6_MLD_QUERY:
+		return net_mld_query_in(net, frame, ip, len);
 	default:
 		return hf_drop(HF_DROP_ICMP_TYPE);
 	}

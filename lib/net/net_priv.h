@@ -4,7 +4,7 @@
  *
  *      net.c      boot, polling, spreading      net_in.c   Ethernet, VLAN: which protocol
  *      net_ip4.c  net_ip6.c  net_tcp.c          checks, down to the segment
- *      net_arp.c  net_nd.c   net_icmp.c         answers of our own; gateways
+ *      net_arp.c  net_nd.c  net_mld.c   net_icmp.c         answers of our own; gateways
  *      net_out.c                                emit descriptors to packets
  */
 #ifndef HF_PRIV_NET
@@ -133,6 +133,10 @@ int net_icmp6_in(struct hf_net *net, const struct net_frame *frame, const struct
 	const uint8_t *data, uint32_t len);
 int net_nd_in(struct hf_net *net, const struct net_frame *frame, const struct hf_pkt_ip6 *ip,
 	const uint8_t *data, uint32_t len);
+int net_mld_query_in(struct hf_net *net, const struct net_frame *frame, const struct hf_pkt_ip6 *ip,
+	uint32_t len);
+/* Echo and reports together have one rate. */
+bool net_icmp_may_answer(struct hf_net *net);
 /* src and dst are set; data is the TCP header and all behind it within the IP packet. */
 int net_tcp_in(struct hf_net *net, const struct net_frame *frame, const struct hf_ip *src,
 	const struct hf_ip *dst, const uint8_t *data, uint32_t len);
@@ -143,6 +147,7 @@ void net_arp_announce(struct hf_net *net, struct net_port *port);
 void net_arp_request(struct hf_net *net, struct net_port *port, const struct hf_ip *ip);
 void net_nd_announce(struct hf_net *net, struct net_port *port);
 void net_nd_solicit(struct hf_net *net, struct net_port *port, const struct hf_ip *ip);
+void net_mld_announce(struct hf_net *net, const struct net_port *port);
 void net_gateway_learn(struct net_gateway *gateway, const uint8_t mac[6]);
 bool net_gateway_mac(const struct net_gateway *gateway, uint8_t ret_mac[6]);
 

@@ -113,6 +113,46 @@ Test(net_addr, link_local_address_of_the_mac_is_ours_rfc4291)
 	fx_fini(&fx);
 }
 
+/* As a querier sends it (RFC 3810 §5.1). */
+static void frame_mld_query(struct fx_frame *f, const struct fx *fx, const char *src)
+{
+	uint8_t *l4;
+
+	fx_eth(f, fx, HF_PKT_TYPE_IP6);
+	l4 = fx_ip6(f, src, "ff02::1", 0, 8 + 28);
+	memcpy(l4, "\x3a\x00\x05\x02\x00\x00\x01\x00", 8);
+	l4[8] = 130;
+	f->b[14 + 7] = 1; /* hop limit */
+	fx_csum6(f, 62);
+}
+
+Test(net_addr, listener_query_is_answered_with_our_groups_rfc3810)
+{
+	struct fx fx;
+	struct fx_frame f, out;
+
+	fx_init(&fx, 1, 0, false);
+	frame_mld_query(&f, &fx, "fe80::1");
+	(void)fx_turn(&fx, f.b, f.len);
+	out.len = fx_take(&fx, out.b, sizeof(out.b));
+	cr_assert_eq(out.len, 14 + 40 + 8 + 8 + 2 * 20);
+	cr_assert_eq(out.b[21], 1, "hop limit");
+	cr_assert_eq(memcmp(out.b + 22, fx.shared->port[0].link_local.b, 16), 0);
+	cr_assert_eq(out.b[62], 143);
+	cr_assert_eq(out.b[69], 2, "records");
+	cr_assert_eq(out.b[70], 2, "MODE_IS_EXCLUDE");
+	cr_assert_eq(memcmp(out.b + 74, fx_ip(group).b, 16), 0);
+	memcpy(f.b, out.b, out.len);
+	f.len = out.len;
+	fx_csum6(&f, 62);
+	cr_assert_eq(memcmp(f.b, out.b, out.len), 0, "checksum");
+	frame_mld_query(&f, &fx, "2001:db8::1");
+	(void)fx_turn(&fx, f.b, f.len);
+	cr_assert_eq(fx_take(&fx, out.b, sizeof(out.b)), 0, "a querier's address is link-local");
+	cr_assert_eq(hf_drop_sum(HF_DROP_ICMP_BAD), 1);
+	fx_fini(&fx);
+}
+
 static uint32_t count_frames(struct fx *fx, uint16_t type)
 {
 	struct fx_frame out;
@@ -143,6 +183,8 @@ Test(net_addr, our_addresses_are_announced_three_times)
 	cr_assert_eq(fx_take(&fx, out.b, sizeof(out.b)), 42);
 	cr_assert_eq(memcmp(out.b, "\xff\xff\xff\xff\xff\xff", 6), 0);
 	cr_assert_eq(memcmp(arp->spa, arp->tpa, 4), 0);
+	cr_assert_eq(fx_take(&fx, out.b, sizeof(out.b)), 14 + 40 + 8 + 8 + 2 * 20);
+	cr_assert_eq(memcmp(out.b, "\x33\x33\x00\x00\x00\x16", 6), 0);
 	for (int i = 0; i < 2; i++) { /* global, link-local */
 		cr_assert_eq(fx_take(&fx, out.b, sizeof(out.b)), 86);
 		cr_assert_eq(memcmp(out.b, "\x33\x33\x00\x00\x00\x01", 6), 0);
