@@ -72,7 +72,7 @@ enum hf_http_field {
 	HF_HTTP_FIELD_COUNT
 };
 
-/* Case-insensitive; HF_HTTP_FIELD_OTHER when unknown. */
+/* Case-insensitive; HF_HTTP_FIELD_OTHER when unknown. No control characters in name. */
 enum hf_http_field hf_http_field_lookup(struct hf_span name);
 /* Lower case; "" for OTHER. */
 struct hf_span hf_http_field_name(enum hf_http_field id);

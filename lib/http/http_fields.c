@@ -4,6 +4,8 @@
  */
 #include "hf_http.h"
 
+#include <string.h>
+
 #include "http_priv.h"
 
 #define FIELDS_NAME_MAX 25
@@ -61,10 +63,35 @@ static const uint8_t fields_by_len[FIELDS_NAME_MAX + 1][8] = {
 	[25] = { HF_HTTP_FIELD_PROXY_AUTH_INFO },
 };
 
-static bool fields_name_is(struct hf_span name, struct hf_span lower)
+#define FIELDS_CASE 0x2020202020202020ULL
+
+static uint64_t fields_load(const char *at, size_t len)
 {
-	for (size_t i = 0; i < lower.len; i++)
-		if (http_lower(name.ptr[i]) != lower.ptr[i])
+	uint64_t v = 0;
+
+	memcpy(&v, at, len);
+	return v | FIELDS_CASE;
+}
+
+/* Same length. Eight bytes at once with the case bit set: among characters that are no controls only the
+ * two cases of a letter then look alike, and those of '^' and '~' and their like, which no known name
+ * has. */
+static bool fields_name_is(const char *name, struct hf_span lower)
+{
+	size_t at = 0;
+
+	for (; at + 8 <= lower.len; at += 8)
+		if (fields_load(name + at, 8) != fields_load(lower.ptr + at, 8))
+			return false;
+	if (lower.len >= 8)
+		return fields_load(name + lower.len - 8, 8) ==
+		       fields_load(lower.ptr + lower.len - 8, 8);
+	if (lower.len >= 4)
+		return fields_load(name, 4) == fields_load(lower.ptr, 4) &&
+		       fields_load(name + lower.len - 4, 4) ==
+			       fields_load(lower.ptr + lower.len - 4, 4);
+	for (; at < lower.len; at++)
+		if (http_lower(name[at]) != lower.ptr[at])
 			return false;
 	return true;
 }
@@ -79,7 +106,7 @@ enum hf_http_field hf_http_field_lookup(struct hf_span name)
 		if (id == HF_HTTP_FIELD_OTHER)
 			break;
 		HF_ASSERT_HOT(fields_infos[id].name.len == name.len);
-		if (fields_name_is(name, fields_infos[id].name))
+		if (fields_name_is(name.ptr, fields_infos[id].name))
 			return id;
 	}
 	return HF_HTTP_FIELD_OTHER;

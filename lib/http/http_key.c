@@ -103,6 +103,17 @@ static void key_put(struct key_out *out, char c)
 		out->full = true;
 }
 
+static void key_put_span(struct key_out *out, struct hf_span text)
+{
+	if (text.len > out->cap - out->len) {
+		out->full = true;
+		return;
+	}
+	if (text.len > 0)
+		memcpy(out->buf + out->len, text.ptr, text.len);
+	out->len += text.len;
+}
+
 static void key_put_escape(struct key_out *out, unsigned byte)
 {
 	static const char digits[] = "0123456789ABCDEF";
@@ -121,6 +132,10 @@ static void key_put_escaped(struct key_out *out, struct hf_span text, bool lower
 	const char *end = text.ptr + text.len;
 	size_t decode_from = 0;
 
+	if (!lower && (text.len == 0 || memchr(text.ptr, '%', text.len) == NULL)) {
+		key_put_span(out, text);
+		return;
+	}
 	for (const char *at = text.ptr; at < end; at++) {
 		char c = *at;
 
@@ -147,8 +162,7 @@ static void key_put_port(struct key_out *out, struct hf_span port, bool https)
 	if (port.len == 0 || hf_span_eq(port, https ? HF_SPAN("443") : HF_SPAN("80")))
 		return;
 	key_put(out, ':');
-	for (size_t i = 0; i < port.len; i++)
-		key_put(out, port.ptr[i]);
+	key_put_span(out, port);
 }
 
 /* RFC 3986 §5.2.4 in place: path begins with '/', the result does too and is not longer. */
@@ -191,7 +205,8 @@ static void key_put_path(struct key_out *out, struct hf_span path_query)
 	key_put_escaped(out, (struct hf_span){ path_query.ptr, path_len }, /* lower= */ false);
 	if (out->full)
 		return;
-	out->len = start + key_remove_dots(out->buf + start, out->len - start);
+	if (memmem(out->buf + start, out->len - start, "/.", 2) != NULL)
+		out->len = start + key_remove_dots(out->buf + start, out->len - start);
 	key_put_escaped(out,
 		(struct hf_span){ path_query.ptr + path_len, path_query.len - path_len },
 		/* lower= */ false);
@@ -211,8 +226,7 @@ int hf_http_key_build(char *buf, size_t cap, struct hf_span scheme, struct hf_sp
 		return -EINVAL;
 	if (path_query.len > 0 && path_query.ptr[0] != '/' && path_query.ptr[0] != '?')
 		return -EINVAL;
-	for (size_t i = 0; i < prefix.len; i++)
-		key_put(&out, prefix.ptr[i]);
+	key_put_span(&out, prefix);
 	key_put_escaped(&out, a.host, /* lower= */ true);
 	key_put_port(&out, a.port, https);
 	key_put_path(&out, path_query);

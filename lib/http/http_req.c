@@ -16,19 +16,19 @@
 #define IDEMPOTENT 2
 
 static const struct {
-	const char *name;
+	struct hf_span name;
 	unsigned flags;
 } req_methods[HF_HTTP_METHOD_COUNT] = {
-#define X(id, name, flags) [HF_HTTP_##id] = { name, flags },
+#define X(id, name, flags) [HF_HTTP_##id] = { { name, sizeof(name) - 1 }, flags },
 #include "tbl/methods.h"
 #undef X
-	[HF_HTTP_OTHER] = { "OTHER", 0 },
+	[HF_HTTP_OTHER] = { { "OTHER", 5 }, 0 },
 };
 
 const char *hf_http_method_name(enum hf_http_method method)
 {
 	HF_ASSERT(method < HF_HTTP_METHOD_COUNT);
-	return req_methods[method].name;
+	return req_methods[method].name.ptr;
 }
 
 bool hf_http_method_is_safe(enum hf_http_method method)
@@ -46,12 +46,9 @@ bool hf_http_method_is_idempotent(enum hf_http_method method)
 /* Methods are case-sensitive (RFC 9110 §9.1). */
 static enum hf_http_method req_method_lookup(struct hf_span text)
 {
-	for (unsigned i = 0; i < HF_HTTP_OTHER; i++) {
-		size_t len = strlen(req_methods[i].name);
-
-		if (len == text.len && memcmp(req_methods[i].name, text.ptr, len) == 0)
+	for (unsigned i = 0; i < HF_HTTP_OTHER; i++)
+		if (hf_span_eq(req_methods[i].name, text))
 			return (enum hf_http_method)i;
-	}
 	return HF_HTTP_OTHER;
 }
 
