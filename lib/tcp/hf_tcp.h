@@ -18,7 +18,7 @@
  *           the stack finishes (FIN, TIME_WAIT) by itself.
  *           Bytes handed to hf_tcp_send stay readable and unchanging until the stack puts the
  *           reference it took on their owner: when they are acknowledged, or the connection ends, and
- *           no emit descriptor names them any more.
+ *           no emit descriptor names them any more. A release function may not call hf_tcp_*.
  * Promises  see the tests: tests/unit/tcp, tests/sim.
  * Limits    Everything in struct hf_tcp_cfg; fixed at boot. Out of anything: the segment is dropped
  *           with a reason or the oldest TIME_WAIT goes; never an assertion.
@@ -103,17 +103,18 @@ struct hf_tcp_emit {
 };
 
 struct hf_tcp_cfg {
-	uint32_t conns_max;     /* connections, TIME_WAIT included */
-	uint32_t syn_queue_max; /* of these, in SYN_RECEIVED */
-	uint32_t spans_max;     /* queued spans of all connections */
-	uint32_t rxbufs_max;  /* 2 KiB buffers for unread and out-of-order bytes, all connections */
-	uint32_t emits_max;   /* descriptors between two hf_tcp_flush */
-	uint32_t rcv_wnd_max; /* bytes; the window that a new connection is offered */
-	uint32_t send_queue_max;  /* bytes queued per connection, unacknowledged included */
-	uint32_t msl_ms;          /* TIME_WAIT is twice this */
-	uint32_t syn_timeout_ms;  /* SYN_RECEIVED at most */
-	uint32_t user_timeout_ms; /* unacknowledged data at most (RFC 9293 §3.8.3) */
-	uint32_t fin_timeout_ms;  /* FIN_WAIT_2 and LAST_ACK at most */
+	/* default in parentheses */
+	uint32_t conns_max;       /* connections, TIME_WAIT included (65536) */
+	uint32_t syn_queue_max;   /* of these, in SYN_RECEIVED (4096) */
+	uint32_t spans_max;       /* queued spans of all connections (262144) */
+	uint32_t rxbufs_max;      /* 2 KiB buffers for unread and out-of-order bytes (32768) */
+	uint32_t emits_max;       /* descriptors between two hf_tcp_emits_done (1024) */
+	uint32_t rcv_wnd_max;     /* bytes; the largest window offered (262144) */
+	uint32_t send_queue_max;  /* bytes queued per connection, unacknowledged too (1048576) */
+	uint32_t msl_ms;          /* TIME_WAIT is twice this (30000) */
+	uint32_t syn_timeout_ms;  /* SYN_RECEIVED at most (20000) */
+	uint32_t user_timeout_ms; /* no progress at most (100000; RFC 9293 §3.8.3) */
+	uint32_t fin_timeout_ms;  /* FIN_WAIT_2, and the ACK of our last FIN, at most (30000) */
 	struct hf_sipkey isn_key; /* RFC 6528 */
 	struct hf_sipkey flow_key;
 };
@@ -164,7 +165,7 @@ void hf_tcp_flush(struct hf_tcp *tcp, uint64_t now_us);
 uint32_t hf_tcp_emits(struct hf_tcp *tcp, const struct hf_tcp_emit **ret_emits);
 /* They are packets now (or dropped): puts their references. */
 void hf_tcp_emits_done(struct hf_tcp *tcp);
-/* A lower bound of the next timer, for an lcore that would sleep. */
+/* Before this time hf_tcp_tick and hf_tcp_flush find nothing, for an lcore that would sleep. */
 uint64_t hf_tcp_next_timer_us(const struct hf_tcp *tcp);
 
 /* The application's side of a connection; valid within its lifetime, see above. */
@@ -176,7 +177,8 @@ uint32_t hf_tcp_peek(struct hf_tcp_conn *conn, struct hf_span *ret_spans, uint32
 uint32_t hf_tcp_unread(const struct hf_tcp_conn *conn);
 /* The first n unread bytes are done with: the window opens by as much. */
 void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n);
-/* Bytes that hf_tcp_send takes now; 0 also when the pool of spans is low. */
+/* Bytes that hf_tcp_send takes now; 0 also when the pool of spans is low. When it is less than half
+ * of send_queue_max, or hf_tcp_send says -EAGAIN, HF_TCP_EV_WRITABLE comes once half is free. */
 uint32_t hf_tcp_send_space(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* Bytes given to hf_tcp_send and not yet acknowledged, sent or not. */
 uint32_t hf_tcp_queued(const struct hf_tcp_conn *conn);

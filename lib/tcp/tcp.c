@@ -8,6 +8,7 @@
 #include "tcp_priv.h"
 
 #define WHEEL_SLOTS 4096
+#define CFG_MS_MAX  (1U << 28) /* three days; the wheel reaches that far */
 
 void hf_tcp_cfg_default(struct hf_tcp_cfg *cfg)
 {
@@ -37,6 +38,8 @@ static void tcp_cfg_assert(const struct hf_tcp_cfg *cfg)
 	HF_ASSERT(cfg->emits_max > 0);
 	HF_ASSERT(cfg->rcv_wnd_max > 0 && cfg->rcv_wnd_max <= 1U << 29);
 	HF_ASSERT(cfg->send_queue_max > 0 && cfg->send_queue_max <= 1U << 29);
+	HF_ASSERT(cfg->msl_ms <= CFG_MS_MAX && cfg->syn_timeout_ms <= CFG_MS_MAX);
+	HF_ASSERT(cfg->user_timeout_ms <= CFG_MS_MAX && cfg->fin_timeout_ms <= CFG_MS_MAX);
 }
 
 static bool tcp_alloc(struct hf_tcp *tcp, uint64_t now_us)

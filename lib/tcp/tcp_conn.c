@@ -108,6 +108,16 @@ void tcp_conn_disown(struct hf_tcp_conn *conn)
 	hf_list_del(&conn->event);
 }
 
+void tcp_conn_fin_bound(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	bool last = conn->state == TCP_LAST_ACK || conn->state == TCP_CLOSING;
+
+	if (last && tcp_has(conn, TCP_F_FIN_SENT) && conn->sndq_len == 0 &&
+		!hf_timer_armed(&conn->age))
+		hf_timer_set(
+			tcp->wheel, &conn->age, tcp->now_us + 1000ULL * tcp->cfg.fin_timeout_ms);
+}
+
 void tcp_conn_time_wait(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	HF_ASSERT(!tcp_has(conn, TCP_F_OWNED));

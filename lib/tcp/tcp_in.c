@@ -121,8 +121,10 @@ static bool in_seq(struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg, struc
 /* Fifth: our FIN was acknowledged. False when the connection is no more. */
 static bool in_fin_acked(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	if (!tcp_has(conn, TCP_F_FIN_ACKED))
+	if (!tcp_has(conn, TCP_F_FIN_ACKED)) {
+		tcp_conn_fin_bound(tcp, conn);
 		return true;
+	}
 	switch (conn->state) {
 	case TCP_FIN_WAIT_1:
 		conn->state = TCP_FIN_WAIT_2;
@@ -171,7 +173,7 @@ static bool in_discard(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struc
 		tcp_conn_abandon(tcp, conn, /* rst= */ true);
 		return false;
 	}
-	tcp_rx_ack_later(tcp, conn, cut->len);
+	tcp_rx_ack_later(conn, cut->len);
 	return true;
 }
 

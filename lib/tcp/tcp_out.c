@@ -169,16 +169,6 @@ static bool out_fin(const struct hf_tcp_conn *conn, uint32_t len)
 	       off == conn->sndq_len && conn->snd_wnd > off;
 }
 
-static void out_fin_sent(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
-{
-	if (tcp_has(conn, TCP_F_FIN_SENT))
-		return;
-	conn->flags |= TCP_F_FIN_SENT;
-	if (conn->state == TCP_LAST_ACK)
-		hf_timer_set(
-			tcp->wheel, &conn->age, tcp->now_us + 1000ULL * tcp->cfg.fin_timeout_ms);
-}
-
 static void out_sent_again(struct hf_tcp_conn *conn, uint32_t len)
 {
 	uint32_t segs = len > conn->mss ? (len + conn->mss - 1) / conn->mss : 1;
@@ -188,13 +178,13 @@ static void out_sent_again(struct hf_tcp_conn *conn, uint32_t len)
 	conn->flags &= ~(uint32_t)TCP_F_RTT; /* Karn: RFC 6298 §3 */
 }
 
-static void out_advance(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len, bool fin)
+static void out_advance(const struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len, bool fin)
 {
 	bool again = tcp_seq_lt(conn->snd_nxt, conn->snd_max);
 
 	conn->snd_nxt += len + fin;
 	if (fin)
-		out_fin_sent(tcp, conn);
+		conn->flags |= TCP_F_FIN_SENT;
 	if (again)
 		out_sent_again(conn, len);
 	if (tcp_seq_gt(conn->snd_nxt, conn->snd_max)) {
@@ -275,7 +265,7 @@ static bool out_probe(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 		conn->bytes_out += sent;
 	}
 	if (fin)
-		out_fin_sent(tcp, conn);
+		conn->flags |= TCP_F_FIN_SENT;
 	return true;
 }
 
@@ -322,6 +312,10 @@ void tcp_output(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	tcp_conn_unready(tcp, conn);
 	if (!out_all(tcp, conn))
 		tcp_conn_ready(tcp, conn);
+	/* only now, so that a response sent at once never touches the timer */
+	if (conn->ack_segs > 0 && !hf_timer_armed(&conn->delack))
+		hf_timer_set(tcp->wheel, &conn->delack, tcp->now_us + TCP_DELACK_US);
+	tcp_conn_fin_bound(tcp, conn);
 	tcp_rexmit_arm(tcp, conn, /* restart= */ false);
 }
 

@@ -231,6 +231,8 @@ struct hf_tcp_conn *tcp_conn_new(struct hf_tcp *tcp, const struct hf_tcp_seg *se
 void tcp_conn_kill(struct hf_tcp *tcp, struct hf_tcp_conn *conn, bool rst);
 /* As tcp_conn_kill, and the application is not told: it asked for it. */
 void tcp_conn_abandon(struct hf_tcp *tcp, struct hf_tcp_conn *conn, bool rst);
+/* Once nothing but our FIN is outstanding, the wait for its ACK is bounded. */
+void tcp_conn_fin_bound(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_conn_time_wait(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_conn_disown(struct hf_tcp_conn *conn);
 void tcp_conn_ready(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
@@ -291,7 +293,8 @@ void tcp_rx_keep(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* Takes the peer's FIN if it is next and nothing before it can get lost any more. */
 void tcp_rx_fin(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_rx_drop_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
-void tcp_rx_ack_later(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len);
+/* `len` bytes are to be acknowledged: at the latest when tcp_output's timer says so. */
+void tcp_rx_ack_later(struct hf_tcp_conn *conn, uint32_t len);
 
 /* tcp_send.c */
 /* The first n bytes of the queue are acknowledged. */

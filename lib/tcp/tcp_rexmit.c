@@ -79,7 +79,6 @@ static void rexmit_data(struct hf_tcp_conn *conn)
 	conn->snd_cur = conn->sndq_head;
 	conn->cur_off = conn->head_off;
 	conn->rto_us = hf_min_u32(2 * conn->rto_us, TCP_RTO_MAX_US);
-	conn->flags &= ~(uint32_t)TCP_F_RTT;
 }
 
 void tcp_rexmit_fire(struct hf_tcp *tcp, struct hf_tcp_conn *conn)

@@ -47,14 +47,12 @@ static uint32_t rx_buf_fill(struct tcp_rxbuf *buf, const uint8_t *data, uint32_t
 	return n;
 }
 
-void tcp_rx_ack_later(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len)
+void tcp_rx_ack_later(struct hf_tcp_conn *conn, uint32_t len)
 {
 	conn->ack_segs++;
 	/* RFC 9293 §3.8.6.3: at least every second full segment */
 	if (conn->ack_segs >= 2 || len >= 2U * conn->rcv_mss)
 		conn->flags |= TCP_F_ACK_NOW;
-	else if (!hf_timer_armed(&conn->delack))
-		hf_timer_set(tcp->wheel, &conn->delack, tcp->now_us + TCP_DELACK_US);
 }
 
 /* One new buffer for out-of-order bytes, or NULL: these must not starve what is in order. */
@@ -187,7 +185,7 @@ enum hf_drop tcp_rx_payload(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32
 	conn->unread_len += len;
 	conn->bytes_in += len;
 	rx_merge(tcp, conn);
-	tcp_rx_ack_later(tcp, conn, len);
+	tcp_rx_ack_later(conn, len);
 	tcp_conn_event(tcp, conn, HF_TCP_EV_DATA);
 	return HF_DROP_NONE;
 }

@@ -50,7 +50,8 @@ uint16_t tcp_wnd_announce(const struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 /* An update of its own is worth two segments, or half of all there is. */
 bool tcp_wnd_update_due(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
 {
-	if (tcp_has(conn, TCP_F_RCV_FIN_DONE) || conn->state == TCP_SYN_RECEIVED)
+	/* before its first byte no peer waits for more than the handshake told it */
+	if (tcp_has(conn, TCP_F_RCV_FIN_DONE) || conn->rcv_nxt == conn->irs + 1)
 		return false;
 	return wnd_gain(tcp, conn, 2U * conn->rcv_mss) > 0;
 }

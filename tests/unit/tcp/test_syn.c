@@ -51,6 +51,8 @@ Test(tcp_syn, rfc7323_s2_2_window_scale_is_answered_and_used)
 	t.opt_len = 0;
 	th_in(&t, HF_TCP_ACK, 0, 0, NULL);
 	cr_assert_eq(t.conn->snd_wnd, 16000);
+	cr_assert_eq(t.out_count, 0, "no update before the peer has said anything");
+	th_in(&t, HF_TCP_ACK, 0, 0, "x");
 	cr_assert_eq(t.out_count, 1, "the rest of the window is told");
 	cr_assert_eq((uint32_t)t.out[0].wnd << 5, 1 << 20);
 	th_done(&t);
