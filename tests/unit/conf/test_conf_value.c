@@ -109,6 +109,8 @@ Test(conf_value, every_default_is_in_its_range_and_every_range_fits_its_member)
 			"%s", param->key);
 		cr_expect_lt(strlen(conf_value_allowed(param, allowed, sizeof(allowed))), 200);
 		cr_expect(*param->help);
+		if (param->type >= CONF_NAME)
+			free(*(char **)((char *)&conf + param->offset));
 	}
 }
 

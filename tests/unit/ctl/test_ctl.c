@@ -356,24 +356,39 @@ Test(ctl, a_second_server_finds_the_first_alive_and_leaves_it_alone)
 
 Test(ctl, the_socket_of_a_dead_process_is_replaced_and_a_file_is_not)
 {
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct hf_err err = { "" };
 	struct hf_ctl *second = NULL;
-	int fd;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	(void)close(test_ctl->listen_fd); /* as a process that was killed: the file stays */
-	test_ctl->listen_fd = -1;
-	cr_assert_eq(test_new(&err, &second), 0, "%s", err.text);
-	hf_ctl_free(test_ctl); /* must not remove what is the second's */
-	test_ctl = second;
+	hf_ctl_free(test_ctl);
+	test_ctl = NULL;
+	cr_expect_eq(access(test_path, F_OK), -1);
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", test_path);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	(void)close(fd);
 	cr_expect_eq(access(test_path, F_OK), 0);
+	cr_assert_eq(test_new(&err, &test_ctl), 0, "%s", err.text);
 	test_expect(VERSION_ASK, VERSION_DONE);
 	hf_ctl_free(test_ctl);
-	cr_expect_eq(access(test_path, F_OK), -1);
 	test_ctl = NULL;
 	fd = open(test_path, O_CREAT | O_WRONLY, 0600);
 	(void)close(fd);
 	cr_expect_eq(test_new(&err, &second), -EEXIST);
 	cr_expect_eq(access(test_path, F_OK), 0);
+}
+
+Test(ctl, a_server_does_not_remove_the_socket_of_its_successor)
+{
+	struct hf_err err = { "" };
+	struct hf_ctl *second = NULL;
+
+	cr_assert_eq(unlink(test_path), 0);
+	cr_assert_eq(test_new(&err, &second), 0, "%s", err.text);
+	hf_ctl_free(test_ctl);
+	test_ctl = second;
+	cr_expect_eq(access(test_path, F_OK), 0);
+	test_expect(VERSION_ASK, VERSION_DONE);
 }
 
 Test(ctl, the_socket_has_its_mode_and_its_directory_was_made)
