@@ -69,7 +69,7 @@ void hf_port_stop(struct hf_port *port);
 void hf_port_close(struct hf_port *port);
 
 void hf_port_info(const struct hf_port *port, struct hf_port_info *ret_info);
-/* The packet pool of a worker. */
+/* A worker's pool of packets to send; receiving has its own, so that neither starves the other. */
 struct rte_mempool *hf_port_mempool(const struct hf_port *port, uint32_t worker);
 uint16_t hf_port_rx(
 	struct hf_port *port, uint16_t queue, struct rte_mbuf **ret_mbufs, uint16_t max);
