@@ -219,8 +219,8 @@ static void *arena_block_get(struct hf_arena *arena, size_t len)
 {
 	void *block = NULL;
 
-	if (atomic_load(&arena->used) + hf_arena_cost(len) > arena->region.size)
-		return NULL;
+	if (atomic_load(&arena->used) > arena->region.size)
+		return NULL; /* `used` has this block already */
 	HF_ASSERT(posix_memalign(&block, ARENA_ALIGN, len) == 0);
 	return block;
 }
@@ -272,9 +272,10 @@ void *hf_arena_alloc(struct hf_arena *arena, size_t len)
 	HF_ASSERT(len > 0);
 	if (len > arena->region.size)
 		return NULL;
+	atomic_fetch_add_explicit(&arena->used, hf_arena_cost(len), memory_order_relaxed);
 	block = arena_block_get(arena, len);
-	if (block)
-		atomic_fetch_add_explicit(&arena->used, hf_arena_cost(len), memory_order_relaxed);
+	if (!block)
+		atomic_fetch_sub_explicit(&arena->used, hf_arena_cost(len), memory_order_relaxed);
 	return block;
 }
 
