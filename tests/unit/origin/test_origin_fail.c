@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * G2, G5: origins that break, lie or sleep; limits.
+ */
+#include "rig.h"
+
+static void expect_fail(struct rig *rig, const char *answer, uint16_t status, enum hf_drop reason)
+{
+	struct rig_client client[2];
+
+	rig_get(rig, &client[0], "/a", "");
+	rig_get(rig, &client[1], "/a", "");
+	rig_until(rig, rig_requests(rig) == 1);
+	if (answer) {
+		rig_say(&rig->conn[0], answer);
+		rig->conn[0].close_after = true;
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		rig_until(rig, client[i].fail);
+		cr_assert_eq(client[i].xchg->fail_status, status);
+		cr_assert_eq(client[i].xchg->fail_reason, reason);
+		rig_end(rig, &client[i]);
+	}
+	cr_assert_eq(hf_origin_in_flight(rig->origin), 0);
+	cr_assert_eq(hf_stat_sum(HF_STAT_ORIGIN_ERRORS), 1);
+	cr_assert(!rig_lookup(rig, "/a", ""));
+	rig_free(rig);
+}
+
+Test(origin_fail, a_garbage_head_is_502)
+{
+	expect_fail(rig_new(), "HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\nbody", 502,
+		HF_DROP_REQ_ORIGIN_FAILED);
+}
+
+Test(origin_fail, http_0_9_is_502)
+{
+	expect_fail(rig_new(), "hello\n", 502, HF_DROP_REQ_ORIGIN_FAILED);
+}
+
+Test(origin_fail, a_folded_field_is_502)
+{
+	expect_fail(
+		rig_new(), "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", 502, HF_DROP_REQ_ORIGIN_FAILED);
+}
+
+Test(origin_fail, an_upgrade_that_nobody_asked_for_is_502)
+{
+	expect_fail(rig_new(), "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", 502,
+		HF_DROP_REQ_ORIGIN_FAILED);
+}
+
+Test(origin_fail, two_lengths_that_disagree_are_502)
+{
+	expect_fail(rig_new(),
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 502,
+		HF_DROP_REQ_ORIGIN_FAILED);
+}
+
+Test(origin_fail, a_head_that_is_cut_is_502)
+{
+	expect_fail(rig_new(), "HTTP/1.1 200 OK\r\nContent-Le", 502, HF_DROP_REQ_ORIGIN_FAILED);
+}
+
+Test(origin_fail, a_head_over_64_kib_is_502)
+{
+	struct rig_buf head = { 0 };
+
+	rig_buf_add(&head, "HTTP/1.1 200 OK\r\n", 17);
+	for (uint32_t i = 0; i < 70; i++) {
+		char line[1024];
+
+		memset(line, 'x', sizeof(line));
+		memcpy(line, "X-A: ", 5);
+		memcpy(line + sizeof(line) - 2, "\r\n", 2);
+		rig_buf_add(&head, line, sizeof(line));
+	}
+	rig_buf_add(&head, "\r\n", 2);
+	expect_fail(rig_new(), head.data, 502, HF_DROP_REQ_ORIGIN_FAILED);
+	free(head.data);
+}
+
+Test(origin_fail, a_late_head_is_504)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+
+	rig_conf(rig);
+	rig->conf.origin.first_byte_timeout_ms = 30;
+	rig_up(rig, 64 << 20);
+	expect_fail(rig, NULL, 504, HF_DROP_REQ_ORIGIN_TIMEOUT);
+}
+
+Test(origin_fail, refused_is_502)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+
+	(void)close(rig->listener);
+	rig->listener = -1;
+	rig_get(rig, &client, "/a", "");
+	rig_until(rig, client.fail);
+	cr_assert_eq(client.xchg->fail_status, 502);
+	rig_end(rig, &client);
+	rig_free(rig);
+}
+
+Test(origin_fail, a_body_that_is_cut_is_never_published)
+{
+	static const char *const head[] = {
+		"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n" RIG_FRESH "\r\n0123456789",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" RIG_FRESH
+		"\r\na\r\n0123456789\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" RIG_FRESH
+		"\r\na\r\n0123456789\r\nzz\r\n",
+	};
+
+	for (uint32_t i = 0; i < 3; i++) {
+		struct rig *rig = rig_new();
+		struct rig_client client;
+
+		rig_get(rig, &client, "/a", "");
+		rig_until(rig, rig_requests(rig) == 1);
+		rig_say(&rig->conn[0], head[i]);
+		rig_until(rig, client.read_len == 10);
+		rig->conn[0].close_after = true;
+		rig_until(rig, rig_client_cut(&client));
+		rig_end(rig, &client);
+		cr_assert(!rig_lookup(rig, "/a", ""));
+		cr_assert_eq(hf_origin_in_flight(rig->origin), 0);
+		rig_free(rig);
+	}
+}
+
+Test(origin_fail, a_body_that_stands_still_is_cut)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct rig_client client;
+
+	rig_conf(rig);
+	rig->conf.origin.between_bytes_timeout_ms = 30;
+	rig_up(rig, 64 << 20);
+	rig_get(rig, &client, "/a", "");
+	rig_until(rig, rig_requests(rig) == 1);
+	rig_say(&rig->conn[0], "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n" RIG_FRESH "\r\nabc");
+	rig_until(rig, rig_client_cut(&client));
+	rig_end(rig, &client);
+	cr_assert(!rig_lookup(rig, "/a", ""));
+	rig_free(rig);
+}
+
+Test(origin_fail, interim_answers_are_skipped)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+
+	rig_get(rig, &client, "/a", "");
+	rig_until(rig, rig_requests(rig) == 1);
+	rig_say(&rig->conn[0], "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
+	rig_answer(&rig->conn[0], RIG_FRESH, 10);
+	rig_until(rig, rig_client_at_end(&client));
+	cr_assert_eq(client.xchg->obj->status, 200);
+	cr_assert(!rig_has(rig_head_of(&client), "Link"));
+	rig_end(rig, &client);
+	rig_free(rig);
+}
+
+Test(origin_fail, trailers_are_ignored)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+
+	rig_get(rig, &client, "/a", "");
+	rig_until(rig, rig_requests(rig) == 1);
+	rig_say(&rig->conn[0], "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" RIG_FRESH
+			       "\r\n3\r\nabc\r\n0\r\nX-Trailer: 1\r\n\r\n");
+	rig_until(rig, rig_client_at_end(&client));
+	cr_assert_eq(client.read_len, 3);
+	cr_assert_eq(client.xchg->obj->length, 3);
+	rig_end(rig, &client);
+	rig_free(rig);
+}
+
+Test(origin_fail, a_reused_connection_that_was_closed_is_tried_again)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+
+	rig_get(rig, &client, "/a", "");
+	rig_until(rig, rig_requests(rig) == 1);
+	rig_answer(&rig->conn[0], RIG_FRESH, 10);
+	rig_until(rig, rig_client_at_end(&client));
+	rig_end(rig, &client);
+	rig_get(rig, &client, "/b", "");
+	rig_until(rig, rig_requests(rig) == 2);
+	cr_assert_eq(rig->conns, 1, "kept alive");
+	rig_conn_close(&rig->conn[0]); /* it crossed the request */
+	rig_until(rig, rig_requests(rig) == 3);
+	rig_answer(&rig->conn[1], RIG_FRESH, 20);
+	rig_until(rig, rig_client_at_end(&client));
+	cr_assert_eq(client.read_len, 20);
+	rig_end(rig, &client);
+	rig_free(rig);
+}
+
+Test(origin_fail, an_unsafe_request_is_never_sent_twice_rfc9110_9_2_2)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+
+	rig_get(rig, &client, "/a", "");
+	rig_until(rig, rig_requests(rig) == 1);
+	rig_answer(&rig->conn[0], RIG_FRESH, 10);
+	rig_until(rig, rig_client_at_end(&client));
+	rig_end(rig, &client);
+	rig_start_text(rig, &client, "POST /b HTTP/1.1\r\nHost: a.test\r\n\r\n");
+	rig_until(rig, rig_requests(rig) == 2);
+	cr_assert_eq(rig->conns, 2, "a connection of its own");
+	rig_conn_close(&rig->conn[1]);
+	rig_until(rig, client.fail);
+	cr_assert_eq(client.xchg->fail_status, 502);
+	rig_settle(rig);
+	cr_assert_eq(rig_requests(rig), 2);
+	rig_end(rig, &client);
+	rig_free(rig);
+}
+
+Test(origin_fail, no_route_is_421)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+
+	rig_start_text(rig, &client, "GET / HTTP/1.1\r\nHost: other.test\r\n\r\n");
+	rig_until(rig, client.fail);
+	cr_assert_eq(client.xchg->fail_status, 421);
+	cr_assert_eq(client.xchg->fail_reason, HF_DROP_REQ_NO_ROUTE);
+	rig_end(rig, &client);
+	rig_free(rig);
+}
+
+Test(origin_fail, no_state_is_503)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+
+	hf_origin_state_set(rig->origin, NULL);
+	rig_get(rig, &client, "/a", "");
+	rig_until(rig, client.fail);
+	cr_assert_eq(client.xchg->fail_status, 503);
+	rig_end(rig, &client);
+	rig_free(rig);
+}
+
+static struct rig *slots_rig(uint32_t queue_timeout_ms)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+
+	rig_conf(rig);
+	rig->conf.origin.max_in_flight = 1;
+	rig->conf.origin.max_queue = 1;
+	rig->conf.origin.queue_timeout_ms = queue_timeout_ms;
+	rig_up(rig, 64 << 20);
+	return rig;
+}
+
+Test(origin_fail, a_fetch_waits_for_its_slot_and_too_many_are_503)
+{
+	struct rig *rig = slots_rig(10000);
+	struct rig_client a, b, c, post;
+
+	rig_get(rig, &a, "/a", "");
+	rig_get(rig, &b, "/b", "");
+	rig_get(rig, &c, "/c", "");
+	rig_until(rig, c.fail);
+	cr_assert_eq(c.xchg->fail_status, 503);
+	cr_assert_eq(c.xchg->fail_reason, HF_DROP_REQ_OVERLOAD);
+	rig_start_text(rig, &post, "POST /d HTTP/1.1\r\nHost: a.test\r\n\r\n");
+	rig_until(rig, rig_requests(rig) == 2); /* takes no slot */
+	rig_settle(rig);
+	cr_assert_eq(rig_requests(rig), 2);
+	rig_say(&rig->conn[0], "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	rig_say(&rig->conn[1], "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	rig_until(rig, rig_requests(rig) == 3);
+	rig_end(rig, &a);
+	rig_end(rig, &b);
+	rig_end(rig, &c);
+	rig_end(rig, &post);
+	cr_assert_eq(rig->origin->slots_used, 0);
+	cr_assert_eq(rig->origin->queued, 0);
+	rig_free(rig);
+}
+
+Test(origin_fail, a_wait_for_a_slot_ends_with_503)
+{
+	struct rig *rig = slots_rig(30);
+	struct rig_client a, b;
+
+	rig_get(rig, &a, "/a", "");
+	rig_get(rig, &b, "/b", "");
+	rig_until(rig, b.fail);
+	cr_assert_eq(b.xchg->fail_status, 503);
+	cr_assert_eq(b.xchg->fail_reason, HF_DROP_REQ_OVERLOAD);
+	rig_settle(rig);
+	cr_assert_eq(rig_requests(rig), 1);
+	rig_end(rig, &a);
+	rig_end(rig, &b);
+	rig_free(rig);
+}
+
+Test(origin_fail, who_leaves_the_queue_is_no_fetch)
+{
+	struct rig *rig = slots_rig(10000);
+	struct rig_client a, b;
+
+	rig_get(rig, &a, "/a", "");
+	rig_get(rig, &b, "/b", "");
+	rig_until(rig, rig_requests(rig) == 1);
+	rig_end(rig, &b);
+	rig_end(rig, &a);
+	rig_settle(rig);
+	cr_assert_eq(rig_requests(rig), 1);
+	cr_assert_eq(rig->origin->queued, 0);
+	rig_free(rig);
+}
+
+Test(origin_fail, what_is_under_way_is_freed_with_the_origin)
+{
+	struct rig *rig = slots_rig(10000);
+	struct rig_client a, b, c;
+
+	rig_get(rig, &a, "/a", "");
+	rig_get(rig, &b, "/b", "");
+	rig_get(rig, &c, "/a", "");
+	rig_until(rig, rig_requests(rig) == 1);
+	rig_say(&rig->conn[0], "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n" RIG_FRESH "\r\nabc");
+	rig_until(rig, a.read_len == 3);
+	rig_finish(rig, &a);
+	rig_until(rig, a.gone);
+	rig_finish(rig, &c);
+	rig_until(rig, c.gone);
+	free(a.body.data);
+	free(c.body.data);
+	rig_free(rig);
+}

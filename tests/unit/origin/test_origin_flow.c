@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * G4: windows, memory, request bodies; what is sent to an origin.
+ */
+#include <pthread.h>
+
+#include "rig.h"
+
+Test(origin_flow, a_stream_is_at_most_a_window_ahead_of_its_reader)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+	size_t len = 6 << 20, before = hf_arena_used(rig->arena), most = 0;
+
+	rig_get(rig, &client, "/a", "");
+	client.eager = false;
+	rig_until(rig, rig_requests(rig) == 1);
+	rig_answer(&rig->conn[0], "Cache-Control: no-store\r\n", len);
+	rig_until(rig, client.head);
+	rig_until(rig, atomic_load(&client.xchg->obj->filled) == HF_XCHG_WINDOW);
+	rig_settle(rig);
+	cr_assert_eq(atomic_load(&client.xchg->obj->filled), HF_XCHG_WINDOW);
+	for (size_t step = 1; !rig_client_at_end(&client); step = step * 7 % 60013 + 1) {
+		rig_client_read(&client, step);
+		rig_client_ack(rig, &client);
+		rig_turn(rig);
+		most = hf_arena_used(rig->arena) > most ? hf_arena_used(rig->arena) : most;
+		cr_assert_leq(
+			atomic_load(&client.xchg->obj->filled), client.read_len + HF_XCHG_WINDOW);
+	}
+	cr_assert_eq(client.read_len, len);
+	cr_assert_eq(client.bad_at, UINT64_MAX);
+	cr_assert_leq(most - before, 2 * HF_XCHG_WINDOW);
+	rig_end(rig, &client);
+	rig_free(rig);
+}
+
+static bool all_whole(struct rig *rig, struct rig_client *client, uint32_t count)
+{
+	uint32_t gone = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!client[i].gone && rig_client_at_end(&client[i])) {
+			cr_assert_eq(client[i].read_len, 1500000);
+			cr_assert_eq(client[i].bad_at, UINT64_MAX);
+			rig_end(rig, &client[i]);
+		}
+		cr_assert(client[i].gone || (!client[i].fail && !rig_client_cut(&client[i])));
+		gone += client[i].gone;
+	}
+	return gone == count;
+}
+
+Test(origin_flow, storable_bodies_share_scarce_memory)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct rig_client client[8];
+	char path[16];
+
+	rig_conf(rig);
+	rig_up(rig, 8 << 20);
+	for (uint32_t i = 0; i < 8; i++) {
+		(void)snprintf(path, sizeof(path), "/%u", i);
+		rig_get(rig, &client[i], path, "");
+	}
+	rig_until(rig, rig_requests(rig) == 8);
+	for (uint32_t i = 0; i < 8; i++)
+		rig_answer(&rig->conn[i], RIG_FRESH, 1500000);
+	rig_until(rig, all_whole(rig, client, 8));
+	cr_assert_leq(hf_arena_used(rig->arena), 8 << 20);
+	rig_free(rig);
+}
+
+/* Three bodies at once that only fit one after the other; none may stay where it is. */
+Test(origin_flow, a_fetch_without_memory_waits_then_streams_or_fails)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct rig_client client[3];
+	char path[16];
+	uint32_t whole = 0;
+
+	rig_conf(rig);
+	rig_up(rig, 4 << 20);
+	for (uint32_t i = 0; i < 3; i++) {
+		(void)snprintf(path, sizeof(path), "/%u", i);
+		rig_get(rig, &client[i], path, "");
+		rig_until(rig, rig_requests(rig) == i + 1);
+		rig_say(&rig->conn[i],
+			"HTTP/1.1 200 OK\r\nContent-Length: 1900000\r\n" RIG_FRESH "\r\n");
+	}
+	for (uint32_t i = 0; i < 3; i++) {
+		char *body = rig_body(1900000);
+
+		rig_buf_add(&rig->conn[i].out, body, 1900000);
+		free(body);
+	}
+	for (uint32_t i = 0; i < 3; i++) {
+		rig_until(rig, rig_client_at_end(&client[i]) || rig_client_cut(&client[i]) ||
+				       client[i].fail);
+		if (client[i].head && rig_client_at_end(&client[i])) {
+			cr_assert_eq(client[i].read_len, 1900000);
+			whole++;
+		}
+		cr_assert_eq(client[i].bad_at, UINT64_MAX);
+		rig_end(rig, &client[i]);
+	}
+	cr_assert_geq(whole, 2);
+	cr_assert_eq(hf_origin_in_flight(rig->origin), 0);
+	rig_free(rig);
+}
+
+static void upload_pump(struct rig *rig, struct rig_client *client)
+{
+	while (client->upload_sent < client->upload_len) {
+		struct hf_xchg_body *body = hf_xchg_body_get(rig->net, client->xchg);
+		uint64_t left = client->upload_len - client->upload_sent;
+
+		if (!body)
+			return;
+		body->len = (uint32_t)hf_min_u64(left, HF_XCHG_BODY_LEN);
+		for (uint32_t i = 0; i < body->len; i++)
+			body->data[i] = rig_byte(client->upload_sent + i) | 0x80;
+		client->upload_sent += body->len;
+		body->last = client->upload_sent == client->upload_len;
+		hf_xchg_to_origin(rig->link, HF_XCHG_BODY, body);
+	}
+}
+
+/* Undoes chunks in place; the length, or -1 when the last chunk is not there yet. */
+static ssize_t unchunk(char *data)
+{
+	char *from = data, *to = data;
+
+	for (;;) {
+		char *end;
+		unsigned long n = strtoul(from, &end, 16);
+
+		if (end == from || strncmp(end, "\r\n", 2) != 0)
+			return -1;
+		from = end + 2;
+		if (n == 0)
+			return to - data;
+		memmove(to, from, n);
+		to += n;
+		from += n + 2;
+	}
+}
+
+static void upload(bool chunked)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+	struct rig_conn *conn = &rig->conn[0];
+	const char *body;
+	ssize_t len = 1 << 20;
+
+	rig_start_text(rig, &client,
+		chunked ? "POST /a HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+			: "POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1048576\r\n\r\n");
+	client.upload_len = 1 << 20;
+	client.eager = true;
+	while (client.bodies_done * (uint64_t)HF_XCHG_BODY_LEN < client.upload_len) {
+		upload_pump(rig, &client);
+		cr_assert_leq(client.xchg->bodies_out, HF_XCHG_BODIES_MAX);
+		rig_turn(rig);
+	}
+	rig_until(rig, rig_requests(rig) > 0);
+	if (chunked)
+		rig_until(rig, strstr(conn->in.data + conn->in.len - 5, "0\r\n\r\n"));
+	else
+		rig_until(rig, strstr(conn->in.data, "\r\n\r\n") + 4 + len <=
+				       conn->in.data + conn->in.len);
+	body = strstr(conn->in.data, "\r\n\r\n") + 4;
+	cr_assert(rig_has((struct hf_span){ conn->in.data, (size_t)(body - conn->in.data) },
+		chunked ? "Transfer-Encoding: chunked\r\n" : "Content-Length: 1048576\r\n"));
+	cr_assert(!rig_has(
+		(struct hf_span){ conn->in.data, (size_t)(body - conn->in.data) }, "Expect"));
+	if (chunked)
+		len = unchunk((char *)(uintptr_t)body);
+	cr_assert_eq(len, 1 << 20);
+	for (ssize_t i = 0; i < len; i++)
+		cr_assert((uint8_t)body[i] == (rig_byte((uint64_t)i) | 0x80), "at %zd", i);
+	rig_answer(conn, "", 5);
+	rig_until(rig, rig_client_at_end(&client));
+	cr_assert_eq(client.read_len, 5);
+	rig_end(rig, &client);
+	rig_free(rig);
+}
+
+Test(origin_flow, a_request_body_of_known_length_arrives_whole)
+{
+	upload(/* chunked= */ false);
+}
+
+Test(origin_flow, a_request_body_of_unknown_length_arrives_chunked)
+{
+	upload(/* chunked= */ true);
+}
+
+Test(origin_flow, an_early_answer_reaches_the_client)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+
+	rig_start_text(rig, &client,
+		"POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1048576\r\n\r\n");
+	client.upload_len = HF_XCHG_BODY_LEN; /* the client stops here and waits */
+	upload_pump(rig, &client);
+	rig_until(rig, client.bodies_done == 1);
+	rig_say(&rig->conn[0], "HTTP/1.1 413 Large\r\nContent-Length: 3\r\n\r\nabc");
+	rig_until(rig, client.head);
+	cr_assert_eq(client.xchg->obj->status, 413);
+	rig_until(rig, atomic_load(&client.xchg->obj->filled) == 3);
+	rig_client_read(&client, SIZE_MAX);
+	rig_until(rig, rig_client_at_end(&client));
+	client.upload_len = 1 << 20; /* what still comes is given back */
+	while (client.upload_sent < 400000) {
+		upload_pump(rig, &client);
+		rig_turn(rig);
+	}
+	rig_end(rig, &client);
+	rig_free(rig);
+}
+
+Test(origin_flow, a_client_that_leaves_during_its_upload_ends_it)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+
+	rig_start_text(rig, &client,
+		"POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1048576\r\n\r\n");
+	client.upload_len = 2 * HF_XCHG_BODY_LEN;
+	upload_pump(rig, &client);
+	rig_until(rig, rig_requests(rig) == 1);
+	rig_end(rig, &client);
+	cr_assert_eq(client.bodies_done, 2);
+	rig_until(rig, rig->conn[0].eof);
+	rig_free(rig);
+}
+
+Test(origin_flow, the_request_is_what_the_worker_wrote_and_nothing_else)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+
+	rig_start_text(rig, &client,
+		"GET /a/../b//c?x=%41&[y] HTTP/1.1\r\nHost: a.test\r\nX-Empty:\r\n"
+		"User-Agent: u\r\n\r\n");
+	client.eager = true;
+	rig_until(rig, rig_requests(rig) == 1);
+	cr_assert(rig_has((struct hf_span){ rig->conn[0].in.data, rig->conn[0].in.len },
+			  "GET /a/../b//c?x=%41&[y] HTTP/1.1\r\nHost: a.test\r\nX-Empty:\r\n"
+			  "User-Agent: u\r\n"),
+		"%s", rig->conn[0].in.data);
+	cr_assert(!strstr(rig->conn[0].in.data, "Accept"));
+	cr_assert(!strstr(rig->conn[0].in.data, "Content"));
+	rig_answer(&rig->conn[0], RIG_FRESH, 1);
+	rig_until(rig, rig_client_at_end(&client));
+	rig_end(rig, &client);
+	rig_free(rig);
+}
+
+Test(origin_flow, head_and_methods_without_body)
+{
+	static const struct {
+		const char *request, *line, *field;
+	} cases[] = {
+		{ "HEAD /a HTTP/1.1\r\nHost: a.test\r\n\r\n", "HEAD /a HTTP/1.1\r\n", NULL },
+		{ "DELETE /a HTTP/1.1\r\nHost: a.test\r\n\r\n", "DELETE /a HTTP/1.1\r\n", NULL },
+		{ "PUT /a HTTP/1.1\r\nHost: a.test\r\n\r\n", "PUT /a HTTP/1.1\r\n",
+			"Content-Length: 0\r\n" },
+		{ "BREW /a HTTP/1.1\r\nHost: a.test\r\n\r\n", "BREW /a HTTP/1.1\r\n", NULL },
+	};
+
+	for (uint32_t i = 0; i < HF_ARRAY_LEN(cases); i++) {
+		struct rig *rig = rig_new();
+		struct rig_client client;
+		struct hf_span sent;
+
+		rig_start_text(rig, &client, cases[i].request);
+		client.eager = true;
+		rig_until(rig, rig_requests(rig) == 1);
+		sent = (struct hf_span){ rig->conn[0].in.data, rig->conn[0].in.len };
+		cr_assert(rig_has(sent, cases[i].line), "%s", sent.ptr);
+		if (cases[i].field)
+			cr_assert(rig_has(sent, cases[i].field), "%s", sent.ptr);
+		else
+			cr_assert(!rig_has(sent, "Content-Length"), "%s", sent.ptr);
+		if (i == 0)
+			rig_say(&rig->conn[0], "HTTP/1.1 200 OK\r\nContent-Length: 77\r\n\r\n");
+		else
+			rig_answer(&rig->conn[0], "", 77);
+		rig_until(rig, client.head);
+		cr_assert_eq(client.xchg->obj->length, 77);
+		cr_assert_eq(!!(client.xchg->obj->flags & HF_OBJ_NO_BODY), i == 0);
+		rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
+		cr_assert_eq(client.xchg->obj->length, 77);
+		rig_until(rig, client.read_len == (i == 0 ? 0U : 77U));
+		rig_end(rig, &client);
+		rig_free(rig);
+	}
+}
+
+static void *call_thread(void *arg)
+{
+	void **args = arg;
+
+	return (void *)(intptr_t)hf_origin_call(args[0], args[1]);
+}
+
+static int call_while_stepping(struct rig *rig, struct hf_origin_call *call)
+{
+	void *args[] = { rig->origin, call };
+	pthread_t thread;
+	void *rc;
+
+	hf_rcu_offline();
+	cr_assert(pthread_create(&thread, NULL, call_thread, args) == 0);
+	while (pthread_tryjoin_np(thread, &rc) != 0)
+		hf_origin_step(rig->origin, 1);
+	hf_rcu_online();
+	return (int)(intptr_t)rc;
+}
+
+Test(origin_flow, control_sees_and_purges_variants)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+	struct hf_origin_call call = { .what = HF_ORIGIN_SHOW };
+	char key[64];
+
+	rig_get(rig, &client, "/a", "Accept-Encoding: gzip\r\n");
+	rig_until(rig, rig_requests(rig) == 1);
+	memcpy(key, client.xchg->key.ptr, client.xchg->key.len);
+	call.key = client.xchg->key;
+	call.key.ptr = key;
+	cr_assert_eq(call_while_stepping(rig, &call), 0);
+	cr_assert(call.in_flight);
+	cr_assert_eq(call.count, 0);
+	rig_answer(&rig->conn[0], RIG_FRESH "Vary: Accept-Encoding\r\n", 123);
+	rig_until(rig, rig_client_at_end(&client));
+	rig_end(rig, &client);
+	cr_assert_eq(call_while_stepping(rig, &call), 0);
+	cr_assert(!call.in_flight);
+	cr_assert_eq(call.count, 1);
+	cr_assert_eq(call.variant[0].length, 123);
+	cr_assert_eq(call.variant[0].status, 200);
+	cr_assert_leq(call.variant[0].ttl_s, 60);
+	cr_assert_geq(call.variant[0].ttl_s, 50);
+	cr_assert_str_eq(call.variant[0].vary, "accept-encoding=gzip");
+	call.what = HF_ORIGIN_PURGE;
+	cr_assert_eq(call_while_stepping(rig, &call), 0);
+	cr_assert_eq(call.count, 1);
+	cr_assert(!rig_lookup(rig, "/a", "Accept-Encoding: gzip\r\n"));
+	rig_free(rig);
+}
+
+Test(origin_flow, a_call_to_a_thread_that_stands_still_times_out)
+{
+	struct rig *rig = rig_new();
+	struct hf_origin_call call = { .what = HF_ORIGIN_SHOW, .key = { "k", 1, 1 } };
+
+	cr_assert_eq(hf_origin_call(rig->origin, &call), -ETIMEDOUT);
+	rig_turn(rig); /* and is not answered later */
+	rig_free(rig);
+}
