@@ -19,6 +19,8 @@ static int serve_pools(struct hf_serve *serve)
 		rc = hf_pool_init(&serve->req_pool, sizeof(struct serve_req), conns);
 	if (rc == 0)
 		rc = hf_pool_init(&serve->txbuf_pool, SERVE_TXBUF_LEN, conns);
+	if (rc == 0)
+		rc = serve_peers_init(serve);
 	return rc;
 }
 
@@ -68,6 +70,7 @@ void hf_serve_free(struct hf_serve *serve)
 		serve_conn_forget(serve, conn);
 	}
 	hf_serve_turn_end(serve);
+	serve_peers_fini(serve);
 	hf_wheel_free(serve->wheel);
 	hf_pool_fini(&serve->conn_pool);
 	hf_pool_fini(&serve->req_pool);

@@ -21,6 +21,10 @@ static struct serve_conn *conn_open(struct hf_serve *serve, struct hf_tcp_conn *
 	hf_list_add_tail(&serve->conns, &conn->link);
 	hf_timer_init(&conn->timer, SERVE_TIMER_IDLE);
 	hf_tcp_user_set(tcp, conn);
+	if (!serve_peer_join(serve, conn)) {
+		(void)serve_conn_abort(serve, conn, HF_DROP_CONN_PER_ADDRESS);
+		return NULL;
+	}
 	serve_timer_set(serve, conn, SERVE_TIMER_IDLE, serve->conf->http.idle_timeout_ms * 1000ULL);
 	return conn;
 }
@@ -31,6 +35,7 @@ void serve_conn_forget(struct hf_serve *serve, struct serve_conn *conn)
 	if (conn->req)
 		serve_req_free(serve, conn->req);
 	conn->req = NULL;
+	serve_peer_leave(serve, conn);
 	hf_timer_del(serve->wheel, &conn->timer);
 	hf_list_del(&conn->link);
 	hf_list_del(&conn->again);

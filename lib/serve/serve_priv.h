@@ -3,6 +3,7 @@
  * serve, inside - connections, requests, send buffers of one worker, and who calls whom:
  *
  *   serve.c        entries of the loop, boot
+ *   serve_peer.c   connections of one address
  *   serve_conn.c   TCP events, timers, a connection's begin and end
  *   serve_fsm.c    walks tbl/req_steps.h
  *   serve_read.c   READ        serve_lookup.c  LOOKUP, HIT
@@ -23,6 +24,7 @@
 #include "hf_pool.h"
 #include "hf_resp.h"
 #include "hf_serve.h"
+#include "hf_siphash.h"
 #include "hf_stat.h"
 #include "hf_timer.h"
 
@@ -62,10 +64,11 @@ struct serve_conn {
 	struct hf_tcp_conn *tcp;
 	struct serve_req *req; /* NULL between requests */
 	struct hf_timer timer;
-	struct hf_list link;  /* in hf_serve.conns */
-	struct hf_list again; /* in hf_serve.again while it waits for a buffer or its turn */
-	uint64_t rate_mark;   /* progress when the rate was last looked at */
-	bool fin;             /* the peer will send no more */
+	struct hf_list link;     /* in hf_serve.conns */
+	struct serve_peer *peer; /* counted there; NULL: no limit is set */
+	struct hf_list again;    /* in hf_serve.again while it waits for a buffer or its turn */
+	uint64_t rate_mark;      /* progress when the rate was last looked at */
+	bool fin;                /* the peer will send no more */
 };
 
 struct serve_req {
@@ -111,6 +114,10 @@ struct hf_serve {
 	bool draining;
 	struct hf_pool conn_pool, req_pool, txbuf_pool;
 	struct hf_list conns, again, turn;
+	struct hf_list *peers; /* chains of serve_peer; NULL: no limit is set */
+	struct hf_pool peer_pool;
+	struct hf_sipkey peer_key;
+	uint32_t peer_mask;
 	int64_t date_s;
 	char date[HF_HTTP_DATE_LEN];
 	/* of the request that is being looked at; valid from READ to HIT or MISS, in one turn */
@@ -139,6 +146,13 @@ enum serve_go serve_conn_close(struct hf_serve *serve, struct serve_conn *conn);
 enum serve_go serve_conn_abort(
 	struct hf_serve *serve, struct serve_conn *conn, enum hf_drop reason);
 void serve_conn_forget(struct hf_serve *serve, struct serve_conn *conn);
+
+/* serve_peer.c */
+int serve_peers_init(struct hf_serve *serve);
+void serve_peers_fini(struct hf_serve *serve);
+/* False: this address has as many connections as it may. */
+bool serve_peer_join(struct hf_serve *serve, struct serve_conn *conn);
+void serve_peer_leave(struct hf_serve *serve, struct serve_conn *conn);
 
 /* serve_read.c */
 struct serve_req *serve_req_new(struct hf_serve *serve, struct serve_conn *conn);

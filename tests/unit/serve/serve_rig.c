@@ -11,6 +11,11 @@ static const char rig_head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 
 void rig_open(struct rig *rig)
 {
+	rig_open_with(rig, 0);
+}
+
+void rig_open_with(struct rig *rig, uint32_t connections_per_address)
+{
 	struct hf_cache_cfg cache = { .shards = 1, .workers = 1, .leases_max = 16 };
 	struct hf_xchg_cfg xchgs = {
 		.workers = 1, .origins = 1, .exchanges_max = 4, .buf_len = 65536
@@ -21,6 +26,7 @@ void rig_open(struct rig *rig)
 	memset(rig, 0, sizeof(*rig));
 	rig->now_us = 1000000000;
 	rig->conf.http.connections_max = 64;
+	rig->conf.http.connections_per_address = connections_per_address;
 	rig->conf.http.header_bytes = 16384;
 	rig->conf.http.header_count = 100;
 	rig->conf.http.uri_bytes = 8192;

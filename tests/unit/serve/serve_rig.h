@@ -38,6 +38,7 @@ struct rig {
 };
 
 void rig_open(struct rig *rig);
+void rig_open_with(struct rig *rig, uint32_t connections_per_address);
 void rig_close(struct rig *rig);
 /* Handshake of client `i`. */
 struct rig_client *rig_connect(struct rig *rig, uint32_t i);

@@ -427,3 +427,15 @@ Test(serve, drain_closes_idle_connections_and_finishes_the_others)
 	hf_shard_obj_unref(rig.shard, obj);
 	cr_assert_eq(hf_serve_conn_count(rig.serve), 0);
 }
+
+Test(serve, an_address_has_as_many_connections_as_it_may)
+{
+	rig_close(&rig);
+	rig_open_with(&rig, /* per_address= */ 2);
+	rig_connect(&rig, 0);
+	rig_connect(&rig, 1);
+	cr_assert(rig_connect(&rig, 2)->rst);
+	cr_assert_eq(hf_serve_conn_count(rig.serve), 2);
+	rig_reset(&rig, &rig.client[0]);
+	cr_assert(!rig_connect(&rig, 3)->rst);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Connections of one client address (http.connections_per_address): an entry for each address that
+ * has any, found by a keyed hash.
+ */
+#include "hf_serve.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hf_siphash.h"
+
+#include "serve_priv.h"
+
+struct serve_peer {
+	struct hf_list link; /* in a chain */
+	struct hf_ip ip;
+	uint32_t conns;
+};
+
+int serve_peers_init(struct hf_serve *serve)
+{
+	uint32_t chains = (uint32_t)hf_pow2_ceil(serve->conf->http.connections_max);
+
+	if (serve->conf->http.connections_per_address == 0)
+		return 0;
+	serve->peers = malloc(chains * sizeof(*serve->peers));
+	if (!serve->peers)
+		return -1;
+	for (uint32_t i = 0; i < chains; i++)
+		hf_list_init(&serve->peers[i]);
+	serve->peer_mask = chains - 1;
+	hf_random_fill(&serve->peer_key, sizeof(serve->peer_key));
+	return hf_pool_init(
+		&serve->peer_pool, sizeof(struct serve_peer), serve->conf->http.connections_max);
+}
+
+void serve_peers_fini(struct hf_serve *serve)
+{
+	hf_pool_fini(&serve->peer_pool);
+	free(serve->peers);
+}
+
+static struct serve_peer *peer_find(struct hf_list *chain, const struct hf_ip *ip)
+{
+	struct hf_list *link;
+
+	hf_list_for_each (link, chain) {
+		struct serve_peer *peer = HF_CONTAINER_OF(link, struct serve_peer, link);
+
+		if (memcmp(&peer->ip, ip, sizeof(*ip)) == 0)
+			return peer;
+	}
+	return NULL;
+}
+
+bool serve_peer_join(struct hf_serve *serve, struct serve_conn *conn)
+{
+	struct hf_tcp_info info;
+	struct hf_list *chain;
+	struct serve_peer *peer;
+
+	if (!serve->peers)
+		return true;
+	hf_tcp_info(conn->tcp, &info);
+	chain = &serve->peers[hf_siphash(&serve->peer_key, &info.peer, sizeof(info.peer)) &
+			      serve->peer_mask];
+	peer = peer_find(chain, &info.peer);
+	if (!peer) {
+		peer = hf_pool_get(&serve->peer_pool);
+		HF_ASSERT(peer); /* never more addresses than connections */
+		peer->ip = info.peer;
+		peer->conns = 0;
+		hf_list_add_head(chain, &peer->link);
+	}
+	if (peer->conns == serve->conf->http.connections_per_address)
+		return false;
+	peer->conns++;
+	conn->peer = peer;
+	return true;
+}
+
+void serve_peer_leave(struct hf_serve *serve, struct serve_conn *conn)
+{
+	struct serve_peer *peer = conn->peer;
+
+	if (!peer)
+		return;
+	HF_ASSERT(peer->conns > 0);
+	conn->peer = NULL;
+	if (--peer->conns > 0)
+		return;
+	hf_list_del(&peer->link);
+	hf_pool_put(&serve->peer_pool, peer);
+}
