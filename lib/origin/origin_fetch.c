@@ -95,6 +95,12 @@ static void fetch_look_at(void *arg, const struct hf_obj *obj)
 		look->suits = obj;
 }
 
+/* Its answer is not known; the values that mattered in an earlier one must be the same. */
+static bool fetch_may_wait_for(const struct origin_fetch *fetch, const struct hf_http_req *req)
+{
+	return fetch->vary_len == 0 || hf_cache_vary_matches(fetch->vary, fetch->vary_len, req);
+}
+
 /* Reads along what is being filled, or waits for a head. */
 static bool fetch_join(
 	struct hf_origin *origin, struct origin_reader *reader, struct fetch_look *look)
@@ -106,8 +112,7 @@ static bool fetch_join(
 		if (!fetch->joinable)
 			continue;
 		if (!fetch->obj) {
-			if (!waiting &&
-				hf_cache_vary_matches(fetch->vary, fetch->vary_len, look->req))
+			if (!waiting && fetch_may_wait_for(fetch, look->req))
 				waiting = fetch;
 			continue;
 		}
