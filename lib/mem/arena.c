@@ -144,7 +144,9 @@ static int arena_map(struct arena_region *region, size_t size, bool hugepages)
 	region->page = ARENA_HUGE_PAGE;
 	region->size = (size + ARENA_HUGE_PAGE - 1) & ~(ARENA_HUGE_PAGE - 1);
 	if (hugepages)
-		base = mmap(NULL, region->size, PROT_READ | PROT_WRITE, flags | MAP_HUGETLB, -1, 0);
+		/* populated: a device is told where each page lies, once */
+		base = mmap(NULL, region->size, PROT_READ | PROT_WRITE,
+			flags | MAP_HUGETLB | MAP_POPULATE, -1, 0);
 	if (base == MAP_FAILED) {
 		region->page = (size_t)sysconf(_SC_PAGESIZE);
 		region->size = (size + region->page - 1) & ~(region->page - 1);

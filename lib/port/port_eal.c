@@ -238,6 +238,7 @@ static void eal_args(const struct hf_conf *conf, bool hugepages)
 		eal_arg("ffff:ff:1f.7");
 	} else {
 		eal_arg("--no-pci");
+		eal_arg("--iova-mode=va"); /* no device reads memory by bus address */
 	}
 	(void)snprintf(text, sizeof(text), "--file-prefix=hf-%d", getpid());
 	eal_arg(text);

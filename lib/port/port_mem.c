@@ -223,8 +223,9 @@ int hf_port_memory_register(void *base, size_t len, size_t page, struct hf_err *
 	rc = mem_region_new(base, len, page, &region);
 	if (rc < 0)
 		return hf_err_set(err, rc,
-			"%zu MiB of cache memory have no bus addresses: %s; run as root", len >> 20,
-			strerror(-rc));
+			"%zu MiB of cache memory have no bus addresses: %s; "
+			"give it hugepages (vm.nr_hugepages) and run as root",
+			len >> 20, strerror(-rc));
 	port_log_catch();
 	if (rte_extmem_register(base, len, region.iova, (unsigned int)(len / page), page) < 0) {
 		free(region.iova);
