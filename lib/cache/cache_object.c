@@ -41,16 +41,38 @@ static void object_block_put(struct hf_shard *shard, void *block, size_t len)
 	hf_stat_sub(HF_STAT_CACHE_USED_BYTES, cost);
 }
 
+HF_STATIC_ASSERT(HF_ARENA_CHUNK <= UINT16_MAX, "hf_chunk's lengths");
+
+/* Every HF_CHUNK_SKIP-th chunk points to the next such one. Not in a stream: there the earlier one
+ * may be gone. */
+static void object_chunk_skip(const struct hf_obj *obj, struct hf_chunk *chunk)
+{
+	struct hf_chunk *last = obj->last;
+
+	if (atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_STREAM)
+		return;
+	chunk->skip_from = chunk;
+	if (!last)
+		return;
+	if (last->skip_distance + 1 < HF_CHUNK_SKIP) {
+		chunk->skip_from = last->skip_from;
+		chunk->skip_distance = (uint16_t)(last->skip_distance + 1);
+		return;
+	}
+	HF_ASSERT(!atomic_load_explicit(&last->skip_from->skip, memory_order_relaxed));
+	atomic_store_explicit(&last->skip_from->skip, chunk, memory_order_release);
+}
+
 static struct hf_chunk *object_chunk_init(
 	struct hf_obj *obj, void *block, uint64_t begin, size_t cap, size_t alloc_len)
 {
 	struct hf_chunk *chunk = block;
 
-	*chunk = (struct hf_chunk){
-		.begin = begin,
-		.cap = (uint32_t)cap,
-		.alloc_len = (uint32_t)alloc_len,
-	};
+	memset(chunk, 0, sizeof(*chunk));
+	chunk->begin = begin;
+	chunk->cap = (uint16_t)cap;
+	chunk->alloc_len = (uint16_t)alloc_len;
+	object_chunk_skip(obj, chunk);
 	if (obj->last)
 		obj->last->next = chunk;
 	else

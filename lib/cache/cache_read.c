@@ -13,8 +13,12 @@ struct hf_span hf_obj_peek(const struct hf_obj *obj, struct hf_obj_cursor *curso
 	if (!chunk)
 		chunk = obj->first;
 	HF_ASSERT_HOT(chunk && chunk->begin <= cursor->pos);
-	while (cursor->pos - chunk->begin >= chunk->cap)
-		chunk = chunk->next;
+	while (cursor->pos - chunk->begin >= chunk->cap) {
+		const struct hf_chunk *skip =
+			atomic_load_explicit(&chunk->skip, memory_order_acquire);
+
+		chunk = skip && skip->begin <= cursor->pos ? skip : chunk->next;
+	}
 	cursor->chunk = chunk;
 	at = (size_t)(cursor->pos - chunk->begin);
 	len = hf_min_size(chunk->cap - at, (size_t)hf_min_u64(filled - cursor->pos, max));

@@ -38,13 +38,18 @@
 #include "hf_list.h"
 
 #define HF_OBJ_LENGTH_UNKNOWN UINT64_MAX
+#define HF_CHUNK_SKIP         64
 
 struct hf_chunk {
 	struct hf_chunk *next; /* valid once `filled` is beyond this chunk's end */
-	uint64_t begin;        /* offset of data[0] in the body */
-	uint32_t cap;          /* bytes data can hold */
-	uint32_t alloc_len;    /* bytes of the arena block; 0: inside the object's own */
-	uint8_t data[];
+	/* HF_CHUNK_SKIP chunks ahead, or NULL: so that a range far into a body is found fast */
+	_Atomic(struct hf_chunk *) skip;
+	struct hf_chunk *skip_from; /* the owner's: the last chunk that can have a skip */
+	uint64_t begin;             /* offset of data[0] in the body */
+	uint16_t cap;               /* bytes data can hold */
+	uint16_t alloc_len;         /* bytes of the arena block; 0: inside the object's own */
+	uint16_t skip_distance;     /* chunks behind skip_from */
+	uint8_t data[] HF_ALIGNED(8);
 };
 
 enum hf_obj_state { HF_OBJ_FILLING, HF_OBJ_READY, HF_OBJ_FAILED };

@@ -95,6 +95,34 @@ Test(object, peek_gives_no_more_than_asked_for)
 	fix_close(&fix);
 }
 
+Test(object, a_range_far_into_a_body_is_found_in_few_steps)
+{
+	struct fix fix;
+	struct hf_obj *obj;
+	size_t len = 5 * FIX_MIB, skips = 0;
+
+	fix_open(&fix, 16 * FIX_MIB);
+	obj = fix_put(&fix, "k", 3, len);
+	for (const struct hf_chunk *chunk = obj->first; chunk; chunk = chunk->next) {
+		const struct hf_chunk *skip = atomic_load(&chunk->skip);
+
+		skips += skip != NULL;
+		if (skip)
+			cr_expect_eq(skip->begin, chunk->begin + HF_CHUNK_SKIP * chunk->cap);
+	}
+	cr_expect_eq(skips, (chunk_count(obj) - 1) / HF_CHUNK_SKIP);
+	for (size_t pos = 0; pos < len; pos += 4999) {
+		struct hf_obj_cursor cursor = { .pos = pos };
+		struct hf_span span = hf_obj_peek(obj, &cursor, 100);
+
+		cr_assert_gt(span.len, 0);
+		cr_assert_eq(span.ptr[0], fix_byte(3, pos));
+		cr_assert(pos >= cursor.chunk->begin &&
+			  pos < cursor.chunk->begin + cursor.chunk->cap);
+	}
+	fix_close(&fix);
+}
+
 Test(object, a_short_body_of_known_length_costs_one_block)
 {
 	struct fix fix;
