@@ -177,7 +177,7 @@ enum serve_go serve_wait(struct hf_serve *serve, struct serve_req *req)
 		serve_timer_stop(serve, conn);
 		break;
 	case SERVE_UPLOAD_MORE:
-		if (conn->fin && hf_tcp_unread(conn->tcp) == 0) /* cut short by the client */
+		if (serve_upload_cut(req))
 			return serve_conn_close(serve, conn);
 		break;
 	}

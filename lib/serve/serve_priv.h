@@ -182,6 +182,8 @@ void serve_progress(struct hf_serve *serve);
 /* serve_upload.c: takes unread bytes as far as they go. */
 enum serve_upload { SERVE_UPLOAD_MORE, SERVE_UPLOAD_DONE, SERVE_UPLOAD_BAD };
 enum serve_upload serve_upload(struct hf_serve *serve, struct serve_req *req);
+/* The client stopped before the end of the body: no answer can be for this request. */
+bool serve_upload_cut(const struct serve_req *req);
 
 #define X(id, fn) enum serve_go fn(struct hf_serve *serve, struct serve_req *req);
 #include "tbl/req_steps.h"

@@ -248,8 +248,12 @@ enum serve_go serve_body(struct hf_serve *serve, struct serve_req *req)
 			(req->obj->flags & HF_OBJ_NO_BODY);
 	bool copied = !req->lease && !req->xchg; /* a small hit went out with its head */
 
-	if (!req->upload_done && req->xchg && serve_upload(serve, req) == SERVE_UPLOAD_BAD)
-		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_BODY_BAD);
+	if (!req->upload_done && req->xchg) {
+		if (serve_upload(serve, req) == SERVE_UPLOAD_BAD)
+			return serve_conn_abort(serve, req->conn, HF_DROP_REQ_BODY_BAD);
+		if (serve_upload_cut(req))
+			return serve_conn_close(serve, req->conn);
+	}
 	if (req->xchg && hf_list_empty(&req->turn))
 		hf_list_add_tail(&serve->turn, &req->turn);
 	if (!bodiless && !copied) {

@@ -60,6 +60,11 @@ static enum serve_upload upload_fill(
 	return SERVE_UPLOAD_MORE;
 }
 
+bool serve_upload_cut(const struct serve_req *req)
+{
+	return !req->upload_done && req->conn->fin && hf_tcp_unread(req->conn->tcp) == 0;
+}
+
 enum serve_upload serve_upload(struct hf_serve *serve, struct serve_req *req)
 {
 	HF_ASSERT_HOT(req->xchg != NULL);

@@ -303,6 +303,26 @@ Test(serve, V2_a_body_that_is_not_read_ends_the_connection)
 	cr_assert(client->fin);
 }
 
+Test(serve, a_client_that_stops_within_its_body_ends_the_exchange)
+{
+	for (int answered = 0; answered < 2; answered++) {
+		struct rig_client *client = rig_connect(&rig, (uint32_t)answered);
+		struct hf_xchg *xchg;
+		struct hf_obj *obj = NULL;
+
+		rig_send(&rig, client,
+			"PUT /p HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n\r\n");
+		xchg = expect_start();
+		if (answered)
+			obj = rig_answer(&rig, xchg, 10, /* stream= */ true);
+		rig_fin(&rig, client);
+		cr_assert(client->fin);
+		expect_finish(xchg);
+		if (obj)
+			hf_shard_obj_unref(rig.shard, obj);
+	}
+}
+
 Test(serve, bad_chunk_in_a_request_body_is_400_and_cancels_the_fetch)
 {
 	struct rig_client *client = rig_connect(&rig, 0);
