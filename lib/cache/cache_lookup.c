@@ -5,7 +5,7 @@
 
 #include "cache_priv.h"
 
-/* Of two variants that match, the one published last answers (RFC 9111 §4.1 wants the most recent). */
+/* Of two variants that match, the one published last answers (RFC 9111 §4.1: the most recent). */
 struct hf_obj *hf_cache_lookup(struct hf_cache *cache, const struct hf_key *key,
 	const struct hf_http_req *req, enum hf_lookup *ret_verdict)
 {

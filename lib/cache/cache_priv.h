@@ -7,8 +7,8 @@
  *             LINKED   queue     in the table; newest first, SIEVE's hand walks from the tail
  *             RETIRED  loose     out of the table, waiting for its grace period
  *             RECALLED unposted, then posted     waiting for the leases of some workers
- *             PINNED   unposted, then pinned     as RECALLED, but for so long that eviction must not
- *                                                count on its memory
+ *             PINNED   unposted, then pinned     as RECALLED, but for so long that eviction
+ *                                                must not count on its memory
  */
 #ifndef HF_CACHE_PRIV_H
 #define HF_CACHE_PRIV_H
@@ -99,8 +99,8 @@ static inline struct hf_obj *cache_word_obj(uint64_t word)
 	return (struct hf_obj *)(uintptr_t)(word & 0xffffffffffff);
 }
 
-/* The shard takes the hash's high bits, the tag the middle, the first bucket the low ones; the second
- * bucket mixes them, so that two keys that share one bucket seldom share both. */
+/* The shard takes the hash's high bits, the tag the middle, the first bucket the low ones; the
+ * second bucket mixes them, so that two keys that share one bucket seldom share both. */
 static inline uint64_t cache_bucket_first(const struct hf_shard *shard, uint64_t hash)
 {
 	return hash & shard->bucket_mask;
@@ -138,7 +138,7 @@ void cache_object_free(struct hf_shard *shard, struct hf_obj *obj);
 
 /* cache_evict.c */
 
-/* `cost` bytes were refused. Starts as much eviction as brings them, or less if enough is returning. */
+/* `cost` bytes were refused. Starts the eviction that brings them, less what is returning. */
 void cache_evict_for(struct hf_shard *shard, uint64_t cost);
 /* A LINKED object that another word replaces or that leaves: all but its word in the table. */
 void cache_retire(struct hf_shard *shard, struct hf_obj *obj);

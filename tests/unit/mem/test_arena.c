@@ -12,13 +12,13 @@ struct block {
 	size_t len;
 };
 
-static struct hf_arena *arena_make(size_t size)
+/* Not inlined: else gcc 12 at link time takes the arena for NULL. */
+__attribute__((noinline)) static struct hf_arena *arena_make(size_t size)
 {
 	struct hf_arena *arena = NULL;
 	struct hf_err err = { "" };
 
 	cr_assert_eq(hf_arena_new(size, false, &err, &arena), 0, "%s", err.text);
-	HF_ASSERT(arena);
 	return arena;
 }
 
@@ -241,7 +241,6 @@ Test(arena, hugepages_are_asked_for_and_done_without)
 	size_t len, page;
 
 	cr_assert_eq(hf_arena_new(4 * MIB, true, &err, &arena), 0);
-	HF_ASSERT(arena);
 	hf_arena_region(arena, &base, &len, &page);
 	cr_expect(page == 4096 || page == 2 * MIB);
 	block = hf_arena_alloc(arena, HF_ARENA_CHUNK);
