@@ -45,6 +45,10 @@ static void ack_advance(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t a
 		conn->snd_nxt = ack;
 	conn->progress_us = tcp->now_us;
 	conn->persist_shift = 0;
+	/* Karn: the ACK of what a timeout sent again keeps the long timeout. The next one ends it, sample
+	 * or not: under steady loss there may never be one, and the timeout would only ever grow. */
+	if (!tcp_has(conn, TCP_F_BACKOFF))
+		tcp_rexmit_settle(conn);
 	conn->flags &= ~(uint32_t)TCP_F_BACKOFF;
 	/* RFC 6582 §4, impatient: only the first partial ACK restarts the timer */
 	restart = !tcp_has(conn, TCP_F_PARTIAL);

@@ -312,6 +312,8 @@ bool tcp_out_unsent(const struct hf_tcp_conn *conn);
 
 /* tcp_rexmit.c */
 void tcp_rexmit_rtt(struct hf_tcp_conn *conn, uint64_t rtt_us);
+/* The retransmission timeout is what the samples say again. */
+void tcp_rexmit_settle(struct hf_tcp_conn *conn);
 /* Sets or clears the one timer for retransmission and window probes; restart: from now on. */
 void tcp_rexmit_arm(struct hf_tcp *tcp, struct hf_tcp_conn *conn, bool restart);
 void tcp_rexmit_fire(struct hf_tcp *tcp, struct hf_tcp_conn *conn);

@@ -7,11 +7,19 @@
 
 #include "tcp_priv.h"
 
+/* RFC 6298 §2.3, without what timeouts made of it */
+void tcp_rexmit_settle(struct hf_tcp_conn *conn)
+{
+	uint32_t rto = conn->srtt_us + hf_max_u32(TCP_RTT_GRAIN_US, 4 * conn->rttvar_us);
+
+	if (conn->srtt_us > 0)
+		conn->rto_us = hf_min_u32(hf_max_u32(rto, TCP_RTO_MIN_US), TCP_RTO_MAX_US);
+}
+
 /* RFC 6298 §2 */
 void tcp_rexmit_rtt(struct hf_tcp_conn *conn, uint64_t rtt_us)
 {
 	uint32_t rtt = (uint32_t)hf_min_u64(rtt_us, TCP_RTO_MAX_US);
-	uint32_t rto;
 
 	if (conn->srtt_us == 0) {
 		conn->srtt_us = hf_max_u32(rtt, 1);
@@ -22,8 +30,7 @@ void tcp_rexmit_rtt(struct hf_tcp_conn *conn, uint64_t rtt_us)
 		conn->rttvar_us = conn->rttvar_us - conn->rttvar_us / 4 + off / 4;
 		conn->srtt_us = hf_max_u32(conn->srtt_us - conn->srtt_us / 8 + rtt / 8, 1);
 	}
-	rto = conn->srtt_us + hf_max_u32(TCP_RTT_GRAIN_US, 4 * conn->rttvar_us);
-	conn->rto_us = hf_min_u32(hf_max_u32(rto, TCP_RTO_MIN_US), TCP_RTO_MAX_US);
+	tcp_rexmit_settle(conn);
 }
 
 static uint64_t rexmit_user_limit(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)

@@ -470,13 +470,13 @@ static void world_init(struct world *w, uint64_t seed)
 	w->lazy = sim_chance(sim, 500) ? sim_rand(sim, 900) : 0;
 	w->flush_chance = sim_rand(sim, 1001);
 	hf_tcp_cfg_default(&cfg);
-	cfg.conns_max = 8;
-	cfg.syn_queue_max = 4;
-	cfg.spans_max = 40 + sim_rand(sim, 2000);
+	cfg.conns_max = 3 + sim_rand(sim, 6);
+	cfg.syn_queue_max = 1 + sim_rand(sim, 4);
+	cfg.spans_max = 10 + sim_rand(sim, sim_chance(sim, 300) ? 40 : 2000);
 	cfg.rxbufs_max = 1 + sim_rand(sim, sim_chance(sim, 500) ? 8 : 100);
 	cfg.emits_max = 2 + sim_rand(sim, 200);
 	cfg.rcv_wnd_max = 2000 + sim_rand(sim, sim_chance(sim, 500) ? 200000 : 10000);
-	cfg.send_queue_max = 3000 + sim_rand(sim, 500000);
+	cfg.send_queue_max = 3000 + sim_rand(sim, sim_chance(sim, 500) ? 10000 : 500000);
 	cfg.msl_ms = 2000;
 	cfg.user_timeout_ms = 300000;
 	cfg.fin_timeout_ms = 200000;

@@ -28,7 +28,7 @@ struct sim_pkt {
 enum client_plan {
 	PLAN_SERVER_CLOSES, /* the client closes when it has seen the server's FIN */
 	PLAN_HALF_CLOSE,    /* FIN right behind the request */
-	PLAN_BOTH,          /* FIN once the response is complete: FINs may cross */
+	PLAN_BOTH,          /* FIN in the midst of the response: FINs may cross */
 	PLAN_RESET,         /* RST in the midst of the response */
 	PLAN_VANISH,        /* no more packets from some time on */
 	PLAN_COUNT

@@ -31,7 +31,7 @@ void client_init(struct sim *sim, struct client *c, uint32_t index)
 	c->resp_len = sim_rand(sim, sim_chance(sim, 300) ? 400000 : 20000);
 	c->stop_at = sim_rand(sim, c->resp_len + 1);
 	c->buf_max = 600 + sim_rand(sim, sim_chance(sim, 500) ? 200000 : 8000);
-	c->read_per_ms = sim_chance(sim, 300) ? 20 + sim_rand(sim, 400) : 0;
+	c->read_per_ms = sim_chance(sim, 300) ? 5 + sim_rand(sim, 400) : 0;
 	c->cwnd = 1000 + sim_rand(sim, 30000);
 	c->mss = sizes[sim_rand(sim, HF_ARRAY_LEN(sizes))];
 	c->wscale = sim_chance(sim, 600) ? (int)sim_rand(sim, 9) : -1;
@@ -117,7 +117,7 @@ static bool client_wants_fin(const struct client *c)
 	case PLAN_HALF_CLOSE:
 		return true;
 	case PLAN_BOTH:
-		return c->rcv >= c->resp_len;
+		return c->rcv >= c->stop_at;
 	default:
 		return c->fin_at != NO_FIN && c->rcv > c->fin_at;
 	}
@@ -322,6 +322,8 @@ static void client_read(struct sim *sim, struct client *c)
 
 	c->read = hf_min_u32(rcv, c->read + c->read_per_ms * (READ_US / 1000));
 	c->read_at_us = sim->now_us + READ_US;
+	if (sim_chance(sim, 10)) /* long enough for probes */
+		c->read_at_us += sim_rand(sim, 5000000);
 	gain = c->read + c->buf_max > c->edge ? c->read + c->buf_max - c->edge : 0;
 	if (gain >= hf_min_u32(c->buf_max / 2, 2 * client_mss(c)) && !c->done)
 		client_post(sim, c, 0, c->nxt, 0);

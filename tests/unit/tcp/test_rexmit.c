@@ -93,6 +93,22 @@ Test(tcp_rexmit, rfc6298_s3_karn_no_sample_from_what_was_sent_twice)
 	th_done(&t);
 }
 
+Test(tcp_rexmit, the_second_ack_after_a_timeout_ends_the_backoff_without_a_sample)
+{
+	struct th t;
+
+	th_open(&t);
+	th_send(&t, 5840);
+	th_tick(&t, 250000);
+	th_tick(&t, 450000);
+	cr_assert_eq(t.conn->rto_us, 4 * TCP_RTO_MIN_US);
+	th_in(&t, HF_TCP_ACK, 0, 1460, NULL);
+	cr_assert_eq(t.conn->rto_us, 4 * TCP_RTO_MIN_US);
+	th_in(&t, HF_TCP_ACK, 0, 2920, NULL);
+	cr_assert_eq(t.conn->rto_us, TCP_RTO_MIN_US);
+	th_done(&t);
+}
+
 Test(tcp_rexmit, rfc6298_s5_3_a_new_ack_restarts_the_timer_and_the_last_stops_it)
 {
 	struct th t;
