@@ -71,7 +71,17 @@ void origin_flow_memory_wait(struct hf_origin *origin, struct origin_fetch *fetc
 	if (!hf_list_empty(&fetch->memory_link))
 		return;
 	hf_list_add_tail(&origin->memory, &fetch->memory_link);
-	origin_fetch_timer(origin, fetch, ORIGIN_TIMER_MEMORY, ORIGIN_MEMORY_WAIT_US);
+	origin_fetch_timer(origin, fetch, ORIGIN_TIMER_MEMORY, origin->memory_wait_us);
+}
+
+/* No memory for the next bytes. What a stream's readers leave behind is its own way on. */
+static void origin_flow_starve(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	if (origin_flow_is_stream(fetch)) {
+		origin_flow_want(fetch);
+		hf_shard_trim(origin->shard, fetch->obj, origin_flow_consumed(fetch));
+	}
+	origin_flow_memory_wait(origin, fetch);
 }
 
 static void origin_flow_memory_got(struct hf_origin *origin, struct origin_fetch *fetch)
@@ -122,7 +132,7 @@ size_t origin_flow_fill(
 		origin_flow_more(origin, fetch);
 	}
 	if (got < want)
-		origin_flow_memory_wait(origin, fetch);
+		origin_flow_starve(origin, fetch);
 	return got;
 }
 
@@ -199,8 +209,6 @@ void origin_flow_memory_late(struct hf_origin *origin, struct origin_fetch *fetc
 		origin_fetch_done(origin, fetch, CURLE_WRITE_ERROR);
 		return;
 	}
-	/* what is behind the readers comes back, now or by their credits */
-	hf_shard_trim(origin->shard, fetch->obj, origin_flow_consumed(fetch));
-	origin_flow_memory_wait(origin, fetch);
+	origin_flow_starve(origin, fetch);
 	origin_flow_resume(origin, fetch);
 }

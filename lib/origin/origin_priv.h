@@ -134,7 +134,7 @@ struct hf_origin {
 	struct hf_list direct; /* QUEUED and needs none */
 	struct hf_list memory; /* waiting for memory */
 	uint32_t queued, slots_used, slots_max, in_flight;
-	uint64_t object_max;
+	uint64_t object_max, memory_wait_us;
 	struct origin_load *load; /* [group] */
 	struct hf_list *map;      /* [map_mask + 1] of fetches by key hash */
 	uint32_t map_mask;

@@ -187,6 +187,19 @@ static inline void rig_reclaim(struct rig *rig)
 		hf_xchg_to_origin(rig->link, HF_XCHG_RECALLED, obj);
 }
 
+#ifdef HF_SANITIZED
+#include <sanitizer/lsan_interface.h>
+static inline int rig_leaks(void)
+{
+	return __lsan_do_recoverable_leak_check();
+}
+#else
+static inline int rig_leaks(void)
+{
+	return 0;
+}
+#endif
+
 static inline void rig_free(struct rig *rig)
 {
 	hf_origin_free(rig->origin);
@@ -205,6 +218,7 @@ static inline void rig_free(struct rig *rig)
 		(void)close(rig->listener);
 	hf_rcu_unregister();
 	free(rig);
+	cr_assert_eq(rig_leaks(), 0);
 }
 
 /* ---- the origin server ---- */
@@ -306,7 +320,8 @@ static inline void rig_client_ack(struct rig *rig, struct rig_client *client)
 
 static inline bool rig_client_at_end(const struct rig_client *client)
 {
-	return client->head && hf_obj_at_end(client->xchg->obj, &client->cursor);
+	return client->head && atomic_load(&client->xchg->obj->state) == HF_OBJ_READY &&
+	       hf_obj_at_end(client->xchg->obj, &client->cursor);
 }
 
 static inline bool rig_client_cut(const struct rig_client *client)

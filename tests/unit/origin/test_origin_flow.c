@@ -71,41 +71,107 @@ Test(origin_flow, storable_bodies_share_scarce_memory)
 	rig_free(rig);
 }
 
-/* Three bodies at once that only fit one after the other; none may stay where it is. */
-Test(origin_flow, a_fetch_without_memory_waits_then_streams_or_fails)
+/* All memory is in objects whose readers have not finished. Returns how many readers. */
+static uint32_t hoard(struct rig *rig, struct rig_client *client, uint32_t max)
+{
+	char path[16];
+
+	for (uint32_t i = 0; i < max; i++) {
+		uint32_t requests = rig_requests(rig);
+
+		(void)snprintf(path, sizeof(path), "/h%u", i);
+		rig_get(rig, &client[i], path, "");
+		rig_until(rig, rig_requests(rig) == requests + 1);
+		rig_answer(&rig->conn[0], RIG_FRESH, 690000);
+		rig_until(
+			rig, rig_client_at_end(&client[i]) || !hf_list_empty(&rig->origin->memory));
+		if (!rig_client_at_end(&client[i]))
+			return i; /* the last one waits for memory */
+	}
+	cr_assert_fail("memory without end");
+	return 0;
+}
+
+static struct rig *hoard_rig(uint64_t memory_wait_us)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
-	struct rig_client client[3];
-	char path[16];
-	uint32_t whole = 0;
 
 	rig_conf(rig);
-	rig_up(rig, 4 << 20);
-	for (uint32_t i = 0; i < 3; i++) {
-		(void)snprintf(path, sizeof(path), "/%u", i);
-		rig_get(rig, &client[i], path, "");
-		rig_until(rig, rig_requests(rig) == i + 1);
-		rig_say(&rig->conn[i],
-			"HTTP/1.1 200 OK\r\nContent-Length: 1900000\r\n" RIG_FRESH "\r\n");
-	}
-	for (uint32_t i = 0; i < 3; i++) {
-		char *body = rig_body(1900000);
+	rig_up(rig, 8 << 20);
+	rig->origin->memory_wait_us = memory_wait_us;
+	return rig;
+}
 
-		rig_buf_add(&rig->conn[i].out, body, 1900000);
-		free(body);
-	}
-	for (uint32_t i = 0; i < 3; i++) {
-		rig_until(rig, rig_client_at_end(&client[i]) || rig_client_cut(&client[i]) ||
-				       client[i].fail);
-		if (client[i].head && rig_client_at_end(&client[i])) {
-			cr_assert_eq(client[i].read_len, 1900000);
-			whole++;
-		}
-		cr_assert_eq(client[i].bad_at, UINT64_MAX);
+Test(origin_flow, a_fetch_goes_on_when_memory_comes_back)
+{
+	struct rig *rig = hoard_rig(10000000);
+	struct rig_client client[32];
+	uint32_t n = hoard(rig, client, 32);
+
+	rig_settle(rig);
+	cr_assert(!rig_client_at_end(&client[n]));
+	rig_end(rig, &client[0]);
+	rig_end(rig, &client[1]);
+	rig_until(rig, rig_client_at_end(&client[n]));
+	cr_assert_eq(client[n].read_len, 690000);
+	cr_assert_eq(client[n].bad_at, UINT64_MAX);
+	for (uint32_t i = 2; i <= n; i++)
 		rig_end(rig, &client[i]);
+	rig_free(rig);
+}
+
+Test(origin_flow, a_fetch_without_memory_becomes_a_stream)
+{
+	struct rig *rig = hoard_rig(30000);
+	struct rig_client client[32];
+	uint32_t n = hoard(rig, client, 32);
+
+	/* the room it has is what its reader leaves behind, chunk by chunk */
+	cr_assert_gt(client[n].read_len, 2 * HF_ARENA_CHUNK);
+	rig_until(rig, rig_client_at_end(&client[n]));
+	cr_assert_eq(client[n].read_len, 690000);
+	cr_assert_eq(client[n].bad_at, UINT64_MAX);
+	cr_assert(client[n].xchg->obj->flags & HF_OBJ_STREAM);
+	for (uint32_t i = 0; i <= n; i++)
+		rig_end(rig, &client[i]);
+	rig_free(rig);
+}
+
+Test(origin_flow, without_memory_for_a_head_the_answer_is_503)
+{
+	struct rig *rig = hoard_rig(10000000);
+	struct rig_client client[32], late;
+	struct origin_reader *reader;
+	uint32_t n = hoard(rig, client, 32);
+	uint32_t requests = rig_requests(rig);
+	void *block[4096];
+	size_t lens[4096];
+	uint32_t blocks = 0;
+	size_t len = HF_ARENA_CHUNK;
+
+	/* and what the arena still has */
+	while (len >= 64) {
+		while (blocks < 4096 && (block[blocks] = hf_arena_alloc(rig->arena, len)) != NULL)
+			lens[blocks++] = len;
+		len /= 2;
 	}
-	cr_assert_geq(whole, 2);
-	cr_assert_eq(hf_origin_in_flight(rig->origin), 0);
+	rig_get(rig, &late, "/late", "");
+	rig_until(rig, rig_requests(rig) == requests + 1);
+	for (uint32_t i = 1; i < rig->conns; i++)
+		if (rig->conn[i].fd >= 0 && rig->conn[i].in.len > 0)
+			rig_answer(&rig->conn[i], RIG_FRESH, 0);
+	reader = late.xchg->origin;
+	rig_until(rig, reader->fetch->state == ORIGIN_ADMIT);
+	origin_flow_memory_late(rig->origin, reader->fetch);
+	rig_until(rig, late.fail);
+	cr_assert_eq(late.xchg->fail_status, 503);
+	cr_assert_eq(late.xchg->fail_reason, HF_DROP_REQ_NO_MEMORY);
+	for (uint32_t i = 0; i < blocks; i++)
+		hf_arena_release(rig->arena, block[i], lens[i]);
+	rig_end(rig, &late);
+	for (uint32_t i = 0; i <= n; i++)
+		rig_end(rig, &client[i]);
+	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
 	rig_free(rig);
 }
 
