@@ -168,9 +168,11 @@ static int curl_on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
 		event.events |= EPOLLIN;
 	if (what & CURL_POLL_OUT)
 		event.events |= EPOLLOUT;
-	if (epoll_ctl(origin->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0)
-		return 0;
-	return epoll_ctl(origin->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -1;
+	/* unwatched its fetch times out; to refuse would end every other fetch too */
+	if (epoll_ctl(origin->epoll_fd, EPOLL_CTL_MOD, fd, &event) &&
+		epoll_ctl(origin->epoll_fd, EPOLL_CTL_ADD, fd, &event))
+		hf_log(HF_LOG_ERROR, "origin", "no epoll watch for a socket: %s", strerror(errno));
+	return 0;
 }
 
 static int curl_on_timer(CURLM *multi, long timeout_ms, void *arg)
@@ -302,8 +304,9 @@ static void curl_collect(struct hf_origin *origin)
 static void curl_act(struct hf_origin *origin, curl_socket_t fd, int what)
 {
 	int running;
+	CURLMcode code = curl_multi_socket_action(origin->multi, fd, what, &running);
 
-	HF_ASSERT(curl_multi_socket_action(origin->multi, fd, what, &running) == CURLM_OK);
+	HF_ASSERT(code != CURLM_BAD_HANDLE && code != CURLM_RECURSIVE_API_CALL);
 }
 
 bool origin_curl_run(struct hf_origin *origin, uint32_t wait_ms)

@@ -138,8 +138,12 @@ size_t origin_flow_fill(
 
 static void origin_flow_resume(struct hf_origin *origin, struct origin_fetch *fetch)
 {
-	if (!fetch->recv_paused || !origin_flow_may_resume(origin, fetch))
+	if (!fetch->recv_paused)
 		return;
+	if (!origin_flow_may_resume(origin, fetch)) {
+		origin_flow_memory_got(origin, fetch); /* it waits for a reader, not for memory */
+		return;
+	}
 	fetch->recv_paused = false;
 	origin_curl_resume(origin, fetch);
 }

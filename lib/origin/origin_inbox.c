@@ -70,7 +70,7 @@ bool origin_inbox_empty(const struct hf_origin *origin)
 	return true;
 }
 
-/* The shard gives no more than HF_XCHG_RECALLS_MAX before a worker answered: the ring has room. */
+/* The shard gives no more than HF_CACHE_RECALLS_MAX before a worker answered: the ring has room. */
 bool origin_inbox_recalls(struct hf_origin *origin)
 {
 	struct hf_obj *obj;

@@ -41,7 +41,7 @@
 #define ORIGIN_MEMO_US         10000000
 #define ORIGIN_MEMORY_WAIT_US  5000000
 #define ORIGIN_IDLE_EASY_MAX   256
-#define ORIGIN_CONNECTIONS_MAX 1024 /* idle ones that curl keeps */
+#define ORIGIN_CONNECTIONS_MAX 256 /* idle ones that curl keeps */
 #define ORIGIN_RESUME_ROOM     (HF_XCHG_WINDOW / 4)
 
 enum origin_fetch_state {
