@@ -180,7 +180,7 @@ static uint32_t evict_recall_worker(const struct hf_shard *shard, uint64_t mask)
 	for (; mask; mask &= mask - 1) {
 		uint32_t worker = (uint32_t)__builtin_ctzll(mask);
 
-		if (shard->under_way[worker] < CACHE_RECALLS_MAX)
+		if (shard->under_way[worker] < HF_CACHE_RECALLS_MAX)
 			return worker;
 	}
 	return CACHE_WORKERS_MAX;

@@ -30,7 +30,6 @@
 #define CACHE_INLINE_BODY_MAX 4096
 #define CACHE_RESERVE_MIN     (256UL * 1024)
 #define CACHE_RESERVE_MAX     (64UL * 1024 * 1024)
-#define CACHE_RECALLS_MAX     1024  /* HF_XCHG_RECALLS_MAX: what the ring has room for */
 #define CACHE_PIN_US          20000 /* a recall that takes longer frees no memory soon */
 #define CACHE_LONG_STALE_S    86400 /* useless for a day: eviction spares it no more */
 #define CACHE_HAND_STEPS_MAX  8192  /* objects that eviction spares in one go */

@@ -33,6 +33,7 @@
 #include "hf_ref.h"
 
 #define HF_CACHE_VARIANTS_MAX 8
+#define HF_CACHE_RECALLS_MAX  1024 /* RECALLs of a shard under way to one worker */
 
 struct hf_cache;
 struct hf_shard;

@@ -18,7 +18,7 @@
  * Promises  X1 at most one MORE is under way for an exchange (`more_posted`), one CREDIT
  *           (`credit_posted`).  X2 the rings hold every message that can be under way at once, so that a
  *           post never fails: START 1, FINISH 1, BODY HF_XCHG_BODIES_MAX, CREDIT 1 per exchange, RECALLED
- *           HF_XCHG_RECALLS_MAX; likewise back.  X3 the origin thread reads a request body only as fast
+ *           HF_CACHE_RECALLS_MAX; likewise back.  X3 the origin thread reads a request body only as fast
  *           as it sends it: a worker has HF_XCHG_BODIES_MAX buffers out at most.
  * Limits    exchanges_max and bodies_max a worker, from configuration; none free: the caller sheds (503)
  *           or waits (body).
@@ -37,10 +37,9 @@
 #include "hf_ref.h"
 #include "hf_stat.h"
 
-#define HF_XCHG_BODIES_MAX  4
-#define HF_XCHG_RECALLS_MAX 1024 /* RECALLs under way between one pair of threads */
-#define HF_XCHG_BODY_LEN    16352
-#define HF_XCHG_WINDOW      (512 * 1024) /* bytes of a stream ahead of its slowest reader */
+#define HF_XCHG_BODIES_MAX 4
+#define HF_XCHG_BODY_LEN   16352
+#define HF_XCHG_WINDOW     (512 * 1024) /* bytes of a stream ahead of its slowest reader */
 
 enum hf_xchg_msg {
 	/* worker -> origin thread; ptr is the exchange unless said otherwise */

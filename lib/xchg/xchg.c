@@ -24,7 +24,7 @@ static uint32_t xchg_ring_count(uint32_t exchanges_max)
 				+ 1                   /* CREDIT | MORE */
 				+ HF_XCHG_BODIES_MAX; /* BODY | BODY_DONE */
 
-	return exchanges_max * per_exchange + HF_XCHG_RECALLS_MAX;
+	return exchanges_max * per_exchange + HF_CACHE_RECALLS_MAX;
 }
 
 static int xchg_link_init(struct hf_link *link, uint32_t ring_count)

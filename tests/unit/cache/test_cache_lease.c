@@ -169,7 +169,7 @@ Test(lease, a_full_table_refuses_new_objects_but_not_known_ones)
 Test(lease, no_more_recalls_are_under_way_than_a_ring_holds)
 {
 	struct fix fix;
-	uint32_t total = CACHE_RECALLS_MAX + 200, posted = 0, worker;
+	uint32_t total = HF_CACHE_RECALLS_MAX + 200, posted = 0, worker;
 	struct hf_obj **objs = calloc(total, sizeof(*objs)), *obj;
 	struct hf_obj **out = calloc(total, sizeof(*out));
 	char key[16];
@@ -190,7 +190,7 @@ Test(lease, no_more_recalls_are_under_way_than_a_ring_holds)
 	fix_grace(&fix);
 	while (hf_shard_recall_next(fix.shard, &obj, &worker))
 		out[posted++] = obj;
-	cr_expect_eq(posted, CACHE_RECALLS_MAX);
+	cr_expect_eq(posted, HF_CACHE_RECALLS_MAX);
 	hf_shard_check(fix.shard);
 	cr_expect(hf_reader_recall(hf_cache_reader(fix.cache, 0), out[0]));
 	hf_shard_recalled(fix.shard, out[0], 0);
@@ -221,7 +221,7 @@ Test(lease, a_worker_that_is_full_does_not_hold_up_the_others)
 		hf_ref_put(&lease->ref);
 		purge(&fix, key);
 	}
-	fix.shard->under_way[0] = CACHE_RECALLS_MAX;
+	fix.shard->under_way[0] = HF_CACHE_RECALLS_MAX;
 	fix_grace(&fix);
 	cr_expect(hf_shard_recall_next(fix.shard, &obj, &worker));
 	cr_expect_eq(worker, 1);

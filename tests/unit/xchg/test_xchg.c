@@ -76,7 +76,7 @@ Test(xchg, X3_a_request_body_has_few_buffers_out)
 Test(xchg, X2_rings_hold_every_message_that_can_be_under_way)
 {
 	struct hf_link *link = hf_xchg_link(net, 0, 2);
-	uint32_t most = EXCHANGES * (3 + HF_XCHG_BODIES_MAX) + HF_XCHG_RECALLS_MAX;
+	uint32_t most = EXCHANGES * (3 + HF_XCHG_BODIES_MAX) + HF_CACHE_RECALLS_MAX;
 	struct hf_msg msg;
 
 	for (uint32_t i = 0; i < most; i++) {
