@@ -4,6 +4,7 @@ namespace, so nothing of the host is touched and the kernel removes every interf
 import ctypes
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
@@ -35,6 +36,19 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if harness.SANITIZED and item.get_closest_marker("slow_sanitized"):
             item.add_marker(skip)
+
+
+def too_long(*_):
+    raise AssertionError("the test takes too long")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """A hang fails one test, not the run."""
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(int(os.environ.get("HF_TIMEOUT", 90)) * harness.SLOW)
+    yield
+    signal.alarm(0)
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)

@@ -329,8 +329,7 @@ class Origin:
     def _serve(self, conn):
         with self.lock:
             self.conns.add(conn)
-        with conn, contextlib.suppress(OSError, ValueError):
-            stream = conn.makefile("rb")
+        with conn, conn.makefile("rb") as stream, contextlib.suppress(OSError, ValueError):
             while line := stream.readline():
                 method, target, version = line.decode("latin-1").split()
                 request = Request(method, target, version, read_headers(stream), stream)
@@ -377,13 +376,16 @@ def read_body(stream, headers):
 
 def answer(body=b"", headers=("Cache-Control: max-age=600",), status="200 OK"):
     """A script: a plain answer with Content-Length, the connection stays."""
-    head = "\r\n".join([f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "", ""])
-
     def script(conn, request):
         read_body(request.stream, request.headers)
-        conn.sendall(head.encode() + (b"" if request.method == "HEAD" else body))
+        say(conn, request, body, headers, status)
         return True
     return script
+
+
+def say(conn, request, body, headers, status="200 OK"):
+    head = "\r\n".join([f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "", ""])
+    conn.sendall(head.encode() + (b"" if request.method == "HEAD" else body))
 
 
 def chunked(length, headers=("Cache-Control: max-age=600",)):
@@ -440,8 +442,18 @@ def is_hit(reply):
     return cache_status(reply) == "holdfast; hit"
 
 
+class Conn(socket.socket):
+    """Closes at the end of its `with`, whatever files were made of it."""
+    def __exit__(self, *_):
+        with contextlib.suppress(OSError):
+            self.shutdown(socket.SHUT_RDWR)
+        self.close()
+
+
 def connect(host=V4, port=80, timeout=15):
-    conn = socket.create_connection((host, port), timeout * SLOW)
+    conn = Conn(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    conn.settimeout(timeout * SLOW)
+    conn.connect((host, port))
     conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return conn
 

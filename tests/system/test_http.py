@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from harness import (SLOW, V4, V6, answer, blocks, body_hash, cache_status, connect, curl, exchange,
-                     is_hit, read_answer, read_body, url)
+                     is_hit, read_answer, read_body, say, url)
 
 H = b"Host: x\r\n"
 
@@ -17,7 +17,8 @@ def echo(origin):
         if ("expect", "100-continue") in request.headers:
             conn.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         length, sha256 = read_body(request.stream, request.headers)
-        return answer(f"{request.method} {length} {sha256}".encode(), [])(conn, request)
+        say(conn, request, f"{request.method} {length} {sha256}".encode(), [])
+        return True
     origin.on("*", script)
     return origin
 
@@ -28,6 +29,8 @@ def echo(origin):
 def test_uploads_stream_through(start, echo, tmp_path, method, framing, workers):
     hf = start(echo.url, workers=workers, cache={"memory": "32MiB", "max_object": "1MiB"})
     for length, host in ((0, V4), (1, V6), (1 << 20, V4), (64 << 20, V6)):
+        if framing == "chunked" and length == 0:
+            continue  # curl forgets the last chunk then
         path = tmp_path / "body"
         with path.open("wb") as out:
             for block in blocks(length):
@@ -104,6 +107,9 @@ def test_pipelined_large_bodies(start, nginx):
 
 def test_post_pipelined_behind_get(start, echo):
     start(echo.url)
+    empty = hashlib.sha256(b"").hexdigest()
+    raw = b"POST / HTTP/1.1\r\n" + H + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    assert exchange(raw)[0].body == f"POST 0 {empty}".encode()
     with connect() as conn:
         conn.sendall(b"POST /a HTTP/1.1\r\n" + H + b"Content-Length: 3\r\n\r\nabc"
                      b"POST /b HTTP/1.1\r\n" + H + b"Transfer-Encoding: chunked\r\n\r\n"
