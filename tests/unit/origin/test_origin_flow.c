@@ -254,8 +254,12 @@ static void upload(bool chunked)
 	rig_start_text(rig, &client,
 		chunked ? "POST /a HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n"
 			: "POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1048576\r\n\r\n");
-	client.upload_len = 1 << 20;
 	client.eager = true;
+	client.upload_len = 1 << 20;
+	upload_pump(rig, &client);
+	/* the origin thread has sent what there is, and must wait for the client */
+	rig_until(rig, client.bodies_done == HF_XCHG_BODIES_MAX);
+	rig_settle(rig);
 	while (client.bodies_done * (uint64_t)HF_XCHG_BODY_LEN < client.upload_len) {
 		upload_pump(rig, &client);
 		cr_assert_leq(client.xchg->bodies_out, HF_XCHG_BODIES_MAX);
