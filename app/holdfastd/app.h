@@ -44,7 +44,7 @@ struct app_worker {
 	struct hf_serve *serve;
 	const struct hf_stat_block *_Atomic stats;
 	_Atomic uint64_t beat_us; /* the last turn began; HF_CACHE_LINE apart from other workers */
-	_Atomic uint32_t conns_open;
+	_Atomic uint32_t conns_open; /* while draining also those with bytes to deliver */
 	_Atomic(struct app_conns *) question;
 	bool draining;
 	uint64_t reported_us; /* watchdog: the beat that was complained about */

@@ -163,6 +163,7 @@ static int boot_worker(struct app *app, uint32_t index, struct hf_err *err)
 
 static void undo_workers(struct app *app)
 {
+	hf_thread_alone(); /* the others have ended, or never began */
 	for (uint32_t i = 0; app->worker && i < app->workers; i++) {
 		hf_net_free(app->worker[i].net);
 		hf_tcp_free(app->worker[i].tcp);
@@ -238,7 +239,6 @@ static void undo_threads(struct app *app)
 	atomic_store(&app->reclaim_stop, true);
 	if (app->reclaim_running)
 		HF_ASSERT(pthread_join(app->reclaim, NULL) == 0);
-	hf_thread_alone();
 }
 
 static int boot_threads(struct app *app, struct hf_err *err)

@@ -39,6 +39,8 @@ static void lcore_answer(struct app_worker *worker)
 
 static void lcore_orders(struct app_worker *worker)
 {
+	uint32_t conns;
+
 	if (hf_unlikely(atomic_load_explicit(&worker->app->draining, memory_order_relaxed)) &&
 		!worker->draining) {
 		worker->draining = true;

@@ -207,6 +207,9 @@ void hf_tcp_info(const struct hf_tcp_conn *conn, struct hf_tcp_info *ret_info);
  * Safe against connections coming and going between calls. */
 bool hf_tcp_conn_next(struct hf_tcp *tcp, uint32_t *cursor, struct hf_tcp_info *ret_info);
 uint32_t hf_tcp_conn_count(const struct hf_tcp *tcp);
+/* Connections with bytes or a FIN of ours that the peer has not acknowledged. Looks at the whole table:
+ * while draining, not on each turn of a busy loop. */
+uint32_t hf_tcp_undelivered_count(const struct hf_tcp *tcp);
 /* Asserts every invariant of tables, queues, sequence numbers and timers. Tests. */
 void hf_tcp_check(const struct hf_tcp *tcp);
 

@@ -59,3 +59,18 @@ uint32_t hf_tcp_conn_count(const struct hf_tcp *tcp)
 {
 	return tcp->conns.used;
 }
+
+static bool info_undelivered(const struct hf_tcp_conn *conn)
+{
+	return conn->sndq_len > 0 ||
+	       (tcp_has(conn, TCP_F_FIN_QUEUED) && !tcp_has(conn, TCP_F_FIN_ACKED));
+}
+
+uint32_t hf_tcp_undelivered_count(const struct hf_tcp *tcp)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < tcp->conns.fresh; i++)
+		count += tcp_conn_live(tcp, i) && info_undelivered(hf_pool_at(&tcp->conns, i));
+	return count;
+}

@@ -25,6 +25,24 @@ Test(tcp_info, shows_what_a_connection_does)
 	th_done(&t);
 }
 
+Test(tcp_info, what_is_sent_and_closed_is_undelivered_until_acknowledged)
+{
+	struct th t;
+
+	th_open(&t);
+	cr_assert_eq(hf_tcp_undelivered_count(t.tcp), 0);
+	th_send(&t, 1000);
+	hf_tcp_close(t.tcp, t.conn);
+	th_flush(&t);
+	cr_assert_eq(hf_tcp_undelivered_count(t.tcp), 1);
+	th_in(&t, HF_TCP_ACK, 0, 1000, "");
+	cr_assert_eq(hf_tcp_undelivered_count(t.tcp), 1, "the FIN is not acknowledged");
+	th_in(&t, HF_TCP_ACK, 0, 1001, "");
+	cr_assert_eq(hf_tcp_undelivered_count(t.tcp), 0);
+	cr_assert_eq(hf_tcp_conn_count(t.tcp), 1, "FIN_WAIT_2 does not hold up a drain");
+	th_done(&t);
+}
+
 Test(tcp_info, the_cursor_survives_comings_and_goings)
 {
 	struct hf_tcp_conn *conn[5];
