@@ -47,8 +47,10 @@ static void lcore_orders(struct app_worker *worker)
 		hf_serve_drain(worker->serve);
 	}
 	lcore_answer(worker);
-	atomic_store_explicit(
-		&worker->conns_open, hf_serve_conn_count(worker->serve), memory_order_relaxed);
+	conns = hf_serve_conn_count(worker->serve);
+	if (worker->draining) /* what was queued must arrive, too */
+		conns += hf_tcp_undelivered_count(worker->tcp);
+	atomic_store_explicit(&worker->conns_open, conns, memory_order_relaxed);
 }
 
 /* One turn; true when there was anything to do. */
