@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -37,6 +38,25 @@ static int boot_signals(struct app *app, struct hf_err *err)
 static void undo_signals(struct app *app)
 {
 	(void)close(app->signal_fd);
+}
+
+/* Origin threads hold a socket for each fetch and each idle connection: as many as are allowed. */
+static int boot_limits(struct app *app, struct hf_err *err)
+{
+	struct rlimit limit;
+
+	(void)app;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return hf_err_set(err, -errno, "getrlimit: %m");
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return hf_err_set(err, -errno, "setrlimit: %m");
+	return 0;
+}
+
+static void undo_limits(struct app *app)
+{
+	(void)app;
 }
 
 static int boot_eal(struct app *app, struct hf_err *err)
@@ -332,6 +352,7 @@ static const struct {
 	void (*fini)(struct app *app);
 } boot_steps[] = {
 	{ "signals", boot_signals, undo_signals },
+	{ "limits", boot_limits, undo_limits },
 	{ "eal", boot_eal, undo_eal },
 	{ "cache", boot_cache, undo_cache },
 	{ "exchanges", boot_exchanges, undo_exchanges },
