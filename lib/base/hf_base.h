@@ -18,14 +18,14 @@
 
 #define HF_CACHE_LINE 64
 
-#define hf_likely(x)       __builtin_expect(!!(x), 1)
-#define hf_unlikely(x)     __builtin_expect(!!(x), 0)
-#define HF_STATIC_ASSERT   _Static_assert
-#define HF_ARRAY_LEN(a)    (sizeof(a) / sizeof((a)[0]))
-#define HF_ALIGNED(n)      __attribute__((aligned(n)))
-#define HF_PRINTF(f, a)    __attribute__((format(printf, f, a)))
-#define HF_MUST_CHECK      __attribute__((warn_unused_result))
-#define HF_NORETURN        __attribute__((noreturn))
+#define hf_likely(x)                     __builtin_expect(!!(x), 1)
+#define hf_unlikely(x)                   __builtin_expect(!!(x), 0)
+#define HF_STATIC_ASSERT                 _Static_assert
+#define HF_ARRAY_LEN(a)                  (sizeof(a) / sizeof((a)[0]))
+#define HF_ALIGNED(n)                    __attribute__((aligned(n)))
+#define HF_PRINTF(f, a)                  __attribute__((format(printf, f, a)))
+#define HF_MUST_CHECK                    __attribute__((warn_unused_result))
+#define HF_NORETURN                      __attribute__((noreturn))
 #define HF_CONTAINER_OF(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
 HF_NORETURN void hf_assert_failed(const char *what, const char *file, int line, const char *func);

@@ -41,14 +41,14 @@ struct hf_reader;
 
 struct hf_cache_cfg {
 	struct hf_arena *arena;
-	uint32_t shards;  /* origin threads */
-	uint32_t workers; /* lcores: 1-63 */
+	uint32_t shards;     /* origin threads */
+	uint32_t workers;    /* lcores: 1-63 */
 	uint32_t leases_max; /* per worker */
 };
 
 /* boot */
-int hf_cache_new(const struct hf_cache_cfg *cfg, struct hf_err *err, struct hf_cache **ret_cache)
-	HF_MUST_CHECK;
+int hf_cache_new(const struct hf_cache_cfg *cfg, struct hf_err *err,
+	struct hf_cache **ret_cache) HF_MUST_CHECK;
 /* After every other thread has stopped. */
 void hf_cache_free(struct hf_cache *cache);
 
@@ -99,10 +99,10 @@ struct hf_obj *hf_reader_released(struct hf_reader *reader);
 /* origin thread ---------------------------------------------------------------------------------- */
 
 struct hf_obj_spec {
-	struct hf_key key;     /* len 0 for a stream */
+	struct hf_key key; /* len 0 for a stream */
 	struct hf_span vary;
 	struct hf_span head;
-	uint64_t length;       /* or HF_OBJ_LENGTH_UNKNOWN */
+	uint64_t length; /* or HF_OBJ_LENGTH_UNKNOWN */
 	int64_t born_us; /* when the head arrived, less the initial age */
 	struct hf_cache_life life;
 	uint16_t status, flags;

@@ -55,9 +55,9 @@ struct hf_chunk {
 enum hf_obj_state { HF_OBJ_FILLING, HF_OBJ_READY, HF_OBJ_FAILED };
 
 enum hf_obj_flags {
-	HF_OBJ_STREAM = 1 << 0,      /* not stored: memory goes back behind the readers */
-	HF_OBJ_AUTH_OK = 1 << 1,     /* may answer requests with Authorization (RFC 9111 §3.5) */
-	HF_OBJ_NO_BODY = 1 << 2,     /* answer to HEAD, 204, 304: no body */
+	HF_OBJ_STREAM = 1 << 0,  /* not stored: memory goes back behind the readers */
+	HF_OBJ_AUTH_OK = 1 << 1, /* may answer requests with Authorization (RFC 9111 §3.5) */
+	HF_OBJ_NO_BODY = 1 << 2, /* answer to HEAD, 204, 304: no body */
 };
 
 struct hf_obj {
@@ -67,21 +67,23 @@ struct hf_obj {
 	const char *vary; /* hf_cache_vary_build's records */
 	uint32_t key_len;
 	uint32_t vary_len;
-	int64_t born_us;        /* monotonic; now - born is the current age (RFC 9111 §4.2.3) */
+	int64_t born_us;           /* monotonic; now - born is the current age (RFC 9111 §4.2.3) */
 	struct hf_cache_life life; /* judged against the age: hf_cache_fresh_for */
 	/* line 1: what sending reads */
 	uint16_t status HF_ALIGNED(HF_CACHE_LINE);
-	_Atomic uint16_t flags;  /* enum hf_obj_flags; only STREAM may be set later (to_stream) */
-	_Atomic uint8_t touched; /* read since eviction last looked; set by lcores, only when clear */
-	uint64_t serial;  /* order of publication in the shard: of two that match the later counts */
+	_Atomic uint16_t flags; /* enum hf_obj_flags; only STREAM may be set later (to_stream) */
+	_Atomic uint8_t
+		touched; /* read since eviction last looked; set by lcores, only when clear */
+	uint64_t serial; /* order of publication in the shard: of two that match the later counts */
 	const char *head; /* status line and fields, no final CRLF */
 	uint32_t head_len;
 	_Atomic uint32_t state; /* enum hf_obj_state */
 	/* of the body; HF_OBJ_LENGTH_UNKNOWN until READY if the origin did not say */
 	_Atomic uint64_t length;
-	struct hf_chunk *first; /* valid once filled > 0 */
-	_Atomic uint64_t filled;  /* body bytes that can be read */
-	_Atomic uint64_t holders; /* bit i: worker i may hold a lease; set by worker i, only when clear */
+	struct hf_chunk *first;  /* valid once filled > 0 */
+	_Atomic uint64_t filled; /* body bytes that can be read */
+	_Atomic uint64_t
+		holders; /* bit i: worker i may hold a lease; set by worker i, only when clear */
 	/* line 2: the owner's */
 	struct hf_list queue HF_ALIGNED(HF_CACHE_LINE); /* eviction order, while in the table */
 	union {
@@ -89,11 +91,11 @@ struct hf_obj {
 		uint64_t recalled_us; /* later: when its last RECALL was posted */
 	};
 	struct hf_chunk *last;
-	uint64_t cost;       /* bytes of the arena, chunks included */
-	uint32_t alloc_len;  /* of this block */
+	uint64_t cost;      /* bytes of the arena, chunks included */
+	uint32_t alloc_len; /* of this block */
 	uint32_t owner_refs;
-	uint32_t slot;       /* where in the table, while in it */
-	uint8_t place;       /* enum cache_place */
+	uint32_t slot; /* where in the table, while in it */
+	uint8_t place; /* enum cache_place */
 	uint8_t shard;
 	uint64_t recall_mask; /* workers whose RECALL is not posted yet */
 };

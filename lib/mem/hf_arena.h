@@ -23,8 +23,8 @@
 struct hf_arena;
 
 /* boot. -ENOMEM with a sentence in err. */
-int hf_arena_new(size_t size, bool hugepages, struct hf_err *err, struct hf_arena **ret_arena)
-	HF_MUST_CHECK;
+int hf_arena_new(
+	size_t size, bool hugepages, struct hf_err *err, struct hf_arena **ret_arena) HF_MUST_CHECK;
 /* NULL is fine. */
 void hf_arena_free(struct hf_arena *arena);
 /* 64-byte aligned when len >= 64, not zeroed; NULL when the region is full. */
@@ -36,7 +36,7 @@ size_t hf_arena_cost(size_t len);
 size_t hf_arena_used(const struct hf_arena *arena);
 size_t hf_arena_size(const struct hf_arena *arena);
 /* For registration with devices: base, length, page size. In sanitizer builds len is 0. */
-void hf_arena_region(const struct hf_arena *arena, void **ret_base, size_t *ret_len,
-	size_t *ret_page);
+void hf_arena_region(
+	const struct hf_arena *arena, void **ret_base, size_t *ret_len, size_t *ret_page);
 
 #endif

@@ -25,10 +25,10 @@
 
 struct hf_pool {
 	void *memory;
-	void *free_list;    /* the first free element that was used before */
+	void *free_list; /* the first free element that was used before */
 	uint32_t elem_size;
 	uint32_t count;
-	uint32_t fresh;     /* elements from here on were never used: untouched pages stay untouched */
+	uint32_t fresh; /* elements from here on were never used: untouched pages stay untouched */
 	uint32_t used;
 };
 
@@ -59,7 +59,7 @@ static inline void hf_pool_put(struct hf_pool *pool, void *elem)
 {
 	HF_ASSERT_HOT(pool->used > 0);
 	HF_ASSERT_HOT((char *)elem >= (char *)pool->memory &&
-		(char *)elem < (char *)pool->memory + (size_t)pool->fresh * pool->elem_size);
+		      (char *)elem < (char *)pool->memory + (size_t)pool->fresh * pool->elem_size);
 	__builtin_memcpy(elem, &pool->free_list, sizeof(void *));
 	pool->free_list = elem;
 	pool->used--;
@@ -75,7 +75,7 @@ static inline uint32_t hf_pool_free_count(const struct hf_pool *pool)
 static inline uint32_t hf_pool_index(const struct hf_pool *pool, const void *elem)
 {
 	return (uint32_t)((size_t)((const char *)elem - (const char *)pool->memory) /
-		pool->elem_size);
+			  pool->elem_size);
 }
 
 static inline void *hf_pool_at(const struct hf_pool *pool, uint32_t index)

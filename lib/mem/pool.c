@@ -17,8 +17,8 @@ int hf_pool_init(struct hf_pool *pool, size_t elem_size, uint32_t count)
 	memset(pool, 0, sizeof(*pool));
 	pool->elem_size = (uint32_t)((elem_size + 15) & ~(size_t)15);
 	pool->count = count;
-	pool->memory = mmap(NULL, pool_bytes(pool), PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pool->memory = mmap(
+		NULL, pool_bytes(pool), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (pool->memory == MAP_FAILED) {
 		pool->memory = NULL;
 		return -ENOMEM;

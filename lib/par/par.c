@@ -133,5 +133,6 @@ void hf_waker_wake(struct hf_waker *waker)
 
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&waker->asleep, memory_order_relaxed))
-		(void)!write(waker->fd, &one, sizeof(one)); /* EAGAIN: counter full, already awake */
+		(void)!write(
+			waker->fd, &one, sizeof(one)); /* EAGAIN: counter full, already awake */
 }
