@@ -67,11 +67,14 @@ class Device:
 
     def before(self):
         if self.kind != "tap":
-            sh("ip", "link", "add", self.kernel, "type", "veth", "peer", "name", self.inner)
+            # one queue: an AF_XDP socket hears one, and the kernel would spread over more
+            one = "numtxqueues", "1", "numrxqueues", "1"
+            sh("ip", "link", "add", self.kernel, *one, "type", "veth", "peer", "name", self.inner,
+               *one)
             # the inner end has no kernel stack: what comes in is holdfastd's alone
             pathlib.Path(f"/proc/sys/net/ipv6/conf/{self.inner}/disable_ipv6").write_text("1")
             for end in (self.kernel, self.inner):
-                sh("ethtool", "-K", end, "tx", "off", "gro", "off")
+                sh("ethtool", "-K", end, "tx", "off")
                 sh("ip", "link", "set", end, "up")
 
     def after(self):

@@ -24,8 +24,7 @@ def test_bodies_equal_what_nginx_serves(start, nginx, framing, device, workers):
         path = f"/{framing}/{nginx.file(length)}"
         direct = curl(nginx.url + path)
         assert direct.length == length
-        assert ("content-length" in direct.headers) == (framing == "length")
-        # two families, one key: the host is normalised into the key, so name two
+        assert ("content-length" in direct.headers) == (framing == "length" or length == 0)
         for host in (V4, V6):
             miss = fetch_equal(path, host, length, direct.sha256)
             hit = fetch_equal(path, host, length, direct.sha256)
@@ -52,7 +51,8 @@ def test_over_max_object_is_streamed_and_not_stored(start, nginx, framing):
     path = f"/{framing}/{nginx.file(length)}"
     for _ in range(2):
         reply = fetch_equal(path, V4, length, body_hash(length))
-        assert not is_hit(reply) and "stored" not in cache_status(reply)
+        # without a length it is not known when the head is sent
+        assert not is_hit(reply) and (framing == "chunked" or "stored" not in cache_status(reply))
     assert hf.stat("cache_objects") == 0
     assert hf.stat("cache_used_bytes") <= 32 << 20
 

@@ -67,7 +67,7 @@ TABLE = [  # name, bytes, status
     ("chunked-not-last", POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n", 400),
     ("chunked-twice", POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n", 400),
     ("coding-unknown", POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
-    ("coding-smuggled", POST + b"Transfer-Encoding: xchunked\r\n\r\n", 400),
+    ("coding-smuggled", POST + b"Transfer-Encoding: xchunked\r\n\r\n", 501),
     ("chunked-in-1.0", b"POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
      400),
     ("chunk-size-no-hex", CHUNKED + b"zz\r\n", 400),
@@ -94,7 +94,8 @@ def test_the_table_is_long_and_names_are_unique():
 def test_request(served, name, raw, status):
     for host in (V4, V6):
         reply, closed = exchange(raw, host)
-        assert reply.status == status and closed
+        # what is understood but not done leaves the connection in a known state
+        assert reply.status == status and closed == (status not in (405, 417))
     assert curl(url("/hello")).status == 200
 
 
