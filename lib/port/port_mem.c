@@ -84,6 +84,27 @@ uint32_t port_pools_mb(const struct hf_conf *conf)
 	return (uint32_t)(bytes * 5 / 4 / (1024 * 1024)) + 48 + 4 * conf->port_count * workers;
 }
 
+/* rte_pktmbuf_pool_create, but for a flag: an mbuf may cross a page where addresses are virtual.
+ * Without hugepages each would have a 4 KiB page of its own, and AF_XDP, which registers the pool as
+ * if it were dense, would refuse those at the end. */
+static struct rte_mempool *mem_pool_on(const char *name, uint32_t count, uint32_t room, int socket)
+{
+	struct rte_pktmbuf_pool_private priv = { .mbuf_data_room_size = (uint16_t)room };
+	unsigned int flags = rte_eal_iova_mode() == RTE_IOVA_VA ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
+	struct rte_mempool *pool = rte_mempool_create_empty(name, count,
+		sizeof(struct rte_mbuf) + room, PORT_POOL_CACHE, sizeof(priv), socket, flags);
+
+	if (!pool)
+		return NULL;
+	rte_pktmbuf_pool_init(pool, &priv);
+	if (rte_mempool_populate_default(pool) < 0) {
+		rte_mempool_free(pool);
+		return NULL;
+	}
+	(void)rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
+
 static struct rte_mempool *mem_pool_new(
 	const char *kind, uint32_t worker, uint32_t count, uint32_t room)
 {
@@ -93,10 +114,9 @@ static struct rte_mempool *mem_pool_new(
 
 	(void)snprintf(name, sizeof(name), "hf_%s_%u", kind, worker);
 	HF_ASSERT(room <= UINT16_MAX);
-	pool = rte_pktmbuf_pool_create(name, count, PORT_POOL_CACHE, 0, (uint16_t)room, socket);
+	pool = mem_pool_on(name, count, room, socket);
 	if (!pool && socket != SOCKET_ID_ANY)
-		pool = rte_pktmbuf_pool_create(
-			name, count, PORT_POOL_CACHE, 0, (uint16_t)room, SOCKET_ID_ANY);
+		pool = mem_pool_on(name, count, room, SOCKET_ID_ANY);
 	return pool;
 }
 
