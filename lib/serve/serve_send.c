@@ -150,6 +150,11 @@ bool serve_send_head(struct hf_serve *serve, struct serve_req *req, const char *
 	return serve_txbuf_send(serve, req, (uint32_t)len);
 }
 
+static bool send_failed(const struct hf_obj *obj)
+{
+	return atomic_load_explicit(&obj->state, memory_order_acquire) == HF_OBJ_FAILED;
+}
+
 enum serve_go serve_head(struct hf_serve *serve, struct serve_req *req)
 {
 	static const char *const status_of[] = {
@@ -170,6 +175,8 @@ enum serve_go serve_head(struct hf_serve *serve, struct serve_req *req)
 	struct hf_obj *obj = xchg->obj;
 	bool known = obj->length != HF_OBJ_LENGTH_UNKNOWN;
 
+	if (send_failed(obj)) /* known before our head went out: then it can be said */
+		return serve_fail(req, 502, HF_DROP_REQ_ORIGIN_FAILED);
 	req->obj = obj;
 	if (obj->status == 204 || obj->status == 304)
 		req->framing = HF_RESP_BODY_NONE;
@@ -214,6 +221,16 @@ static bool body_send(struct hf_serve *serve, struct serve_req *req, struct hf_s
 	return !chunked || serve_send(serve, req, HF_RESP_CHUNK_END, 2, NULL, false);
 }
 
+/* The rest will never come. Where the framing shows that, the client gets what there is; where the end
+ * of the connection is the end of the body, only a reset tells (RFC 9112 §8). */
+static enum serve_go body_cut(struct hf_serve *serve, struct serve_req *req)
+{
+	if (req->framing == HF_RESP_BODY_CLOSE)
+		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
+	(void)hf_drop(HF_DROP_REQ_CUT);
+	return serve_conn_close(serve, req->conn);
+}
+
 /* Queues what can be read and what TCP takes; SERVE_GO when the last byte is queued. */
 static enum serve_go body_pump(struct hf_serve *serve, struct serve_req *req)
 {
@@ -233,8 +250,8 @@ static enum serve_go body_pump(struct hf_serve *serve, struct serve_req *req)
 	}
 	if (!hf_obj_at_end(obj, &req->cursor))
 		return SERVE_STAY; /* MORE will come */
-	if (atomic_load_explicit(&obj->state, memory_order_acquire) == HF_OBJ_FAILED)
-		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
+	if (send_failed(obj))
+		return body_cut(serve, req);
 	if (req->framing == HF_RESP_BODY_CHUNKED &&
 		!serve_send(serve, req, HF_RESP_CHUNKS_FINAL, sizeof(HF_RESP_CHUNKS_FINAL) - 1,
 			NULL, false))

@@ -258,15 +258,31 @@ struct hf_obj *rig_store(struct rig *rig, const char *url, uint64_t len, uint32_
 	return obj;
 }
 
-struct hf_obj *rig_answer(struct rig *rig, struct hf_xchg *xchg, uint64_t len, bool stream)
+static struct hf_obj *rig_attach(struct rig *rig, struct hf_xchg *xchg, uint64_t len, bool stream)
 {
 	xchg->obj = rig_object(rig, stream ? (struct hf_key){ 0 } : xchg->key, len, 60,
 		stream ? HF_OBJ_STREAM : 0);
 	hf_shard_obj_ref(rig->shard, xchg->obj); /* the exchange's, beside the fill's */
 	xchg->stored = !stream;
 	hf_xchg_to_worker(rig->link, HF_XCHG_HEAD, xchg);
-	rig_settle(rig);
 	return xchg->obj;
+}
+
+struct hf_obj *rig_answer(struct rig *rig, struct hf_xchg *xchg, uint64_t len, bool stream)
+{
+	struct hf_obj *obj = rig_attach(rig, xchg, len, stream);
+
+	rig_settle(rig);
+	return obj;
+}
+
+struct hf_obj *rig_answer_failed(struct rig *rig, struct hf_xchg *xchg)
+{
+	struct hf_obj *obj = rig_attach(rig, xchg, 10, /* stream= */ true);
+
+	hf_shard_fill_fail(rig->shard, obj);
+	rig_settle(rig);
+	return obj;
 }
 
 void rig_more(struct rig *rig, struct hf_xchg *xchg)

@@ -58,6 +58,8 @@ int rig_origin_next(struct rig *rig, void **ret_ptr);
 struct hf_obj *rig_store(struct rig *rig, const char *url, uint64_t len, uint32_t lifetime_s);
 /* An object that answers an exchange: head, then the body at will. */
 struct hf_obj *rig_answer(struct rig *rig, struct hf_xchg *xchg, uint64_t len, bool stream);
+/* The same, but it failed before the worker heard of it. */
+struct hf_obj *rig_answer_failed(struct rig *rig, struct hf_xchg *xchg);
 void rig_more(struct rig *rig, struct hf_xchg *xchg);
 
 #endif

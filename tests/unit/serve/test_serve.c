@@ -185,7 +185,32 @@ Test(serve, unknown_length_is_chunked_to_1_1_and_closes_to_1_0)
 	}
 }
 
-Test(serve, a_fill_that_fails_cuts_the_connection_without_an_end)
+Test(serve, a_fill_that_fails_cuts_the_connection_and_never_looks_whole)
+{
+	static const char *const asks[] = { GET("/m"),
+		"GET /m HTTP/1.0\r\nHost: a.example\r\n\r\n" };
+
+	for (uint32_t i = 0; i < 2; i++) {
+		struct rig_client *client = rig_connect(&rig, i);
+		struct hf_xchg *xchg;
+		struct hf_obj *obj;
+
+		rig_send(&rig, client, asks[i]);
+		xchg = expect_start();
+		obj = rig_answer(&rig, xchg, HF_OBJ_LENGTH_UNKNOWN, /* stream= */ true);
+		cr_assert_eq(hf_shard_fill(rig.shard, obj, "abc", 3), 3);
+		hf_shard_fill_fail(rig.shard, obj);
+		rig_more(&rig, xchg);
+		cr_assert(strstr(client->out, "abc"));
+		cr_assert_null(strstr(client->out, "0\r\n\r\n"));
+		cr_assert(
+			i == 0 ? client->fin : client->rst, "an end alone would look whole to 1.0");
+		expect_finish(xchg);
+		hf_shard_obj_unref(rig.shard, obj);
+	}
+}
+
+Test(serve, a_fill_that_failed_before_the_head_went_out_is_502)
 {
 	struct rig_client *client = rig_connect(&rig, 0);
 	struct hf_xchg *xchg;
@@ -193,12 +218,8 @@ Test(serve, a_fill_that_fails_cuts_the_connection_without_an_end)
 
 	rig_send(&rig, client, GET("/m"));
 	xchg = expect_start();
-	obj = rig_answer(&rig, xchg, HF_OBJ_LENGTH_UNKNOWN, /* stream= */ true);
-	cr_assert_eq(hf_shard_fill(rig.shard, obj, "abc", 3), 3);
-	hf_shard_fill_fail(rig.shard, obj);
-	rig_more(&rig, xchg);
-	cr_assert(client->rst);
-	cr_assert_null(strstr(client->out, "0\r\n\r\n"));
+	obj = rig_answer_failed(&rig, xchg);
+	cr_assert(strstr(client->out, "HTTP/1.1 502 "));
 	expect_finish(xchg);
 	hf_shard_obj_unref(rig.shard, obj);
 }
