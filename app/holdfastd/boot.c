@@ -353,13 +353,13 @@ static const struct {
 } boot_steps[] = {
 	{ "signals", boot_signals, undo_signals },
 	{ "limits", boot_limits, undo_limits },
+	{ "ctl", boot_ctl, undo_ctl }, /* first of all: a second instance must touch no device */
 	{ "eal", boot_eal, undo_eal },
 	{ "cache", boot_cache, undo_cache },
 	{ "exchanges", boot_exchanges, undo_exchanges },
 	{ "ports", boot_ports, undo_ports },
 	{ "workers", boot_workers, undo_workers },
 	{ "origins", boot_origins, undo_origins },
-	{ "ctl", boot_ctl, undo_ctl },
 	{ "control", boot_control, undo_control },
 	{ "threads", boot_threads, undo_threads },
 	{ "start", boot_start, undo_start },

@@ -201,7 +201,7 @@ Test(serve, a_fill_that_fails_cuts_the_connection_and_never_looks_whole)
 		cr_assert_eq(hf_shard_fill(rig.shard, obj, "abc", 3), 3);
 		hf_shard_fill_fail(rig.shard, obj);
 		rig_more(&rig, xchg);
-		cr_assert(strstr(client->out, "abc"));
+		cr_assert(i == 1 || strstr(client->out, "abc"));
 		cr_assert_null(strstr(client->out, "0\r\n\r\n"));
 		cr_assert(
 			i == 0 ? client->fin : client->rst, "an end alone would look whole to 1.0");
