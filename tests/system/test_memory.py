@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The cap on cache memory holds, and what stats say of it is what /proc says."""
-import re
+import subprocess
 
 from harness import SANITIZED, V4, Nginx, curl, is_hit, sh, url
 
@@ -9,17 +9,25 @@ CAP = 64 * MIB
 # What holdfastd may grow by beside the cap: origin threads' buffers, libcurl's connections, stacks.
 BESIDE = 32 * MIB
 OBJECTS = 100_000
+LOADERS = 4
 
 
 def test_100_000_objects_through_64_mib(start, nginx, tmp_path):
     hf = start(nginx.url, cache={"memory": "64MiB", "max_object": "1MiB"})
     curl(url("/mix/0"))  # the first fetch pays for libcurl
     rss = hf.rss()
-    uris = tmp_path / "uris"
-    uris.write_text("".join(f"http://{V4}/mix/{i}\n" for i in range(OBJECTS)))
     assert OBJECTS / 10 * sum(Nginx.MIX) > 4 * CAP
-    out = sh("h2load", "--h1", f"-n{OBJECTS}", "-c32", "-t1", "-i", uris)
-    assert f"{OBJECTS} succeeded, 0 failed, 0 errored, 0 timeout" in out, out
+    each = OBJECTS // LOADERS  # h2load's connections all begin with the first URI of a file
+    loaders = []
+    for i in range(LOADERS):
+        uris = tmp_path / f"uris{i}"
+        uris.write_text("".join(f"http://{V4}/mix/{i * each + j}\n" for j in range(each)))
+        loaders.append(subprocess.Popen(["h2load", "--h1", f"-n{each}", "-c1", "-m16", "-i", uris],
+                                        stdout=subprocess.PIPE, text=True))
+    for loader in loaders:
+        out = loader.communicate()[0]
+        assert f"{each} succeeded, 0 failed, 0 errored, 0 timeout" in out, out
+        assert f"{each} 2xx, 0 3xx, 0 4xx, 0 5xx" in out, out
     stats, growth = hf.stats(), hf.rss() - rss
     assert stats["cache_inserts_total"] >= OBJECTS - 1
     assert stats["cache_evictions_total"] > OBJECTS / 2
@@ -35,7 +43,6 @@ def test_100_000_objects_through_64_mib(start, nginx, tmp_path):
     last = f"/mix/{OBJECTS - 1}"
     curl(url(last))
     assert is_hit(curl(url(last)))
-    assert re.search(r"status codes: \d+ 2xx, 0 3xx, 0 4xx, 0 5xx", out)
 
 
 def test_many_large_fills_at_once_stay_within_the_cap(start, nginx):
