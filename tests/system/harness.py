@@ -20,6 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("HF_BUILD", ROOT / "build")).resolve()
 HOLDFASTD = BUILD / "app/holdfastd/holdfastd"
 HOLDFASTCTL = BUILD / "app/holdfastctl/holdfastctl"
+LSAN = ROOT / "tests/system/lsan.supp"
 SANITIZED = "asan" in BUILD.name
 SLOW = 5 if SANITIZED else 1  # deadlines only; nothing waits that long when all is well
 V4, V6 = "192.0.2.10", "2001:db8::10"
@@ -124,7 +125,8 @@ class Holdfast:
         self.process = subprocess.Popen(
             [HOLDFASTD, "-c", self.config], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, errors="replace",
-            env={**os.environ, "HF_TEST": self.name})
+            env={**os.environ, "HF_TEST": self.name,
+                 "LSAN_OPTIONS": f"print_suppressions=0:suppressions={LSAN}"})
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
         self.wait_log(r" INFO holdfastd: ready", 30)
