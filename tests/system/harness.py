@@ -410,7 +410,7 @@ def chunked(length, headers=("Cache-Control: max-age=600",)):
 
 # ---- clients ----
 
-Answer = collections.namedtuple("Answer", "status headers length sha256 body code")
+Answer = collections.namedtuple("Answer", "status headers length sha256 body code", defaults=[0])
 
 
 def url(path, host=V4):
