@@ -29,6 +29,7 @@ int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err 
 {
 	struct hf_serve *serve = calloc(1, sizeof(*serve));
 
+	HF_ASSERT(cfg->conf->http.header_count <= HF_HTTP_LINES_MAX); /* lib/conf's range */
 	if (!serve)
 		return hf_err_set(err, -ENOMEM, "no memory for worker %u", cfg->worker);
 	serve->conf = cfg->conf;

@@ -8,7 +8,7 @@
 
 #include "serve_priv.h"
 
-#define READ_SPANS 64
+#define READ_SPANS 64 /* of 2 KiB: more than the largest head */
 
 /* A request takes its send buffer with it, so that an answer can always be written. */
 struct serve_req *serve_req_new(struct hf_serve *serve, struct serve_conn *conn)

@@ -39,7 +39,9 @@
 
 #define HF_XCHG_BODIES_MAX 4
 #define HF_XCHG_BODY_LEN   16352
-#define HF_XCHG_WINDOW     (512 * 1024) /* bytes of a stream ahead of its slowest reader */
+/* Bytes of a stream ahead of its slowest reader. More than half of a connection's send queue: then TCP
+ * tells of acknowledged bytes while there are others to send. */
+#define HF_XCHG_WINDOW     (768 * 1024)
 
 enum hf_xchg_msg {
 	/* worker -> origin thread; ptr is the exchange unless said otherwise */

@@ -377,6 +377,33 @@ Test(serve, malformed_request_is_400_and_close)
 	cr_assert(client->fin);
 }
 
+/* A request of `fields` fields and about `len` bytes, in segments of a KiB. */
+static struct rig_client *send_large(uint32_t i, uint32_t fields, size_t len)
+{
+	struct rig_client *client = rig_connect(&rig, i);
+	size_t each = len / fields, used = 0;
+	char *text = malloc(len + fields * 16 + 256), part[1025];
+
+	used += (size_t)sprintf(text, "GET /a HTTP/1.1\r\nHost: a.example\r\n");
+	for (uint32_t f = 1; f < fields; f++)
+		used += (size_t)sprintf(text + used, "X-%03u: %0*u\r\n", f, (int)each - 9, f);
+	used += (size_t)sprintf(text + used, "\r\n");
+	for (size_t at = 0; at < used; at += 1024) {
+		(void)snprintf(part, sizeof(part), "%s", text + at);
+		rig_send(&rig, client, part);
+	}
+	free(text);
+	return client;
+}
+
+Test(serve, a_head_may_be_as_large_as_configured_and_no_larger)
+{
+	rig_store(&rig, URL("/a"), 10, 60);
+	cr_assert(strstr(send_large(0, 100, 15000)->out, "HTTP/1.1 200 "));
+	cr_assert(strstr(send_large(1, 101, 15000)->out, "HTTP/1.1 431 "));
+	cr_assert(strstr(send_large(2, 20, 17000)->out, "HTTP/1.1 431 "));
+}
+
 Test(serve, no_exchange_free_is_503_with_retry_after)
 {
 	struct rig_client *client;
