@@ -401,7 +401,7 @@ Test(serve, a_head_may_be_as_large_as_configured_and_no_larger)
 	rig_store(&rig, URL("/a"), 10, 60);
 	cr_assert(strstr(send_large(0, 100, 15000)->out, "HTTP/1.1 200 "));
 	cr_assert(strstr(send_large(1, 101, 15000)->out, "HTTP/1.1 431 "));
-	cr_assert(strstr(send_large(2, 20, 17000)->out, "HTTP/1.1 431 "));
+	cr_assert(strstr(send_large(2, 20, 18000)->out, "HTTP/1.1 431 "));
 }
 
 Test(serve, no_exchange_free_is_503_with_retry_after)
