@@ -58,12 +58,16 @@ def test_over_max_object_is_streamed_and_not_stored(start, nginx, framing):
 
 
 @pytest.mark.slow_sanitized
-def test_a_gibibyte_is_streamed(start, nginx):
-    hf = start(nginx.url, cache={"memory": "128MiB"})
-    path = f"/length/{nginx.file(GIB)}"
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_gibibyte_is_streamed(start, nginx, framing, workers):
+    hf = start(nginx.url, workers=workers, cache={"memory": "128MiB"})
+    path = f"/{framing}/{nginx.file(GIB)}"
     direct = curl(nginx.url + path)
+    assert direct.length == GIB
     rss = hf.rss()
-    for _ in range(2):
-        assert not is_hit(fetch_equal(path, V4, GIB, direct.sha256))
+    for host in (V4, V6):
+        for _ in range(1 + (host == V4)):  # a second time, to see that it did not stay
+            assert not is_hit(fetch_equal(path, host, GIB, direct.sha256))
     assert hf.rss() - rss < 160 << 20
     assert hf.stat("cache_objects") == 0
