@@ -9,6 +9,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -286,6 +287,7 @@ http {{
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait()
+        shutil.rmtree(self.dir)  # there may be a GiB in it
 
 
 Request = collections.namedtuple("Request", "method target version headers stream")
