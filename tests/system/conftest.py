@@ -27,17 +27,6 @@ isolate()
 import harness  # noqa: E402  (after isolate: its threads must be born inside)
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow_sanitized: not under sanitizers, for its length only")
-
-
-def pytest_collection_modifyitems(items):
-    skip = pytest.mark.skip(reason="too long under sanitizers")
-    for item in items:
-        if harness.SANITIZED and item.get_closest_marker("slow_sanitized"):
-            item.add_marker(skip)
-
-
 def too_long(*_):
     raise AssertionError("the test takes too long")
 
