@@ -155,44 +155,46 @@ static bool send_failed(const struct hf_obj *obj)
 	return atomic_load_explicit(&obj->state, memory_order_acquire) == HF_OBJ_FAILED;
 }
 
+/* RFC 9211 §2: why it was forwarded, and what became of the answer. */
+static const char *head_cache_status(const struct hf_xchg *xchg)
+{
+	static const struct {
+		const char *passed, *stored;
+	} by_cause[] = {
+		[HF_XCHG_MISS_ABSENT] = { "fwd=miss", "fwd=miss; stored" },
+		[HF_XCHG_MISS_EXPIRED] = { "fwd=stale", "fwd=stale; stored" },
+		[HF_XCHG_MISS_VARY] = { "fwd=vary-miss", "fwd=vary-miss; stored" },
+		[HF_XCHG_BYPASS_METHOD] = { "fwd=method", "fwd=method; stored" },
+		[HF_XCHG_BYPASS_REQUEST] = { "fwd=request", "fwd=request; stored" },
+	};
+
+	if (xchg->collapsed)
+		return "fwd=miss; collapsed";
+	return xchg->stored ? by_cause[xchg->cause].stored : by_cause[xchg->cause].passed;
+}
+
+/* How the client learns where the body ends (RFC 9112 §6.3). */
+static enum hf_resp_framing head_framing(const struct serve_req *req, const struct hf_obj *obj)
+{
+	if (obj->status == 204 || obj->status == 304)
+		return HF_RESP_BODY_NONE;
+	if (obj->length != HF_OBJ_LENGTH_UNKNOWN)
+		return HF_RESP_BODY_LENGTH;
+	if (req->method == HF_HTTP_HEAD)
+		return HF_RESP_BODY_NONE;
+	return req->minor > 0 ? HF_RESP_BODY_CHUNKED : HF_RESP_BODY_CLOSE;
+}
+
 enum serve_go serve_head(struct hf_serve *serve, struct serve_req *req)
 {
-	static const char *const status_of[] = {
-		[HF_XCHG_MISS_ABSENT] = "fwd=miss",
-		[HF_XCHG_MISS_EXPIRED] = "fwd=stale",
-		[HF_XCHG_MISS_VARY] = "fwd=vary-miss",
-		[HF_XCHG_BYPASS_METHOD] = "fwd=method",
-		[HF_XCHG_BYPASS_REQUEST] = "fwd=request",
-	};
-	static const char *const stored_of[] = {
-		[HF_XCHG_MISS_ABSENT] = "fwd=miss; stored",
-		[HF_XCHG_MISS_EXPIRED] = "fwd=stale; stored",
-		[HF_XCHG_MISS_VARY] = "fwd=vary-miss; stored",
-		[HF_XCHG_BYPASS_METHOD] = "fwd=method; stored",
-		[HF_XCHG_BYPASS_REQUEST] = "fwd=request; stored",
-	};
-	struct hf_xchg *xchg = req->xchg;
-	struct hf_obj *obj = xchg->obj;
-	bool known = obj->length != HF_OBJ_LENGTH_UNKNOWN;
-
-	if (send_failed(obj)) /* known before our head went out: then it can be said */
+	if (send_failed(req->xchg->obj)) /* known before our head went out: then it can be said */
 		return serve_fail(req, 502, HF_DROP_REQ_ORIGIN_FAILED);
-	req->obj = obj;
-	if (obj->status == 204 || obj->status == 304)
-		req->framing = HF_RESP_BODY_NONE;
-	else if (known)
-		req->framing = HF_RESP_BODY_LENGTH;
-	else if (req->method == HF_HTTP_HEAD)
-		req->framing = HF_RESP_BODY_NONE;
-	else
-		req->framing = req->minor > 0 ? HF_RESP_BODY_CHUNKED : HF_RESP_BODY_CLOSE;
+	req->obj = req->xchg->obj;
+	req->framing = head_framing(req, req->obj);
 	if (req->framing == HF_RESP_BODY_CLOSE)
 		req->keep_alive = false;
 	serve_miss_count(req);
-	if (!serve_send_head(serve, req,
-		    xchg->collapsed ? "fwd=miss; collapsed"
-		    : xchg->stored  ? stored_of[xchg->cause]
-				    : status_of[xchg->cause]))
+	if (!serve_send_head(serve, req, head_cache_status(req->xchg)))
 		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
 	req->conn->rate_mark = 0;
 	serve_timer_set(serve, req->conn, SERVE_TIMER_SEND, SERVE_RATE_PERIOD_US);
