@@ -76,7 +76,8 @@ struct app {
 	pthread_t reclaim;
 	bool reclaim_running;
 	int signal_fd, timer_fd, epoll_fd;
-	_Atomic bool draining; /* workers: no new connections */
+	_Atomic bool ports_open; /* boot may not hang any more */
+	_Atomic bool draining;   /* workers: no new connections */
 	_Atomic bool lcore_stop, origin_stop, reclaim_stop;
 	bool shutdown_asked;
 };

@@ -126,14 +126,46 @@ static void undo_ports(struct app *app)
 		hf_port_close(app->port[i]);
 }
 
+/* A driver may wait for its other end for ever (virtio_user as a server does): a signal ends that. */
+static void *boot_ports_watch(void *arg)
+{
+	static const struct timespec period = { .tv_nsec = BOOT_TICK_MS * 1000000L };
+	struct app *app = arg;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	while (!atomic_load(&app->ports_open)) {
+		if (sigtimedwait(&set, NULL, &period) < 0)
+			continue;
+		hf_log(HF_LOG_WARN, "holdfastd", "ended while a port was being opened");
+		(void)unlink(app->conf->ctl.socket);
+		_exit(1); /* the driver's call cannot be undone from here */
+	}
+	return NULL;
+}
+
+static int boot_ports_open(struct app *app, struct hf_err *err)
+{
+	pthread_t watch;
+	int rc = pthread_create(&watch, NULL, boot_ports_watch, app);
+
+	if (rc)
+		return hf_err_set(err, -rc, "no thread to be had");
+	for (uint32_t i = 0; rc == 0 && i < app->conf->port_count; i++)
+		rc = hf_port_open(app->conf, i, err, &app->port[i]);
+	atomic_store(&app->ports_open, true);
+	HF_ASSERT(pthread_join(watch, NULL) == 0);
+	return rc;
+}
+
 static int boot_ports(struct app *app, struct hf_err *err)
 {
 	void *base;
 	size_t len, page;
-	int rc = 0;
+	int rc = boot_ports_open(app, err);
 
-	for (uint32_t i = 0; rc == 0 && i < app->conf->port_count; i++)
-		rc = hf_port_open(app->conf, i, err, &app->port[i]);
 	hf_arena_region(app->arena, &base, &len, &page);
 	if (rc == 0 && len > 0)
 		rc = hf_port_memory_register(base, len, page, err);
