@@ -118,6 +118,7 @@ class Bench:
         return self
 
     def __exit__(self, *_):
+        self.impair(rate=0)  # what connections still have to say gets through
         self.undo.close()
 
     def _start(self, undo, nginx, congestion, memory):
@@ -139,6 +140,7 @@ class Bench:
         if nginx:
             self.wires["nginx"] = self._wire_nginx(undo)
             self._nginx(undo)
+        undo.callback(self.holdfast.stop)  # before its wire goes; above: if it comes to no wire
 
     def _kernel_end(self, run, interface, address, peer, mac):
         """Addresses are known, not asked for: a damaged ARP answer would stop more than a packet.

@@ -41,21 +41,22 @@ def transfer(bench, server, direction, size, timeout=60):
 # ---- in each run ----
 
 BAD = {"loss": 1, "reorder": 5, "dup": 2, "corrupt": 2, "jitter": 1}
-POINTS = [  # a wire; what it carries, under sanitizers too or not
+POINTS = [  # a wire; what nginx moves through it in a second, more or less; under sanitizers, too?
     ({"delay": 1}, 10 * MIB, True),
-    ({"delay": 1, "loss": 1}, 10 * MIB, True),
-    ({"delay": 1, "loss": 5}, 4 * MIB, False),
-    ({"delay": 1, "loss": 20}, 256 * KIB, True),
+    ({"delay": 1, "loss": 1}, 4 * MIB, True),
+    ({"delay": 1, "loss": 5}, 512 * KIB, False),
+    ({"delay": 1, "loss": 20}, 32 * KIB, True),
+    ({"delay": 1, "loss": 2, "burst": 4}, 1 * MIB, False),
     ({"delay": 1, "reorder": 5}, 10 * MIB, False),
-    ({"delay": 1, **BAD}, 2 * MIB, True),
-    ({"delay": 1, "loss": 2, "burst": 4}, 4 * MIB, False),
+    ({"delay": 1, **BAD}, 1 * MIB, True),
     ({"delay": 50}, 10 * MIB, False),
     ({"delay": 50, "loss": 1}, 512 * KIB, False),
-    ({"delay": 50, "loss": 5}, 256 * KIB, False),
+    ({"delay": 50, "loss": 5}, 128 * KIB, True),
     ({"delay": 50, "loss": 20}, 16 * KIB, False),
-    ({"delay": 50, "reorder": 5}, 4 * MIB, True),
+    ({"delay": 50, "reorder": 5}, 10 * MIB, False),
     ({"delay": 200}, 2 * MIB, False),
     ({"delay": 200, "loss": 1}, 128 * KIB, False),
+    ({"delay": 200, "loss": 5}, 64 * KIB, False),
     ({"delay": 200, **BAD}, 32 * KIB, False),
 ]
 
@@ -158,7 +159,7 @@ def by_hand():
     parser.add_argument("--alone", action="store_true", help="without nginx (give a size)")
     parser.add_argument("--congestion", default="cubic", help="the kernel's, at both of its ends")
     for name, text in {
-            "loss": "percent", "burst": "mean length of a run of losses", "dup": "percent",
+            "loss": "percent", "burst": "losses in a row", "dup": "percent",
             "corrupt": "percent", "reorder": "percent", "reorder_by": "ms; delay/4", "delay":
             "ms there and back; 1", "jitter": "ms", "rate": "Mbit/s; 200", "queue":
             "bytes; rate x delay, at least 256 KiB"}.items():

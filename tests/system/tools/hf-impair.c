@@ -17,7 +17,7 @@
  *             ab KEY=VALUE...    what frames from a to b meet from now on; what is not named is off
  *             ba KEY=VALUE...    from b to a
  *             stats              the counters as JSON
- *           KEY: seed; loss dup corrupt reorder (percent); burst (mean length of a run of losses);
+ *           KEY: seed; loss dup corrupt reorder (percent); burst (losses in a row);
  *           delay_ms jitter_ms reorder_ms; rate_mbit; queue_bytes.
  *           Ends with the counters at end of file and on SIGTERM.
  * Promises  What happens to the nth frame after a line depends on its seed and n only (not what the
@@ -97,8 +97,8 @@ struct end {
 #define COUNTS(X)                                                                                  \
 	X(read)                                                                                    \
 	X(lost)                                                                                    \
-	X(damaged) X(doubled) X(reordered) X(queue_full) X(pool_full) X(too_long) X(device_full)   \
-		X(sent)
+	X(damaged)                                                                                 \
+	X(doubled) X(reordered) X(queue_full) X(pool_full) X(too_long) X(device_full) X(sent)
 
 struct count {
 #define FIELD(name) uint64_t name;
@@ -111,7 +111,7 @@ struct way {
 	struct link link;
 	struct count count;
 	uint64_t number; /* of the next frame since the last control line */
-	bool losing;     /* in a run of losses */
+	uint32_t losing; /* frames left of a run of losses */
 	uint64_t idle_ns, last_due_ns, order;
 	struct frame **heap; /* by due_ns, then order */
 	size_t heap_len;
@@ -211,18 +211,22 @@ static double dice(uint64_t *state)
 	return (double)(dice_bits(state) >> 11) * 0x1p-53;
 }
 
-/* Single losses, or runs of `burst` on average (Gilbert's model), to the same share in the end. */
+/* Single losses, or runs of `burst` frames, to the same share in the end. Runs end: of a length that
+ * is thrown, too, a long one would outlast many retransmissions that come one by one. */
 static bool way_loses(struct way *way, double throw)
 {
 	double loss = way->link.loss / 100, burst = way->link.burst;
 
+	if (way->losing > 0) {
+		way->losing--;
+		return true;
+	}
 	if (burst <= 1 || loss >= 1)
 		return throw < loss;
-	if (way->losing)
-		way->losing = throw >= 1 / burst;
-	else
-		way->losing = throw < loss / (burst * (1 - loss));
-	return way->losing;
+	if (loss == 0 || throw >= 1 / (burst / loss - burst + 1))
+		return false;
+	way->losing = (uint32_t)burst - 1;
+	return true;
 }
 
 /* Puts a frame into the rate's queue and on the delay line, or drops it. */
@@ -389,7 +393,7 @@ static bool way_set(struct way *way, char *words)
 	}
 	way->link = link;
 	way->number = 0;
-	way->losing = false;
+	way->losing = 0;
 	way->idle_ns = way->last_due_ns = 0;
 	return true;
 }
