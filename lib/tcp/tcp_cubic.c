@@ -66,10 +66,7 @@ static uint32_t cubic_w(const struct tcp_cubic *cc, uint16_t mss, uint64_t t_us)
 	uint64_t t_ms = t_us / 1000;
 	bool convex = t_ms >= cc->k_ms;
 	uint64_t d = hf_min_u64(convex ? t_ms - cc->k_ms : cc->k_ms - t_ms, CUBIC_MS_MAX);
-	uint64_t d3 = d * d * d;
-	uint64_t scale = 4 * (uint64_t)mss;
-	/* 0.4 mss d3 / 10^9, in two parts lest it overflow */
-	uint64_t off = d3 / 1000000 * scale / 10000 + d3 % 1000000 * scale / 10000000000ULL;
+	uint64_t off = d * d * d / 10000 * (4 * (uint64_t)mss) / 1000000; /* 0.4 mss d^3 */
 
 	if (convex)
 		return (uint32_t)hf_min_u64(cc->w_max + off, TCP_CWND_MAX);
@@ -136,7 +133,6 @@ static void cubic_avoid(struct tcp_cubic *cc, const struct tcp_cubic_ack *ack)
 		cc->cwnd += cubic_share(
 			&cc->cwnd_rest, (uint64_t)delivered * (target - cc->cwnd), cc->cwnd);
 	}
-	cc->cwnd = hf_min_u32(cc->cwnd, TCP_CWND_MAX);
 }
 
 /* RFC 3465 counts bytes lest an ACK for many segments count as one, and L bounds the burst. Bytes

@@ -13,9 +13,9 @@
  *             -> idle whenever nothing was in flight for longer than the retransmission timeout
  * Threads   the connection's. Pure.
  * Lifetime  Embedded in its owner; init is all it needs.
- * Promises  C1 mss <= cwnd <= TCP_CWND_MAX.  C2 an ACK adds at most what it delivered and a
- *           byte.  C3 nothing grows unless `limited`.  C4 time in which the
- *           window was not used does not count: no jump after any silence.
+ * Promises  C1 mss <= cwnd <= TCP_CWND_MAX.  C2 an ACK adds at most what it delivered and a byte.
+ *           C3 nothing grows unless `limited`.  C4 time in which the window was not used does not
+ *           count: no jump after any silence.
  * Limits    mss 48..65535; times in microseconds that may wrap; round trips up to 60 s.
  */
 #ifndef HF_TCP_CUBIC_H
@@ -102,11 +102,11 @@ void tcp_cubic_prr(struct tcp_cubic *cc, uint16_t mss, uint32_t delivered, uint3
 	bool lost_more, bool una_moved);
 /* Sent in recovery, new or again. */
 void tcp_cubic_prr_sent(struct tcp_cubic *cc, uint32_t bytes);
-/* The end of recovery: ssthresh, or less if getting there would be a burst; slow start then does the
- * rest. */
+/* The end of recovery: ssthresh, or less if getting there would be a burst; slow start then does
+ * the rest. */
 void tcp_cubic_recovered(struct tcp_cubic *cc, uint16_t mss, uint32_t in_flight);
-/* first: this loss reduced nothing yet; only then undo's state is saved and ssthresh set. in_flight:
- * as for reduce, before all of it counts as lost. */
+/* first: this loss reduced nothing yet; only then undo's state is saved and ssthresh set.
+ * in_flight: as for reduce, before all of it counts as lost. */
 void tcp_cubic_timeout(
 	struct tcp_cubic *cc, uint16_t mss, uint32_t in_flight, bool first, uint32_t now_us);
 /* RFC 9438 §4.9: what reduce or timeout last saved. Not in recovery afterwards. Nothing to do if
