@@ -400,10 +400,12 @@ static bool way_set(struct way *way, char *words)
 
 static void obey(char *line)
 {
+	bool ab = strncmp(line, "ab", 2) == 0, ba = strncmp(line, "ba", 2) == 0;
+
 	if (strcmp(line, "stats") == 0)
 		print_counters();
-	else if (strncmp(line, "ab ", 3) == 0 || strncmp(line, "ba ", 3) == 0)
-		puts(way_set(&ways[line[0] == 'b'], line + 3) ? "ok" : "error");
+	else if ((ab || ba) && (line[2] == ' ' || line[2] == '\0'))
+		puts(way_set(&ways[ba], line[2] ? line + 3 : NULL) ? "ok" : "error");
 	else
 		puts("error");
 }
