@@ -341,8 +341,9 @@ void tcp_cubic_undo(struct tcp_cubic *cc)
 void tcp_cubic_idle(struct tcp_cubic *cc, uint16_t mss)
 {
 	HF_ASSERT(mss >= CUBIC_MSS_MIN);
-	HF_ASSERT(!cubic_has(cc, TCP_CUBIC_PRR));
 	cc->cwnd = hf_min_u32(cc->cwnd, tcp_cubic_iw(mss));
+	cc->prr_delivered = 0; /* what arrived long ago lets no burst out now */
+	cc->prr_out = 0;
 	cubic_clear(cc, TCP_CUBIC_EPOCH | TCP_CUBIC_ROUND | TCP_CUBIC_CSS | TCP_CUBIC_UNDO);
 }
 

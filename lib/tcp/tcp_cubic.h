@@ -112,6 +112,7 @@ void tcp_cubic_timeout(
 /* RFC 9438 §4.9: what reduce or timeout last saved. Not in recovery afterwards. Nothing to do if
  * nothing is saved, or if the window has grown past it since. */
 void tcp_cubic_undo(struct tcp_cubic *cc);
+/* In recovery too: an ECN echo may have come with the ACK for the last byte. PRR then goes on. */
 void tcp_cubic_idle(struct tcp_cubic *cc, uint16_t mss);
 /* Asserts what must be true between calls. */
 void tcp_cubic_check(const struct tcp_cubic *cc, uint16_t mss);

@@ -928,6 +928,24 @@ Test(tcp_cubic, rfc5681_s4_1_idle_keeps_ssthresh_and_begins_a_new_epoch)
 	cr_assert_lt(s.cc.k_ms, 9100U);
 }
 
+Test(tcp_cubic, idle_may_come_before_an_ecn_reduction_ends)
+{
+	struct tcp_cubic cc;
+
+	tcp_cubic_init(&cc, 100 * MSS);
+	tcp_cubic_reduce(&cc, MSS, 100 * MSS, 0);
+	tcp_cubic_prr(&cc, MSS, 90 * MSS, 0, false, true);
+	tcp_cubic_prr_sent(&cc, 60 * MSS);
+	tcp_cubic_idle(&cc, MSS);
+	tcp_cubic_check(&cc, MSS);
+	cr_assert_eq(cc.cwnd, 10 * MSS);
+	tcp_cubic_prr_sent(&cc, 10 * MSS);
+	tcp_cubic_prr(&cc, MSS, 12 * MSS, 8 * MSS, false, true);
+	tcp_cubic_recovered(&cc, MSS, 8 * MSS);
+	tcp_cubic_check(&cc, MSS);
+	cr_assert_eq(cc.cwnd, 11 * MSS, "only what came since counts");
+}
+
 Test(tcp_cubic, idle_forgets_the_rounds_that_were_measured)
 {
 	struct sim s;
