@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Attackers that fill a table: of handshakes, of answers under way. An instance a test, as each leaves
+its table full."""
+import contextlib
+import statistics
+
+import pytest
+from attack import (HIT, LONG, MIB, RSS_GROWTH, SECONDS, SYN_QUEUE, Attack, attack, beside_wrk,
+                    connections_go, harmless, warm, wrk)
+from harness import SANITIZED, SLOW, V4, V6, body_hash, curl, sh, url
+
+
+@pytest.mark.parametrize("host", [V4, V6])
+def test_syn_flood(start, nginx, host):
+    """At the highest rate of this host. What does not fit the SYN queue is answered by cookies."""
+    hf = start(nginx.url)
+    warm(hf)
+    with harmless(hf, host, SECONDS + 1) as growth:
+        said = attack(hf, "synflood", host, seconds=SECONDS)
+        # new connections while the queue is full
+        for _ in range(3):
+            assert curl(url(HIT, host)).status == 200
+    stats = growth["stats"]
+    assert said["sent"] > 2 * SYN_QUEUE, said
+    assert stats["tcp_syn_cookies_sent_total"] > 0, stats
+    assert stats["tcp_syn_cookies_accepted_total"] > 0, stats
+    assert hf.stat("tcp_connections") <= SYN_QUEUE + 64
+    if LONG:
+        connections_go(hf, timeout=60)
+
+
+def test_cookies(start, nginx):
+    """With the queue full, a handshake by cookie keeps window scale, timestamps and SACK; a cookie
+    that we never gave out makes no connection."""
+    hf = start(nginx.url)
+    warm(hf)
+    count = 200
+    with harmless(hf, seconds=3) as growth:
+        said = attack(hf, "cookiecheck", count=count, seconds=2 * SLOW + 2)
+    assert said["opened"] == said["answered"] == count, said
+    assert said["wscale"] == said["timestamps"] == said["sack"] == count, said
+    assert said["strays"] == count, said  # a RST for each forgery
+    assert growth["stats"]["tcp_syn_cookies_accepted_total"] >= count, growth
+    assert growth["drops"]["tcp_bad_cookie"] >= count, growth
+    # our own, wrk's and curl's; none for a forgery
+    assert growth["stats"]["tcp_connections_opened_total"] <= count + 16, growth
+
+
+@contextlib.contextmanager
+def sink():
+    """A wire to nobody."""
+    sh("ip", "link", "add", "sink0", "type", "veth", "peer", "name", "sink1")
+    for end in ("sink0", "sink1"):
+        sh("ip", "link", "set", end, "up")
+    yield "sink0"
+    sh("ip", "link", "del", "sink0")
+
+
+@pytest.mark.skipif(not LONG, reason="a timed test")
+@pytest.mark.parametrize("device", ["tap", "af_xdp"])
+def test_goodput_in_a_syn_flood(start, nginx, device):
+    """Goodput >= 80 % of undisturbed, the median of five rounds. Both figures are taken with the
+    flooder at work, once into a wire that leads nowhere: what it takes of the cores is not our
+    loss."""
+    hf = start(nginx.url, device=device)
+    warm(hf)
+    rounds, rates = [], []
+    with sink() as nowhere:
+        for _ in range(5):
+            with beside_wrk(HIT, 3) as undisturbed:
+                attack(hf, "synflood", seconds=3, iface=nowhere)
+            with beside_wrk(HIT, 3) as flooded:
+                rates.append(attack(hf, "synflood", seconds=3)["sent"] / 3)
+            assert not undisturbed["errors"] and not flooded["errors"]
+            rounds.append(flooded["rate"] / undisturbed["rate"])
+    print(f"goodput {rounds}, {rates} SYN/s")
+    assert statistics.median(rounds) >= 0.8, (rounds, rates)
+
+
+def test_all_send_memory_in_use(start, nginx):
+    """More unacknowledged answers than there is room for: the rest waits or is refused, what is
+    small is still served, and all is back when they are gone."""
+    hf = start(nginx.url, http={"body_rate": "64KiB", "idle_timeout": "2s"})
+    path = f"/length/{nginx.file(MIB)}"
+    warm(hf, path)
+    count = 500 if SANITIZED else 8000
+    with Attack(hf, "noack", count=count, seconds=4 * SLOW, path=path, inflight=256) as run:
+        with harmless(hf, seconds=3, rss=RSS_GROWTH + 128 * MIB):
+            pass
+    assert run.said["opened"] >= 0.9 * count, run.said
+    connections_go(hf, timeout=60)
+    assert curl(url(path)).sha256 == body_hash(MIB)
+    rate, errors = wrk(HIT, seconds=1)
+    assert rate > 0 and not errors
