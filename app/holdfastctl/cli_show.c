@@ -9,6 +9,7 @@
 #define SHOW_CELL_MAX    1024
 
 static void show_value(const json_t *value, int indent, FILE *out);
+static void show_table(const json_t *columns, const json_t *rows, int indent, FILE *out);
 
 /* TEXT without control characters, LF as an exception if `lines`. */
 static void show_text(const char *text, bool lines, FILE *out)
@@ -89,13 +90,53 @@ static void show_row(const json_t *row, const size_t *widths, size_t columns, in
 	fputc('\n', out);
 }
 
+/* The last column of a table may hold objects, all with the same keys: a table under each row. */
+static bool show_has_parts(const json_t *rows, size_t columns)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		if (columns > 1 &&
+			json_is_object(json_array_get(json_array_get(row, columns - 1), 0)))
+			return true;
+	}
+	return false;
+}
+
+static void show_parts(const json_t *parts, FILE *out)
+{
+	json_t *columns = json_array(), *rows = json_array(), *part, *value;
+	const char *key;
+	size_t i;
+
+	json_array_foreach(parts, i, part)
+	{
+		json_t *row = json_array();
+
+		json_object_foreach(part, key, value)
+		{
+			if (i == 0)
+				(void)json_array_append_new(columns, json_string(key));
+			(void)json_array_append(row, value);
+		}
+		(void)json_array_append_new(rows, row);
+	}
+	show_table(columns, rows, 4 * SHOW_INDENT, out);
+	json_decref(columns);
+	json_decref(rows);
+}
+
 static void show_table(const json_t *columns, const json_t *rows, int indent, FILE *out)
 {
 	size_t widths[SHOW_COLUMNS_MAX] = { 0 };
 	size_t count = hf_min_size(json_array_size(columns), SHOW_COLUMNS_MAX), i;
+	bool has_parts = show_has_parts(rows, count);
 	char cell[SHOW_CELL_MAX];
 	json_t *row;
 
+	count -= has_parts;
 	for (size_t c = 0; c < count; c++)
 		widths[c] = show_cell(json_array_get(columns, c), cell);
 	json_array_foreach(rows, i, row)
@@ -107,7 +148,12 @@ static void show_table(const json_t *columns, const json_t *rows, int indent, FI
 		}
 	}
 	show_row(columns, widths, count, indent, out);
-	json_array_foreach(rows, i, row) show_row(row, widths, count, indent, out);
+	json_array_foreach(rows, i, row)
+	{
+		show_row(row, widths, count, indent, out);
+		if (has_parts && json_array_size(json_array_get(row, count)) > 0)
+			show_parts(json_array_get(row, count), out);
+	}
 }
 
 static void show_member(const char *key, const json_t *value, size_t width, int indent, FILE *out)

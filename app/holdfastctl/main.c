@@ -22,6 +22,7 @@ static const struct main_command main_commands[] = {
 
 struct main_options {
 	const char *socket;
+	const char *flag; /* a command's own, by its name in the table: "trace" */
 	bool json;
 };
 
@@ -95,32 +96,45 @@ static enum cli_exit main_help(int count, char *const *words)
 	return CLI_DONE;
 }
 
-/* The words behind the command, under the names that the table gives them. NULL: wrong number. */
-static json_t *main_args(const struct main_command *command, int count, char *const *words)
+/* One word of the table's arguments in lower case, without brackets and dashes. Returns its end. */
+static const char *main_arg_next(const char *at, char *ret_key, bool *ret_optional, bool *ret_flag)
+{
+	size_t n = 0;
+
+	*ret_optional = *at == '[';
+	*ret_flag = strncmp(at, "[--", 3) == 0;
+	for (at += *ret_flag ? 3 : 0; *at && *at != ' '; at++)
+		if (*at != '[' && *at != ']' && n < MAIN_KEY_MAX - 1)
+			ret_key[n++] = (char)tolower((unsigned char)*at);
+	ret_key[n] = '\0';
+	return at + strspn(at, " ");
+}
+
+/* The words behind the command, and its flag, under the names that the table gives them. NULL:
+ * wrong number, or a flag that it does not know. */
+static json_t *main_args(
+	const struct main_command *command, int count, char *const *words, const char *flag)
 {
 	json_t *args = json_object();
 	const char *at = command->args;
-	bool right = args != NULL;
+	bool right = args != NULL, optional, is_flag;
+	char key[MAIN_KEY_MAX];
 
 	while (right && *at) {
-		char key[MAIN_KEY_MAX];
-		bool optional = *at == '[';
-		size_t n = 0;
-
-		for (; *at && *at != ' '; at++)
-			if (*at != '[' && *at != ']' && n < sizeof(key) - 1)
-				key[n++] = (char)tolower((unsigned char)*at);
-		key[n] = '\0';
-		while (*at == ' ')
-			at++;
-		if (count > 0) {
+		at = main_arg_next(at, key, &optional, &is_flag);
+		if (is_flag) {
+			if (flag && strcmp(flag, key) == 0) {
+				right = json_object_set_new(args, key, json_true()) == 0;
+				flag = NULL;
+			}
+		} else if (count > 0) {
 			right = json_object_set_new(args, key, json_string(*words++)) == 0;
 			count--;
 		} else {
 			right = optional;
 		}
 	}
-	if (right && count == 0)
+	if (right && count == 0 && !flag)
 		return args;
 	json_decref(args);
 	return NULL;
@@ -157,7 +171,7 @@ static enum cli_exit main_run(int count, char *const *words, const struct main_o
 
 	if (!command)
 		return main_unknown(words[0]);
-	args = main_args(command, count - used, words + used);
+	args = main_args(command, count - used, words + used, options->flag);
 	if (!args) {
 		fprintf(stderr, "usage: holdfastctl %s %s\n", command->name, command->args);
 		return CLI_USAGE;
@@ -179,6 +193,7 @@ static enum cli_exit main_dispatch(int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
+		{ "trace", no_argument, NULL, 't' },
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *from_env = getenv("HOLDFAST_SOCKET");
@@ -199,6 +214,9 @@ static enum cli_exit main_dispatch(int argc, char **argv)
 		case 'V':
 			printf("holdfastctl %s\n", HF_VERSION);
 			return CLI_DONE;
+		case 't':
+			options.flag = "trace";
+			break;
 		default: /* getopt said what is wrong */
 			fputs("see holdfastctl --help\n", stderr);
 			return CLI_USAGE;

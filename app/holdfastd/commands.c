@@ -14,7 +14,8 @@
 #include "hf_http.h"
 #include "hf_stat.h"
 
-#define COMMAND_WAIT_MS 1000 /* for a worker's answer */
+#define COMMAND_WAIT_MS    1000 /* for a worker's answer */
+#define COMMAND_TRACES_MAX 4096 /* connections of one answer with traces: 4 MiB, ctl sends 8 */
 
 static json_t *table_new(const char *const *columns, size_t count)
 {
@@ -154,22 +155,50 @@ static void conns_endpoint(const struct hf_ip *ip, uint16_t port, char *buf, siz
 	}
 }
 
-static void conns_add(json_t *table, uint32_t worker, const struct app_conns *conns)
+/* Oldest first, as objects that all have the same keys. */
+static json_t *conns_trace(const struct hf_tcp_info *info, uint64_t now_us)
+{
+	json_t *events = json_array();
+
+	for (uint32_t i = 0; i < info->trace_count; i++) {
+		const struct hf_tcp_trace *trace = &info->trace[i];
+		const char *arg = hf_tcp_trace_arg(trace->kind);
+		json_t *value = json_null();
+
+		if (trace->kind == HF_TCP_TRACE_DROP && trace->arg < HF_DROP_COUNT)
+			value = json_string(hf_drop_infos[trace->arg].name);
+		else if (*arg)
+			value = json_integer(trace->arg);
+		(void)json_array_append_new(
+			events, json_pack("{s:I, s:s, s:s?, s:o}", "ago_us",
+					(json_int_t)hf_tcp_trace_ago_us(trace, now_us), "event",
+					hf_tcp_trace_name(trace->kind), "arg", *arg ? arg : NULL,
+					"value", value));
+	}
+	return events;
+}
+
+static void conns_add(json_t *table, uint32_t worker, const struct app_conns *conns, bool trace)
 {
 	uint64_t now_us = hf_clock_us();
+	const json_t *rows = json_object_get(table, "rows");
 
 	for (uint32_t i = 0; i < conns->count; i++) {
 		const struct hf_tcp_info *info = &conns->info[i];
 		char peer[64], local[64];
+		json_t *row;
 
+		if (trace && json_array_size(rows) >= COMMAND_TRACES_MAX)
+			break;
 		conns_endpoint(&info->peer, info->peer_port, peer, sizeof(peer));
 		conns_endpoint(&info->local, info->local_port, local, sizeof(local));
-		table_add(table,
-			json_pack("[i, s, s, s, I, I, I, I, I, I, I]", (int)worker, peer, local,
-				info->state, (json_int_t)info->unacked, (json_int_t)info->unsent,
-				(json_int_t)info->unread, (json_int_t)info->cwnd,
-				(json_int_t)info->srtt_us, (json_int_t)info->retransmits,
-				(json_int_t)((now_us - info->opened_us) / 1000000)));
+		row = json_pack("[i, s, s, s, I, I, I, I, I, I, I]", (int)worker, peer, local,
+			info->state, (json_int_t)info->unacked, (json_int_t)info->unsent,
+			(json_int_t)info->unread, (json_int_t)info->cwnd, (json_int_t)info->srtt_us,
+			(json_int_t)info->retransmits, (json_int_t)info->age_s);
+		if (trace)
+			(void)json_array_append_new(row, conns_trace(info, now_us));
+		table_add(table, row);
 	}
 }
 
@@ -184,11 +213,16 @@ static bool conns_ask(struct app_worker *worker, struct app_conns *conns)
 	return atomic_load(&conns->done);
 }
 
-static json_t *command_conns(struct app *app, bool *ret_internal, struct hf_err *err)
+static json_t *command_conns(
+	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err)
 {
 	json_t *table = TABLE_NEW("worker", "peer", "local", "state", "unacked", "unsent", "unread",
 		"cwnd", "srtt_us", "retransmits", "age_s");
+	bool trace = json_is_true(json_object_get(args, "trace"));
 
+	if (trace)
+		(void)json_array_append_new(
+			json_object_get(table, "columns"), json_string("trace"));
 	for (uint32_t i = 0; i < app->workers; i++) {
 		struct app_conns *conns;
 
@@ -204,7 +238,7 @@ static json_t *command_conns(struct app *app, bool *ret_internal, struct hf_err 
 			(void)hf_err_set(err, 0, "worker %u does not answer", i);
 			goto fail;
 		}
-		conns_add(table, i, conns);
+		conns_add(table, i, conns, trace);
 		free(conns);
 	}
 	return table;
@@ -317,7 +351,7 @@ json_t *app_command(
 	case HF_CTL_LCORES:
 		return command_lcores(app);
 	case HF_CTL_CONNS:
-		return command_conns(app, ret_internal, err);
+		return command_conns(app, args, ret_internal, err);
 	case HF_CTL_DROPS:
 		return command_drops();
 	case HF_CTL_CACHE_SHOW:

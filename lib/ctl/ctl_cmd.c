@@ -34,8 +34,14 @@ static const char *cmd_quote(const char *text, char *ret_buf)
 	return ret_buf;
 }
 
-/* One word of the table's arguments, as the key of "args": "URL" is required, "[PATTERN]" is not. */
-static const char *cmd_arg_next(const char *args, char *ret_key, size_t size, bool *ret_required)
+struct cmd_arg {
+	char key[32];
+	bool required, flag;
+};
+
+/* One word of the table's arguments, as the key of "args": "URL" is required, "[PATTERN]" is not,
+ * "[--trace]" is true or false. */
+static const char *cmd_arg_next(const char *args, struct cmd_arg *ret_arg)
 {
 	size_t n = 0;
 
@@ -43,42 +49,54 @@ static const char *cmd_arg_next(const char *args, char *ret_key, size_t size, bo
 		args++;
 	if (!*args)
 		return NULL;
-	*ret_required = *args != '[';
-	for (; *args && *args != ' '; args++)
-		if (*args != '[' && *args != ']' && n < size - 1)
-			ret_key[n++] = (char)tolower((unsigned char)*args);
-	ret_key[n] = '\0';
+	ret_arg->required = *args != '[';
+	ret_arg->flag = strncmp(args, "[--", 3) == 0;
+	for (args += ret_arg->flag ? 3 : 0; *args && *args != ' '; args++)
+		if (*args != '[' && *args != ']' && n < sizeof(ret_arg->key) - 1)
+			ret_arg->key[n++] = (char)tolower((unsigned char)*args);
+	ret_arg->key[n] = '\0';
 	return args;
+}
+
+static int cmd_check_arg(
+	const char *command, const struct cmd_arg *arg, const json_t *value, struct hf_err *err)
+{
+	if (!value)
+		return arg->required ? hf_err_set(err, -1, "%s: argument \"%s\" is missing",
+					       command, arg->key)
+				     : 0;
+	if (arg->flag && !json_is_boolean(value))
+		return hf_err_set(err, -1, "%s: argument \"%s\" is neither true nor false", command,
+			arg->key);
+	if (!arg->flag && (!json_is_string(value) || json_string_length(value) == 0))
+		return hf_err_set(err, -1,
+			"%s: argument \"%s\" is not a string of at least one character", command,
+			arg->key);
+	return 0;
 }
 
 static int cmd_check_args(enum hf_ctl_cmd cmd, const json_t *args, struct hf_err *err)
 {
 	const struct cmd_info *info = &cmd_infos[cmd];
-	char key[32], quoted[CMD_QUOTE_MAX];
 	const char *name, *at = info->args;
+	char quoted[CMD_QUOTE_MAX];
+	struct cmd_arg arg;
 	size_t known = 0;
-	bool required;
 	json_t *value;
 
-	while ((at = cmd_arg_next(at, key, sizeof(key), &required))) {
-		const json_t *arg = json_object_get(args, key);
+	while ((at = cmd_arg_next(at, &arg))) {
+		const json_t *given = json_object_get(args, arg.key);
 
-		if (!arg && required)
-			return hf_err_set(
-				err, -1, "%s: argument \"%s\" is missing", info->name, key);
-		if (arg && (!json_is_string(arg) || json_string_length(arg) == 0))
-			return hf_err_set(err, -1,
-				"%s: argument \"%s\" is not a string of at least "
-				"one character",
-				info->name, key);
-		known += arg != NULL;
+		if (cmd_check_arg(info->name, &arg, given, err) != 0)
+			return -1;
+		known += given != NULL;
 	}
 	if (known == json_object_size(args))
 		return 0;
 	json_object_foreach((json_t *)(uintptr_t)args, name, value)
 	{
-		for (at = info->args; (at = cmd_arg_next(at, key, sizeof(key), &required));)
-			if (strcmp(name, key) == 0)
+		for (at = info->args; (at = cmd_arg_next(at, &arg));)
+			if (strcmp(name, arg.key) == 0)
 				break;
 		if (!at)
 			break;

@@ -46,6 +46,9 @@ void hf_serve_free(struct hf_serve *serve);
 /* A burst of segments, in order. */
 void hf_serve_segments(
 	struct hf_serve *serve, const struct hf_tcp_seg *segs, uint32_t count, uint64_t now_us);
+/* ICMP errors about segments of this worker. */
+void hf_serve_icmps(
+	struct hf_serve *serve, const struct hf_tcp_icmp *icmps, uint32_t count, uint64_t now_us);
 /* What origin threads sent; returns the number of messages. */
 uint32_t hf_serve_replies(struct hf_serve *serve, uint64_t now_us);
 /* Timers of TCP and HTTP, and connections that waited for a buffer. */

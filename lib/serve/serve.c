@@ -8,8 +8,6 @@
 
 #include "serve_priv.h"
 
-#define SERVE_WHEEL_SLOTS 4096
-
 static int serve_pools(struct hf_serve *serve)
 {
 	uint32_t conns = serve->conf->http.connections_max;
@@ -40,7 +38,7 @@ int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err 
 	serve->reader = hf_cache_reader(cfg->cache, cfg->worker);
 	serve->xchgs = cfg->xchgs;
 	serve->now_us = now_us;
-	hf_list_init(&serve->conns);
+	hf_list_init(&serve->reqs);
 	hf_list_init(&serve->again);
 	hf_list_init(&serve->turn);
 	serve->limits = (struct hf_http_limits){ .head_max = cfg->conf->http.header_bytes,
@@ -49,9 +47,8 @@ int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err 
 	serve->key_cap = 2 * cfg->conf->http.header_bytes + 64;
 	serve->key_buf = malloc(serve->key_cap);
 	serve->head_buf = malloc(cfg->conf->http.header_bytes);
-	serve->wheel = hf_wheel_new(SERVE_WHEEL_SLOTS, now_us);
 	serve->date_s = -1;
-	if (!serve->key_buf || !serve->head_buf || !serve->wheel || serve_pools(serve)) {
+	if (!serve->key_buf || !serve->head_buf || serve_pools(serve)) {
 		hf_serve_free(serve);
 		return hf_err_set(err, -ENOMEM, "no memory for %u connections of worker %u",
 			cfg->conf->http.connections_max, cfg->worker);
@@ -64,15 +61,11 @@ void hf_serve_free(struct hf_serve *serve)
 {
 	if (!serve)
 		return;
-	while (!hf_list_empty(&serve->conns)) {
-		struct serve_conn *conn =
-			HF_CONTAINER_OF(hf_list_first(&serve->conns), struct serve_conn, link);
-
-		serve_conn_forget(serve, conn);
-	}
+	while (!hf_list_empty(&serve->reqs))
+		serve_req_free(serve,
+			HF_CONTAINER_OF(hf_list_first(&serve->reqs), struct serve_req, link));
 	hf_serve_turn_end(serve);
 	serve_peers_fini(serve);
-	hf_wheel_free(serve->wheel);
 	hf_pool_fini(&serve->conn_pool);
 	hf_pool_fini(&serve->req_pool);
 	hf_pool_fini(&serve->txbuf_pool);
@@ -90,6 +83,14 @@ void hf_serve_segments(
 		serve_events(serve);
 		hf_tcp_input_end(serve->tcp);
 	}
+}
+
+void hf_serve_icmps(
+	struct hf_serve *serve, const struct hf_tcp_icmp *icmps, uint32_t count, uint64_t now_us)
+{
+	serve->now_us = now_us;
+	for (uint32_t i = 0; i < count; i++)
+		(void)hf_tcp_icmp(serve->tcp, &icmps[i], now_us); /* it counts what it drops */
 }
 
 /* The Date of answers of our own, once a second; through the vDSO, not a system call. */
@@ -127,22 +128,17 @@ void hf_serve_tick(struct hf_serve *serve, uint64_t now_us)
 	serve_clock(serve);
 	hf_tcp_tick(serve->tcp, now_us);
 	serve_events(serve);
-	serve_timers(serve);
 	serve_run_again(serve);
 }
 
 void hf_serve_drain(struct hf_serve *serve)
 {
-	struct hf_list *it, *after;
+	struct serve_conn *conn;
 
 	serve->draining = true;
 	hf_tcp_listen_stop(serve->tcp);
-	hf_list_for_each_safe (it, after, &serve->conns) {
-		struct serve_conn *conn = HF_CONTAINER_OF(it, struct serve_conn, link);
-
-		if (!conn->req)
-			(void)serve_conn_close(serve, conn);
-	}
+	while ((conn = hf_tcp_idle_oldest(serve->tcp)) != NULL)
+		(void)serve_conn_close(serve, conn);
 }
 
 uint32_t hf_serve_conn_count(const struct hf_serve *serve)

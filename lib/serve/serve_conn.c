@@ -18,15 +18,19 @@ static struct serve_conn *conn_open(struct hf_serve *serve, struct hf_tcp_conn *
 	__builtin_memset(conn, 0, sizeof(*conn));
 	conn->tcp = tcp;
 	hf_list_init(&conn->again);
-	hf_list_add_tail(&serve->conns, &conn->link);
-	hf_timer_init(&conn->timer, SERVE_TIMER_IDLE);
 	hf_tcp_user_set(tcp, conn);
 	if (!serve_peer_join(serve, conn)) {
 		(void)serve_conn_abort(serve, conn, HF_DROP_CONN_PER_ADDRESS);
 		return NULL;
 	}
-	serve_timer_set(serve, conn, SERVE_TIMER_IDLE, serve->conf->http.idle_timeout_ms * 1000ULL);
+	serve_conn_idle(serve, conn);
 	return conn;
+}
+
+void serve_conn_idle(struct hf_serve *serve, struct serve_conn *conn)
+{
+	hf_tcp_idle_set(serve->tcp, conn->tcp, true);
+	serve_timer_set(serve, conn, SERVE_TIMER_IDLE, serve->conf->http.idle_timeout_ms * 1000ULL);
 }
 
 /* Everything of the connection but TCP's part goes back. */
@@ -36,8 +40,6 @@ void serve_conn_forget(struct hf_serve *serve, struct serve_conn *conn)
 		serve_req_free(serve, conn->req);
 	conn->req = NULL;
 	serve_peer_leave(serve, conn);
-	hf_timer_del(serve->wheel, &conn->timer);
-	hf_list_del(&conn->link);
 	hf_list_del(&conn->again);
 	hf_pool_put(&serve->conn_pool, conn);
 }
@@ -55,6 +57,72 @@ enum serve_go serve_conn_abort(struct hf_serve *serve, struct serve_conn *conn, 
 	hf_tcp_abort(serve->tcp, conn->tcp);
 	serve_conn_forget(serve, conn);
 	return SERVE_GONE;
+}
+
+void serve_timer_set(
+	struct hf_serve *serve, struct serve_conn *conn, enum serve_timer kind, uint64_t after_us)
+{
+	conn->timer = (uint8_t)kind;
+	hf_tcp_deadline_set(serve->tcp, conn->tcp, after_us);
+}
+
+void serve_timer_stop(struct hf_serve *serve, struct serve_conn *conn)
+{
+	conn->timer = SERVE_TIMER_NONE;
+	hf_tcp_deadline_set(serve->tcp, conn->tcp, 0);
+}
+
+/* Bytes that moved on this connection in the direction that the timer watches. */
+static uint64_t conn_progress(const struct serve_conn *conn)
+{
+	const struct serve_req *req = conn->req;
+
+	if (conn->timer == SERVE_TIMER_UPLOAD)
+		return req->upload_len;
+	return req->pushed - hf_min_u64(req->pushed, hf_tcp_queued(conn->tcp));
+}
+
+/* The least rate, measured over a period; waiting for the origin is not the client's fault. */
+static void conn_rate(struct hf_serve *serve, struct serve_conn *conn)
+{
+	struct serve_req *req = conn->req;
+	uint64_t least = (uint64_t)serve->conf->http.body_rate * (SERVE_RATE_PERIOD_US / 1000000);
+	uint32_t progress = (uint32_t)conn_progress(conn);
+	bool upload = conn->timer == SERVE_TIMER_UPLOAD;
+	bool client_turn = upload ? req->xchg && req->xchg->bodies_out < HF_XCHG_BODIES_MAX
+				  : hf_tcp_queued(conn->tcp) > 0;
+
+	if (client_turn && progress - conn->rate_mark < least) {
+		(void)serve_conn_abort(
+			serve, conn, upload ? HF_DROP_CONN_BODY_SLOW : HF_DROP_CONN_SEND_SLOW);
+		return;
+	}
+	conn->rate_mark = progress;
+	serve_timer_set(serve, conn, (enum serve_timer)conn->timer, SERVE_RATE_PERIOD_US);
+}
+
+static void conn_timer(struct hf_serve *serve, struct serve_conn *conn)
+{
+	switch ((enum serve_timer)conn->timer) {
+	case SERVE_TIMER_IDLE:
+		(void)hf_drop(HF_DROP_CONN_IDLE);
+		(void)serve_conn_close(serve, conn);
+		return;
+	case SERVE_TIMER_HEAD:
+		HF_ASSERT(conn->req && conn->req->step == SERVE_READ);
+		conn->req->keep_alive = false;
+		(void)serve_fail(conn->req, 408, HF_DROP_CONN_HEAD_TIMEOUT);
+		serve_run(serve, conn);
+		return;
+	case SERVE_TIMER_UPLOAD:
+	case SERVE_TIMER_SEND:
+		HF_ASSERT(conn->req);
+		conn_rate(serve, conn);
+		return;
+	case SERVE_TIMER_NONE:
+		break;
+	}
+	HF_ASSERT(!"a deadline that was taken back");
 }
 
 static void conn_event(struct hf_serve *serve, const struct hf_tcp_event *event)
@@ -75,6 +143,12 @@ static void conn_event(struct hf_serve *serve, const struct hf_tcp_event *event)
 	}
 	if (event->what & HF_TCP_EV_FIN)
 		conn->fin = true;
+	if (event->what == HF_TCP_EV_DEADLINE) {
+		conn_timer(serve, conn);
+		return;
+	}
+	if (event->what & HF_TCP_EV_DEADLINE) /* and more: that first */
+		hf_tcp_deadline_set(serve->tcp, conn->tcp, 1);
 	serve_run(serve, conn);
 }
 
@@ -84,78 +158,4 @@ void serve_events(struct hf_serve *serve)
 
 	while (hf_tcp_next_event(serve->tcp, &event))
 		conn_event(serve, &event);
-}
-
-void serve_timer_set(
-	struct hf_serve *serve, struct serve_conn *conn, enum serve_timer kind, uint64_t after_us)
-{
-	conn->timer.kind = kind;
-	hf_timer_set(serve->wheel, &conn->timer, serve->now_us + after_us);
-}
-
-void serve_timer_stop(struct hf_serve *serve, struct serve_conn *conn)
-{
-	hf_timer_del(serve->wheel, &conn->timer);
-}
-
-/* Bytes that moved on this connection in the direction that the timer watches. */
-static uint64_t conn_progress(const struct serve_conn *conn)
-{
-	const struct serve_req *req = conn->req;
-
-	if (conn->timer.kind == SERVE_TIMER_UPLOAD)
-		return req->upload_len;
-	return req->pushed - hf_min_u64(req->pushed, hf_tcp_queued(conn->tcp));
-}
-
-/* The least rate, measured over a period; waiting for the origin is not the client's fault. */
-static void conn_rate(struct hf_serve *serve, struct serve_conn *conn)
-{
-	struct serve_req *req = conn->req;
-	uint64_t least = (uint64_t)serve->conf->http.body_rate * (SERVE_RATE_PERIOD_US / 1000000);
-	uint64_t progress = conn_progress(conn);
-	bool upload = conn->timer.kind == SERVE_TIMER_UPLOAD;
-	bool client_turn = upload ? req->xchg && req->xchg->bodies_out < HF_XCHG_BODIES_MAX
-				  : hf_tcp_queued(conn->tcp) > 0;
-
-	if (client_turn && progress - conn->rate_mark < least) {
-		(void)serve_conn_abort(
-			serve, conn, upload ? HF_DROP_CONN_BODY_SLOW : HF_DROP_CONN_SEND_SLOW);
-		return;
-	}
-	conn->rate_mark = progress;
-	serve_timer_set(serve, conn, (enum serve_timer)conn->timer.kind, SERVE_RATE_PERIOD_US);
-}
-
-static void conn_timer(struct hf_serve *serve, struct serve_conn *conn)
-{
-	switch ((enum serve_timer)conn->timer.kind) {
-	case SERVE_TIMER_IDLE:
-		(void)hf_drop(HF_DROP_CONN_IDLE);
-		(void)serve_conn_close(serve, conn);
-		return;
-	case SERVE_TIMER_HEAD:
-		HF_ASSERT(conn->req && conn->req->step == SERVE_READ);
-		conn->req->keep_alive = false;
-		(void)serve_fail(conn->req, 408, HF_DROP_CONN_HEAD_TIMEOUT);
-		serve_run(serve, conn);
-		return;
-	case SERVE_TIMER_UPLOAD:
-	case SERVE_TIMER_SEND:
-		HF_ASSERT(conn->req);
-		conn_rate(serve, conn);
-		return;
-	}
-	HF_ASSERT(!"a timer kind");
-}
-
-void serve_timers(struct hf_serve *serve)
-{
-	for (uint32_t i = 0; i < SERVE_TIMERS_TURN; i++) {
-		struct hf_timer *timer = hf_wheel_pop(serve->wheel, serve->now_us);
-
-		if (!timer)
-			return;
-		conn_timer(serve, HF_CONTAINER_OF(timer, struct serve_conn, timer));
-	}
 }

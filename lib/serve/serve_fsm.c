@@ -21,6 +21,11 @@ void serve_again(struct hf_serve *serve, struct serve_conn *conn)
 		hf_list_add_tail(&serve->again, &conn->again);
 }
 
+void serve_want_space(struct serve_conn *conn)
+{
+	hf_tcp_writable_at(conn->tcp, hf_tcp_queued(conn->tcp) / 4 * 3);
+}
+
 /* Between requests: begin the next one if there is anything to read. */
 static struct serve_req *fsm_begin(struct hf_serve *serve, struct serve_conn *conn)
 {
@@ -29,10 +34,14 @@ static struct serve_req *fsm_begin(struct hf_serve *serve, struct serve_conn *co
 			(void)serve_conn_close(serve, conn);
 		return NULL;
 	}
-	if (hf_tcp_send_space(serve->tcp, conn->tcp) < SERVE_SPACE_MIN)
-		return NULL; /* WRITABLE will come */
+	if (hf_tcp_send_space(serve->tcp, conn->tcp) < SERVE_SPACE_MIN) {
+		serve_want_space(conn);
+		return NULL;
+	}
 	conn->req = serve_req_new(serve, conn);
-	if (!conn->req)
+	if (conn->req)
+		hf_tcp_idle_set(serve->tcp, conn->tcp, false);
+	else
 		serve_again(serve, conn);
 	return conn->req;
 }

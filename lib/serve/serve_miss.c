@@ -68,13 +68,12 @@ static bool miss_keep(
 
 static void miss_peer(struct serve_req *req, char *buf, size_t cap)
 {
-	struct hf_tcp_info info;
+	const struct hf_ip *ip = hf_tcp_peer(req->conn->tcp);
 
-	hf_tcp_info(req->conn->tcp, &info);
-	if (hf_ip_is4(&info.peer))
-		(void)inet_ntop(AF_INET, info.peer.b + 12, buf, (socklen_t)cap);
+	if (hf_ip_is4(ip))
+		(void)inet_ntop(AF_INET, ip->b + 12, buf, (socklen_t)cap);
 	else
-		(void)inet_ntop(AF_INET6, info.peer.b, buf, (socklen_t)cap);
+		(void)inet_ntop(AF_INET6, ip->b, buf, (socklen_t)cap);
 }
 
 /* What an answer that many may share was asked for: the key's own spelling of the target, so that no

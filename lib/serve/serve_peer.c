@@ -56,20 +56,18 @@ static struct serve_peer *peer_find(struct hf_list *chain, const struct hf_ip *i
 
 bool serve_peer_join(struct hf_serve *serve, struct serve_conn *conn)
 {
-	struct hf_tcp_info info;
+	const struct hf_ip *ip = hf_tcp_peer(conn->tcp);
 	struct hf_list *chain;
 	struct serve_peer *peer;
 
 	if (!serve->peers)
 		return true;
-	hf_tcp_info(conn->tcp, &info);
-	chain = &serve->peers[hf_siphash(&serve->peer_key, &info.peer, sizeof(info.peer)) &
-			      serve->peer_mask];
-	peer = peer_find(chain, &info.peer);
+	chain = &serve->peers[hf_siphash(&serve->peer_key, ip, sizeof(*ip)) & serve->peer_mask];
+	peer = peer_find(chain, ip);
 	if (!peer) {
 		peer = hf_pool_get(&serve->peer_pool);
 		HF_ASSERT(peer); /* never more addresses than connections */
-		peer->ip = info.peer;
+		peer->ip = *ip;
 		peer->conns = 0;
 		hf_list_add_head(chain, &peer->link);
 	}

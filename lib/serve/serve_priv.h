@@ -26,14 +26,12 @@
 #include "hf_serve.h"
 #include "hf_siphash.h"
 #include "hf_stat.h"
-#include "hf_timer.h"
 
 #define SERVE_TXBUF_LEN      2048
 #define SERVE_SPACE_MIN      (96 * 1024) /* a request begins only when its head surely can be queued */
 #define SERVE_REQUESTS_TURN  32          /* pipelined requests of one connection in one turn */
 #define SERVE_RATE_PERIOD_US 10000000    /* over which the least body rate is measured */
-#define SERVE_TIMERS_TURN    256
-#define SERVE_REPLIES_TURN   256 /* messages of one origin thread in one turn */
+#define SERVE_REPLIES_TURN   256         /* messages of one origin thread in one turn */
 
 enum serve_step {
 #define X(id, fn) SERVE_##id,
@@ -48,7 +46,13 @@ enum serve_go {
 	SERVE_GONE, /* the connection is no more: touch nothing */
 };
 
-enum serve_timer { SERVE_TIMER_IDLE, SERVE_TIMER_HEAD, SERVE_TIMER_UPLOAD, SERVE_TIMER_SEND };
+enum serve_timer {
+	SERVE_TIMER_NONE,
+	SERVE_TIMER_IDLE,
+	SERVE_TIMER_HEAD,
+	SERVE_TIMER_UPLOAD,
+	SERVE_TIMER_SEND
+};
 
 /* Heads, small bodies, chunk framing: bytes that live until they are acknowledged. */
 struct serve_txbuf {
@@ -62,17 +66,18 @@ struct serve_txbuf {
 
 struct serve_conn {
 	struct hf_tcp_conn *tcp;
-	struct serve_req *req; /* NULL between requests */
-	struct hf_timer timer;
-	struct hf_list link;     /* in hf_serve.conns */
+	struct serve_req *req;   /* NULL between requests */
 	struct serve_peer *peer; /* counted there; NULL: no limit is set */
 	struct hf_list again;    /* in hf_serve.again while it waits for a buffer or its turn */
-	uint64_t rate_mark;      /* progress when the rate was last looked at */
+	uint32_t rate_mark;      /* progress when the rate was last looked at, modulo 2^32 */
+	uint8_t timer;           /* enum serve_timer: what TCP's deadline is for */
 	bool fin;                /* the peer will send no more */
 };
+HF_STATIC_ASSERT(sizeof(struct serve_conn) <= 48, "with TCP's 448 and a bucket: 512 when idle");
 
 struct serve_req {
 	struct serve_conn *conn;
+	struct hf_list link; /* in hf_serve.reqs */
 	enum serve_step step;
 	/* what was asked */
 	enum hf_http_method method;
@@ -109,11 +114,10 @@ struct hf_serve {
 	struct hf_cache *cache;
 	struct hf_reader *reader;
 	struct hf_xchg_net *xchgs;
-	struct hf_wheel *wheel;
 	struct hf_http_limits limits;
 	bool draining;
 	struct hf_pool conn_pool, req_pool, txbuf_pool;
-	struct hf_list conns, again, turn;
+	struct hf_list reqs, again, turn;
 	struct hf_list *peers; /* chains of serve_peer; NULL: no limit is set */
 	struct hf_pool peer_pool;
 	struct hf_sipkey peer_key;
@@ -133,10 +137,13 @@ struct hf_serve {
 void serve_run(struct hf_serve *serve, struct serve_conn *conn);
 enum serve_go serve_fail(struct serve_req *req, uint16_t status, enum hf_drop reason);
 void serve_again(struct hf_serve *serve, struct serve_conn *conn);
+/* WRITABLE will come when a quarter of what is queued was acknowledged. */
+void serve_want_space(struct serve_conn *conn);
 
 /* serve_conn.c */
 void serve_events(struct hf_serve *serve);
-void serve_timers(struct hf_serve *serve);
+/* Waits for the next request. */
+void serve_conn_idle(struct hf_serve *serve, struct serve_conn *conn);
 void serve_timer_set(
 	struct hf_serve *serve, struct serve_conn *conn, enum serve_timer kind, uint64_t after_us);
 void serve_timer_stop(struct hf_serve *serve, struct serve_conn *conn);

@@ -26,6 +26,7 @@ struct serve_req *serve_req_new(struct hf_serve *serve, struct serve_conn *conn)
 	req->txbuf = txbuf;
 	req->minor = 1;
 	hf_list_init(&req->turn);
+	hf_list_add_tail(&serve->reqs, &req->link);
 	return req;
 }
 
@@ -37,6 +38,7 @@ void serve_req_free(struct hf_serve *serve, struct serve_req *req)
 	if (req->txbuf)
 		hf_ref_put(&req->txbuf->ref);
 	hf_list_del(&req->turn);
+	hf_list_del(&req->link);
 	hf_pool_put(&serve->req_pool, req);
 }
 
@@ -51,7 +53,7 @@ void serve_head_done(struct hf_serve *serve, struct serve_req *req)
 static struct hf_span read_contiguous(struct hf_serve *serve, struct serve_conn *conn)
 {
 	struct hf_span spans[READ_SPANS];
-	uint32_t count = hf_tcp_peek(conn->tcp, spans, READ_SPANS);
+	uint32_t count = hf_tcp_peek(serve->tcp, conn->tcp, spans, READ_SPANS);
 	size_t len = 0;
 
 	if (count == 1)
@@ -71,7 +73,7 @@ static enum serve_go read_more(struct hf_serve *serve, struct serve_req *req)
 
 	if (conn->fin) /* it will never be whole */
 		return serve_conn_close(serve, conn);
-	if (conn->timer.kind != SERVE_TIMER_HEAD || !hf_timer_armed(&conn->timer))
+	if (conn->timer != SERVE_TIMER_HEAD)
 		serve_timer_set(serve, conn, SERVE_TIMER_HEAD,
 			serve->conf->http.header_timeout_ms * 1000ULL);
 	return SERVE_STAY;

@@ -242,16 +242,21 @@ static enum serve_go body_pump(struct hf_serve *serve, struct serve_req *req)
 		uint32_t space = hf_tcp_send_space(serve->tcp, req->conn->tcp);
 		struct hf_span run;
 
-		if (space < 2 * HF_RESP_CHUNK_MAX + 64)
-			return SERVE_STAY; /* WRITABLE will come */
+		if (space < 2 * HF_RESP_CHUNK_MAX + 64) {
+			serve_want_space(req->conn);
+			return SERVE_STAY;
+		}
 		run = hf_obj_peek(obj, &req->cursor, space - 2 * HF_RESP_CHUNK_MAX);
 		if (run.len == 0)
 			break;
 		if (!body_send(serve, req, run))
 			return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
 	}
-	if (!hf_obj_at_end(obj, &req->cursor))
-		return SERVE_STAY; /* MORE will come */
+	if (!hf_obj_at_end(obj, &req->cursor)) {
+		serve_want_space(
+			req->conn); /* the origin's window is as far as the client's ACKs */
+		return SERVE_STAY;  /* MORE will come */
+	}
 	if (send_failed(obj))
 		return body_cut(serve, req);
 	if (req->framing == HF_RESP_BODY_CHUNKED &&
@@ -321,6 +326,6 @@ enum serve_go serve_done(struct hf_serve *serve, struct serve_req *req)
 	conn->req = NULL;
 	if (!keep_alive)
 		return serve_conn_close(serve, conn);
-	serve_timer_set(serve, conn, SERVE_TIMER_IDLE, serve->conf->http.idle_timeout_ms * 1000ULL);
+	serve_conn_idle(serve, conn);
 	return SERVE_GO;
 }

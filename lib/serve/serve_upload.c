@@ -51,7 +51,8 @@ static enum serve_upload upload_fill(
 {
 	struct hf_span in;
 
-	while (body->len < sizeof(body->data) && hf_tcp_peek(req->conn->tcp, &in, 1) == 1) {
+	while (body->len < sizeof(body->data) &&
+		hf_tcp_peek(serve->tcp, req->conn->tcp, &in, 1) == 1) {
 		enum serve_upload got = upload_run(serve, req, body, in);
 
 		if (got != SERVE_UPLOAD_MORE)

@@ -62,6 +62,14 @@ enum hf_tcp_flags {
 	HF_TCP_CWR = 0x80,
 };
 
+/* The ECN field of an IP header (RFC 3168 §5). */
+enum hf_tcp_ecn {
+	HF_TCP_ECN_NOT_ECT = 0,
+	HF_TCP_ECN_ECT1 = 1,
+	HF_TCP_ECN_ECT0 = 2,
+	HF_TCP_ECN_CE = 3,
+};
+
 /* A received segment, checksums verified, lengths within the packet; host order. */
 struct hf_tcp_seg {
 	struct hf_ip src, dst;
@@ -69,6 +77,7 @@ struct hf_tcp_seg {
 	uint32_t seq, ack;
 	uint16_t wnd;
 	uint8_t flags;
+	uint8_t ecn;            /* enum hf_tcp_ecn, of the IP header */
 	uint8_t opt_len;        /* 0-40 */
 	const uint8_t *opt;     /* options as received, unverified */
 	const uint8_t *payload; /* readable until hf_tcp_input_end */
@@ -93,7 +102,9 @@ struct hf_tcp_emit {
 	uint32_t seq, ack;
 	uint16_t wnd; /* as it goes on the wire, scaled */
 	uint8_t flags;
-	uint8_t opt_len; /* a multiple of 4 */
+	uint8_t ecn;       /* enum hf_tcp_ecn, for the IP header */
+	bool may_fragment; /* IPv4: without DF */
+	uint8_t opt_len;   /* a multiple of 4 */
 	uint8_t opt[HF_TCP_OPT_MAX];
 	uint16_t mss; /* payload bytes a segment when the run is cut */
 	uint16_t piece_count;
@@ -104,18 +115,25 @@ struct hf_tcp_emit {
 
 struct hf_tcp_cfg {
 	/* default in parentheses */
-	uint32_t conns_max;       /* connections, TIME_WAIT included (65536) */
-	uint32_t syn_queue_max;   /* of these, in SYN_RECEIVED (4096) */
-	uint32_t spans_max;       /* queued spans of all connections (262144) */
-	uint32_t rxbufs_max;      /* 2 KiB buffers for unread and out-of-order bytes (32768) */
-	uint32_t emits_max;       /* descriptors between two hf_tcp_emits_done (1024) */
-	uint32_t rcv_wnd_max;     /* bytes; the largest window offered (262144) */
-	uint32_t send_queue_max;  /* bytes queued per connection, unacknowledged too (1048576) */
+	uint32_t conns_max; /* connections, TIME_WAIT included (65536) */
+	uint32_t
+		syn_queue_max; /* of these, in SYN_RECEIVED; above: SYN cookies (4096; 0: always) */
+	uint32_t spans_max;    /* queued spans of all connections (262144) */
+	uint32_t rxbufs_max;   /* 2 KiB buffers for unread and out-of-order bytes (32768) */
+	uint32_t emits_max;    /* descriptors between two hf_tcp_emits_done (1024) */
+	uint32_t rcv_wnd_init; /* bytes; the window offered at first (262144) */
+	uint32_t rcv_wnd_max;  /* bytes; what it may grow to while the application reads (6 MiB) */
+	uint32_t send_queue_max;  /* bytes queued per connection, unacknowledged too (4 MiB) */
 	uint32_t msl_ms;          /* TIME_WAIT is twice this (30000) */
-	uint32_t syn_timeout_ms;  /* SYN_RECEIVED at most (20000) */
+	uint32_t syn_timeout_ms;  /* SYN_RECEIVED, SYN_SENT at most (20000) */
 	uint32_t user_timeout_ms; /* no progress at most (100000; RFC 9293 §3.8.3) */
 	uint32_t fin_timeout_ms;  /* FIN_WAIT_2, and the ACK of our last FIN, at most (30000) */
-	struct hf_sipkey isn_key; /* RFC 6528 */
+	uint32_t drain_rate;      /* bytes a second that a peer must take after we closed (240) */
+	uint32_t keepalive_ms;    /* silence before a probe; 0: none (7200000; RFC 9293 §3.8.4) */
+	uint32_t keepalive_interval_ms; /* between probes (75000) */
+	uint32_t keepalive_probes;      /* unanswered, then the connection is dead (9) */
+	bool ecn;                       /* RFC 3168, if the peer asks for it (true) */
+	struct hf_sipkey isn_key;       /* RFC 6528, RFC 4987, and offsets of timestamps */
 	struct hf_sipkey flow_key;
 };
 
@@ -126,15 +144,26 @@ enum hf_tcp_event_kind {
 	HF_TCP_EV_OPEN = 1 << 0, /* established; comes first */
 	HF_TCP_EV_DATA = 1 << 1, /* hf_tcp_peek has something new */
 	HF_TCP_EV_FIN = 1 << 2,  /* the peer will send no more; what it sent may still be unread */
-	HF_TCP_EV_WRITABLE = 1 << 3, /* space came back after hf_tcp_send_space said too little */
+	HF_TCP_EV_WRITABLE = 1 << 3, /* what hf_tcp_writable_at asked for */
 	HF_TCP_EV_ACKED = 1 << 4,    /* everything sent so far is acknowledged */
-	HF_TCP_EV_CLOSED = 1 << 5,   /* reset, timed out: gone; nothing may be called on it */
+	HF_TCP_EV_CLOSED = 1 << 5,   /* reset, timed out, shed: gone; nothing may be called on it */
+	HF_TCP_EV_DEADLINE = 1 << 6, /* what hf_tcp_deadline_set asked for */
 };
 
 struct hf_tcp_event {
 	struct hf_tcp_conn *conn;
 	void *user;    /* as set by hf_tcp_user_set */
 	uint32_t what; /* enum hf_tcp_event_kind, or-ed */
+};
+
+/* An ICMP error about a segment that claims to be ours (RFC 792, RFC 4443); host order. */
+struct hf_tcp_icmp {
+	struct hf_ip peer, local; /* destination and source of the quoted packet */
+	uint16_t peer_port, local_port;
+	uint32_t seq; /* quoted */
+	uint32_t mtu; /* too_big: the next hop's; 0: the router is too old to say (RFC 1191 §5) */
+	uint16_t ip_len; /* of the quoted packet */
+	bool too_big;    /* else unreachable: a soft error (RFC 5927 §5.2), only traced */
 };
 
 struct hf_tcp;
@@ -154,6 +183,9 @@ void hf_tcp_listen_stop(struct hf_tcp *tcp);
 int hf_tcp_input(struct hf_tcp *tcp, const struct hf_tcp_seg *seg, uint64_t now_us);
 /* Copies what the application left unread, acknowledges, sends what may be sent. */
 void hf_tcp_input_end(struct hf_tcp *tcp);
+/* An ICMP error arrived. Taken only if it quotes a segment that is in flight and larger than the
+ * next hop's MTU (RFC 5927 §4.1, §7). HF_DROP_NONE, or why not. Not between input and input_end. */
+int hf_tcp_icmp(struct hf_tcp *tcp, const struct hf_tcp_icmp *icmp, uint64_t now_us);
 /* Works the timers; a bounded number at a call. Events may follow. */
 void hf_tcp_tick(struct hf_tcp *tcp, uint64_t now_us);
 /* The next event of any connection; false when there is none. */
@@ -168,18 +200,35 @@ void hf_tcp_emits_done(struct hf_tcp *tcp);
 /* Before this time hf_tcp_tick and hf_tcp_flush find nothing, for an lcore that would sleep. */
 uint64_t hf_tcp_next_timer_us(const struct hf_tcp *tcp);
 
+/* Active OPEN (RFC 9293 §3.10.1). HF_TCP_EV_OPEN or HF_TCP_EV_CLOSED will come. -EADDRINUSE when the
+ * four-tuple has a connection, -ENOSPC when the table is full. */
+int hf_tcp_connect(struct hf_tcp *tcp, const struct hf_ip *local, uint16_t local_port,
+	const struct hf_ip *peer, uint16_t peer_port, const struct hf_path *path,
+	struct hf_tcp_conn **ret_conn) HF_MUST_CHECK;
+
 /* The application's side of a connection; valid within its lifetime, see above. */
 void hf_tcp_user_set(struct hf_tcp_conn *conn, void *user);
 /* Unread in-order bytes, oldest first: up to `max` spans. They stay readable until the next
  * hf_tcp_input_end or consume. Returns the number of spans. */
-uint32_t hf_tcp_peek(struct hf_tcp_conn *conn, struct hf_span *ret_spans, uint32_t max);
+uint32_t hf_tcp_peek(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn,
+	struct hf_span *ret_spans, uint32_t max);
 /* All unread in-order bytes. */
 uint32_t hf_tcp_unread(const struct hf_tcp_conn *conn);
 /* The first n unread bytes are done with: the window opens by as much. */
 void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n);
-/* Bytes that hf_tcp_send takes now; 0 also when the pool of spans is low. When it is less than half
- * of send_queue_max, or hf_tcp_send says -EAGAIN, HF_TCP_EV_WRITABLE comes once half is free. */
+/* Bytes that hf_tcp_send takes now; 0 also when the pool of spans is low, and then HF_TCP_EV_WRITABLE
+ * comes by itself when it no longer is. */
 uint32_t hf_tcp_send_space(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+/* HF_TCP_EV_WRITABLE, once, when no more than `queued` bytes are left unacknowledged. What hf_tcp_send
+ * refuses with -EAGAIN asks for half of send_queue_max by itself. */
+void hf_tcp_writable_at(struct hf_tcp_conn *conn, uint32_t queued);
+/* HF_TCP_EV_DEADLINE, once, at the first tick after `after_us` from now; 0 takes it back. */
+void hf_tcp_deadline_set(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint64_t after_us);
+/* The application waits for the peer's next request: such connections are shed, the longest idle
+ * first, when the table is full. */
+void hf_tcp_idle_set(struct hf_tcp *tcp, struct hf_tcp_conn *conn, bool idle);
+/* What hf_tcp_user_set gave to the longest idle connection; NULL: none is idle. */
+void *hf_tcp_idle_oldest(const struct hf_tcp *tcp);
 /* Bytes given to hf_tcp_send and not yet acknowledged, sent or not. */
 uint32_t hf_tcp_queued(const struct hf_tcp_conn *conn);
 /* Queues bytes whose owner is `ref` (one more reference is taken; NULL: static memory). -EAGAIN when
@@ -192,6 +241,32 @@ void hf_tcp_close(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* RST now. */
 void hf_tcp_abort(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 
+/* What happened on a connection, always recorded: 8 bytes each, the last ones kept. */
+#define HF_TCP_TRACE_MAX 10
+
+enum hf_tcp_trace_kind {
+#define X(id, name, arg) HF_TCP_TRACE_##id,
+#include "tbl/tcp_trace.h"
+#undef X
+	HF_TCP_TRACE_COUNT
+};
+
+struct hf_tcp_trace {
+	uint32_t when : 24; /* in units of 128 us, modulo 2^24: 35 minutes */
+	uint32_t kind : 8;
+	uint32_t arg;
+};
+HF_STATIC_ASSERT(sizeof(struct hf_tcp_trace) == 8, "ten of them in a connection");
+
+/* "retransmit"; and what its argument is: "bytes", "reason", "" for none. */
+const char *hf_tcp_trace_name(uint32_t kind);
+const char *hf_tcp_trace_arg(uint32_t kind);
+/* How long before now_us it was, as far as 24 bits tell. */
+uint64_t hf_tcp_trace_ago_us(const struct hf_tcp_trace *trace, uint64_t now_us);
+
+/* Where its peer is. */
+const struct hf_ip *hf_tcp_peer(const struct hf_tcp_conn *conn);
+
 struct hf_tcp_info {
 	struct hf_ip peer, local;
 	uint16_t peer_port, local_port;
@@ -199,10 +274,14 @@ struct hf_tcp_info {
 	uint32_t srtt_us, rto_us, cwnd, ssthresh, snd_wnd, rcv_wnd, mss;
 	uint32_t unacked, unsent, unread;
 	uint64_t bytes_in, bytes_out, retransmits;
-	uint64_t opened_us;
+	uint64_t age_s;
+	bool sack, timestamps, ecn;
+	uint32_t trace_count; /* oldest first */
+	struct hf_tcp_trace trace[HF_TCP_TRACE_MAX];
 };
 
-void hf_tcp_info(const struct hf_tcp_conn *conn, struct hf_tcp_info *ret_info);
+void hf_tcp_info(
+	const struct hf_tcp *tcp, const struct hf_tcp_conn *conn, struct hf_tcp_info *ret_info);
 /* The next connection after `*cursor` (start with 0) in table order, for `conns`; false at the end.
  * Safe against connections coming and going between calls. */
 bool hf_tcp_conn_next(struct hf_tcp *tcp, uint32_t *cursor, struct hf_tcp_info *ret_info);

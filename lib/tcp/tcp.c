@@ -18,12 +18,18 @@ void hf_tcp_cfg_default(struct hf_tcp_cfg *cfg)
 		.spans_max = 262144,
 		.rxbufs_max = 32768,
 		.emits_max = 1024,
-		.rcv_wnd_max = 262144,
-		.send_queue_max = 1048576,
+		.rcv_wnd_init = 262144,
+		.rcv_wnd_max = 6291456,
+		.send_queue_max = 4194304,
 		.msl_ms = 30000,
 		.syn_timeout_ms = 20000,
 		.user_timeout_ms = 100000,
 		.fin_timeout_ms = 30000,
+		.drain_rate = 240,
+		.keepalive_ms = 7200000,
+		.keepalive_interval_ms = 75000,
+		.keepalive_probes = 9,
+		.ecn = true,
 	};
 	hf_random_fill(&cfg->isn_key, sizeof(cfg->isn_key));
 	hf_random_fill(&cfg->flow_key, sizeof(cfg->flow_key));
@@ -32,14 +38,25 @@ void hf_tcp_cfg_default(struct hf_tcp_cfg *cfg)
 static void tcp_cfg_assert(const struct hf_tcp_cfg *cfg)
 {
 	HF_ASSERT(cfg->conns_max > 0 && cfg->conns_max <= 1U << 28);
-	HF_ASSERT(cfg->syn_queue_max > 0);
 	HF_ASSERT(cfg->spans_max > 0);
 	HF_ASSERT(cfg->rxbufs_max > 0);
 	HF_ASSERT(cfg->emits_max > 0);
-	HF_ASSERT(cfg->rcv_wnd_max > 0 && cfg->rcv_wnd_max <= 1U << 29);
+	HF_ASSERT(cfg->rcv_wnd_init > 0 && cfg->rcv_wnd_init <= cfg->rcv_wnd_max);
+	HF_ASSERT(cfg->rcv_wnd_max <= 1U << 29);
 	HF_ASSERT(cfg->send_queue_max > 0 && cfg->send_queue_max <= 1U << 29);
 	HF_ASSERT(cfg->msl_ms <= CFG_MS_MAX && cfg->syn_timeout_ms <= CFG_MS_MAX);
 	HF_ASSERT(cfg->user_timeout_ms <= CFG_MS_MAX && cfg->fin_timeout_ms <= CFG_MS_MAX);
+	HF_ASSERT(cfg->keepalive_ms <= CFG_MS_MAX && cfg->keepalive_interval_ms <= CFG_MS_MAX);
+	HF_ASSERT(cfg->keepalive_probes < UINT8_MAX);
+}
+
+/* Arrays of records for connections with many segments in flight: who gets none sends less at once. */
+static bool tcp_alloc_records(struct hf_tcp *tcp)
+{
+	uint32_t conns = tcp->cfg.conns_max;
+
+	return tcp_flight_pools_init(
+		       &tcp->records, hf_min_u32(conns, 16384), hf_min_u32(conns, 1024)) == 0;
 }
 
 static bool tcp_alloc(struct hf_tcp *tcp, uint64_t now_us)
@@ -54,8 +71,18 @@ static bool tcp_alloc(struct hf_tcp *tcp, uint64_t now_us)
 	tcp->wheel = hf_wheel_new(WHEEL_SLOTS, now_us);
 	return tcp->bucket && tcp->live && tcp->emit && tcp->wheel &&
 	       hf_pool_init(&tcp->conns, sizeof(struct hf_tcp_conn), cfg->conns_max) == 0 &&
+	       hf_pool_init(&tcp->txs, sizeof(struct tcp_tx), cfg->conns_max) == 0 &&
 	       hf_pool_init(&tcp->spans, sizeof(struct tcp_span), cfg->spans_max) == 0 &&
-	       hf_pool_init(&tcp->rxbufs, sizeof(struct tcp_rxbuf), cfg->rxbufs_max) == 0;
+	       hf_pool_init(&tcp->rxbufs, sizeof(struct tcp_rxbuf), cfg->rxbufs_max) == 0 &&
+	       tcp_alloc_records(tcp);
+}
+
+static void tcp_lists_init(struct hf_tcp *tcp)
+{
+	tcp_list_init(&tcp->ready, &tcp->conns, offsetof(struct hf_tcp_conn, ready));
+	tcp_list_init(&tcp->events, &tcp->conns, offsetof(struct hf_tcp_conn, event));
+	for (int i = 0; i < TCP_PLACE_COUNT; i++)
+		tcp_list_init(&tcp->place[i], &tcp->conns, offsetof(struct hf_tcp_conn, placed));
 }
 
 int hf_tcp_new(const struct hf_tcp_cfg *cfg, uint64_t now_us, struct hf_tcp **ret_tcp)
@@ -67,10 +94,10 @@ int hf_tcp_new(const struct hf_tcp_cfg *cfg, uint64_t now_us, struct hf_tcp **re
 		return -ENOMEM;
 	tcp->cfg = *cfg;
 	tcp->now_us = now_us;
-	hf_list_init(&tcp->ready);
-	hf_list_init(&tcp->events);
-	hf_list_init(&tcp->time_wait);
-	/* holes of one byte cost a buffer each: a window's worth of full buffers, twice */
+	tcp_lists_init(tcp);
+	/* what is shed is free only when the application has heard of it */
+	tcp->conns_low = hf_min_u32(64, cfg->conns_max / 16);
+	/* a window's worth of full buffers, twice */
 	tcp->ooo_max = 2 * (cfg->rcv_wnd_max / TCP_RXBUF_BYTES) + 8;
 	tcp->spans_low = hf_min_u32(64, cfg->spans_max / 4);
 	if (!tcp_alloc(tcp, now_us)) {
@@ -85,23 +112,38 @@ void hf_tcp_free(struct hf_tcp *tcp)
 {
 	if (!tcp)
 		return;
-	for (uint32_t i = 0; tcp->live && i < tcp->cfg.conns_max; i++) {
-		struct hf_tcp_conn *conn;
-
-		if (!tcp_conn_live(tcp, i))
-			continue;
-		conn = hf_pool_at(&tcp->conns, i);
-		tcp_conn_abandon(tcp, conn, /* rst= */ false);
+	for (uint32_t i = 0; tcp->live && i < tcp->conns.fresh; i++) {
+		if (tcp_conn_live(tcp, i))
+			tcp_conn_abandon(tcp, hf_pool_at(&tcp->conns, i), /* rst= */ false);
 	}
 	hf_tcp_emits_done(tcp);
 	hf_pool_fini(&tcp->conns);
+	hf_pool_fini(&tcp->txs);
 	hf_pool_fini(&tcp->spans);
 	hf_pool_fini(&tcp->rxbufs);
+	tcp_flight_pools_fini(&tcp->records);
 	hf_wheel_free(tcp->wheel);
 	free(tcp->bucket);
 	free(tcp->live);
 	free(tcp->emit);
 	free(tcp);
+}
+
+bool tcp_rate_take(struct hf_tcp *tcp, struct tcp_rate *rate, uint32_t per_s)
+{
+	uint64_t second = tcp->now_us / 1000000;
+
+	if (second != rate->second) {
+		uint64_t seen[2] = { second, (uint64_t)(uintptr_t)rate };
+
+		rate->second = second;
+		rate->left = per_s +
+			     (uint32_t)(hf_siphash(&tcp->cfg.isn_key, seen, sizeof(seen)) % per_s);
+	}
+	if (rate->left == 0)
+		return false;
+	rate->left--;
+	return true;
 }
 
 int hf_tcp_listen(struct hf_tcp *tcp, uint16_t port)
@@ -118,24 +160,38 @@ void hf_tcp_listen_stop(struct hf_tcp *tcp)
 	tcp->draining = true;
 }
 
-int hf_tcp_input(struct hf_tcp *tcp, const struct hf_tcp_seg *seg, uint64_t now_us)
+/* What no connection and no listener need look at. */
+static enum hf_drop tcp_input_refuse(const struct hf_tcp_seg *seg)
 {
 	const uint8_t flags = seg->flags;
+
+	if (seg->sport == 0 || seg->dport == 0)
+		return HF_DROP_TCP_BAD_PORT;
+	if (seg->opt_len > HF_TCP_OPT_MAX || seg->payload_len > TCP_PAYLOAD_MAX)
+		return HF_DROP_TCP_BAD_HEADER;
+	if (!(flags & (HF_TCP_SYN | HF_TCP_RST | HF_TCP_ACK)) ||
+		((flags & HF_TCP_SYN) && (flags & (HF_TCP_FIN | HF_TCP_RST))))
+		return HF_DROP_TCP_BAD_FLAGS;
+	/* LAND: nobody speaks to itself through us */
+	if (seg->sport == seg->dport && memcmp(&seg->src, &seg->dst, sizeof(seg->src)) == 0)
+		return HF_DROP_TCP_BAD_PORT;
+	return HF_DROP_NONE;
+}
+
+int hf_tcp_input(struct hf_tcp *tcp, const struct hf_tcp_seg *seg, uint64_t now_us)
+{
+	enum hf_drop drop = tcp_input_refuse(seg);
 	struct hf_tcp_conn *conn;
-	enum hf_drop drop;
+	struct tcp_flow flow;
 
 	HF_ASSERT(!tcp->in_input);
 	HF_ASSERT(!tcp->cur.conn);
 	tcp->in_input = true;
 	tcp_now_set(tcp, now_us);
-	if (seg->sport == 0 || seg->dport == 0)
-		return hf_drop(HF_DROP_TCP_BAD_PORT);
-	if (seg->opt_len > HF_TCP_OPT_MAX || seg->payload_len > TCP_PAYLOAD_MAX)
-		return hf_drop(HF_DROP_TCP_BAD_HEADER);
-	if (!(flags & (HF_TCP_SYN | HF_TCP_RST | HF_TCP_ACK)) ||
-		((flags & HF_TCP_SYN) && (flags & (HF_TCP_FIN | HF_TCP_RST))))
-		return hf_drop(HF_DROP_TCP_BAD_FLAGS);
-	conn = tcp_demux_find(tcp, seg);
+	if (drop != HF_DROP_NONE)
+		return hf_drop(drop);
+	flow = tcp_demux_flow(seg);
+	conn = tcp_demux_find(tcp, &flow);
 	drop = conn ? tcp_in_conn(tcp, conn, seg) : tcp_demux_unknown(tcp, seg, NULL);
 	if (drop == HF_DROP_NONE)
 		hf_stat_inc(HF_STAT_TCP_SEGS_IN);
@@ -157,14 +213,12 @@ void hf_tcp_input_end(struct hf_tcp *tcp)
 
 bool hf_tcp_next_event(struct hf_tcp *tcp, struct hf_tcp_event *ret_event)
 {
-	struct hf_list *link = hf_list_first(&tcp->events);
-	struct hf_tcp_conn *conn;
+	struct hf_tcp_conn *conn = tcp_list_first(&tcp->events);
 
-	if (!link)
+	if (!conn)
 		return false;
-	conn = HF_CONTAINER_OF(link, struct hf_tcp_conn, event);
 	HF_ASSERT(conn->ev_what != 0);
-	hf_list_del(link);
+	tcp_list_del(&tcp->events, conn);
 	*ret_event = (struct hf_tcp_event){ conn, conn->user, conn->ev_what };
 	conn->ev_what = 0;
 	if (conn->state == TCP_CLOSED)
@@ -176,12 +230,12 @@ void hf_tcp_flush(struct hf_tcp *tcp, uint64_t now_us)
 {
 	tcp_now_set(tcp, now_us);
 	/* each once: what a connection has left over goes behind the others */
-	for (uint32_t n = tcp->ready_count; n > 0; n--) {
-		struct hf_list *link = hf_list_first(&tcp->ready);
+	for (uint32_t n = tcp->ready.count; n > 0; n--) {
+		struct hf_tcp_conn *conn = tcp_list_first(&tcp->ready);
 
-		if (!link || tcp->emit_count == tcp->cfg.emits_max)
+		if (!conn || tcp->emit_count == tcp->cfg.emits_max)
 			return;
-		tcp_output(tcp, HF_CONTAINER_OF(link, struct hf_tcp_conn, ready));
+		tcp_output(tcp, conn);
 	}
 }
 
@@ -206,12 +260,44 @@ void hf_tcp_emits_done(struct hf_tcp *tcp)
 
 uint64_t hf_tcp_next_timer_us(const struct hf_tcp *tcp)
 {
-	return hf_list_empty(&tcp->ready) ? hf_wheel_next_us(tcp->wheel) : tcp->now_us;
+	return tcp->ready.count == 0 ? hf_wheel_next_us(tcp->wheel) : tcp->now_us;
 }
 
 void hf_tcp_user_set(struct hf_tcp_conn *conn, void *user)
 {
 	conn->user = user;
+}
+
+void hf_tcp_deadline_set(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint64_t after_us)
+{
+	if (conn->state == TCP_CLOSED)
+		return;
+	HF_ASSERT(tcp_has(conn, TCP_F_OWNED));
+	conn->ev_what &= (uint8_t)~HF_TCP_EV_DEADLINE;
+	if (conn->ev_what == 0 && tcp_list_has(&conn->event))
+		tcp_list_del(&tcp->events, conn);
+	if (after_us == 0)
+		tcp_due_clear(conn, TCP_DUE_APP);
+	else
+		tcp_due_set(tcp, conn, TCP_DUE_APP, after_us);
+}
+
+void hf_tcp_idle_set(struct hf_tcp *tcp, struct hf_tcp_conn *conn, bool idle)
+{
+	if (conn->state == TCP_CLOSED)
+		return;
+	HF_ASSERT(tcp_has(conn, TCP_F_OWNED));
+	if (idle)
+		tcp_conn_place(tcp, conn, TCP_PLACE_IDLE);
+	else if (conn->place == TCP_PLACE_IDLE)
+		tcp_conn_place(tcp, conn, TCP_PLACE_NONE);
+}
+
+void *hf_tcp_idle_oldest(const struct hf_tcp *tcp)
+{
+	const struct hf_tcp_conn *conn = tcp_list_first(&tcp->place[TCP_PLACE_IDLE]);
+
+	return conn ? conn->user : NULL;
 }
 
 void hf_tcp_close(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
@@ -221,18 +307,26 @@ void hf_tcp_close(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 		return;
 	}
 	HF_ASSERT(tcp_has(conn, TCP_F_OWNED));
-	HF_ASSERT(conn->state == TCP_ESTABLISHED || conn->state == TCP_CLOSE_WAIT);
-	tcp_conn_disown(conn);
+	tcp_trace(tcp, conn, HF_TCP_TRACE_CLOSE, 0);
+	if (conn->state == TCP_SYN_SENT || conn->state == TCP_SYN_RECEIVED ||
+		!tcp_send_tx(tcp, conn)) {
+		tcp_conn_abandon(tcp, conn, /* rst= */ conn->state != TCP_SYN_SENT);
+		return;
+	}
+	tcp_conn_disown(tcp, conn);
 	tcp_rx_drop_all(tcp, conn);
 	conn->flags |= TCP_F_FIN_QUEUED;
 	conn->state = conn->state == TCP_ESTABLISHED ? TCP_FIN_WAIT_1 : TCP_LAST_ACK;
-	hf_timer_del(tcp->wheel, &conn->age);
-	conn->progress_us = tcp->now_us;
+	conn->progress_ms = tcp_now_ms(tcp);
+	conn->tx->drain_una = conn->snd_una;
+	tcp_conn_place(tcp, conn, TCP_PLACE_CLOSED);
+	tcp_due_set(tcp, conn, TCP_DUE_STATE, TCP_DRAIN_PERIOD_US);
 	tcp_conn_ready(tcp, conn);
 }
 
 void hf_tcp_abort(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	HF_ASSERT(conn->state == TCP_CLOSED || tcp_has(conn, TCP_F_OWNED));
-	tcp_conn_abandon(tcp, conn, /* rst= */ conn->state != TCP_CLOSED);
+	tcp_conn_abandon(tcp, conn,
+		/* rst= */ conn->state != TCP_CLOSED && conn->state != TCP_SYN_SENT);
 }

@@ -8,54 +8,101 @@ static bool ack_is_duplicate(const struct hf_tcp_conn *conn, const struct hf_tcp
 {
 	uint32_t window = (uint32_t)seg->wnd << conn->snd_shift;
 
-	return seg->ack == conn->snd_una && conn->snd_max != conn->snd_una &&
+	return seg->ack == conn->snd_una && conn->snd_nxt != conn->snd_una &&
 	       seg->payload_len == 0 && !(seg->flags & HF_TCP_FIN) && window == conn->snd_wnd &&
 	       window != 0; /* with a closed window it answers a probe */
 }
 
-static void ack_tell(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+/* TSecr as a time of our clock: whole milliseconds, in microseconds modulo 2^32. */
+static uint32_t ack_echo_us(const struct hf_tcp_conn *conn, const struct tcp_opts *opts)
 {
-	if (conn->sndq_len == 0)
-		tcp_conn_event(tcp, conn, HF_TCP_EV_ACKED);
-	if (tcp_has(conn, TCP_F_WANT_SPACE) &&
-		tcp_send_room(tcp, conn) >= tcp->cfg.send_queue_max / 2) {
-		conn->flags &= ~(uint32_t)TCP_F_WANT_SPACE;
-		tcp_conn_event(tcp, conn, HF_TCP_EV_WRITABLE);
+	return (opts->ts_ecr - conn->ts_off) * 1000;
+}
+
+/* RFC 6298 with RFC 7323 §4.3: where only segments were acknowledged that were sent more than once, the
+ * timestamp still tells. */
+static void ack_rtt(
+	const struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct tcp_acked *acked)
+{
+	uint32_t echo_rtt_us = (uint32_t)tcp->now_us - acked->ecr_us;
+
+	if (acked->rtt_us > 0)
+		tcp_rexmit_rtt(conn, acked->rtt_us);
+	else if (acked->has_ecr && acked->delivered > acked->sacked && echo_rtt_us < TCP_RTO_MAX_US)
+		tcp_rexmit_rtt(conn, echo_rtt_us);
+	else if (conn->tx->backoff == 0)
+		tcp_rexmit_settle(conn);
+}
+
+static void ack_advance(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t ack, struct tcp_acked *acked)
+{
+	struct tcp_tx *tx = conn->tx;
+	uint32_t moved = ack - conn->snd_una;
+	uint32_t data = hf_min_u32(moved, tx->len);
+
+	if (tcp_has(conn, TCP_F_FIN_SENT) && ack == conn->snd_nxt)
+		conn->flags |= TCP_F_FIN_ACKED;
+	HF_ASSERT(data == moved || (data + 1 == moved && tcp_has(conn, TCP_F_FIN_ACKED)));
+	tcp_flight_ack(&tx->flight, ack, acked);
+	tcp_send_release(tcp, conn, data);
+	conn->snd_una = ack;
+	conn->progress_ms = tcp_now_ms(tcp);
+	tx->persist = 0;
+	tcp_trace(tcp, conn, HF_TCP_TRACE_ACKED, moved);
+}
+
+/* RFC 2883 §4: the first block lies below the cumulative ACK, or within the second. */
+static bool ack_is_dsack(const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
+{
+	const struct tcp_sack_block *first = &opts->sack[0], *second = &opts->sack[1];
+
+	if (opts->sack_count == 0)
+		return false;
+	if (tcp_seq_le(first->end, seg->ack))
+		return true;
+	return opts->sack_count > 1 && tcp_seq_ge(first->start, second->start) &&
+	       tcp_seq_le(first->end, second->end);
+}
+
+static void ack_sacks(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg,
+	const struct tcp_opts *opts, struct tcp_acked *acked)
+{
+	uint32_t i = 0;
+
+	if (ack_is_dsack(seg, opts)) {
+		tcp_recovery_dsack(tcp, conn);
+		i = 1;
+	}
+	for (; conn->tx && i < opts->sack_count; i++) {
+		const struct tcp_sack_block *block = &opts->sack[i];
+
+		/* what cannot be true is not looked at: RFC 5927's spirit, RFC 2018 §5 */
+		if (tcp_seq_lt(block->start, block->end) &&
+			tcp_seq_gt(block->start, conn->snd_una) &&
+			tcp_seq_le(block->end, conn->snd_nxt))
+			tcp_flight_sack(&conn->tx->flight, block->start, block->end, acked);
 	}
 }
 
-static void ack_advance(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t ack)
+/* The window opened or shut. */
+static void ack_window_turned(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	uint32_t acked = ack - conn->snd_una;
-	uint32_t flight = conn->snd_nxt - conn->snd_una;
-	uint32_t data = hf_min_u32(acked, conn->sndq_len);
-	bool restart;
+	bool open = conn->snd_wnd > 0;
+	struct tcp_tx *tx = conn->tx;
 
-	HF_ASSERT(acked > 0);
-	if (tcp_has(conn, TCP_F_RTT) && tcp_seq_ge(ack, conn->rtt_seq)) {
-		conn->flags &= ~(uint32_t)TCP_F_RTT;
-		tcp_rexmit_rtt(conn, tcp->now_us - conn->rtt_us);
+	tcp_trace(tcp, conn, open ? HF_TCP_TRACE_WINDOW_OPEN : HF_TCP_TRACE_WINDOW_SHUT,
+		open ? conn->snd_wnd : 0);
+	if (open && conn->place == TCP_PLACE_STALLED)
+		tcp_conn_place(tcp, conn, TCP_PLACE_NONE);
+	if (!tx)
+		return;
+	if (open && tx->persist > 0) {
+		tcp_flight_timeout(&tx->flight); /* what probed the shut window was not taken */
+		tcp_recovery_again(tcp, conn);
+		tx->persist = 0;
 	}
-	if (tcp_has(conn, TCP_F_FIN_SENT) && ack == conn->snd_max)
-		conn->flags |= TCP_F_FIN_ACKED;
-	HF_ASSERT(data == acked || (data + 1 == acked && tcp_has(conn, TCP_F_FIN_ACKED)));
-	tcp_send_release(tcp, conn, data);
-	conn->snd_una = ack;
-	if (tcp_seq_lt(conn->snd_nxt, ack))
-		conn->snd_nxt = ack;
-	conn->progress_us = tcp->now_us;
-	conn->persist_shift = 0;
-	/* Karn: the ACK of what a timeout sent again keeps the long timeout. The next one ends it, sample
-	 * or not: under steady loss there may never be one, and the timeout would only ever grow. */
-	if (!tcp_has(conn, TCP_F_BACKOFF))
-		tcp_rexmit_settle(conn);
-	conn->flags &= ~(uint32_t)TCP_F_BACKOFF;
-	/* RFC 6582 §4, impatient: only the first partial ACK restarts the timer */
-	restart = !tcp_has(conn, TCP_F_PARTIAL);
-	tcp_cc_acked(conn, acked, flight);
-	tcp_rexmit_arm(tcp, conn, restart || !tcp_has(conn, TCP_F_PARTIAL));
-	if (data > 0)
-		ack_tell(tcp, conn);
+	tcp_rexmit_arm(tcp, conn, /* restart= */ true);
 }
 
 /* RFC 9293 §3.10.7.4: SND.WL1 and SND.WL2 keep an old segment from setting the window. */
@@ -70,31 +117,61 @@ static void ack_window(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struc
 	conn->snd_wnd_max = hf_max_u32(conn->snd_wnd_max, conn->snd_wnd);
 	conn->snd_wl1 = seg->seq;
 	conn->snd_wl2 = seg->ack;
-	if ((before == 0) != (conn->snd_wnd == 0)) {
-		conn->persist_shift = 0;
-		tcp_rexmit_arm(tcp, conn, /* restart= */ true);
-	}
+	if ((before == 0) != (conn->snd_wnd == 0))
+		ack_window_turned(tcp, conn);
 }
 
-enum hf_drop tcp_ack_input(
-	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
+/* What an ACK, or a duplicate, means for what is queued and in flight. */
+static void ack_flight(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg,
+	const struct tcp_opts *opts)
+{
+	struct tcp_acked acked = {
+		.now_us = (uint32_t)tcp->now_us,
+		.min_rtt_us = conn->min_rtt_us,
+		.has_ecr = tcp_has(conn, TCP_F_TS) && opts->has_ts && opts->ts_ecr != 0,
+		.ecr_us = ack_echo_us(conn, opts),
+	};
+	uint32_t una = conn->snd_una, queued = tcp_queued(conn);
+	bool duplicate = ack_is_duplicate(conn, seg);
+
+	if (seg->ack != una)
+		ack_advance(tcp, conn, seg->ack, &acked);
+	if (tcp_has(conn, TCP_F_SACK))
+		ack_sacks(tcp, conn, seg, opts, &acked);
+	if (acked.delivered > 0)
+		ack_rtt(tcp, conn, &acked);
+	if (duplicate)
+		tcp_recovery_dup_ack(tcp, conn);
+	tcp_recovery_ack(tcp, conn, &acked, una, seg->flags & HF_TCP_ECE);
+	if (seg->ack != una) {
+		conn->tx->backoff = 0;
+		tcp_rexmit_arm(tcp, conn,
+			conn->tx->timer != TCP_SEND_REO || conn->due_ms[TCP_DUE_SEND] == 0);
+	}
+	if (queued != conn->tx->len)
+		tcp_send_tell(tcp, conn);
+}
+
+enum hf_drop tcp_ack_input(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
 {
 	/* RFC 5961 §5.2 */
-	if (tcp_seq_gt(seg->ack, conn->snd_max) ||
+	if (tcp_seq_gt(seg->ack, conn->snd_nxt) ||
 		tcp_seq_lt(seg->ack, conn->snd_una - conn->snd_wnd_max)) {
 		tcp_in_challenge(tcp, conn);
 		return hf_drop(HF_DROP_TCP_BAD_ACK);
 	}
 	if (tcp_seq_lt(seg->ack, conn->snd_una))
 		return HF_DROP_NONE; /* overtaken; its text may be new all the same */
-	if (ack_is_duplicate(conn, seg))
-		tcp_cc_dup_ack(conn);
-	else if (seg->ack != conn->snd_una)
-		ack_advance(tcp, conn, seg->ack);
+	if (conn->tx && conn->tx->flight.count > 0)
+		ack_flight(tcp, conn, seg, opts);
+	else if (opts->sack_count > 0 && ack_is_dsack(seg, opts))
+		tcp_recovery_dsack(tcp, conn);
 	ack_window(tcp, conn, seg);
+	tcp_send_rest(tcp, conn);
 	/* RFC 9293 §3.8.6.1: a peer that answers probes may keep its window closed, as long as the
 	 * application cares */
 	if (conn->snd_wnd == 0 && tcp_has(conn, TCP_F_OWNED))
-		conn->progress_us = tcp->now_us;
+		conn->progress_ms = tcp_now_ms(tcp);
 	return HF_DROP_NONE;
 }

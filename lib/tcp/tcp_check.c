@@ -5,54 +5,78 @@
 
 #include "tcp_priv.h"
 
+#define TCP_MSS_CHECKED (TCP_MSS_FLOOR - 12) /* with timestamps */
+
 /* What all connections together hold. */
 struct check_sum {
-	uint32_t spans, rxbufs, syns, time_waits, ready, events, conns;
+	uint32_t txs, spans, rxbufs, syns, ready, events, conns;
+	uint32_t place[TCP_PLACE_COUNT + 1];
 };
 
-static void check_send(const struct hf_tcp_conn *conn, struct check_sum *sum)
+static void check_queue(const struct hf_tcp_conn *conn, struct check_sum *sum)
 {
+	const struct tcp_tx *tx = conn->tx;
 	uint32_t at = 0, cur_at = UINT32_MAX;
 	const struct tcp_span *last = NULL;
-	uint32_t sent = hf_min_u32(conn->snd_nxt - conn->snd_una, conn->sndq_len);
+	uint32_t sent = hf_min_u32(conn->snd_nxt - conn->snd_una, tx->len);
 
-	for (const struct tcp_span *span = conn->sndq_head; span; span = span->next) {
+	for (const struct tcp_span *span = tx->head; span; span = span->next) {
 		HF_ASSERT(span->len > 0);
 		HF_ASSERT(!span->ref || span->ref->count > 0);
-		if (span == conn->snd_cur) {
-			HF_ASSERT(conn->cur_off < span->len);
-			cur_at = at + conn->cur_off - conn->head_off;
+		if (span == tx->cur) {
+			HF_ASSERT(tx->cur_off < span->len);
+			cur_at = at + tx->cur_off - tx->head_off;
 		}
 		at += span->len;
 		last = span;
 		sum->spans++;
 	}
-	HF_ASSERT(last == conn->sndq_tail);
-	HF_ASSERT(at - conn->head_off == conn->sndq_len);
-	HF_ASSERT(!conn->sndq_head || conn->head_off < conn->sndq_head->len);
-	if (conn->state == TCP_SYN_RECEIVED)
+	HF_ASSERT(last == tx->tail);
+	HF_ASSERT(at - tx->head_off == tx->len);
+	HF_ASSERT(!tx->head || tx->head_off < tx->head->len);
+	if (conn->state >= TCP_ESTABLISHED)
+		HF_ASSERT(tx->cur ? cur_at == sent : sent == tx->len);
+}
+
+static void check_send(const struct hf_tcp_conn *conn, struct check_sum *sum)
+{
+	const struct tcp_tx *tx = conn->tx;
+	bool open = conn->state < TCP_ESTABLISHED;
+
+	if (!tx) {
+		HF_ASSERT(open || conn->snd_una == conn->snd_nxt);
+		HF_ASSERT(!tcp_has(conn, TCP_F_FIN_QUEUED) || tcp_has(conn, TCP_F_FIN_ACKED));
 		return;
-	HF_ASSERT(conn->snd_cur ? cur_at == sent : sent == conn->sndq_len);
+	}
+	sum->txs++;
+	check_queue(conn, sum);
+	if (open)
+		return;
+	tcp_flight_check(&tx->flight, conn->snd_una, conn->snd_nxt);
+	tcp_cubic_check(&tx->cc, TCP_MSS_CHECKED);
+	HF_ASSERT(tx->len > 0 || tx->flight.count > 0 || tcp_has(conn, TCP_F_FIN_QUEUED));
+	HF_ASSERT(tx->recovery <= TCP_LOSS);
+	HF_ASSERT(tx->recovery != TCP_OPEN || tx->flight.lost == 0);
+	HF_ASSERT(tx->dup_acks == 0 || !tcp_has(conn, TCP_F_SACK));
 }
 
 static void check_seq(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
 {
-	uint32_t end = conn->snd_una + conn->sndq_len +
+	uint32_t end = conn->snd_una + tcp_queued(conn) +
 		       (tcp_has(conn, TCP_F_FIN_SENT) && !tcp_has(conn, TCP_F_FIN_ACKED));
+	bool owned = conn->state == TCP_ESTABLISHED || conn->state == TCP_CLOSE_WAIT ||
+		     (conn->state < TCP_ESTABLISHED && tcp_has(conn, TCP_F_ACTIVE));
 
+	HF_ASSERT(tcp_has(conn, TCP_F_OWNED) == owned);
 	HF_ASSERT(tcp_seq_le(conn->snd_una, conn->snd_nxt));
-	HF_ASSERT(tcp_seq_le(conn->snd_nxt, conn->snd_max));
 	HF_ASSERT(tcp_seq_ge(conn->rcv_adv, conn->rcv_nxt));
-	HF_ASSERT(conn->rcv_adv - conn->rcv_nxt <=
-		  tcp->cfg.rcv_wnd_max + (1U << conn->rcv_shift) + 1);
-	HF_ASSERT(conn->mss >= TCP_MSS_FLOOR);
-	if (conn->state == TCP_SYN_RECEIVED)
+	HF_ASSERT(conn->rcv_wnd <= tcp->cfg.rcv_wnd_max);
+	HF_ASSERT(conn->rcv_adv - conn->rcv_nxt <= conn->rcv_wnd + (1U << conn->rcv_shift) + 1);
+	HF_ASSERT(conn->mss >= TCP_MSS_CHECKED);
+	if (conn->state < TCP_ESTABLISHED)
 		return;
-	HF_ASSERT(tcp_seq_le(conn->snd_max, end));
-	HF_ASSERT(conn->cwnd >= conn->mss);
+	HF_ASSERT(tcp_seq_le(conn->snd_nxt, end));
 	HF_ASSERT(!tcp_has(conn, TCP_F_FIN_SENT) || tcp_has(conn, TCP_F_FIN_QUEUED));
-	HF_ASSERT(tcp_has(conn, TCP_F_OWNED) ==
-		  (conn->state == TCP_ESTABLISHED || conn->state == TCP_CLOSE_WAIT));
 }
 
 static uint32_t check_rx_list(const struct tcp_rxbuf *buf, uint32_t *ret_bufs)
@@ -71,8 +95,6 @@ static void check_receive(
 	const struct hf_tcp *tcp, const struct hf_tcp_conn *conn, struct check_sum *sum)
 {
 	uint32_t unread = check_rx_list(conn->rxq_head, &sum->rxbufs);
-	uint32_t end = conn->rcv_nxt;
-	uint32_t count = 0;
 
 	HF_ASSERT(unread == conn->rxq_len);
 	HF_ASSERT(!conn->rxq_head == !conn->rxq_tail);
@@ -86,31 +108,42 @@ static void check_receive(
 	HF_ASSERT(unread == conn->unread_len);
 	HF_ASSERT(unread + (conn->rcv_adv - conn->rcv_nxt) <=
 		  tcp->cfg.rcv_wnd_max + (1U << conn->rcv_shift) + 1);
-	for (const struct tcp_rxbuf *buf = conn->ooo_head; buf; buf = buf->next) {
-		/* the first lies behind a hole, the others may touch */
-		HF_ASSERT(buf == conn->ooo_head ? tcp_seq_gt(buf->seq, end)
-						: tcp_seq_ge(buf->seq, end));
-		HF_ASSERT(buf->off < buf->end);
-		end = buf->seq + buf->end - buf->off;
-		count++;
-	}
-	HF_ASSERT(tcp_seq_le(end, conn->rcv_adv));
-	HF_ASSERT(count == conn->ooo_count && count <= tcp->ooo_max + 1);
-	sum->rxbufs += count;
+	tcp_ooo_check(tcp, conn);
+	if (conn->ooo)
+		sum->rxbufs += conn->ooo->bufs + 1;
 }
 
-/* Whoever waits for something has a timer that ends the wait. */
+/* Whoever waits for something has a deadline that ends the wait, and the timer stands at none too late. */
 static void check_timers(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
 {
-	bool ready = !hf_list_empty(&conn->ready) || tcp->cur.conn == conn;
+	bool ready = tcp_list_has(&conn->ready) || tcp->cur.conn == conn;
 
-	if (conn->state == TCP_SYN_RECEIVED || conn->state == TCP_FIN_WAIT_2 ||
-		conn->state == TCP_TIME_WAIT)
-		HF_ASSERT(hf_timer_armed(&conn->age));
-	if (conn->snd_nxt != conn->snd_una || tcp_out_unsent(conn))
-		HF_ASSERT(ready || hf_timer_armed(&conn->rexmit));
+	for (int due = 0; due < TCP_DUE_COUNT; due++) {
+		if (conn->due_ms[due] == 0)
+			continue;
+		HF_ASSERT(hf_timer_armed(&conn->timer));
+		HF_ASSERT(
+			(int32_t)(conn->due_ms[due] - (uint32_t)(conn->timer.due_us / 1000)) >= 0);
+	}
+	if (conn->state < TCP_ESTABLISHED || conn->state == TCP_FIN_WAIT_1 ||
+		conn->state == TCP_FIN_WAIT_2 || conn->state == TCP_CLOSING ||
+		conn->state == TCP_LAST_ACK || conn->state == TCP_TIME_WAIT)
+		HF_ASSERT(conn->due_ms[TCP_DUE_STATE] != 0);
+	if (conn->state < TCP_ESTABLISHED || (conn->tx && conn->tx->flight.count > 0) ||
+		tcp_out_unsent(conn))
+		HF_ASSERT(ready || conn->due_ms[TCP_DUE_SEND] != 0);
 	if (conn->ack_segs > 0)
-		HF_ASSERT(ready || hf_timer_armed(&conn->delack));
+		HF_ASSERT(ready || conn->due_ms[TCP_DUE_ACK] != 0);
+}
+
+static void check_place(const struct hf_tcp_conn *conn, struct check_sum *sum)
+{
+	HF_ASSERT(conn->place <= TCP_PLACE_NONE);
+	sum->place[conn->place]++;
+	HF_ASSERT((conn->place != TCP_PLACE_NONE) == tcp_list_has(&conn->placed));
+	HF_ASSERT((conn->state == TCP_TIME_WAIT) == (conn->place == TCP_PLACE_TIME_WAIT));
+	if (conn->place == TCP_PLACE_IDLE || conn->place == TCP_PLACE_STALLED)
+		HF_ASSERT(tcp_has(conn, TCP_F_OWNED));
 }
 
 static void check_conn(
@@ -119,13 +152,13 @@ static void check_conn(
 	const struct hf_tcp_conn *at;
 
 	sum->conns++;
-	sum->ready += !hf_list_empty(&conn->ready);
-	sum->events += !hf_list_empty(&conn->event);
-	HF_ASSERT((conn->ev_what != 0) == !hf_list_empty(&conn->event));
+	sum->ready += tcp_list_has(&conn->ready);
+	sum->events += tcp_list_has(&conn->event);
+	HF_ASSERT((conn->ev_what != 0) == tcp_list_has(&conn->event));
 	if (conn->state == TCP_CLOSED) {
 		HF_ASSERT(conn->ev_what == HF_TCP_EV_CLOSED);
-		HF_ASSERT(!conn->sndq_head && !conn->rxq_head && !conn->ooo_head);
-		HF_ASSERT(!hf_timer_armed(&conn->rexmit) && !hf_timer_armed(&conn->age));
+		HF_ASSERT(!conn->tx && !conn->rxq_head && !conn->ooo);
+		HF_ASSERT(!hf_timer_armed(&conn->timer));
 		return;
 	}
 	at = tcp->bucket[conn->hash & tcp->bucket_mask];
@@ -133,24 +166,25 @@ static void check_conn(
 		at = at->hash_next;
 	HF_ASSERT(at == conn);
 	sum->syns += conn->state == TCP_SYN_RECEIVED;
-	sum->time_waits += conn->state == TCP_TIME_WAIT;
-	HF_ASSERT((conn->state == TCP_TIME_WAIT) == !hf_list_empty(&conn->place));
+	check_place(conn, sum);
 	check_seq(tcp, conn);
 	check_send(conn, sum);
 	check_receive(tcp, conn, sum);
 	check_timers(tcp, conn);
 }
 
-static uint32_t check_list(const struct hf_list *list)
+static void check_list(const struct tcp_list *list, uint32_t count)
 {
-	const struct hf_list *link;
-	uint32_t count = 0;
+	uint32_t at = list->first, prev = TCP_LIST_END;
 
-	hf_list_for_each (link, list) {
-		HF_ASSERT(link->next->prev == link);
-		count++;
+	HF_ASSERT(list->count == count);
+	for (; at != TCP_LIST_END; at = tcp_list_link(list, at)->next) {
+		HF_ASSERT(tcp_list_link(list, at)->prev == prev);
+		HF_ASSERT(count > 0);
+		prev = at;
+		count--;
 	}
-	return count;
+	HF_ASSERT(count == 0 && list->last == prev);
 }
 
 void hf_tcp_check(const struct hf_tcp *tcp)
@@ -162,12 +196,14 @@ void hf_tcp_check(const struct hf_tcp *tcp)
 			check_conn(tcp, hf_pool_at(&tcp->conns, i), &sum);
 	}
 	HF_ASSERT(sum.conns == tcp->conns.used);
+	HF_ASSERT(sum.txs == tcp->txs.used);
 	HF_ASSERT(sum.spans == tcp->spans.used);
 	HF_ASSERT(sum.rxbufs == tcp->rxbufs.used);
-	HF_ASSERT(sum.syns == tcp->syn_count && sum.syns <= tcp->cfg.syn_queue_max);
-	HF_ASSERT(sum.time_waits == check_list(&tcp->time_wait));
-	HF_ASSERT(sum.ready == check_list(&tcp->ready) && sum.ready == tcp->ready_count);
-	HF_ASSERT(sum.events == check_list(&tcp->events));
+	HF_ASSERT(sum.syns == tcp->syn_count);
+	check_list(&tcp->ready, sum.ready);
+	check_list(&tcp->events, sum.events);
+	for (int i = 0; i < TCP_PLACE_COUNT; i++)
+		check_list(&tcp->place[i], sum.place[i]);
 	HF_ASSERT(tcp->emit_count <= tcp->cfg.emits_max);
 	for (uint32_t i = 0; i < tcp->emit_count; i++) {
 		uint32_t len = 0;

@@ -17,34 +17,44 @@ static void conn_live_flip(struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
 	tcp->live[index / 64] ^= 1ULL << (index % 64);
 }
 
-struct hf_tcp_conn *tcp_conn_new(struct hf_tcp *tcp, const struct hf_tcp_seg *seg)
+bool tcp_conn_shed(struct hf_tcp *tcp)
 {
-	struct hf_list *oldest = hf_list_first(&tcp->time_wait);
-	struct hf_tcp_conn *conn = hf_pool_get(&tcp->conns);
+	for (int place = 0; place < TCP_PLACE_COUNT; place++) {
+		struct hf_tcp_conn *conn = tcp_list_first(&tcp->place[place]);
 
-	if (!conn && oldest) {
-		tcp_conn_abandon(tcp, HF_CONTAINER_OF(oldest, struct hf_tcp_conn, place), false);
-		conn = hf_pool_get(&tcp->conns);
-		HF_ASSERT(conn);
+		if (!conn)
+			continue;
+		if (place != TCP_PLACE_TIME_WAIT)
+			hf_stat_inc(HF_STAT_TCP_SHED);
+		tcp_conn_kill(tcp, conn, /* rst= */ place != TCP_PLACE_TIME_WAIT);
+		return true;
 	}
+	return false;
+}
+
+struct hf_tcp_conn *tcp_conn_new(
+	struct hf_tcp *tcp, const struct tcp_flow *flow, const struct hf_path *path)
+{
+	struct hf_tcp_conn *conn;
+
+	if (hf_pool_free_count(&tcp->conns) <= tcp->conns_low)
+		(void)tcp_conn_shed(tcp);
+	conn = hf_pool_get(&tcp->conns);
 	if (!conn)
 		return NULL;
 	memset(conn, 0, sizeof(*conn));
-	conn->tcp = tcp;
-	conn->peer = seg->src;
-	conn->local = seg->dst;
-	conn->peer_port = seg->sport;
-	conn->local_port = seg->dport;
-	conn->path = seg->path;
+	conn->peer = flow->peer;
+	conn->local = flow->local;
+	conn->peer_port = flow->peer_port;
+	conn->local_port = flow->local_port;
+	conn->path = *path;
 	conn->state = TCP_SYN_RECEIVED;
-	conn->opened_us = tcp->now_us;
-	conn->progress_us = tcp->now_us;
-	hf_list_init(&conn->ready);
-	hf_list_init(&conn->event);
-	hf_list_init(&conn->place);
-	hf_timer_init(&conn->rexmit, TCP_TIMER_REXMIT);
-	hf_timer_init(&conn->delack, TCP_TIMER_DELACK);
-	hf_timer_init(&conn->age, TCP_TIMER_AGE);
+	conn->place = TCP_PLACE_NONE;
+	conn->min_rtt_us = UINT32_MAX;
+	conn->reo_mult = 1;
+	conn->opened_s = (uint32_t)(tcp->now_us / 1000000);
+	conn->progress_ms = conn->in_ms = conn->sent_ms = tcp_now_ms(tcp);
+	hf_timer_init(&conn->timer, 0);
 	conn_live_flip(tcp, conn);
 	tcp->syn_count++;
 	tcp_demux_add(tcp, conn);
@@ -66,10 +76,8 @@ static void conn_strip(struct hf_tcp *tcp, struct hf_tcp_conn *conn, bool rst)
 	tcp_send_drop_all(tcp, conn);
 	tcp_demux_del(tcp, conn);
 	tcp_conn_unready(tcp, conn);
-	hf_list_del(&conn->place);
-	hf_timer_del(tcp->wheel, &conn->rexmit);
-	hf_timer_del(tcp->wheel, &conn->delack);
-	hf_timer_del(tcp->wheel, &conn->age);
+	tcp_conn_place(tcp, conn, TCP_PLACE_NONE);
+	hf_timer_del(tcp->wheel, &conn->timer);
 	if (tcp->cur.conn == conn)
 		tcp->cur.conn = NULL;
 	conn->state = TCP_CLOSED;
@@ -81,7 +89,7 @@ void tcp_conn_abandon(struct hf_tcp *tcp, struct hf_tcp_conn *conn, bool rst)
 {
 	if (conn->state != TCP_CLOSED)
 		conn_strip(tcp, conn, rst);
-	tcp_conn_disown(conn);
+	tcp_conn_disown(tcp, conn);
 	conn_live_flip(tcp, conn);
 	hf_pool_put(&tcp->conns, conn);
 }
@@ -93,66 +101,75 @@ void tcp_conn_kill(struct hf_tcp *tcp, struct hf_tcp_conn *conn, bool rst)
 		return;
 	}
 	conn_strip(tcp, conn, rst);
-	if (conn->ev_what & HF_TCP_EV_OPEN) { /* it never heard of it */
-		tcp_conn_abandon(tcp, conn, /* rst= */ false);
+	if ((conn->ev_what & HF_TCP_EV_OPEN) && !tcp_has(conn, TCP_F_ACTIVE)) {
+		tcp_conn_abandon(tcp, conn, /* rst= */ false); /* it never heard of it */
 		return;
 	}
 	conn->ev_what = 0;
+	if (tcp_list_has(&conn->event))
+		tcp_list_del(&tcp->events, conn);
 	tcp_conn_event(tcp, conn, HF_TCP_EV_CLOSED);
 }
 
-void tcp_conn_disown(struct hf_tcp_conn *conn)
+void tcp_conn_disown(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	conn->flags &= ~(uint32_t)(TCP_F_OWNED | TCP_F_WANT_SPACE);
+	conn->flags &= ~(uint32_t)(TCP_F_OWNED | TCP_F_STARVED);
 	conn->ev_what = 0;
-	hf_list_del(&conn->event);
+	if (tcp_list_has(&conn->event))
+		tcp_list_del(&tcp->events, conn);
+	tcp_due_clear(conn, TCP_DUE_APP);
+	tcp_due_clear(conn, TCP_DUE_KEEP);
+	if (conn->tx)
+		conn->tx->notify_at = UINT32_MAX;
 }
 
-void tcp_conn_fin_bound(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+void tcp_conn_bound(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	bool last = conn->state == TCP_LAST_ACK || conn->state == TCP_CLOSING;
+	struct tcp_tx *tx = conn->tx;
 
-	if (last && tcp_has(conn, TCP_F_FIN_SENT) && conn->sndq_len == 0 &&
-		!hf_timer_armed(&conn->age))
-		hf_timer_set(
-			tcp->wheel, &conn->age, tcp->now_us + 1000ULL * tcp->cfg.fin_timeout_ms);
+	if (!tx || tx->len > 0 || tx->fin_wait || !tcp_has(conn, TCP_F_FIN_SENT))
+		return;
+	tx->fin_wait = true;
+	tcp_due_set(tcp, conn, TCP_DUE_STATE, 1000ULL * tcp->cfg.fin_timeout_ms);
 }
 
 void tcp_conn_time_wait(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	HF_ASSERT(!tcp_has(conn, TCP_F_OWNED));
-	HF_ASSERT(conn->sndq_len == 0);
+	HF_ASSERT(tcp_queued(conn) == 0);
 	conn->state = TCP_TIME_WAIT;
-	hf_timer_del(tcp->wheel, &conn->rexmit);
-	hf_list_del(&conn->place);
-	hf_list_add_tail(&tcp->time_wait, &conn->place);
-	hf_timer_del(tcp->wheel, &conn->age);
-	hf_timer_set(tcp->wheel, &conn->age, tcp->now_us + 2000ULL * tcp->cfg.msl_ms);
+	tcp_due_clear(conn, TCP_DUE_SEND);
+	tcp_conn_place(tcp, conn, TCP_PLACE_TIME_WAIT);
+	tcp_due_set(tcp, conn, TCP_DUE_STATE, 2000ULL * tcp->cfg.msl_ms);
 }
 
 void tcp_conn_ready(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	if (!hf_list_empty(&conn->ready))
-		return;
 	HF_ASSERT(conn->state != TCP_CLOSED);
-	hf_list_add_tail(&tcp->ready, &conn->ready);
-	tcp->ready_count++;
+	if (!tcp_list_has(&conn->ready))
+		tcp_list_add_tail(&tcp->ready, conn);
 }
 
 void tcp_conn_unready(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	if (hf_list_empty(&conn->ready))
-		return;
-	HF_ASSERT(tcp->ready_count > 0);
-	hf_list_del(&conn->ready);
-	tcp->ready_count--;
+	if (tcp_list_has(&conn->ready))
+		tcp_list_del(&tcp->ready, conn);
 }
 
 void tcp_conn_event(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t what)
 {
 	if (!tcp_has(conn, TCP_F_OWNED))
 		return;
-	conn->ev_what |= what;
-	if (hf_list_empty(&conn->event))
-		hf_list_add_tail(&tcp->events, &conn->event);
+	conn->ev_what |= (uint8_t)what;
+	if (!tcp_list_has(&conn->event))
+		tcp_list_add_tail(&tcp->events, conn);
+}
+
+void tcp_conn_place(struct hf_tcp *tcp, struct hf_tcp_conn *conn, enum tcp_place place)
+{
+	if (conn->place != TCP_PLACE_NONE)
+		tcp_list_del(&tcp->place[conn->place], conn);
+	conn->place = (uint8_t)place;
+	if (place != TCP_PLACE_NONE)
+		tcp_list_add_tail(&tcp->place[place], conn);
 }

@@ -5,46 +5,39 @@
 
 #include "tcp_priv.h"
 
-static uint64_t demux_hash(const struct hf_sipkey *sipkey, const struct hf_ip *peer,
-	const struct hf_ip *local, uint16_t peer_port, uint16_t local_port)
+uint64_t tcp_demux_hash(const struct hf_sipkey *key, const struct tcp_flow *flow)
 {
-	struct {
-		struct hf_ip peer, local;
-		uint16_t peer_port, local_port;
-	} key = { *peer, *local, peer_port, local_port };
-
-	HF_STATIC_ASSERT(sizeof(key) == 36, "no padding is hashed");
-	return hf_siphash(sipkey, &key, sizeof(key));
+	return hf_siphash(key, flow, sizeof(*flow));
 }
 
-uint64_t tcp_demux_hash(const struct hf_sipkey *key, const struct hf_tcp_conn *conn)
+struct tcp_flow tcp_demux_flow(const struct hf_tcp_seg *seg)
 {
-	return demux_hash(key, &conn->peer, &conn->local, conn->peer_port, conn->local_port);
+	return (struct tcp_flow){ seg->src, seg->dst, seg->sport, seg->dport };
 }
 
-static bool demux_match(const struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
+static bool demux_match(const struct hf_tcp_conn *conn, const struct tcp_flow *flow)
 {
-	return conn->peer_port == seg->sport && conn->local_port == seg->dport &&
-	       memcmp(&conn->peer, &seg->src, sizeof(conn->peer)) == 0 &&
-	       memcmp(&conn->local, &seg->dst, sizeof(conn->local)) == 0;
+	return conn->peer_port == flow->peer_port && conn->local_port == flow->local_port &&
+	       memcmp(&conn->peer, &flow->peer, sizeof(conn->peer)) == 0 &&
+	       memcmp(&conn->local, &flow->local, sizeof(conn->local)) == 0;
 }
 
-struct hf_tcp_conn *tcp_demux_find(const struct hf_tcp *tcp, const struct hf_tcp_seg *seg)
+struct hf_tcp_conn *tcp_demux_find(const struct hf_tcp *tcp, const struct tcp_flow *flow)
 {
-	uint32_t hash = (uint32_t)demux_hash(
-		&tcp->cfg.flow_key, &seg->src, &seg->dst, seg->sport, seg->dport);
+	uint32_t hash = (uint32_t)tcp_demux_hash(&tcp->cfg.flow_key, flow);
 	struct hf_tcp_conn *conn = tcp->bucket[hash & tcp->bucket_mask];
 
-	while (conn && !(conn->hash == hash && demux_match(conn, seg)))
+	while (conn && !(conn->hash == hash && demux_match(conn, flow)))
 		conn = conn->hash_next;
 	return conn;
 }
 
 void tcp_demux_add(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
+	struct tcp_flow flow = { conn->peer, conn->local, conn->peer_port, conn->local_port };
 	struct hf_tcp_conn **head;
 
-	conn->hash = (uint32_t)tcp_demux_hash(&tcp->cfg.flow_key, conn);
+	conn->hash = (uint32_t)tcp_demux_hash(&tcp->cfg.flow_key, &flow);
 	head = &tcp->bucket[conn->hash & tcp->bucket_mask];
 	conn->hash_next = *head;
 	*head = conn;
@@ -70,20 +63,27 @@ static bool demux_listens(const struct hf_tcp *tcp, uint16_t port)
 	return false;
 }
 
+static enum hf_drop demux_refuse(
+	struct hf_tcp *tcp, const struct hf_tcp_seg *seg, enum hf_drop reason)
+{
+	(void)tcp_out_rst_unknown(tcp, seg);
+	return hf_drop(reason);
+}
+
 /* RFC 9293 §3.10.7.1 (CLOSED) and §3.10.7.2 (LISTEN) */
 enum hf_drop tcp_demux_unknown(
 	struct hf_tcp *tcp, const struct hf_tcp_seg *seg, const uint32_t *iss_above)
 {
 	if (seg->flags & HF_TCP_RST)
 		return hf_drop(HF_DROP_TCP_NO_LISTENER);
-	if ((seg->flags & (HF_TCP_SYN | HF_TCP_ACK)) != HF_TCP_SYN ||
-		!demux_listens(tcp, seg->dport)) {
-		(void)tcp_out_rst_unknown(tcp, seg);
-		return hf_drop(HF_DROP_TCP_NO_LISTENER);
+	if (!demux_listens(tcp, seg->dport))
+		return demux_refuse(tcp, seg, HF_DROP_TCP_NO_LISTENER);
+	if (seg->flags & HF_TCP_ACK) {
+		if (seg->flags & HF_TCP_SYN || tcp->now_us >= tcp->cookies_until_us)
+			return demux_refuse(tcp, seg, HF_DROP_TCP_NO_LISTENER);
+		return tcp_syn_cookie(tcp, seg);
 	}
-	if (tcp->draining) {
-		(void)tcp_out_rst_unknown(tcp, seg);
-		return hf_drop(HF_DROP_CONN_DRAINING);
-	}
+	if (tcp->draining)
+		return demux_refuse(tcp, seg, HF_DROP_CONN_DRAINING);
 	return tcp_syn_open(tcp, seg, iss_above);
 }

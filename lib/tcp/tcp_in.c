@@ -6,6 +6,8 @@
 
 #include "tcp_priv.h"
 
+#define TCP_PAWS_IDLE_MS (24U * 86400 * 1000) /* RFC 7323 §5.5 */
+
 /* What of a segment's text lies in the window. */
 struct in_cut {
 	uint32_t seq;
@@ -16,20 +18,11 @@ struct in_cut {
 
 void tcp_in_challenge(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	uint64_t second = tcp->now_us / 1000000;
-
-	if (second != tcp->challenge_second) {
-		/* a limit that nobody can count from outside: RFC 5961 §7 was a side channel */
-		uint64_t extra = hf_siphash(&tcp->cfg.isn_key, &second, sizeof(second));
-
-		tcp->challenge_second = second;
-		tcp->challenge_left =
-			TCP_CHALLENGES_PER_S + (uint32_t)(extra % TCP_CHALLENGES_PER_S);
-	}
-	if (tcp->challenge_left == 0)
+	if (!tcp_rate_take(tcp, &tcp->challenges, TCP_CHALLENGES_PER_S))
 		return;
-	tcp->challenge_left--;
 	conn->flags |= TCP_F_ACK_NOW;
+	hf_stat_inc(HF_STAT_TCP_CHALLENGE_ACKS);
+	tcp_trace(tcp, conn, HF_TCP_TRACE_CHALLENGE, 0);
 }
 
 /* Second: RST. RFC 5961 §3.2: in place, or challenged, or nothing. */
@@ -50,18 +43,35 @@ static enum hf_drop in_rst(
 	return hf_drop(HF_DROP_TCP_BAD_RST);
 }
 
+/* RFC 6191 §2: a SYN that no old duplicate can be begins a new connection of the same addresses. */
+static bool in_syn_is_newer(
+	const struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
+{
+	int32_t later = (int32_t)(opts->ts_val - conn->ts_recent);
+
+	if (tcp_has(conn, TCP_F_TS) && opts->has_ts && later != 0)
+		return later > 0;
+	return tcp_seq_gt(seg->seq, conn->rcv_nxt);
+}
+
 /* Fourth: SYN, wherever it stands. RFC 5961 §4.2. */
-static enum hf_drop in_syn(
-	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
+static enum hf_drop in_syn(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
 {
 	bool first = !(seg->flags & HF_TCP_ACK);
+	bool opening = conn->state == TCP_SYN_RECEIVED && seg->seq == conn->irs;
 
-	if (conn->state == TCP_SYN_RECEIVED && first && seg->seq == conn->irs) {
-		conn->flags |= TCP_F_SYNACK_NOW | TCP_F_SYN_AGAIN; /* ours was lost */
+	if (opening && first) {
+		conn->flags |= TCP_F_SYN_NOW | TCP_F_SYN_AGAIN; /* ours was lost */
 		return HF_DROP_NONE;
 	}
-	if (conn->state == TCP_TIME_WAIT && first && tcp_seq_gt(seg->seq, conn->rcv_nxt)) {
-		uint32_t iss_above = conn->snd_max; /* RFC 9293 §3.6.1: reuse */
+	if (opening && tcp_has(conn, TCP_F_ACTIVE) && seg->ack == conn->snd_nxt) {
+		tcp_syn_established(tcp, conn, seg); /* both opened at once: RFC 9293 figure 7 */
+		conn->flags |= TCP_F_ACK_NOW;
+		return HF_DROP_NONE;
+	}
+	if (conn->state == TCP_TIME_WAIT && first && in_syn_is_newer(conn, seg, opts)) {
+		uint32_t iss_above = conn->snd_nxt; /* RFC 9293 §3.6.1: reuse */
 
 		tcp_conn_abandon(tcp, conn, /* rst= */ false);
 		return tcp_demux_unknown(tcp, seg, &iss_above);
@@ -78,6 +88,8 @@ static enum hf_drop in_unacceptable(
 
 	if (conn->state == TCP_TIME_WAIT && (seg->flags & HF_TCP_FIN))
 		tcp_conn_time_wait(tcp, conn); /* starts again */
+	if (tcp_seq_lt(seg->seq, conn->rcv_nxt) && seg->payload_len > 0)
+		tcp_rx_duplicate(conn, seg->seq, seg->payload_len);
 	/* What has no text may be the answer to an ACK of ours: never two ends for ever. */
 	if (seg->payload_len > 0 || (seg->flags & HF_TCP_FIN) || keepalive)
 		conn->flags |= TCP_F_ACK_NOW;
@@ -99,6 +111,8 @@ static bool in_seq(struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg, struc
 
 		if (old >= len)
 			return false;
+		if (cut.len > 0)
+			tcp_rx_duplicate(conn, cut.seq, hf_min_u32(old, cut.len));
 		cut.seq += old;
 		cut.data += old;
 		cut.len -= old;
@@ -121,15 +135,12 @@ static bool in_seq(struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg, struc
 /* Fifth: our FIN was acknowledged. False when the connection is no more. */
 static bool in_fin_acked(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	if (!tcp_has(conn, TCP_F_FIN_ACKED)) {
-		tcp_conn_fin_bound(tcp, conn);
+	if (!tcp_has(conn, TCP_F_FIN_ACKED))
 		return true;
-	}
 	switch (conn->state) {
 	case TCP_FIN_WAIT_1:
 		conn->state = TCP_FIN_WAIT_2;
-		hf_timer_set(
-			tcp->wheel, &conn->age, tcp->now_us + 1000ULL * tcp->cfg.fin_timeout_ms);
+		tcp_due_set(tcp, conn, TCP_DUE_STATE, 1000ULL * tcp->cfg.fin_timeout_ms);
 		return true;
 	case TCP_CLOSING:
 		tcp_conn_time_wait(tcp, conn);
@@ -143,19 +154,19 @@ static bool in_fin_acked(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 }
 
 /* Fifth: ACK. */
-static enum hf_drop in_ack(
-	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
+static enum hf_drop in_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
 {
 	if (!(seg->flags & HF_TCP_ACK))
 		return hf_drop(HF_DROP_TCP_BAD_FLAGS);
 	if (conn->state == TCP_SYN_RECEIVED) {
-		if (seg->ack != conn->snd_max) {
+		if (seg->ack != conn->snd_nxt) {
 			(void)tcp_out_rst_unknown(tcp, seg);
 			return hf_drop(HF_DROP_TCP_BAD_ACK);
 		}
 		tcp_syn_established(tcp, conn, seg);
 	}
-	return tcp_ack_input(tcp, conn, seg);
+	return tcp_ack_input(tcp, conn, seg, opts);
 }
 
 /* The application closed: its peer may finish talking, up to a bound. False when the connection is
@@ -209,35 +220,121 @@ static void in_fin(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct in
 	if (cut->fin && !tcp_has(conn, TCP_F_RCV_FIN) && may_wait) {
 		conn->flags |= TCP_F_RCV_FIN;
 		conn->fin_seq = cut->seq + cut->len;
+		tcp_trace(tcp, conn, HF_TCP_TRACE_FIN_IN, 0);
 	}
 	if (cut->fin)
 		conn->flags |= TCP_F_ACK_NOW;
 	tcp_rx_fin(tcp, conn);
 }
 
+/* RFC 7323 §5.3 R1, §5.5, and §3.2: a segment without its timestamp is none of this connection. */
+static enum hf_drop in_paws(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
+{
+	bool recent = tcp_now_ms(tcp) - conn->ts_recent_ms < TCP_PAWS_IDLE_MS;
+
+	if (!tcp_has(conn, TCP_F_TS) || (seg->flags & HF_TCP_RST))
+		return HF_DROP_NONE;
+	if (!opts->has_ts)
+		return HF_DROP_TCP_BAD_OPTION;
+	if (!recent || (int32_t)(opts->ts_val - conn->ts_recent) >= 0)
+		return HF_DROP_NONE;
+	if (seg->payload_len > 0 && tcp_seq_le(seg->seq + seg->payload_len, conn->rcv_nxt))
+		tcp_rx_duplicate(conn, seg->seq, seg->payload_len);
+	if (seg->payload_len > 0 || (seg->flags & HF_TCP_FIN))
+		conn->flags |= TCP_F_ACK_NOW;
+	else
+		tcp_in_challenge(tcp, conn);
+	return HF_DROP_TCP_PAWS;
+}
+
+/* RFC 7323 §4.3: TS.Recent is what the ACK that we send next must echo. */
+static void in_timestamp(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg,
+	const struct tcp_opts *opts)
+{
+	uint32_t rtt_us;
+
+	if (!tcp_has(conn, TCP_F_TS))
+		return;
+	if (tcp_seq_le(seg->seq, conn->ack_sent)) {
+		conn->ts_recent = opts->ts_val;
+		conn->ts_recent_ms = tcp_now_ms(tcp);
+	}
+	if (seg->payload_len < TCP_MSS_DEFAULT4 || opts->ts_ecr == 0)
+		return;
+	rtt_us = 1000 * hf_max_u32(tcp_now_ms(tcp) - (opts->ts_ecr - conn->ts_off), 1);
+	if (rtt_us < TCP_RTO_MAX_US && (conn->rcv_rtt_us == 0 || rtt_us < conn->rcv_rtt_us))
+		conn->rcv_rtt_us = rtt_us;
+	else if (rtt_us < TCP_RTO_MAX_US)
+		conn->rcv_rtt_us += (rtt_us - conn->rcv_rtt_us) / 8;
+}
+
+/* RFC 3168 §6.1.3: each ACK says ECE until CWR comes. */
+static void in_ecn(struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
+{
+	if (!tcp_has(conn, TCP_F_ECN))
+		return;
+	if (seg->flags & HF_TCP_CWR)
+		conn->flags &= ~(uint32_t)TCP_F_ECE;
+	if (seg->ecn == HF_TCP_ECN_CE && seg->payload_len > 0)
+		conn->flags |= TCP_F_ECE | TCP_F_ACK_NOW;
+}
+
+/* In the window, and what it acknowledges was sent: it is the peer's. */
+static enum hf_drop in_valid(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+	const struct hf_tcp_seg *seg, struct in_cut *cut)
+{
+	enum hf_drop drop;
+	bool alive;
+
+	conn->in_ms = tcp_now_ms(tcp);
+	conn->keep_count = 0;
+	tcp_pmtu_path(tcp, conn, &seg->path);
+	in_ecn(conn, seg);
+	if (cut->len > 0) {
+		tcp_trace(tcp, conn, HF_TCP_TRACE_IN, cut->len);
+		if (conn->place == TCP_PLACE_IDLE)
+			tcp_conn_place(tcp, conn, TCP_PLACE_NONE);
+	}
+	drop = in_text(tcp, conn, cut, &alive);
+	if (alive)
+		in_fin(tcp, conn, cut);
+	return drop;
+}
+
+static enum hf_drop in_segment(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
+{
+	struct in_cut cut;
+	enum hf_drop drop = in_paws(tcp, conn, seg, opts);
+
+	if (drop != HF_DROP_NONE)
+		return hf_drop(drop);
+	if (seg->flags & HF_TCP_RST)
+		return in_rst(tcp, conn, seg);
+	if (seg->flags & HF_TCP_SYN)
+		return in_syn(tcp, conn, seg, opts);
+	if (!in_seq(conn, seg, &cut))
+		return in_unacceptable(tcp, conn, seg);
+	in_timestamp(tcp, conn, seg, opts);
+	drop = in_ack(tcp, conn, seg, opts);
+	if (drop != HF_DROP_NONE || !in_fin_acked(tcp, conn))
+		return drop;
+	return in_valid(tcp, conn, seg, &cut);
+}
+
 enum hf_drop tcp_in_conn(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
 {
 	struct tcp_opts opts;
-	struct in_cut cut;
 	enum hf_drop drop;
-	bool alive;
 
 	tcp->cur = (struct tcp_current){ .conn = conn };
 	if (!tcp_opt_parse(seg->opt, seg->opt_len, &opts))
 		return hf_drop(HF_DROP_TCP_BAD_OPTION);
-	if (seg->flags & HF_TCP_RST)
-		return in_rst(tcp, conn, seg);
-	if (seg->flags & HF_TCP_SYN)
-		return in_syn(tcp, conn, seg);
-	if (!in_seq(conn, seg, &cut))
-		return in_unacceptable(tcp, conn, seg);
-	drop = in_ack(tcp, conn, seg);
-	if (drop != HF_DROP_NONE || !in_fin_acked(tcp, conn))
-		return drop;
-	conn->path = seg->path;
-	conn->mss = (uint16_t)hf_min_u32(conn->mss, tcp_syn_path_mss(&conn->peer, &conn->path));
-	drop = in_text(tcp, conn, &cut, &alive);
-	if (alive)
-		in_fin(tcp, conn, &cut);
+	if (conn->state == TCP_SYN_SENT)
+		return tcp_syn_answer(tcp, conn, seg, &opts);
+	drop = in_segment(tcp, conn, seg, &opts);
+	if (drop != HF_DROP_NONE && tcp->cur.conn == conn)
+		tcp_trace(tcp, conn, HF_TCP_TRACE_DROP, drop);
 	return drop;
 }

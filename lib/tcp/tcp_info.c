@@ -4,6 +4,7 @@
 #include "tcp_priv.h"
 
 static const char *const info_states[] = {
+	[TCP_SYN_SENT] = "SYN-SENT",
 	[TCP_SYN_RECEIVED] = "SYN-RECEIVED",
 	[TCP_ESTABLISHED] = "ESTABLISHED",
 	[TCP_FIN_WAIT_1] = "FIN-WAIT-1",
@@ -15,10 +16,25 @@ static const char *const info_states[] = {
 	[TCP_CLOSED] = "CLOSED",
 };
 
-void hf_tcp_info(const struct hf_tcp_conn *conn, struct hf_tcp_info *ret_info)
+const struct hf_ip *hf_tcp_peer(const struct hf_tcp_conn *conn)
 {
+	return &conn->peer;
+}
+
+static void info_sending(const struct hf_tcp_conn *conn, struct hf_tcp_info *info)
+{
+	const struct tcp_tx *tx = conn->tx;
 	uint32_t sent = conn->snd_nxt - conn->snd_una;
 
+	info->cwnd = tx ? tx->cc.cwnd : conn->cwnd;
+	info->ssthresh = tx ? tx->cc.ssthresh : conn->ssthresh;
+	info->unacked = sent;
+	info->unsent = tx ? tx->len - hf_min_u32(sent, tx->len) : 0;
+}
+
+void hf_tcp_info(
+	const struct hf_tcp *tcp, const struct hf_tcp_conn *conn, struct hf_tcp_info *ret_info)
+{
 	HF_ASSERT(conn->state < HF_ARRAY_LEN(info_states));
 	*ret_info = (struct hf_tcp_info){
 		.peer = conn->peer,
@@ -28,19 +44,20 @@ void hf_tcp_info(const struct hf_tcp_conn *conn, struct hf_tcp_info *ret_info)
 		.state = info_states[conn->state],
 		.srtt_us = conn->srtt_us,
 		.rto_us = conn->rto_us,
-		.cwnd = conn->cwnd,
-		.ssthresh = conn->ssthresh,
 		.snd_wnd = conn->snd_wnd,
 		.rcv_wnd = conn->rcv_adv - conn->rcv_nxt,
 		.mss = conn->mss,
-		.unacked = conn->snd_max - conn->snd_una,
-		.unsent = conn->sndq_len - hf_min_u32(sent, conn->sndq_len),
 		.unread = conn->unread_len,
 		.bytes_in = conn->bytes_in,
 		.bytes_out = conn->bytes_out,
 		.retransmits = conn->retransmits,
-		.opened_us = conn->opened_us,
+		.age_s = (uint32_t)(tcp->now_us / 1000000) - conn->opened_s,
+		.sack = tcp_has(conn, TCP_F_SACK),
+		.timestamps = tcp_has(conn, TCP_F_TS),
+		.ecn = tcp_has(conn, TCP_F_ECN),
 	};
+	info_sending(conn, ret_info);
+	ret_info->trace_count = tcp_trace_copy(conn, ret_info->trace);
 }
 
 bool hf_tcp_conn_next(struct hf_tcp *tcp, uint32_t *cursor, struct hf_tcp_info *ret_info)
@@ -48,7 +65,7 @@ bool hf_tcp_conn_next(struct hf_tcp *tcp, uint32_t *cursor, struct hf_tcp_info *
 	for (uint32_t i = *cursor; i < tcp->conns.fresh; i++) {
 		if (!tcp_conn_live(tcp, i))
 			continue;
-		hf_tcp_info(hf_pool_at(&tcp->conns, i), ret_info);
+		hf_tcp_info(tcp, hf_pool_at(&tcp->conns, i), ret_info);
 		*cursor = i + 1;
 		return true;
 	}
@@ -62,7 +79,7 @@ uint32_t hf_tcp_conn_count(const struct hf_tcp *tcp)
 
 static bool info_undelivered(const struct hf_tcp_conn *conn)
 {
-	return conn->sndq_len > 0 ||
+	return tcp_queued(conn) > 0 ||
 	       (tcp_has(conn, TCP_F_FIN_QUEUED) && !tcp_has(conn, TCP_F_FIN_ACKED));
 }
 

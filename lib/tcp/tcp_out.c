@@ -21,7 +21,7 @@ static struct hf_tcp_emit *out_emit(struct hf_tcp *tcp)
 }
 
 static struct hf_tcp_emit *out_header(
-	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq, uint8_t flags)
+	struct hf_tcp *tcp, const struct hf_tcp_conn *conn, uint32_t seq, uint8_t flags)
 {
 	struct hf_tcp_emit *emit = out_emit(tcp);
 
@@ -35,6 +35,8 @@ static struct hf_tcp_emit *out_header(
 	emit->ack = conn->rcv_nxt;
 	emit->wnd = 0;
 	emit->flags = flags;
+	emit->ecn = HF_TCP_ECN_NOT_ECT;
+	emit->may_fragment = tcp_has(conn, TCP_F_MAY_FRAGMENT);
 	emit->opt_len = 0;
 	emit->mss = conn->mss;
 	emit->piece_count = 0;
@@ -43,18 +45,40 @@ static struct hf_tcp_emit *out_header(
 	return emit;
 }
 
+/* RFC 7323 §3.2: on each segment; RFC 2018 §4: what lies behind a hole, on pure ACKs. */
+static void out_options(const struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+	struct hf_tcp_emit *emit, bool with_sacks)
+{
+	struct tcp_opts opts = {
+		.has_ts = tcp_has(conn, TCP_F_TS),
+		.ts_val = tcp_now_ms(tcp) + conn->ts_off,
+		.ts_ecr = conn->ts_recent,
+	};
+
+	if (with_sacks && tcp_has(conn, TCP_F_SACK) && (conn->ooo || tcp_has(conn, TCP_F_DSACK)))
+		opts.sack_count = (uint8_t)tcp_ooo_sacks(
+			conn, opts.sack, opts.has_ts ? TCP_SACKS_MAX - 1 : TCP_SACKS_MAX);
+	emit->opt_len = tcp_opt_build(&opts, emit->opt);
+}
+
 /* As out_header, and our ACK and window are told with it. */
 static struct hf_tcp_emit *out_acking(
-	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq, uint8_t flags)
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq, bool data)
 {
-	struct hf_tcp_emit *emit = out_header(tcp, conn, seq, flags | HF_TCP_ACK);
+	struct hf_tcp_emit *emit = out_header(tcp, conn, seq, HF_TCP_ACK);
 
 	if (!emit)
 		return NULL;
+	if (tcp_has(conn, TCP_F_ECE))
+		emit->flags |= HF_TCP_ECE;
 	emit->wnd = tcp_wnd_announce(tcp, conn);
-	conn->flags &= ~(uint32_t)TCP_F_ACK_NOW;
+	out_options(tcp, conn, emit, /* with_sacks= */ !data);
+	conn->ack_sent = conn->rcv_nxt;
 	conn->ack_segs = 0;
-	hf_timer_del(tcp->wheel, &conn->delack);
+	tcp_due_clear(conn, TCP_DUE_ACK);
+	/* what is behind holes only a pure ACK tells */
+	if (!data || !(conn->ooo || tcp_has(conn, TCP_F_DSACK)))
+		conn->flags &= ~(uint32_t)TCP_F_ACK_NOW;
 	return emit;
 }
 
@@ -93,15 +117,15 @@ static void out_pieces(struct hf_tcp_emit *emit, struct out_cursor *at, uint32_t
 }
 
 /* One descriptor of `len` bytes at most; fewer where the pieces do not reach. Moves the cursor.
- * False when the emit array is full. */
-static bool out_segment(struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct out_cursor *at,
-	uint32_t seq, uint32_t len, bool fin, uint32_t *ret_len)
+ * NULL when the emit array is full. */
+static struct hf_tcp_emit *out_segment(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+	struct out_cursor *at, uint32_t seq, uint32_t len, bool fin)
 {
 	uint32_t reach = out_reach(*at, len);
-	struct hf_tcp_emit *emit = out_acking(tcp, conn, seq, 0);
+	struct hf_tcp_emit *emit = out_acking(tcp, conn, seq, /* data= */ true);
 
 	if (!emit)
-		return false;
+		return NULL;
 	if (reach < len) {
 		fin = false;
 		if (reach > conn->mss)
@@ -110,52 +134,55 @@ static bool out_segment(struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct out
 	out_pieces(emit, at, reach);
 	if (fin)
 		emit->flags |= HF_TCP_FIN;
-	if (reach > 0 && seq + reach == conn->snd_una + conn->sndq_len)
+	if (reach > 0 && seq + reach == conn->snd_una + conn->tx->len)
 		emit->flags |= HF_TCP_PSH;
 	if (reach > conn->mss)
 		hf_stat_add(HF_STAT_TCP_SEGS_OUT, (reach - 1) / conn->mss);
-	conn->sent_us = tcp->now_us;
-	*ret_len = reach;
-	return true;
+	return emit;
 }
 
 static bool out_fin_left(const struct hf_tcp_conn *conn)
 {
-	return tcp_has(conn, TCP_F_FIN_QUEUED) && !tcp_has(conn, TCP_F_FIN_ACKED) &&
-	       conn->snd_nxt == conn->snd_una + conn->sndq_len;
+	return tcp_has(conn, TCP_F_FIN_QUEUED) && !tcp_has(conn, TCP_F_FIN_SENT) &&
+	       conn->snd_nxt == conn->snd_una + conn->tx->len;
 }
 
 bool tcp_out_unsent(const struct hf_tcp_conn *conn)
 {
-	if (conn->state == TCP_SYN_RECEIVED)
+	if (conn->state < TCP_ESTABLISHED || !conn->tx)
 		return false;
-	return conn->snd_nxt - conn->snd_una < conn->sndq_len || out_fin_left(conn);
+	return conn->snd_nxt - conn->snd_una < conn->tx->len || out_fin_left(conn);
 }
 
+/* Of one descriptor. RFC 3168 §6.1.2: CWR stands on one segment only. */
 static uint32_t out_chunk(const struct hf_tcp_conn *conn)
 {
 	uint32_t tso = conn->path.tso_max;
 
+	if (tcp_has(conn, TCP_F_CWR_NOW))
+		return conn->mss;
 	return tso > conn->mss ? tso - tso % conn->mss : conn->mss;
 }
 
 /* Bytes that the windows let out in one descriptor now. RFC 9293 §3.8.6.2.1 against silly windows:
  * a full segment, or all there is, or half of the largest window seen, or the persist timer. */
-static uint32_t out_len(const struct hf_tcp_conn *conn)
+static uint32_t out_len(const struct hf_tcp_conn *conn, uint32_t cwnd)
 {
+	const struct tcp_tx *tx = conn->tx;
 	uint32_t off = conn->snd_nxt - conn->snd_una;
-	uint32_t window = hf_min_u32(conn->snd_wnd, tcp_cc_window(conn));
-	uint32_t left, len;
+	uint32_t pipe = tcp_recovery_pipe(conn);
+	uint32_t left, open, len;
 
-	if (off >= conn->sndq_len || window <= off)
+	if (off >= tx->len || conn->snd_wnd <= off || cwnd <= pipe)
 		return 0;
-	left = conn->sndq_len - off;
-	len = hf_min_u32(hf_min_u32(left, window - off), out_chunk(conn));
+	left = tx->len - off;
+	open = hf_min_u32(conn->snd_wnd - off, cwnd - pipe);
+	len = hf_min_u32(hf_min_u32(left, open), out_chunk(conn));
 	if (len == left)
 		return len;
 	if (len >= conn->mss)
 		return len - len % conn->mss;
-	if (off + len < conn->snd_wnd) /* the congestion window is the bound: ACKs will come */
+	if (open < conn->snd_wnd - off) /* the congestion window is the bound: ACKs will come */
 		return 0;
 	return len >= conn->snd_wnd_max / 2 || tcp_has(conn, TCP_F_PROBE_NOW) ? len : 0;
 }
@@ -165,49 +192,90 @@ static bool out_fin(const struct hf_tcp_conn *conn, uint32_t len)
 {
 	uint32_t off = conn->snd_nxt - conn->snd_una + len;
 
-	return tcp_has(conn, TCP_F_FIN_QUEUED) && !tcp_has(conn, TCP_F_FIN_ACKED) &&
-	       off == conn->sndq_len && conn->snd_wnd > off;
+	return tcp_has(conn, TCP_F_FIN_QUEUED) && !tcp_has(conn, TCP_F_FIN_SENT) &&
+	       off == conn->tx->len && conn->snd_wnd > off;
 }
 
-static void out_sent_again(struct hf_tcp_conn *conn, uint32_t len)
+/* `len` bytes and perhaps a FIN left, for the first time: a record for each segment. */
+static void out_sent(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len, bool fin)
 {
-	uint32_t segs = len > conn->mss ? (len + conn->mss - 1) / conn->mss : 1;
+	struct tcp_tx *tx = conn->tx;
+	uint32_t left = len + fin;
 
-	hf_stat_add(HF_STAT_TCP_RETRANSMITS, segs);
-	conn->retransmits += segs;
-	conn->flags &= ~(uint32_t)TCP_F_RTT; /* Karn: RFC 6298 §3 */
-}
+	while (left > 0) {
+		uint32_t n = hf_min_u32(left, conn->mss);
 
-static void out_advance(const struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len, bool fin)
-{
-	bool again = tcp_seq_lt(conn->snd_nxt, conn->snd_max);
-
-	conn->snd_nxt += len + fin;
-	if (fin)
+		if (left - n == 1 && fin)
+			n = left; /* the FIN goes with the last bytes */
+		tcp_flight_push(&tx->flight, conn->snd_nxt, n, (uint32_t)tcp->now_us);
+		conn->snd_nxt += n;
+		left -= n;
+	}
+	if (fin) {
 		conn->flags |= TCP_F_FIN_SENT;
-	if (again)
-		out_sent_again(conn, len);
-	if (tcp_seq_gt(conn->snd_nxt, conn->snd_max)) {
-		conn->bytes_out += conn->snd_nxt - conn->snd_max - (fin ? 1 : 0);
-		conn->snd_max = conn->snd_nxt;
+		tcp_trace(tcp, conn, HF_TCP_TRACE_FIN_OUT, 0);
 	}
-	if (!again && !tcp_has(conn, TCP_F_RTT)) {
-		conn->flags |= TCP_F_RTT;
-		conn->rtt_seq = conn->snd_nxt;
-		conn->rtt_us = tcp->now_us;
-	}
+	conn->bytes_out += len;
+	conn->sent_ms = tcp_now_ms(tcp);
+	if (tx->recovery == TCP_RECOVERY || tx->recovery == TCP_CWR)
+		tcp_cubic_prr_sent(&tx->cc, len);
+	if (len > 0)
+		tcp_trace(tcp, conn, HF_TCP_TRACE_OUT, len);
 }
 
-/* New data, and after a timeout old data from snd_una on. False when a bound stopped it. */
+/* As many segments as there is room for records. */
+static uint32_t out_recordable(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len)
+{
+	struct tcp_flight *flight = &conn->tx->flight;
+	uint32_t room;
+
+	if (!tcp_flight_room(flight, &tcp->records))
+		return 0;
+	room = (uint32_t)flight->cap - flight->count;
+	return (uint64_t)room * conn->mss < len ? room * conn->mss : len;
+}
+
+/* One descriptor of new data; ret_sent: bytes, FIN included. False when a bound of ours stopped it. */
+static bool out_next(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len, bool fin, uint32_t *ret_sent)
+{
+	struct tcp_tx *tx = conn->tx;
+	struct out_cursor at = { tx->cur, tx->cur_off };
+	uint32_t most = out_recordable(tcp, conn, hf_max_u32(len, 1));
+	struct hf_tcp_emit *emit;
+
+	if (most == 0)
+		return false;
+	fin = fin && len <= most;
+	emit = out_segment(tcp, conn, &at, conn->snd_nxt, hf_min_u32(len, most), fin);
+	if (!emit)
+		return false;
+	fin = emit->flags & HF_TCP_FIN;
+	tx->cur = at.span;
+	tx->cur_off = at.off;
+	if (tcp_has(conn, TCP_F_ECN))
+		emit->ecn = HF_TCP_ECN_ECT0;
+	if (tcp_has(conn, TCP_F_CWR_NOW) && emit->len > 0) {
+		emit->flags |= HF_TCP_CWR;
+		conn->flags &= ~(uint32_t)TCP_F_CWR_NOW;
+	}
+	out_sent(tcp, conn, emit->len, fin);
+	conn->flags &= ~(uint32_t)TCP_F_PROBE_NOW;
+	*ret_sent = emit->len + fin;
+	return true;
+}
+
+/* New data. False when a bound of ours stopped it: records, descriptors, the turn's share. */
 static bool out_new(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
+	struct tcp_tx *tx = conn->tx;
 	uint32_t budget = TCP_FLUSH_BYTES;
 
-	if (conn->snd_una == conn->snd_max && tcp->now_us - conn->sent_us > conn->rto_us)
-		tcp_cc_idle(conn);
+	if (tx->flight.count == 0 && tx->len > 0 &&
+		1000 * (uint64_t)(tcp_now_ms(tcp) - conn->sent_ms) > conn->rto_us)
+		tcp_cubic_idle(&tx->cc, conn->mss);
 	for (;;) {
-		struct out_cursor at = { conn->snd_cur, conn->cur_off };
-		uint32_t len = out_len(conn);
+		uint32_t len = out_len(conn, tx->cc.cwnd);
 		bool fin = out_fin(conn, len);
 		uint32_t sent;
 
@@ -215,94 +283,169 @@ static bool out_new(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 			return true;
 		if (budget < hf_min_u32(len, conn->mss))
 			return false;
-		len = len > budget ? budget - budget % conn->mss : len;
-		fin = fin && out_fin(conn, len);
-		if (!out_segment(tcp, conn, &at, conn->snd_nxt, len, fin, &sent))
-			return false;
-		conn->snd_cur = at.span;
-		conn->cur_off = at.off;
-		out_advance(tcp, conn, sent, fin && sent == len);
-		conn->flags &= ~(uint32_t)TCP_F_PROBE_NOW;
-		budget -= sent;
+		if (len > budget) {
+			len = budget - budget % conn->mss;
+			fin = false;
+		}
+		if (!out_next(tcp, conn, len, fin, &sent))
+			return tx->flight.count > 0 && tx->flight.count == tx->flight.cap;
+		budget -= hf_min_u32(sent, budget);
 	}
 }
 
-/* The segment at snd_una once more, RFC 5681 §3.2. */
-static bool out_rexmit(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+bool tcp_out_one(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	struct out_cursor at = { conn->sndq_head, conn->head_off };
-	uint32_t out = conn->snd_max - conn->snd_una;
-	uint32_t len =
-		hf_min_u32(hf_min_u32(conn->mss, conn->sndq_len), hf_min_u32(out, conn->snd_wnd));
-	bool fin = tcp_has(conn, TCP_F_FIN_SENT) && len == conn->sndq_len && len < out;
+	uint32_t len = hf_min_u32(out_len(conn, TCP_CWND_MAX), conn->mss);
+	bool fin = out_fin(conn, len);
 	uint32_t sent;
 
-	conn->flags &= ~(uint32_t)TCP_F_REXMIT_NOW;
-	if (conn->snd_wnd == 0 || out == 0)
-		return true;
-	if (!out_segment(tcp, conn, &at, conn->snd_una, len, fin, &sent)) {
-		conn->flags |= TCP_F_REXMIT_NOW;
-		return false;
+	return (len > 0 || fin) && out_next(tcp, conn, len, fin, &sent);
+}
+
+/* The queue's bytes from seq on. */
+static struct out_cursor out_seek(const struct hf_tcp_conn *conn, uint32_t seq)
+{
+	struct out_cursor at = { conn->tx->head, conn->tx->head_off };
+	uint32_t skip = seq - conn->snd_una;
+
+	while (at.span && skip >= at.span->len - at.off) {
+		skip -= at.span->len - at.off;
+		at.span = at.span->next;
+		at.off = 0;
 	}
-	out_sent_again(conn, sent);
+	at.off += skip;
+	return at;
+}
+
+/* The connection may take smaller segments than when this one was sent. */
+bool tcp_out_again(struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct tcp_sent *sent)
+{
+	struct out_cursor at = out_seek(conn, sent->seq);
+	uint32_t end = sent->seq + sent->len;
+	bool with_fin = tcp_has(conn, TCP_F_FIN_SENT) && end == conn->snd_nxt;
+	uint32_t left = sent->len - with_fin;
+	uint32_t seq = sent->seq;
+
+	do {
+		uint32_t len = hf_min_u32(left, conn->mss);
+		struct hf_tcp_emit *emit =
+			out_segment(tcp, conn, &at, seq, len, with_fin && len == left);
+
+		if (!emit)
+			return false;
+		seq += emit->len;
+		left -= emit->len;
+		conn->retransmits++;
+		hf_stat_inc(HF_STAT_TCP_RETRANSMITS);
+	} while (left > 0);
+	conn->sent_ms = tcp_now_ms(tcp);
+	tcp_trace(tcp, conn, HF_TCP_TRACE_RESENT, sent->len);
 	return true;
 }
 
-/* RFC 9293 §3.8.6.1: one byte into a closed window. It counts as sent, snd_nxt stays. */
+/* What is lost goes out before what is new (RFC 6675 §4 NextSeg). */
+static bool out_lost(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	struct tcp_tx *tx = conn->tx;
+	struct tcp_sent *sent;
+	uint32_t budget = TCP_FLUSH_BYTES;
+
+	while (conn->snd_wnd > 0 && (sent = tcp_flight_next_lost(&tx->flight))) {
+		uint32_t pipe = tcp_recovery_pipe(conn);
+
+		if (pipe > 0 && pipe + sent->len > tx->cc.cwnd)
+			return true;
+		if (budget < sent->len || !tcp_out_again(tcp, conn, sent))
+			return false;
+		budget -= sent->len;
+		tcp_flight_resent(&tx->flight, sent, (uint32_t)tcp->now_us);
+		if (tx->undo)
+			tx->undo_left++;
+		if (tx->recovery == TCP_RECOVERY || tx->recovery == TCP_CWR)
+			tcp_cubic_prr_sent(&tx->cc, sent->len);
+	}
+	return true;
+}
+
+/* RFC 9293 §3.8.6.1: one byte, or our FIN, into a closed window. */
 static bool out_probe(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	struct out_cursor at = { conn->sndq_head, conn->head_off };
-	bool fin = conn->sndq_len == 0;
-	uint32_t sent;
+	struct tcp_tx *tx = conn->tx;
+	struct out_cursor at = { tx->head, tx->head_off };
+	bool fin = tx->len == 0;
+	bool first = tx->flight.count == 0;
 
 	if (conn->snd_wnd > 0)
 		return true; /* out_len lets a small segment out */
-	if (!out_segment(tcp, conn, &at, conn->snd_una, fin ? 0 : 1, fin, &sent))
+	if (first && out_recordable(tcp, conn, 1) == 0)
 		return false;
-	conn->flags &= ~(uint32_t)(TCP_F_PROBE_NOW | TCP_F_RTT);
-	if (conn->snd_max == conn->snd_una) {
-		conn->snd_max++;
-		conn->bytes_out += sent;
+	if (!out_segment(tcp, conn, &at, conn->snd_una, fin ? 0 : 1, fin))
+		return false;
+	conn->flags &= ~(uint32_t)TCP_F_PROBE_NOW;
+	tcp_trace(tcp, conn, HF_TCP_TRACE_PROBE, 0);
+	if (!first) {
+		tcp_flight_resent(
+			&tx->flight, tcp_flight_at(&tx->flight, 0), (uint32_t)tcp->now_us);
+		return true;
 	}
-	if (fin)
-		conn->flags |= TCP_F_FIN_SENT;
+	tx->cur = at.span;
+	tx->cur_off = at.off;
+	out_sent(tcp, conn, fin ? 0 : 1, fin);
 	return true;
 }
 
 static bool out_syn(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	struct hf_tcp_emit *emit = out_header(tcp, conn, conn->iss, HF_TCP_SYN | HF_TCP_ACK);
+	bool asks = conn->state == TCP_SYN_SENT;
+	uint8_t flags = asks ? HF_TCP_SYN : HF_TCP_SYN | HF_TCP_ACK;
+	struct hf_tcp_emit *emit = out_header(tcp, conn, conn->iss, flags);
 
 	if (!emit)
 		return false;
-	emit->wnd = (uint16_t)hf_min_u32(conn->rcv_adv - conn->rcv_nxt, UINT16_MAX);
-	emit->opt_len = tcp_opt_synack(conn, emit->opt);
-	conn->flags &= ~(uint32_t)TCP_F_SYNACK_NOW;
+	if (asks)
+		emit->ack = 0;
+	else if (tcp_has(conn, TCP_F_ECN))
+		emit->flags |= HF_TCP_ECE; /* RFC 3168 §6.1.1 */
+	emit->wnd = (uint16_t)hf_min_u32(tcp->cfg.rcv_wnd_init, UINT16_MAX);
+	emit->opt_len = tcp_syn_options(tcp, conn, emit->opt);
+	conn->flags &= ~(uint32_t)(TCP_F_SYN_NOW | TCP_F_ACK_NOW);
 	return true;
 }
 
 static bool out_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	/* A peer with a closed window takes nothing but what is exactly in place. */
-	uint32_t seq = conn->snd_wnd == 0 ? conn->snd_nxt : conn->snd_max;
-
 	if (!tcp_has(conn, TCP_F_ACK_NOW) && !tcp_wnd_update_due(tcp, conn))
 		return true;
-	return out_acking(tcp, conn, seq, 0) != NULL;
+	return out_acking(tcp, conn, conn->snd_nxt, /* data= */ false) != NULL;
+}
+
+/* RFC 9293 §3.8.4: no bytes, in front of what the peer expects, so that it must answer. */
+static bool out_keepalive(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	if (!out_acking(tcp, conn, conn->snd_una - 1, /* data= */ false))
+		return false;
+	conn->flags &= ~(uint32_t)TCP_F_KEEP_NOW;
+	hf_stat_inc(HF_STAT_TCP_KEEPALIVES);
+	tcp_trace(tcp, conn, HF_TCP_TRACE_KEEPALIVE, conn->keep_count);
+	return true;
 }
 
 static bool out_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	if (tcp_has(conn, TCP_F_SYNACK_NOW))
+	if (tcp_has(conn, TCP_F_SYN_NOW))
 		return out_syn(tcp, conn);
-	if (conn->state != TCP_SYN_RECEIVED) {
-		if (tcp_has(conn, TCP_F_REXMIT_NOW) && !out_rexmit(tcp, conn))
+	if (conn->state < TCP_ESTABLISHED)
+		return conn->state == TCP_SYN_SENT || out_ack(tcp, conn);
+	if (conn->tx) {
+		if (!out_lost(tcp, conn))
 			return false;
 		if (tcp_has(conn, TCP_F_PROBE_NOW) && !out_probe(tcp, conn))
 			return false;
 		if (!out_new(tcp, conn))
 			return false;
 	}
+	if (tcp_has(conn, TCP_F_KEEP_NOW) && !out_keepalive(tcp, conn))
+		return false;
 	return out_ack(tcp, conn);
 }
 
@@ -312,19 +455,42 @@ void tcp_output(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	tcp_conn_unready(tcp, conn);
 	if (!out_all(tcp, conn))
 		tcp_conn_ready(tcp, conn);
-	/* only now, so that a response sent at once never touches the timer */
-	if (conn->ack_segs > 0 && !hf_timer_armed(&conn->delack))
-		hf_timer_set(tcp->wheel, &conn->delack, tcp->now_us + TCP_DELACK_US);
-	tcp_conn_fin_bound(tcp, conn);
+	/* only now, so that a response sent at once never touches the deadline */
+	if (conn->ack_segs > 0 && conn->due_ms[TCP_DUE_ACK] == 0)
+		tcp_due_set(tcp, conn, TCP_DUE_ACK, TCP_DELACK_US);
+	tcp_conn_bound(tcp, conn);
 	tcp_rexmit_arm(tcp, conn, /* restart= */ false);
 }
 
 void tcp_out_rst(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	if (!out_header(tcp, conn, conn->snd_max, HF_TCP_RST | HF_TCP_ACK))
+	if (!out_header(tcp, conn, conn->snd_nxt, HF_TCP_RST | HF_TCP_ACK))
 		(void)hf_drop(HF_DROP_TCP_EMITS_FULL);
 	else
 		hf_stat_inc(HF_STAT_TCP_RESET_OUT);
+}
+
+enum hf_drop tcp_out_cookie(struct hf_tcp *tcp, const struct hf_tcp_seg *seg, uint32_t iss,
+	const struct tcp_opts *opts, bool ecn)
+{
+	struct hf_tcp_emit *emit = out_emit(tcp);
+
+	if (!emit)
+		return hf_drop(HF_DROP_CONN_SYN_QUEUE);
+	*emit = (struct hf_tcp_emit){
+		.src = seg->dst,
+		.dst = seg->src,
+		.sport = seg->dport,
+		.dport = seg->sport,
+		.seq = iss,
+		.ack = seg->seq + 1,
+		.wnd = (uint16_t)hf_min_u32(tcp->cfg.rcv_wnd_init, UINT16_MAX),
+		.flags = HF_TCP_SYN | HF_TCP_ACK | (ecn ? HF_TCP_ECE : 0),
+		.mss = opts->mss,
+		.path = seg->path,
+	};
+	emit->opt_len = tcp_opt_build(opts, emit->opt);
+	return HF_DROP_NONE;
 }
 
 /* RFC 9293 §3.10.7.1 */
@@ -333,9 +499,12 @@ enum hf_drop tcp_out_rst_unknown(struct hf_tcp *tcp, const struct hf_tcp_seg *se
 	uint32_t seg_len =
 		seg->payload_len + !!(seg->flags & HF_TCP_SYN) + !!(seg->flags & HF_TCP_FIN);
 	bool has_ack = seg->flags & HF_TCP_ACK;
-	struct hf_tcp_emit *emit = out_emit(tcp);
+	struct hf_tcp_emit *emit;
 
 	HF_ASSERT(!(seg->flags & HF_TCP_RST));
+	if (!tcp_rate_take(tcp, &tcp->resets, TCP_RESETS_PER_S))
+		return hf_drop(HF_DROP_TCP_RST_RATE);
+	emit = out_emit(tcp);
 	if (!emit)
 		return hf_drop(HF_DROP_TCP_EMITS_FULL);
 	*emit = (struct hf_tcp_emit){
@@ -346,7 +515,7 @@ enum hf_drop tcp_out_rst_unknown(struct hf_tcp *tcp, const struct hf_tcp_seg *se
 		.seq = has_ack ? seg->ack : 0,
 		.ack = has_ack ? 0 : seg->seq + seg_len,
 		.flags = has_ack ? HF_TCP_RST : HF_TCP_RST | HF_TCP_ACK,
-		.mss = tcp_syn_path_mss(&seg->src, &seg->path),
+		.mss = tcp_pmtu_mss(&seg->src, seg->path.mtu),
 		.path = seg->path,
 	};
 	hf_stat_inc(HF_STAT_TCP_RESET_OUT);

@@ -23,27 +23,39 @@
 #include "hf_tcp.h"
 #include "hf_timer.h"
 
+#include "tcp_cubic.h"
+#include "tcp_flight.h"
+#include "tcp_list.h"
+
 #define TCP_LISTENERS_MAX    64
 #define TCP_MSS_FLOOR        88  /* a peer that announces less is treated as if it said this */
 #define TCP_MSS_DEFAULT4     536 /* RFC 9293 §3.7.1: no option */
 #define TCP_MSS_DEFAULT6     1220
-#define TCP_RTO_FIRST_US     1000000    /* RFC 6298 §2.1 */
-#define TCP_RTO_MIN_US       200000     /* below §2.4's 1 s, as all large stacks do */
-#define TCP_RTO_MAX_US       60000000   /* RFC 6298 §2.5 */
-#define TCP_RTO_SYN_LOST_US  3000000    /* RFC 6298 §5.7 */
-#define TCP_RTT_GRAIN_US     1000       /* the wheel's slots */
-#define TCP_DELACK_US        40000      /* RFC 9293 §3.8.6.3 allows 500 ms */
-#define TCP_CWND_MAX         (1U << 30) /* RFC 7323: no window is larger */
-#define TCP_DUP_ACKS         3          /* RFC 5681 §3.2 */
-#define TCP_FLUSH_BYTES      65536      /* of one connection in one turn */
-#define TCP_DISCARD_MAX      1048576    /* bytes taken after close */
-#define TCP_TICK_TIMERS      256        /* timers worked in one hf_tcp_tick */
-#define TCP_CHALLENGES_PER_S 500        /* RFC 5961 §7: at least, and less than twice as many */
-#define TCP_STARVED_US       10000      /* asks again for spans */
+#define TCP_PMTU_MIN4        552 /* no ICMP message makes it smaller; below, IPv4 may fragment */
+#define TCP_PMTU_MIN6        1280
+#define TCP_PMTU_KEEP_MS     600000   /* RFC 8201 §4: then the port's MTU is tried again */
+#define TCP_RTO_FIRST_US     1000000  /* RFC 6298 §2.1 */
+#define TCP_RTO_MIN_US       200000   /* below §2.4's 1 s, as all large stacks do */
+#define TCP_RTO_MAX_US       60000000 /* RFC 6298 §2.5 */
+#define TCP_RTO_SYN_LOST_US  3000000  /* RFC 6298 §5.7 */
+#define TCP_RTT_GRAIN_US     1000     /* the wheel's slots */
+#define TCP_DELACK_US        40000    /* RFC 9293 §3.8.6.3 allows 500 ms */
+#define TCP_TLP_DELACK_US    200000   /* RFC 8985 §7.2: the peer's, for a single segment */
+#define TCP_TLP_MIN_US       2000
+#define TCP_DUP_ACKS         3        /* RFC 5681 §3.2 */
+#define TCP_FLUSH_BYTES      65536    /* of one connection in one turn */
+#define TCP_DISCARD_MAX      1048576  /* bytes taken after close */
+#define TCP_TICK_TIMERS      256      /* timers worked in one hf_tcp_tick */
+#define TCP_CHALLENGES_PER_S 500      /* RFC 5961 §7: at least, and less than twice as many */
+#define TCP_RESETS_PER_S     1000     /* answers to segments of no connection */
+#define TCP_STARVED_US       10000    /* asks again for spans */
+#define TCP_DRAIN_PERIOD_US  10000000 /* over which drain_rate is measured */
 #define TCP_RXBUF_BYTES      2032
 #define TCP_PAYLOAD_MAX      65535
+#define TCP_RANGES_MAX       63 /* holes in what was received */
 
 enum tcp_state {
+	TCP_SYN_SENT,
 	TCP_SYN_RECEIVED,
 	TCP_ESTABLISHED,
 	TCP_FIN_WAIT_1,
@@ -56,23 +68,57 @@ enum tcp_state {
 };
 
 enum tcp_conn_flag {
-	TCP_F_OWNED = 1 << 0,      /* the application's */
-	TCP_F_WSCALE = 1 << 1,     /* both sides scale */
-	TCP_F_SYN_AGAIN = 1 << 2,  /* the SYN-ACK was sent more than once */
-	TCP_F_SYNACK_NOW = 1 << 3, /* to be sent at the next tcp_output: these four */
-	TCP_F_ACK_NOW = 1 << 4,
-	TCP_F_REXMIT_NOW = 1 << 5, /* one segment at snd_una */
-	TCP_F_PROBE_NOW = 1 << 6,  /* RFC 9293 §3.8.6.1 */
-	TCP_F_FIN_QUEUED = 1 << 7, /* FIN stands behind the send queue */
-	TCP_F_FIN_SENT = 1 << 8,   /* snd_max covers it */
-	TCP_F_FIN_ACKED = 1 << 9,
-	TCP_F_RCV_FIN = 1 << 10, /* fin_seq is known */
-	TCP_F_RCV_FIN_DONE = 1 << 11,
-	TCP_F_RTT = 1 << 12,      /* a segment is being timed */
-	TCP_F_RECOVERY = 1 << 13, /* RFC 6582 */
-	TCP_F_PARTIAL = 1 << 14,  /* a partial ACK was seen in this recovery */
-	TCP_F_BACKOFF = 1 << 15,  /* the timer fired since the last new ACK */
-	TCP_F_WANT_SPACE = 1 << 16,
+	TCP_F_OWNED = 1 << 0,     /* the application's */
+	TCP_F_WSCALE = 1 << 1,    /* both sides scale */
+	TCP_F_SACK = 1 << 2,      /* both sides may send SACK */
+	TCP_F_TS = 1 << 3,        /* both sides send timestamps */
+	TCP_F_ECN = 1 << 4,       /* both sides know ECN */
+	TCP_F_SYN_AGAIN = 1 << 5, /* our SYN or SYN-ACK was sent more than once */
+	TCP_F_SYN_NOW = 1 << 6,   /* to be sent at the next tcp_output: these four */
+	TCP_F_ACK_NOW = 1 << 7,
+	TCP_F_PROBE_NOW = 1 << 8,   /* RFC 9293 §3.8.6.1 */
+	TCP_F_KEEP_NOW = 1 << 9,    /* RFC 9293 §3.8.4 */
+	TCP_F_FIN_QUEUED = 1 << 10, /* FIN stands behind the send queue */
+	TCP_F_FIN_SENT = 1 << 11,   /* snd_nxt covers it */
+	TCP_F_FIN_ACKED = 1 << 12,
+	TCP_F_RCV_FIN = 1 << 13, /* fin_seq is known */
+	TCP_F_RCV_FIN_DONE = 1 << 14,
+	TCP_F_STARVED = 1 << 15,      /* wants spans that other connections hold */
+	TCP_F_ECE = 1 << 16,          /* RFC 3168 §6.1.3: until the peer's CWR */
+	TCP_F_CWR_NOW = 1 << 17,      /* on the next new data */
+	TCP_F_DSACK = 1 << 18,        /* dsack_* is to be told */
+	TCP_F_REORDERING = 1 << 19,   /* RFC 8985 §6.2 step 2, kept while nothing is in flight */
+	TCP_F_MAY_FRAGMENT = 1 << 20, /* the path takes less than TCP_PMTU_MIN4 */
+	TCP_F_PMTU = 1 << 21,         /* pmtu is less than the port's */
+	TCP_F_ACTIVE = 1 << 22,       /* we opened */
+	TCP_F_COOKIE = 1 << 23,       /* opened by a cookie: nobody knows when the SYN-ACK left */
+};
+
+/* The one hf_timer stands at the earliest of these. */
+enum tcp_due {
+	TCP_DUE_SEND,  /* enum tcp_send_timer says what for */
+	TCP_DUE_ACK,   /* delayed ACK */
+	TCP_DUE_STATE, /* states that last a bounded time; spans asked for again */
+	TCP_DUE_KEEP,  /* keepalive */
+	TCP_DUE_APP,   /* hf_tcp_deadline_set */
+	TCP_DUE_COUNT
+};
+
+enum tcp_send_timer {
+	TCP_SEND_RTO,     /* RFC 6298; the SYN's too */
+	TCP_SEND_TLP,     /* RFC 8985 §7 */
+	TCP_SEND_REO,     /* RFC 8985 §6.2: the reordering window ends */
+	TCP_SEND_PERSIST, /* RFC 9293 §3.8.6.1 */
+};
+
+/* Which list of hf_tcp.place a connection is on: also the order in which they are shed. */
+enum tcp_place {
+	TCP_PLACE_TIME_WAIT, /* oldest first, as all of them */
+	TCP_PLACE_IDLE,      /* hf_tcp_idle_set */
+	TCP_PLACE_STALLED,   /* the peer's window is shut */
+	TCP_PLACE_CLOSED,    /* we closed; the peer takes its time */
+	TCP_PLACE_COUNT,
+	TCP_PLACE_NONE = TCP_PLACE_COUNT
 };
 
 /* Bytes to send; each holds a reference on the owner of its bytes. */
@@ -95,6 +141,55 @@ struct tcp_rxbuf {
 };
 HF_STATIC_ASSERT(sizeof(struct tcp_rxbuf) == 2048, "fits the pool");
 
+/* Bytes behind a hole. Ranges neither overlap nor touch. */
+struct tcp_range {
+	uint32_t start, end;
+	uint32_t stamp; /* grows: RFC 2018 §4 tells the latest first */
+	struct tcp_rxbuf *head, *tail;
+};
+
+/* All that is out of order on one connection; takes an element of the buffers' pool. */
+struct tcp_ooo {
+	uint32_t count; /* ranges, in sequence order */
+	uint32_t bufs;  /* of all ranges */
+	uint32_t stamp;
+	struct tcp_range range[TCP_RANGES_MAX];
+};
+HF_STATIC_ASSERT(sizeof(struct tcp_ooo) <= sizeof(struct tcp_rxbuf), "fits the same pool");
+
+/* What a connection has while bytes or a FIN are queued or in flight; idle ones have none. */
+struct tcp_tx {
+	struct tcp_span *head, *tail;
+	struct tcp_span *cur; /* with cur_off: where snd_nxt stands; NULL at the end */
+	uint32_t head_off, cur_off;
+	uint32_t len;       /* queued bytes from snd_una on, without FIN */
+	uint32_t notify_at; /* hf_tcp_writable_at; UINT32_MAX: nobody asked */
+	uint32_t recover;   /* snd_nxt when the recovery began */
+	uint32_t undo_una;  /* snd_una then */
+	uint32_t undo_left; /* retransmissions that no DSACK has called spurious yet */
+	uint32_t cwr_end;   /* RFC 3168 §6.1.2: one reduction a window */
+	uint32_t tlp_end;   /* snd_nxt at the probe */
+	uint32_t drain_una; /* snd_una when drain_rate was last looked at */
+	uint8_t timer;      /* enum tcp_send_timer */
+	uint8_t recovery;   /* enum tcp_recovery */
+	uint8_t dup_acks;   /* without SACK */
+	uint8_t backoff;    /* timeouts since the last new ACK */
+	uint8_t persist;    /* window probes since the window was open */
+	bool undo;          /* undo_* and the saved window are good */
+	bool tlp;           /* a probe is out: RFC 8985 §7.3 TLP.end_seq is set */
+	bool tlp_resent;    /* it was a retransmission */
+	bool fin_wait;      /* TCP_DUE_STATE is for the ACK of our FIN alone */
+	struct tcp_cubic cc;
+	struct tcp_flight flight;
+};
+
+enum tcp_recovery {
+	TCP_OPEN,
+	TCP_CWR,      /* ECN: reduced, nothing was lost */
+	TCP_RECOVERY, /* fast recovery */
+	TCP_LOSS,     /* after a timeout */
+};
+
 struct hf_tcp_conn {
 	/* line 0: demux, and what every segment reads */
 	struct hf_tcp_conn *hash_next;
@@ -103,11 +198,12 @@ struct hf_tcp_conn {
 	uint32_t hash;
 	uint32_t flags; /* enum tcp_conn_flag */
 	uint8_t state;
+	uint8_t place;                /* enum tcp_place */
 	uint8_t snd_shift, rcv_shift; /* window scale */
-	uint8_t dup_acks;
-	uint32_t ev_what;
-	uint16_t mss;     /* payload bytes we send at most */
-	uint16_t rcv_mss; /* what we announced */
+	uint16_t mss;                 /* payload bytes we send at most: options are subtracted */
+	uint16_t rcv_mss;             /* what we announced */
+	uint16_t peer_mss;            /* what the peer announced */
+	uint16_t spare;
 
 	/* line 1: receive (RFC 9293 §3.3.1 names) */
 	uint32_t rcv_nxt;
@@ -116,48 +212,57 @@ struct hf_tcp_conn {
 	uint32_t fin_seq;    /* of the peer's FIN */
 	uint32_t unread_len; /* rxq and the rest of the segment in place */
 	uint32_t rxq_len;
-	uint32_t ooo_count;   /* buffers */
-	uint32_t discard_len; /* thrown away after close */
-	struct tcp_rxbuf *rxq_head, *rxq_tail, *ooo_head;
-	uint32_t ack_segs; /* data segments since our last ACK */
-	uint32_t persist_shift;
+	uint32_t ts_recent;    /* RFC 7323 §4.3 */
+	uint32_t ts_recent_ms; /* when it was taken: §5.5 */
+	uint32_t ack_sent;     /* Last.ACK.sent of §4.3 */
+	uint32_t discard_len;  /* thrown away after close */
+	struct tcp_rxbuf *rxq_head, *rxq_tail;
+	struct tcp_ooo *ooo; /* NULL: nothing is out of order */
 
-	/* line 2: send and congestion */
-	uint32_t iss, snd_una, snd_nxt, snd_max;
+	/* line 2: send */
+	uint32_t iss, snd_una, snd_nxt;
 	uint32_t snd_wnd, snd_wl1, snd_wl2, snd_wnd_max;
-	uint32_t cwnd, ssthresh, cwnd_acked, recover;
-	uint32_t sndq_len; /* bytes from snd_una on, without FIN */
-	uint32_t rto_us, srtt_us, rttvar_us;
+	uint32_t cwnd, ssthresh, w_max; /* kept from one tcp_tx to the next */
+	uint32_t rto_us, srtt_us, rttvar_us, min_rtt_us;
+	uint32_t ts_off; /* our TSval is milliseconds and this (RFC 7323 §5.4) */
+	uint32_t retransmits;
 
-	/* line 3: the send queue */
-	struct tcp_span *sndq_head, *sndq_tail;
-	struct tcp_span *snd_cur; /* with cur_off: where snd_nxt stands; NULL at the end */
-	uint32_t head_off, cur_off;
-	uint32_t rtt_seq, retransmits;
-	uint64_t rtt_us;      /* when the timed segment left */
-	uint64_t progress_us; /* the last time that the peer got us ahead */
+	/* line 3 */
+	struct tcp_tx *tx; /* NULL: nothing queued, nothing in flight */
 	void *user;
-
-	/* line 4: rarely read or written once a segment */
 	struct hf_path path;
-	uint64_t bytes_in, bytes_out;
-	uint64_t opened_us;
-	uint64_t sent_us;
-	struct hf_list ready; /* to be sent at hf_tcp_flush */
+	uint32_t due_ms[TCP_DUE_COUNT]; /* 0: not set */
+	uint32_t progress_ms;           /* the last time that the peer got us ahead */
+	uint32_t sent_ms;               /* data or SYN */
+	uint32_t opened_s;
 
-	/* lines 5 to 7 */
-	struct hf_list event;
-	struct hf_list place; /* TIME_WAIT, oldest first */
-	struct hf_tcp *tcp;
-	struct hf_timer rexmit, delack, age;
+	/* line 4 */
+	struct hf_timer timer;           /* at the earliest of due_ms, or before it */
+	uint32_t rcv_wnd;                /* what may be offered now; tcp_wnd.c lets it grow */
+	uint32_t rcv_mark, rcv_mark_ms;  /* rcv_nxt and time when it was last looked at */
+	uint32_t rcv_rtt_us;             /* as the receiver sees it */
+	uint32_t dsack_start, dsack_end; /* RFC 2883 */
+	uint32_t in_ms;                  /* the last segment that came */
+	uint32_t pmtu_ms;                /* when pmtu was set */
+
+	/* lines 5 and 6 */
+	uint64_t bytes_in, bytes_out;
+	struct tcp_link placed, ready, event;
+	uint16_t pmtu; /* IP bytes; only with TCP_F_PMTU */
+	uint8_t ev_what;
+	uint8_t ack_segs;   /* data segments since our last ACK */
+	uint8_t keep_count; /* unanswered keepalives */
+	uint8_t reo_mult;   /* RFC 8985, kept while nothing is in flight */
+	uint8_t reo_persist;
+	uint8_t trace_at; /* the next record to be written; all used once it wrapped */
+	struct hf_tcp_trace trace[HF_TCP_TRACE_MAX];
 } HF_ALIGNED(HF_CACHE_LINE);
 HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, rcv_nxt) == 64, "line 1");
 HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, iss) == 128, "line 2");
-HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, sndq_head) == 192, "line 3");
-HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, path) == 256, "line 4");
-HF_STATIC_ASSERT(sizeof(struct hf_tcp_conn) <= 512, "an idle connection is this and nothing else");
-
-enum tcp_timer_kind { TCP_TIMER_REXMIT, TCP_TIMER_DELACK, TCP_TIMER_AGE };
+HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, tx) == 192, "line 3");
+HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, timer) == 256, "line 4");
+HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, bytes_in) == 320, "line 5");
+HF_STATIC_ASSERT(sizeof(struct hf_tcp_conn) == 448, "an idle connection is this and nothing else");
 
 /* The segment between hf_tcp_input and hf_tcp_input_end. */
 struct tcp_current {
@@ -169,6 +274,12 @@ struct tcp_current {
 	uint32_t after_len;
 };
 
+/* So many of something in each second. */
+struct tcp_rate {
+	uint64_t second;
+	uint32_t left;
+};
+
 struct hf_tcp {
 	struct hf_tcp_cfg cfg;
 	uint64_t now_us;
@@ -176,11 +287,11 @@ struct hf_tcp {
 	struct hf_tcp_conn **bucket;
 	uint32_t bucket_mask;
 	uint32_t syn_count; /* connections in SYN_RECEIVED */
-	struct hf_pool conns, spans, rxbufs;
+	struct hf_pool conns, txs, spans, rxbufs;
+	struct tcp_flight_pools records;
 	uint64_t *live; /* a bit for each element of conns */
-	uint32_t ooo_max, spans_low;
-	struct hf_list ready, events, time_wait;
-	uint32_t ready_count;
+	uint32_t conns_low, ooo_max, spans_low;
+	struct tcp_list ready, events, place[TCP_PLACE_COUNT];
 	uint32_t emit_count;
 	struct hf_tcp_emit *emit;
 	struct tcp_current cur;
@@ -188,8 +299,8 @@ struct hf_tcp {
 	bool draining;
 	uint32_t listener_count;
 	uint16_t listener[TCP_LISTENERS_MAX];
-	uint64_t challenge_second;
-	uint32_t challenge_left;
+	uint64_t cookies_until_us; /* ACKs without connection may carry a cookie until then */
+	struct tcp_rate challenges, resets;
 };
 
 /* RFC 9293 §3.4: comparisons modulo 2^32. */
@@ -224,49 +335,133 @@ static inline void tcp_now_set(struct hf_tcp *tcp, uint64_t now_us)
 		tcp->now_us = now_us;
 }
 
+static inline uint32_t tcp_now_ms(const struct hf_tcp *tcp)
+{
+	return (uint32_t)(tcp->now_us / 1000);
+}
+
+/* Bytes handed over and not acknowledged. */
+static inline uint32_t tcp_queued(const struct hf_tcp_conn *conn)
+{
+	return conn->tx ? conn->tx->len : 0;
+}
+
+/* tcp.c */
+/* One of per_s in this second; a limit that nobody can count from outside: RFC 5961 §7's was a side
+ * channel. */
+bool tcp_rate_take(struct hf_tcp *tcp, struct tcp_rate *rate, uint32_t per_s);
+
 /* tcp_conn.c: birth, death, lists, events */
-struct hf_tcp_conn *tcp_conn_new(struct hf_tcp *tcp, const struct hf_tcp_seg *seg);
+struct tcp_flow {
+	struct hf_ip peer, local;
+	uint16_t peer_port, local_port;
+};
+HF_STATIC_ASSERT(sizeof(struct tcp_flow) == 36, "no padding is hashed");
+
+/* Sheds if it must; NULL when there is nothing to shed. */
+struct hf_tcp_conn *tcp_conn_new(
+	struct hf_tcp *tcp, const struct tcp_flow *flow, const struct hf_path *path);
 /* Out of the table and everything else; a RST goes out first if asked for. The application, if it
  * owns the connection, is told CLOSED; else the memory is free at once. */
 void tcp_conn_kill(struct hf_tcp *tcp, struct hf_tcp_conn *conn, bool rst);
 /* As tcp_conn_kill, and the application is not told: it asked for it. */
 void tcp_conn_abandon(struct hf_tcp *tcp, struct hf_tcp_conn *conn, bool rst);
-/* Once nothing but our FIN is outstanding, the wait for its ACK is bounded. */
-void tcp_conn_fin_bound(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+/* The states after ours or the peer's FIN: each lasts a bounded time. */
+void tcp_conn_bound(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_conn_time_wait(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
-void tcp_conn_disown(struct hf_tcp_conn *conn);
+void tcp_conn_disown(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_conn_ready(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_conn_unready(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_conn_event(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t what);
+/* Moves to the tail of a place, or off all of them. */
+void tcp_conn_place(struct hf_tcp *tcp, struct hf_tcp_conn *conn, enum tcp_place place);
 bool tcp_conn_live(const struct hf_tcp *tcp, uint32_t index);
+/* Something is needed of which there is a fixed number: ends the connection that is missed least, by the
+ * order of enum tcp_place. False: none may be ended. */
+bool tcp_conn_shed(struct hf_tcp *tcp);
 
 /* tcp_demux.c */
-uint64_t tcp_demux_hash(const struct hf_sipkey *key, const struct hf_tcp_conn *conn);
-struct hf_tcp_conn *tcp_demux_find(const struct hf_tcp *tcp, const struct hf_tcp_seg *seg);
+uint64_t tcp_demux_hash(const struct hf_sipkey *key, const struct tcp_flow *flow);
+struct tcp_flow tcp_demux_flow(const struct hf_tcp_seg *seg);
+struct hf_tcp_conn *tcp_demux_find(const struct hf_tcp *tcp, const struct tcp_flow *flow);
 void tcp_demux_add(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_demux_del(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
-/* A segment that belongs to no connection: a SYN for a listener, or answered by RST. iss_above: what
- * the last connection of these addresses sent, or NULL. */
+/* A segment that belongs to no connection: a SYN or a cookie for a listener, or answered by RST.
+ * iss_above: what the last connection of these addresses sent, or NULL. */
 enum hf_drop tcp_demux_unknown(
 	struct hf_tcp *tcp, const struct hf_tcp_seg *seg, const uint32_t *iss_above);
 
+/* tcp_timer.c */
+/* Sets one deadline, after_us from now. */
+void tcp_due_set(struct hf_tcp *tcp, struct hf_tcp_conn *conn, enum tcp_due due, uint64_t after_us);
+void tcp_due_clear(struct hf_tcp_conn *conn, enum tcp_due due);
+
 /* tcp_opt.c */
+struct tcp_sack_block {
+	uint32_t start, end;
+};
+
+#define TCP_SACKS_MAX 4
+
 struct tcp_opts {
-	bool has_mss, has_wscale;
-	uint16_t mss;
+	bool has_mss, has_wscale, has_ts;
+	bool sack_permitted;
 	uint8_t wscale;
+	uint8_t sack_count;
+	uint16_t mss;
+	uint32_t ts_val, ts_ecr;
+	struct tcp_sack_block sack[TCP_SACKS_MAX]; /* as received: unverified */
 };
 /* False for a malformed list. */
 bool tcp_opt_parse(const uint8_t *opt, uint32_t len, struct tcp_opts *ret_opts);
-/* The SYN-ACK's options; returns their length. */
-uint8_t tcp_opt_synack(const struct hf_tcp_conn *conn, uint8_t *ret_opt);
+/* Options as `opts` says, padded to a multiple of 4, HF_TCP_OPT_MAX bytes at most; returns their length.
+ * SACK blocks stand on segments without MSS only, three of them beside timestamps. */
+uint8_t tcp_opt_build(const struct tcp_opts *opts, uint8_t *ret_opt);
+
+/* tcp_cookie.c: RFC 4987 §3.6; what a SYN said, in our initial sequence number and our timestamp */
+uint32_t tcp_cookie_ts_off(const struct hf_sipkey *key, const struct tcp_flow *flow);
+/* The ISS. opts->mss becomes the largest that the cookie can say and is not above. */
+uint32_t tcp_cookie_make(const struct hf_sipkey *key, const struct tcp_flow *flow, uint32_t irs,
+	uint64_t now_us, uint16_t *mss);
+/* The TSval of a cookie's SYN-ACK: not above `ts_val`, less than 64 ms below it. */
+uint32_t tcp_cookie_ts_make(uint32_t ts_val, const struct tcp_opts *opts, bool ecn);
+/* What the ACK of a cookie's SYN-ACK says. False: it is none of ours, or too old. */
+bool tcp_cookie_check(const struct hf_sipkey *key, const struct tcp_flow *flow, uint32_t irs,
+	uint32_t iss, uint64_t now_us, uint16_t *ret_mss);
+/* Completes opts (window scale, SACK) from the timestamp that came back; ecn too. */
+void tcp_cookie_ts_read(uint32_t ts_ecr, struct tcp_opts *ret_opts, bool *ret_ecn);
+
+/* tcp_trace.c */
+void tcp_trace(const struct hf_tcp *tcp, struct hf_tcp_conn *conn, enum hf_tcp_trace_kind kind,
+	uint32_t arg);
+/* Oldest first, HF_TCP_TRACE_MAX at most; returns how many. */
+uint32_t tcp_trace_copy(const struct hf_tcp_conn *conn, struct hf_tcp_trace *ret_trace);
 
 /* tcp_syn.c */
 enum hf_drop tcp_syn_open(
 	struct hf_tcp *tcp, const struct hf_tcp_seg *seg, const uint32_t *iss_above);
+/* An ACK for a listener: HF_DROP_NONE when it completed a handshake by cookie. */
+enum hf_drop tcp_syn_cookie(struct hf_tcp *tcp, const struct hf_tcp_seg *seg);
+/* SYN_SENT, RFC 9293 §3.10.7.3. */
+enum hf_drop tcp_syn_answer(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+	const struct hf_tcp_seg *seg, const struct tcp_opts *opts);
 void tcp_syn_established(
 	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg);
-uint16_t tcp_syn_path_mss(const struct hf_ip *peer, const struct hf_path *path);
+/* The options of our SYN or SYN-ACK. */
+uint8_t tcp_syn_options(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn, uint8_t *ret_opt);
+
+/* tcp_pmtu.c */
+/* Payload that fits an IP packet of `mtu` bytes behind headers without options. */
+uint16_t tcp_pmtu_mss(const struct hf_ip *peer, uint32_t mtu);
+/* conn->mss from the peer's word, the port's MTU and what was learned of the path. */
+void tcp_pmtu_resize(struct hf_tcp_conn *conn);
+/* What was learned is forgotten when it is old. */
+void tcp_pmtu_retry(const struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+/* The segment's way back is the connection's from now on; its MTU may have changed. */
+void tcp_pmtu_path(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_path *path);
+/* Timeouts of full segments in a row: perhaps they are too large for a path that says nothing
+ * (RFC 4821 §7.7, RFC 2923). */
+void tcp_pmtu_black_hole(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 
 /* tcp_in.c */
 enum hf_drop tcp_in_conn(
@@ -275,14 +470,16 @@ enum hf_drop tcp_in_conn(
 void tcp_in_challenge(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 
 /* tcp_ack.c: HF_DROP_NONE, or why the segment must be dropped */
-enum hf_drop tcp_ack_input(
-	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg);
+enum hf_drop tcp_ack_input(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+	const struct hf_tcp_seg *seg, const struct tcp_opts *opts);
 
 /* tcp_wnd.c */
 uint8_t tcp_wnd_shift(uint32_t wnd_max);
 /* The window field of a segment sent now; moves rcv_adv. */
 uint16_t tcp_wnd_announce(const struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 bool tcp_wnd_update_due(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn);
+/* The application consumed: once a round trip, rcv_wnd grows to what keeps the sender busy. */
+void tcp_wnd_grow(const struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 
 /* tcp_rx.c */
 /* In window, front cut at rcv_nxt. Returns why not all of it was taken. */
@@ -295,36 +492,79 @@ void tcp_rx_fin(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_rx_drop_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* `len` bytes are to be acknowledged: at the latest when tcp_output's timer says so. */
 void tcp_rx_ack_later(struct hf_tcp_conn *conn, uint32_t len);
+/* These were received before: the next ACK says so (RFC 2883 §4). */
+void tcp_rx_duplicate(struct hf_tcp_conn *conn, uint32_t seq, uint32_t len);
+
+/* tcp_ooo.c: what lies behind holes */
+struct tcp_rxbuf *tcp_rxbuf_new(struct hf_tcp *tcp, uint32_t seq);
+/* Appends what fits; returns how much. */
+uint32_t tcp_rxbuf_fill(struct tcp_rxbuf *buf, const uint8_t *data, uint32_t len);
+void tcp_rxbuf_free_list(struct hf_tcp *tcp, struct tcp_rxbuf *buf);
+/* Bytes behind a hole; those that are new are kept. */
+enum hf_drop tcp_ooo_store(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq,
+	const uint8_t *data, uint32_t len);
+/* Takes out the first range if it begins at or before `seq`, without what lies before seq; NULL when
+ * there is none. The list's bytes are contiguous from seq on. */
+struct tcp_rxbuf *tcp_ooo_take(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq,
+	struct tcp_rxbuf **ret_tail, uint32_t *ret_len);
+/* Gives a buffer of the last range back to the pool; false when there is none. */
+bool tcp_ooo_evict(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+void tcp_ooo_drop_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+/* Blocks for an ACK sent now, the latest first (RFC 2018 §4), behind a DSACK that is due. */
+uint32_t tcp_ooo_sacks(struct hf_tcp_conn *conn, struct tcp_sack_block *ret_blocks, uint32_t max);
+void tcp_ooo_check(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn);
 
 /* tcp_send.c */
+/* conn->tx, made if there is none; NULL: no memory for it. */
+struct tcp_tx *tcp_send_tx(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+/* Gives tx back when nothing is queued and nothing in flight. */
+void tcp_send_rest(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* The first n bytes of the queue are acknowledged. */
 void tcp_send_release(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n);
 void tcp_send_drop_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 uint32_t tcp_send_room(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn);
+/* Tells the application about room, if it asked. */
+void tcp_send_tell(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 
 /* tcp_out.c */
 /* Sends what may be sent now; what a bound stops stays on the ready list. */
 void tcp_output(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_out_rst(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 enum hf_drop tcp_out_rst_unknown(struct hf_tcp *tcp, const struct hf_tcp_seg *seg);
-/* There is something that was never sent, or is to be sent again. */
+/* A SYN-ACK for which there is no connection. */
+enum hf_drop tcp_out_cookie(struct hf_tcp *tcp, const struct hf_tcp_seg *seg, uint32_t iss,
+	const struct tcp_opts *opts, bool ecn);
+/* Sends the record's bytes once more. False: no emit descriptor. */
+bool tcp_out_again(struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct tcp_sent *sent);
+/* There is something that was never sent. */
 bool tcp_out_unsent(const struct hf_tcp_conn *conn);
+/* Sends one segment of new data, whatever the congestion window says; false when there is none. */
+bool tcp_out_one(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 
-/* tcp_rexmit.c */
+/* tcp_rexmit.c: round trips and the send timer */
 void tcp_rexmit_rtt(struct hf_tcp_conn *conn, uint64_t rtt_us);
 /* The retransmission timeout is what the samples say again. */
 void tcp_rexmit_settle(struct hf_tcp_conn *conn);
-/* Sets or clears the one timer for retransmission and window probes; restart: from now on. */
+/* Sets or clears the send timer by what is queued and in flight; restart: from now on. */
 void tcp_rexmit_arm(struct hf_tcp *tcp, struct hf_tcp_conn *conn, bool restart);
-void tcp_rexmit_fire(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+/* The send timer came up. False when the connection is no more. */
+bool tcp_rexmit_fire(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 
-/* tcp_cc.c */
-uint32_t tcp_cc_initial(const struct hf_tcp_conn *conn);
-/* Bytes that may be in flight now. */
-uint32_t tcp_cc_window(const struct hf_tcp_conn *conn);
-void tcp_cc_acked(struct hf_tcp_conn *conn, uint32_t acked, uint32_t flight);
-void tcp_cc_dup_ack(struct hf_tcp_conn *conn);
-void tcp_cc_timeout(struct hf_tcp_conn *conn);
-void tcp_cc_idle(struct hf_tcp_conn *conn);
+/* tcp_recovery.c: what an ACK or a timeout means for losses and the congestion window */
+uint32_t tcp_recovery_pipe(const struct hf_tcp_conn *conn);
+void tcp_recovery_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct tcp_acked *acked,
+	uint32_t una_before, bool ece);
+/* RACK looks again, after an ACK that delivered so many bytes or when its timer fired; enters recovery
+ * for what it finds. */
+void tcp_recovery_detect(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t delivered);
+void tcp_recovery_dup_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+void tcp_recovery_dsack(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+void tcp_recovery_timeout(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+/* RFC 8985 §7.3: the probe timeout. */
+void tcp_recovery_probe(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+/* What was marked LOST goes out again, and was no congestion: without a reduction. */
+void tcp_recovery_again(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+/* The path takes smaller segments only (RFC 8201 §4): what is in flight is lost, without a reduction. */
+void tcp_recovery_resegment(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 
 #endif

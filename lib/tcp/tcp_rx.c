@@ -1,50 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Received bytes: in place while the segment lasts, else in buffers; out of order ones in a sorted
- * list of buffers that do not overlap.
+ * Received bytes: in place while the segment lasts, else in buffers.
+ *
+ * Picture   unread = | rxq: buf -> buf | cur: what is left in place | after: buf -> buf |
+ *                                            a hole that this segment filled ^
+ * Limits    Out of buffers, bytes in order take those that lie behind holes of the same connection;
+ *           without any the rest counts as never received. A FIN is taken only when no byte in front
+ *           of it can get lost this way.
  */
 #include "hf_tcp.h"
 
-#include <string.h>
-
+#include "tcp_ooo.h"
 #include "tcp_priv.h"
 
 static uint32_t rx_buf_len(const struct tcp_rxbuf *buf)
 {
 	return (uint32_t)buf->end - buf->off;
-}
-
-static void rx_list_free(struct hf_tcp *tcp, struct tcp_rxbuf *buf)
-{
-	while (buf) {
-		struct tcp_rxbuf *next = buf->next;
-
-		hf_pool_put(&tcp->rxbufs, buf);
-		buf = next;
-	}
-}
-
-static struct tcp_rxbuf *rx_buf_new(struct hf_tcp *tcp, uint32_t seq)
-{
-	struct tcp_rxbuf *buf = hf_pool_get(&tcp->rxbufs);
-
-	if (!buf)
-		return NULL;
-	buf->next = NULL;
-	buf->seq = seq;
-	buf->off = 0;
-	buf->end = 0;
-	return buf;
-}
-
-/* Appends what fits; returns how much. */
-static uint32_t rx_buf_fill(struct tcp_rxbuf *buf, const uint8_t *data, uint32_t len)
-{
-	uint32_t n = hf_min_u32(len, TCP_RXBUF_BYTES - buf->end);
-
-	memcpy(buf->data + buf->end, data, n);
-	buf->end = (uint16_t)(buf->end + n);
-	return n;
 }
 
 void tcp_rx_ack_later(struct hf_tcp_conn *conn, uint32_t len)
@@ -55,114 +26,42 @@ void tcp_rx_ack_later(struct hf_tcp_conn *conn, uint32_t len)
 		conn->flags |= TCP_F_ACK_NOW;
 }
 
-/* One new buffer for out-of-order bytes, or NULL: these must not starve what is in order. */
-static struct tcp_rxbuf *rx_ooo_buf(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq)
+void tcp_rx_duplicate(struct hf_tcp_conn *conn, uint32_t seq, uint32_t len)
 {
-	struct tcp_rxbuf *buf;
-
-	if (conn->ooo_count >= tcp->ooo_max ||
-		hf_pool_free_count(&tcp->rxbufs) <= tcp->rxbufs.count / 4)
-		return NULL;
-	buf = rx_buf_new(tcp, seq);
-	if (buf)
-		conn->ooo_count++;
-	return buf;
+	/* a block tells one contiguous duplicate: the first of a segment (RFC 2883 §4.2.2) */
+	if (len == 0 || !tcp_has(conn, TCP_F_SACK) || tcp_has(conn, TCP_F_DSACK))
+		return;
+	conn->flags |= TCP_F_DSACK;
+	conn->dsack_start = seq;
+	conn->dsack_end = seq + len;
 }
 
-/* `len` bytes that overlap nothing, behind `prev` (NULL: at the head). Returns the last buffer
- * written, NULL when there was none free. */
-static struct tcp_rxbuf *rx_ooo_insert(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
-	struct tcp_rxbuf *prev, uint32_t seq, const uint8_t *data, uint32_t len)
-{
-	if (prev && prev->seq + rx_buf_len(prev) == seq) {
-		uint32_t n = rx_buf_fill(prev, data, len);
-
-		seq += n;
-		data += n;
-		len -= n;
-	}
-	while (len > 0) {
-		struct tcp_rxbuf *buf = rx_ooo_buf(tcp, conn, seq);
-		struct tcp_rxbuf **link = prev ? &prev->next : &conn->ooo_head;
-		uint32_t n;
-
-		if (!buf)
-			return NULL;
-		buf->next = *link;
-		*link = buf;
-		n = rx_buf_fill(buf, data, len);
-		seq += n;
-		data += n;
-		len -= n;
-		prev = buf;
-	}
-	return prev;
-}
-
-/* RFC 9293 §3.10.7.4: segments may be held for later. The gaps that this one fills. */
-static enum hf_drop rx_ooo_store(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq,
-	const uint8_t *data, uint32_t len)
-{
-	struct tcp_rxbuf *prev = NULL;
-	struct tcp_rxbuf *next = conn->ooo_head;
-	uint32_t end = seq + len;
-
-	while (tcp_seq_lt(seq, end)) {
-		uint32_t skip, n;
-
-		while (next && tcp_seq_le(next->seq, seq)) {
-			prev = next;
-			next = next->next;
-		}
-		if (prev && tcp_seq_lt(seq, prev->seq + rx_buf_len(prev))) {
-			skip = prev->seq + rx_buf_len(prev) - seq;
-			if (skip >= end - seq)
-				break;
-			seq += skip;
-			data += skip;
-			continue;
-		}
-		n = next && tcp_seq_lt(next->seq, end) ? next->seq - seq : end - seq;
-		prev = rx_ooo_insert(tcp, conn, prev, seq, data, n);
-		if (!prev)
-			return hf_drop(HF_DROP_TCP_NO_RXBUF);
-		seq += n;
-		data += n;
-	}
-	return HF_DROP_NONE;
-}
-
-/* A hole was filled: what lies behind it is in order now. */
+/* What lay behind a hole that is filled now is in order. */
 static void rx_merge(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	struct tcp_current *cur = &tcp->cur;
-	struct tcp_rxbuf *buf;
 
-	while ((buf = conn->ooo_head) && tcp_seq_le(buf->seq, conn->rcv_nxt)) {
-		uint32_t old = conn->rcv_nxt - buf->seq;
-		uint32_t len = rx_buf_len(buf);
+	HF_ASSERT(!cur->after_head);
+	cur->after_head = tcp_ooo_take(tcp, conn, conn->rcv_nxt, &cur->after_tail, &cur->after_len);
+	conn->rcv_nxt += cur->after_len;
+	conn->unread_len += cur->after_len;
+	conn->bytes_in += cur->after_len;
+}
 
-		HF_ASSERT(conn->ooo_count > 0);
-		conn->ooo_head = buf->next;
-		conn->ooo_count--;
-		buf->next = NULL;
-		if (old >= len) {
-			hf_pool_put(&tcp->rxbufs, buf);
-			continue;
-		}
-		buf->off = (uint16_t)(buf->off + old);
-		buf->seq += old;
-		len -= old;
-		if (cur->after_tail)
-			cur->after_tail->next = buf;
-		else
-			cur->after_head = buf;
-		cur->after_tail = buf;
-		cur->after_len += len;
-		conn->rcv_nxt += len;
-		conn->unread_len += len;
-		conn->bytes_in += len;
-	}
+/* And behind a hole again. */
+static void rx_unmerge(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	struct tcp_current *cur = &tcp->cur;
+
+	HF_ASSERT(cur->len > 0); /* so that nothing behind was consumed */
+	HF_ASSERT(conn->rcv_nxt == cur->end_seq + cur->after_len);
+	conn->rcv_nxt -= cur->after_len;
+	conn->unread_len -= cur->after_len;
+	conn->bytes_in -= cur->after_len;
+	tcp_ooo_put_back(tcp, conn, cur->end_seq, cur->after_head, cur->after_tail, cur->after_len);
+	cur->after_head = NULL;
+	cur->after_tail = NULL;
+	cur->after_len = 0;
 }
 
 enum hf_drop tcp_rx_payload(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq,
@@ -172,12 +71,10 @@ enum hf_drop tcp_rx_payload(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32
 
 	HF_ASSERT(cur->conn == conn);
 	HF_ASSERT(cur->len == 0);
-	if (seq != conn->rcv_nxt) {
+	if (seq != conn->rcv_nxt || conn->ooo)
 		conn->flags |= TCP_F_ACK_NOW; /* RFC 5681 §4.2: the sender counts these */
-		return rx_ooo_store(tcp, conn, seq, data, len);
-	}
-	if (conn->ooo_head)
-		conn->flags |= TCP_F_ACK_NOW;
+	if (seq != conn->rcv_nxt)
+		return tcp_ooo_store(tcp, conn, seq, data, len);
 	cur->data = data;
 	cur->len = len;
 	cur->end_seq = seq + len;
@@ -190,20 +87,21 @@ enum hf_drop tcp_rx_payload(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32
 	return HF_DROP_NONE;
 }
 
-/* A buffer for bytes in order; if need be one that waits behind a hole of the same connection. */
+/* A buffer for bytes in order; if need be one of those that wait behind holes of this connection: what
+ * SACK told may be taken back (RFC 2018 §8), but only for this. */
 static struct tcp_rxbuf *rx_keep_buf(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	struct tcp_rxbuf *buf = rx_buf_new(tcp, 0);
-	struct tcp_rxbuf **link = &conn->ooo_head;
+	for (;;) {
+		struct tcp_rxbuf *buf = tcp_rxbuf_new(tcp, 0);
 
-	if (buf || !conn->ooo_head)
-		return buf;
-	while ((*link)->next)
-		link = &(*link)->next;
-	hf_pool_put(&tcp->rxbufs, *link);
-	*link = NULL;
-	conn->ooo_count--;
-	return rx_buf_new(tcp, 0);
+		if (buf)
+			return buf;
+		HF_ASSERT(!tcp_has(conn, TCP_F_RCV_FIN_DONE));
+		if (tcp->cur.after_head)
+			rx_unmerge(tcp, conn);
+		else if (!tcp_ooo_evict(tcp, conn))
+			return NULL;
+	}
 }
 
 static void rx_queue(struct hf_tcp_conn *conn, struct tcp_rxbuf *head, struct tcp_rxbuf *tail)
@@ -220,18 +118,13 @@ static void rx_unreceive(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	struct tcp_current *cur = &tcp->cur;
 
-	HF_ASSERT(!tcp_has(conn, TCP_F_RCV_FIN_DONE));
+	HF_ASSERT(!cur->after_head && conn->rcv_nxt == cur->end_seq);
 	(void)hf_drop(HF_DROP_TCP_NO_RXBUF);
-	conn->rcv_nxt = cur->end_seq - cur->len;
-	conn->unread_len -= cur->len + cur->after_len;
-	conn->bytes_in -= cur->len + cur->after_len;
-	for (struct tcp_rxbuf *buf = cur->after_head; buf; buf = buf->next)
-		conn->ooo_count++;
-	if (cur->after_tail) {
-		cur->after_tail->next = conn->ooo_head;
-		conn->ooo_head = cur->after_head;
-	}
+	conn->rcv_nxt -= cur->len;
+	conn->unread_len -= cur->len;
+	conn->bytes_in -= cur->len;
 	conn->flags |= TCP_F_ACK_NOW;
+	conn->flags &= ~(uint32_t)TCP_F_DSACK; /* it may name what is no more */
 }
 
 void tcp_rx_keep(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
@@ -249,17 +142,20 @@ void tcp_rx_keep(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 				break;
 			rx_queue(conn, buf, buf);
 		}
-		n = rx_buf_fill(conn->rxq_tail, cur->data, cur->len);
+		n = tcp_rxbuf_fill(conn->rxq_tail, cur->data, cur->len);
 		cur->data += n;
 		cur->len -= n;
 		conn->rxq_len += n;
 	}
-	if (cur->len > 0) {
+	if (cur->len > 0)
 		rx_unreceive(tcp, conn);
-	} else if (cur->after_head) {
+	else if (!cur->after_head)
+		rx_merge(tcp, conn); /* what rx_keep_buf put back and left */
+	conn->rxq_len += cur->after_len;
+	if (cur->after_head && conn->rxq_tail)
+		(void)tcp_rxbuf_pack(tcp, conn->rxq_tail, &cur->after_head);
+	if (cur->after_head)
 		rx_queue(conn, cur->after_head, cur->after_tail);
-		conn->rxq_len += cur->after_len;
-	}
 	*cur = (struct tcp_current){ .conn = conn };
 	tcp_rx_fin(tcp, conn);
 }
@@ -285,9 +181,7 @@ void tcp_rx_fin(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	conn->rcv_nxt++;
 	if (tcp_seq_lt(conn->rcv_adv, conn->rcv_nxt))
 		conn->rcv_adv = conn->rcv_nxt;
-	rx_list_free(tcp, conn->ooo_head); /* nothing may lie behind it */
-	conn->ooo_head = NULL;
-	conn->ooo_count = 0;
+	tcp_ooo_drop_all(tcp, conn); /* nothing may lie behind it */
 	tcp_conn_event(tcp, conn, HF_TCP_EV_FIN);
 	switch (conn->state) {
 	case TCP_ESTABLISHED:
@@ -306,17 +200,15 @@ void tcp_rx_fin(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 
 void tcp_rx_drop_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	rx_list_free(tcp, conn->rxq_head);
-	rx_list_free(tcp, conn->ooo_head);
+	tcp_rxbuf_free_list(tcp, conn->rxq_head);
+	tcp_ooo_drop_all(tcp, conn);
 	if (tcp->cur.conn == conn) {
-		rx_list_free(tcp, tcp->cur.after_head);
+		tcp_rxbuf_free_list(tcp, tcp->cur.after_head);
 		tcp->cur = (struct tcp_current){ .conn = conn };
 	}
 	conn->rxq_head = NULL;
 	conn->rxq_tail = NULL;
-	conn->ooo_head = NULL;
 	conn->rxq_len = 0;
-	conn->ooo_count = 0;
 	conn->unread_len = 0;
 }
 
@@ -331,9 +223,10 @@ static uint32_t rx_peek_list(
 	return n;
 }
 
-uint32_t hf_tcp_peek(struct hf_tcp_conn *conn, struct hf_span *ret_spans, uint32_t max)
+uint32_t hf_tcp_peek(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn,
+	struct hf_span *ret_spans, uint32_t max)
 {
-	const struct tcp_current *cur = &conn->tcp->cur;
+	const struct tcp_current *cur = &tcp->cur;
 	uint32_t n = rx_peek_list(conn->rxq_head, ret_spans, 0, max);
 
 	if (cur->conn != conn)
@@ -362,7 +255,6 @@ static uint32_t rx_consume_list(
 		uint32_t take = hf_min_u32(left, rx_buf_len(buf));
 
 		buf->off = (uint16_t)(buf->off + take);
-		buf->seq += take;
 		left -= take;
 		if (buf->off < buf->end)
 			break;
@@ -394,6 +286,9 @@ void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n)
 		cur->after_len -= took;
 		HF_ASSERT(took == n);
 	}
-	if (conn->state != TCP_CLOSED && tcp_wnd_update_due(tcp, conn))
+	if (conn->state == TCP_CLOSED)
+		return;
+	tcp_wnd_grow(tcp, conn);
+	if (tcp_wnd_update_due(tcp, conn))
 		tcp_conn_ready(tcp, conn);
 }

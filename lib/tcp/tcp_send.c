@@ -8,67 +8,137 @@
 
 #include "tcp_priv.h"
 
+struct tcp_tx *tcp_send_tx(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	struct tcp_tx *tx = conn->tx;
+
+	if (tx)
+		return tx;
+	tx = hf_pool_get(&tcp->txs);
+	if (!tx)
+		return NULL;
+	__builtin_memset(tx, 0, offsetof(struct tcp_tx, flight));
+	tcp_flight_init(&tx->flight, conn->snd_una);
+	tx->notify_at = UINT32_MAX;
+	tx->recover = tx->cwr_end = conn->snd_una;
+	tcp_cubic_init(&tx->cc, conn->cwnd);
+	tx->cc.ssthresh = conn->ssthresh;
+	tx->cc.w_max = conn->w_max;
+	tx->flight.reordering = tcp_has(conn, TCP_F_REORDERING);
+	tx->flight.reo_mult = conn->reo_mult;
+	tx->flight.reo_persist = conn->reo_persist;
+	conn->tx = tx;
+	tcp_pmtu_retry(tcp, conn);
+	return tx;
+}
+
+static void send_tx_free(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	struct tcp_tx *tx = conn->tx;
+
+	conn->cwnd = tx->cc.cwnd;
+	conn->ssthresh = tx->cc.ssthresh;
+	conn->w_max = tx->cc.w_max;
+	if (tx->flight.reordering)
+		conn->flags |= TCP_F_REORDERING;
+	conn->reo_mult = tx->flight.reo_mult;
+	conn->reo_persist = tx->flight.reo_persist;
+	tcp_flight_fini(&tx->flight, &tcp->records);
+	hf_pool_put(&tcp->txs, tx);
+	conn->tx = NULL;
+	tcp_due_clear(conn, TCP_DUE_SEND);
+}
+
+void tcp_send_rest(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	struct tcp_tx *tx = conn->tx;
+
+	if (tx && tx->len == 0 && tx->flight.count == 0 &&
+		(!tcp_has(conn, TCP_F_FIN_QUEUED) || tcp_has(conn, TCP_F_FIN_ACKED)))
+		send_tx_free(tcp, conn);
+}
+
 uint32_t tcp_send_room(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
 {
-	return tcp->cfg.send_queue_max > conn->sndq_len ? tcp->cfg.send_queue_max - conn->sndq_len
-							: 0;
+	uint32_t queued = tcp_queued(conn);
+
+	return tcp->cfg.send_queue_max > queued ? tcp->cfg.send_queue_max - queued : 0;
 }
 
 uint32_t hf_tcp_queued(const struct hf_tcp_conn *conn)
 {
-	return conn->sndq_len;
+	return tcp_queued(conn);
 }
 
 /* No spans: other connections hold them, so no ACK of ours will say when they are back. */
 static void send_starve(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	conn->flags |= TCP_F_WANT_SPACE;
-	if (!hf_timer_armed(&conn->age))
-		hf_timer_set(tcp->wheel, &conn->age, tcp->now_us + TCP_STARVED_US);
+	if (!tcp_has(conn, TCP_F_STARVED))
+		tcp_due_set(tcp, conn, TCP_DUE_STATE, TCP_STARVED_US);
+	conn->flags |= TCP_F_STARVED;
+}
+
+static bool send_may(const struct hf_tcp_conn *conn)
+{
+	return tcp_has(conn, TCP_F_OWNED) && conn->state != TCP_CLOSED;
 }
 
 uint32_t hf_tcp_send_space(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	uint32_t room = tcp_send_room(tcp, conn);
-
-	if (!tcp_has(conn, TCP_F_OWNED) || conn->state == TCP_CLOSED)
+	if (!send_may(conn))
 		return 0;
 	if (hf_pool_free_count(&tcp->spans) <= tcp->spans_low) {
 		send_starve(tcp, conn);
 		return 0;
 	}
-	if (room < tcp->cfg.send_queue_max / 2)
-		conn->flags |= TCP_F_WANT_SPACE;
-	return room;
+	return tcp_send_room(tcp, conn);
+}
+
+void hf_tcp_writable_at(struct hf_tcp_conn *conn, uint32_t queued)
+{
+	if (conn->tx && send_may(conn))
+		conn->tx->notify_at = queued;
+}
+
+void tcp_send_tell(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	struct tcp_tx *tx = conn->tx;
+
+	if (tx->len == 0)
+		tcp_conn_event(tcp, conn, HF_TCP_EV_ACKED);
+	if (tx->notify_at == UINT32_MAX || tx->len > tx->notify_at)
+		return;
+	tx->notify_at = UINT32_MAX;
+	tcp_conn_event(tcp, conn, HF_TCP_EV_WRITABLE);
 }
 
 /* The bytes lie right behind the queue's last: no span of their own. */
-static bool send_extend(struct hf_tcp_conn *conn, const uint8_t *data, uint32_t len,
+static bool send_extend(struct tcp_tx *tx, const uint8_t *data, uint32_t len,
 	const struct hf_ref *ref, bool zero_copy)
 {
-	struct tcp_span *tail = conn->sndq_tail;
+	struct tcp_span *tail = tx->tail;
 
 	if (!tail || tail->data + tail->len != data || tail->ref != ref ||
 		tail->zero_copy != zero_copy)
 		return false;
-	if (!conn->snd_cur) {
-		conn->snd_cur = tail;
-		conn->cur_off = tail->len;
+	if (!tx->cur) {
+		tx->cur = tail;
+		tx->cur_off = tail->len;
 	}
 	tail->len += len;
 	return true;
 }
 
-static void send_append(struct hf_tcp_conn *conn, struct tcp_span *span)
+static void send_append(struct tcp_tx *tx, struct tcp_span *span)
 {
-	if (conn->sndq_tail)
-		conn->sndq_tail->next = span;
+	if (tx->tail)
+		tx->tail->next = span;
 	else
-		conn->sndq_head = span;
-	conn->sndq_tail = span;
-	if (!conn->snd_cur) {
-		conn->snd_cur = span;
-		conn->cur_off = 0;
+		tx->head = span;
+	tx->tail = span;
+	if (!tx->cur) {
+		tx->cur = span;
+		tx->cur_off = 0;
 	}
 }
 
@@ -76,45 +146,52 @@ int hf_tcp_send(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const void *data, 
 	struct hf_ref *ref, bool zero_copy)
 {
 	struct tcp_span *span;
+	struct tcp_tx *tx;
 
-	if (!tcp_has(conn, TCP_F_OWNED) || conn->state == TCP_CLOSED)
+	if (!send_may(conn))
 		return -EPIPE;
 	if (len == 0)
 		return 0;
 	if (len > tcp_send_room(tcp, conn)) {
-		conn->flags |= TCP_F_WANT_SPACE;
+		hf_tcp_writable_at(conn, tcp->cfg.send_queue_max / 2);
 		return -EAGAIN;
 	}
-	if (!send_extend(conn, data, len, ref, zero_copy)) {
+	tx = tcp_send_tx(tcp, conn);
+	if (!tx) {
+		send_starve(tcp, conn);
+		return -EAGAIN;
+	}
+	if (!send_extend(tx, data, len, ref, zero_copy)) {
 		span = hf_pool_get(&tcp->spans);
 		if (!span) {
 			send_starve(tcp, conn);
+			tcp_send_rest(tcp, conn);
 			return -EAGAIN;
 		}
 		*span = (struct tcp_span){ NULL, data, ref, len, zero_copy };
 		if (ref)
 			hf_ref_get(ref);
-		send_append(conn, span);
+		send_append(tx, span);
 	}
-	if (conn->snd_una == conn->snd_max)
-		conn->progress_us = tcp->now_us; /* from now on the peer owes us something */
-	conn->sndq_len += len;
+	if (conn->snd_una == conn->snd_nxt)
+		conn->progress_ms = tcp_now_ms(tcp); /* from now on the peer owes us something */
+	tx->len += len;
 	tcp_conn_ready(tcp, conn);
 	return 0;
 }
 
-static void send_pop(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+static void send_pop(struct hf_tcp *tcp, struct tcp_tx *tx)
 {
-	struct tcp_span *span = conn->sndq_head;
+	struct tcp_span *span = tx->head;
 
-	if (conn->snd_cur == span) {
-		conn->snd_cur = span->next;
-		conn->cur_off = 0;
+	if (tx->cur == span) {
+		tx->cur = span->next;
+		tx->cur_off = 0;
 	}
-	conn->sndq_head = span->next;
+	tx->head = span->next;
 	if (!span->next)
-		conn->sndq_tail = NULL;
-	conn->head_off = 0;
+		tx->tail = NULL;
+	tx->head_off = 0;
 	if (span->ref)
 		hf_ref_put(span->ref);
 	hf_pool_put(&tcp->spans, span);
@@ -122,29 +199,32 @@ static void send_pop(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 
 void tcp_send_release(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n)
 {
-	HF_ASSERT(n <= conn->sndq_len);
-	conn->sndq_len -= n;
+	struct tcp_tx *tx = conn->tx;
+
+	HF_ASSERT(n <= tx->len);
+	tx->len -= n;
 	while (n > 0) {
-		struct tcp_span *head = conn->sndq_head;
-		uint32_t left = head->len - conn->head_off;
+		struct tcp_span *head = tx->head;
+		uint32_t left = head->len - tx->head_off;
 
 		if (left <= n) {
 			n -= left;
-			send_pop(tcp, conn);
+			send_pop(tcp, tx);
 			continue;
 		}
-		conn->head_off += n;
-		/* acknowledged beyond where a resend had come to */
-		if (conn->snd_cur == head)
-			conn->cur_off = hf_max_u32(conn->cur_off, conn->head_off);
+		tx->head_off += n;
 		n = 0;
 	}
 }
 
 void tcp_send_drop_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	while (conn->sndq_head)
-		send_pop(tcp, conn);
-	conn->sndq_len = 0;
-	conn->snd_cur = NULL;
+	struct tcp_tx *tx = conn->tx;
+
+	if (!tx)
+		return;
+	while (tx->head)
+		send_pop(tcp, tx);
+	tx->len = 0;
+	send_tx_free(tcp, conn);
 }

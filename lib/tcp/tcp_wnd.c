@@ -1,7 +1,32 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The window that we offer: its right edge, its growth, and when it is worth telling.
+ *
+ * Edge      Behind what the application has taken, conn->rcv_wnd bytes farther. What was announced
+ *           (rcv_adv) is never taken back, and is accepted for as long as it takes. The field on the
+ *           wire is rounded up to the scale's unit rather than down, while that adds up to less than
+ *           one unit beyond rcv_wnd; else down (RFC 7323 §2.4 has senders expect it).
+ * Growth    Dynamic right-sizing (Fisk and Feng, 2001). rcv_wnd starts at cfg.rcv_wnd_init. Once per
+ *           round trip: if the application took more than half of rcv_wnd in a round trip's time,
+ *           rcv_wnd becomes twice of what it took, cfg.rcv_wnd_max at most: a sender that doubles its
+ *           window each round trip never meets ours. It never shrinks.
+ * RTT       conn->rcv_rtt_us, from timestamps. Without: the time that a whole window takes to arrive,
+ *           because its last byte was not offered before its beginning, which makes it a round trip
+ *           at least; the shortest one counts.
+ * Pressure  Half of the pool of buffers in use: no growth. Three quarters in use: nothing new is
+ *           offered beyond two segments behind what the application took; what was promised stays.
+ * Silly     RFC 9293 §3.8.6.2.2: the edge moves by a segment, or half of the window, or not at all.
+ *           ACKs carry it, every second segment: a segment of its own only for an eighth of the
+ *           window, two segments at least (or half of the window, if it is that small).
+ */
 #include "hf_tcp.h"
 
 #include "tcp_priv.h"
+
+/* A window that takes longer to arrive than this says nothing of the round trip. */
+#define WND_RTT_MAX_US 2000000
+/* What is left to those who would get no new window */
+#define WND_TIGHT_SEGS 2
 
 uint8_t tcp_wnd_shift(uint32_t wnd_max)
 {
@@ -12,46 +37,86 @@ uint8_t tcp_wnd_shift(uint32_t wnd_max)
 	return shift;
 }
 
-/* Where the right edge may stand, were there no rule against silly windows. */
-static uint32_t wnd_edge(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
+/* The largest window that may be offered now. */
+static uint32_t wnd_limit(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
 {
-	uint32_t max = hf_min_u32(tcp->cfg.rcv_wnd_max, (uint32_t)UINT16_MAX << conn->rcv_shift);
-	uint32_t room = max > conn->unread_len ? max - conn->unread_len : 0;
+	uint32_t limit = hf_min_u32(conn->rcv_wnd, (uint32_t)UINT16_MAX << conn->rcv_shift);
 
-	return conn->rcv_nxt + room;
+	if (hf_pool_free_count(&tcp->rxbufs) < tcp->rxbufs.count / 4)
+		limit = hf_min_u32(limit, (uint32_t)WND_TIGHT_SEGS * conn->rcv_mss);
+	return limit;
 }
 
-/* How far the edge moves if announced now. RFC 9293 §3.8.6.2.2: nothing, or enough. */
-static uint32_t wnd_gain(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn, uint32_t enough)
+/* How far the edge moves if announced now: nothing, or `enough`, of which half a window always is. */
+static uint32_t wnd_gain(const struct hf_tcp_conn *conn, uint32_t limit, uint32_t enough)
 {
-	uint32_t edge = wnd_edge(tcp, conn);
+	uint32_t room = limit > conn->unread_len ? limit - conn->unread_len : 0;
+	uint32_t edge = conn->rcv_nxt + room;
 	uint32_t gain = tcp_seq_gt(edge, conn->rcv_adv) ? edge - conn->rcv_adv : 0;
 
-	return gain >= hf_min_u32(enough, tcp->cfg.rcv_wnd_max / 2) ? gain : 0;
+	return gain >= hf_min_u32(enough, limit / 2) ? gain : 0;
 }
 
 uint16_t tcp_wnd_announce(const struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	uint32_t scale = (1U << conn->rcv_shift) - 1;
-	uint32_t gain = wnd_gain(tcp, conn, conn->rcv_mss);
-	uint32_t window;
+	uint32_t gain = wnd_gain(conn, wnd_limit(tcp, conn), conn->rcv_mss);
+	uint32_t unit = 1U << conn->rcv_shift;
+	uint32_t offer, window, up;
 
 	HF_ASSERT(tcp_seq_ge(conn->rcv_adv, conn->rcv_nxt));
-	window = conn->rcv_adv + gain - conn->rcv_nxt;
-	/* Rounding down would take back what was announced; rounding up for ever would not close. */
-	if (gain == 0 && conn->unread_len <= tcp->cfg.rcv_wnd_max)
-		window += scale;
-	window = hf_min_u32(window >> conn->rcv_shift, UINT16_MAX);
-	if (tcp_seq_gt(conn->rcv_nxt + (window << conn->rcv_shift), conn->rcv_adv))
-		conn->rcv_adv = conn->rcv_nxt + (window << conn->rcv_shift);
+	HF_ASSERT(conn->rcv_shift <= 14);
+	offer = conn->rcv_adv - conn->rcv_nxt;
+	window = (offer + gain) >> conn->rcv_shift;
+	up = (offer + unit - 1) >> conn->rcv_shift;
+	if (window < up && (uint64_t)conn->unread_len + up * unit < (uint64_t)conn->rcv_wnd + unit)
+		window = up;
+	window = hf_min_u32(window, UINT16_MAX);
+	if (window * unit > offer)
+		conn->rcv_adv = conn->rcv_nxt + window * unit;
 	return (uint16_t)window;
 }
 
-/* An update of its own is worth two segments, or half of all there is. */
 bool tcp_wnd_update_due(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
 {
+	uint32_t limit = wnd_limit(tcp, conn);
+
 	/* before its first byte no peer waits for more than the handshake told it */
 	if (tcp_has(conn, TCP_F_RCV_FIN_DONE) || conn->rcv_nxt == conn->irs + 1)
 		return false;
-	return wnd_gain(tcp, conn, 2U * conn->rcv_mss) > 0;
+	return wnd_gain(conn, limit, hf_max_u32(2U * conn->rcv_mss, limit / 8)) > 0;
+}
+
+/* Without timestamps: a whole window arrived since the mark. */
+static void wnd_measure(struct hf_tcp_conn *conn, uint64_t elapsed_us)
+{
+	uint32_t rtt_us = (uint32_t)hf_max_u64(elapsed_us, TCP_RTT_GRAIN_US);
+
+	if (tcp_has(conn, TCP_F_TS) || elapsed_us > WND_RTT_MAX_US ||
+		conn->rcv_nxt - conn->rcv_mark < conn->rcv_wnd)
+		return;
+	if (conn->rcv_rtt_us == 0 || rtt_us < conn->rcv_rtt_us)
+		conn->rcv_rtt_us = rtt_us;
+}
+
+void tcp_wnd_grow(const struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	uint64_t elapsed_us = 1000ULL * (tcp_now_ms(tcp) - conn->rcv_mark_ms);
+	uint32_t read = conn->rcv_nxt - conn->unread_len;
+	uint32_t rtt_us;
+	uint64_t took;
+
+	if (tcp_has(conn, TCP_F_RCV_FIN_DONE))
+		return;
+	wnd_measure(conn, elapsed_us);
+	/* the clock's grain: no shorter time is told apart */
+	rtt_us = conn->rcv_rtt_us ? hf_max_u32(conn->rcv_rtt_us, TCP_RTT_GRAIN_US) : WND_RTT_MAX_US;
+	if (elapsed_us < rtt_us)
+		return;
+	took = (uint64_t)(read - conn->rcv_mark) * rtt_us / elapsed_us;
+	if (conn->rcv_rtt_us != 0 && took > conn->rcv_wnd / 2 &&
+		tcp->rxbufs.used <= tcp->rxbufs.count / 2)
+		conn->rcv_wnd = (uint32_t)hf_min_u64(
+			hf_max_u64(conn->rcv_wnd, 2 * took), tcp->cfg.rcv_wnd_max);
+	conn->rcv_mark = read;
+	conn->rcv_mark_ms = tcp_now_ms(tcp);
 }

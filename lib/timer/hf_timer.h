@@ -10,7 +10,7 @@
  * Lifetime  A timer is embedded in its owner's structure; hf_timer_del before that memory goes.
  * Promises  T1 a timer never comes due before its time.  T2 it comes due at the first pop whose now
  *           is >= due + 1 ms, as long as pops keep up.  T3 pop works a bounded number of steps.
- * Limits    Any number of timers; due at most 2^40 us away.
+ * Limits    Any number of timers; due at most 2^40 us (12 days) away.
  */
 #ifndef HF_TIMER_H
 #define HF_TIMER_H
@@ -21,9 +21,10 @@
 struct hf_timer {
 	struct hf_list link; /* in a slot while armed */
 	uint64_t due_us;     /* when it shall come due */
-	uint64_t slot_us;    /* the time its link stands at, <= due_us rounded up */
-	uint32_t kind;       /* the owner's: which of its timers this is */
+	uint32_t slot; /* where its link stands: milliseconds modulo 2^32, <= due_us rounded up */
+	uint32_t kind; /* the owner's: which of its timers this is */
 };
+HF_STATIC_ASSERT(sizeof(struct hf_timer) == 32, "connections hold one");
 
 struct hf_wheel;
 

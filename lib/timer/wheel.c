@@ -66,7 +66,7 @@ void hf_timer_init(struct hf_timer *timer, uint32_t kind)
 {
 	hf_list_init(&timer->link);
 	timer->due_us = 0;
-	timer->slot_us = 0;
+	timer->slot = 0;
 	timer->kind = kind;
 }
 
@@ -80,7 +80,7 @@ static void wheel_link(struct hf_wheel *wheel, struct hf_timer *timer)
 {
 	uint64_t tick = wheel_tick_of(timer->due_us);
 
-	timer->slot_us = tick * TICK_US;
+	timer->slot = (uint32_t)tick;
 	if (tick < wheel->tick) {
 		hf_list_add_tail(&wheel->pending, &timer->link);
 		return;
@@ -91,7 +91,7 @@ static void wheel_link(struct hf_wheel *wheel, struct hf_timer *timer)
 
 static void wheel_unlink(struct hf_wheel *wheel, struct hf_timer *timer)
 {
-	uint64_t index = (timer->slot_us / TICK_US) & wheel->mask;
+	uint64_t index = timer->slot & wheel->mask;
 
 	hf_list_del(&timer->link);
 	if (hf_list_empty(&wheel->slot[index]))
@@ -103,7 +103,7 @@ void hf_timer_set(struct hf_wheel *wheel, struct hf_timer *timer, uint64_t due_u
 	HF_ASSERT(due_us < wheel->tick * TICK_US + FAR_US);
 	timer->due_us = due_us;
 	if (hf_timer_armed(timer)) {
-		if (due_us >= timer->slot_us)
+		if ((int32_t)((uint32_t)wheel_tick_of(due_us) - timer->slot) >= 0)
 			return; /* lazily: moved when its slot comes up */
 		wheel_unlink(wheel, timer);
 	} else {
@@ -212,11 +212,10 @@ static uint64_t wheel_check_list(
 			HF_CONTAINER_OF((struct hf_list *)link, struct hf_timer, link);
 
 		HF_ASSERT(link->next->prev == link && link->prev->next == link);
-		HF_ASSERT(timer->slot_us % TICK_US == 0);
-		HF_ASSERT(timer->slot_us <= wheel_tick_of(timer->due_us) * TICK_US);
+		HF_ASSERT((int32_t)((uint32_t)wheel_tick_of(timer->due_us) - timer->slot) >= 0);
 		if (slot) {
-			HF_ASSERT(((timer->slot_us / TICK_US) & wheel->mask) == index);
-			HF_ASSERT(timer->slot_us >= wheel->tick * TICK_US);
+			HF_ASSERT((timer->slot & wheel->mask) == index);
+			HF_ASSERT((int32_t)(timer->slot - (uint32_t)wheel->tick) >= 0);
 		}
 		count++;
 	}

@@ -64,7 +64,7 @@ static void fuzz_released(struct hf_ref *ref)
 static void fuzz_read(struct fuzz *f, struct hf_tcp_conn *conn)
 {
 	struct hf_span span[4];
-	uint32_t n = hf_tcp_peek(conn, span, 4);
+	uint32_t n = hf_tcp_peek(f->tcp, conn, span, 4);
 	uint32_t how = fuzz_byte(f);
 	uint32_t sum = 0;
 
@@ -220,6 +220,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	cfg.spans_max = 20;
 	cfg.rxbufs_max = 8;
 	cfg.emits_max = 12;
+	cfg.rcv_wnd_init = 4000;
 	cfg.rcv_wnd_max = 8000;
 	cfg.send_queue_max = 60000;
 	cfg.isn_key = (struct hf_sipkey){ 1, 2 };

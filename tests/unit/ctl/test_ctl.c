@@ -42,6 +42,8 @@ static json_t *test_command(
 		return json_pack("{s:s}", "version", "x");
 	case HF_CTL_PURGE:
 		return json_pack("{s:O}", "url", json_object_get(args, "url"));
+	case HF_CTL_CONNS:
+		return json_pack("{s:O?}", "trace", json_object_get(args, "trace"));
 	case HF_CTL_CONFIG_SHOW:
 		text = malloc(test_text_len + 1);
 		memset(text, 'x', test_text_len);
@@ -199,6 +201,20 @@ Test(ctl, arguments_are_those_of_the_table)
 		REFUSED("3", "purge: unknown argument \\\"soft\\\"; arguments: URL"));
 	test_expect("{\"id\":3,\"command\":\"version\",\"args\":{\"a\":\"b\"}}\n",
 		REFUSED("3", "version: unknown argument \\\"a\\\"; arguments: none"));
+}
+
+Test(ctl, a_flag_is_true_or_false_or_absent)
+{
+	test_expect("{\"id\":1,\"command\":\"conns\"}\n",
+		"{\"id\":1,\"ok\":true,\"result\":{\"trace\":null}}\n");
+	test_expect("{\"id\":1,\"command\":\"conns\",\"args\":{\"trace\":true}}\n",
+		"{\"id\":1,\"ok\":true,\"result\":{\"trace\":true}}\n");
+	test_expect("{\"id\":1,\"command\":\"conns\",\"args\":{\"trace\":false}}\n",
+		"{\"id\":1,\"ok\":true,\"result\":{\"trace\":false}}\n");
+	test_expect("{\"id\":3,\"command\":\"conns\",\"args\":{\"trace\":\"yes\"}}\n",
+		REFUSED("3", "conns: argument \\\"trace\\\" is neither true nor false"));
+	test_expect("{\"id\":3,\"command\":\"conns\",\"args\":{\"--trace\":true}}\n",
+		REFUSED("3", "conns: unknown argument \\\"--trace\\\"; arguments: [--trace]"));
 }
 
 Test(ctl, deep_nesting_binary_and_NUL_are_refused)

@@ -54,6 +54,7 @@ static inline void th_init(struct th *t)
 	t->cfg.spans_max = 256;
 	t->cfg.rxbufs_max = 64;
 	t->cfg.emits_max = 64;
+	t->cfg.rcv_wnd_init = 65535;
 	t->cfg.rcv_wnd_max = 65535;
 	t->cfg.send_queue_max = 262144;
 	t->now_us = 1000000;
@@ -92,7 +93,7 @@ static inline struct hf_tcp_seg th_seg(const struct th *t, uint8_t flags, uint32
 static inline void th_read(struct th *t)
 {
 	struct hf_span span[64];
-	uint32_t n = hf_tcp_peek(t->conn, span, 64);
+	uint32_t n = hf_tcp_peek(t->tcp, t->conn, span, 64);
 	uint32_t unread = 0, take;
 
 	for (uint32_t i = 0; i < n; i++)

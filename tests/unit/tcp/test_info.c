@@ -10,7 +10,7 @@ Test(tcp_info, shows_what_a_connection_does)
 	t.spare = 2;
 	th_in(&t, HF_TCP_ACK, 0, 0, "abcde");
 	th_send(&t, 20000);
-	hf_tcp_info(t.conn, &info);
+	hf_tcp_info(t.tcp, t.conn, &info);
 	cr_assert_str_eq(info.state, "ESTABLISHED");
 	cr_assert_eq(info.peer_port, 4000);
 	cr_assert_eq(info.local_port, TH_PORT);

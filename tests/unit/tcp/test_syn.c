@@ -39,7 +39,7 @@ Test(tcp_syn, rfc7323_s2_2_window_scale_is_answered_and_used)
 	struct th t;
 
 	th_init(&t);
-	t.cfg.rcv_wnd_max = 1 << 20;
+	t.cfg.rcv_wnd_init = t.cfg.rcv_wnd_max = 1 << 20;
 	th_start(&t);
 	t.opt = opt;
 	t.opt_len = 4;
@@ -133,7 +133,7 @@ Test(tcp_syn, rfc5681_s3_1_a_lost_syn_ack_means_one_segment_and_rfc6298_3_s)
 	th_done(&t);
 }
 
-Test(tcp_syn, a_full_syn_queue_drops_with_a_reason)
+Test(tcp_syn, rfc4987_a_full_syn_queue_answers_by_cookie)
 {
 	struct th t;
 
@@ -144,8 +144,12 @@ Test(tcp_syn, a_full_syn_queue_drops_with_a_reason)
 		th_syn(&t);
 	}
 	t.sport++;
-	cr_assert_eq(th_in(&t, HF_TCP_SYN, UINT32_MAX, 0, NULL), HF_DROP_CONN_SYN_QUEUE);
-	cr_assert_eq(t.out_count, 0);
+	th_syn(&t);
+	cr_assert_eq(hf_tcp_conn_count(t.tcp), t.cfg.syn_queue_max, "and keeps nothing");
+	cr_assert_eq(th_in(&t, HF_TCP_ACK, 0, 0, "x"), HF_DROP_NONE);
+	cr_assert_eq(t.events, HF_TCP_EV_OPEN | HF_TCP_EV_DATA);
+	cr_assert_eq(th_stat(HF_STAT_TCP_COOKIES_SENT), 1);
+	cr_assert_eq(th_stat(HF_STAT_TCP_COOKIES_ACCEPTED), 1);
 	th_done(&t);
 }
 
@@ -170,7 +174,8 @@ Test(tcp_syn, a_full_table_recycles_the_oldest_time_wait_else_drops)
 	th_open_mss(&t, TH_MSS);
 	cr_assert_eq(hf_tcp_conn_count(t.tcp), 2);
 	t.sport++;
-	cr_assert_eq(th_in(&t, HF_TCP_SYN, UINT32_MAX, 0, NULL), HF_DROP_CONN_FULL);
+	th_syn(&t); /* a cookie */
+	cr_assert_eq(th_in(&t, HF_TCP_ACK, 0, 0, NULL), HF_DROP_CONN_FULL);
 	th_done(&t);
 }
 

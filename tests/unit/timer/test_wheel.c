@@ -37,13 +37,13 @@ Test(wheel, setting_it_later_moves_no_link)
 {
 	struct hf_wheel *wheel = hf_wheel_new(SLOTS, 0);
 	struct hf_timer timer;
-	uint64_t slot_us;
+	uint32_t slot;
 
 	hf_timer_init(&timer, 0);
 	hf_timer_set(wheel, &timer, 10000);
-	slot_us = timer.slot_us;
+	slot = timer.slot;
 	hf_timer_set(wheel, &timer, 30000);
-	cr_assert_eq(timer.slot_us, slot_us);
+	cr_assert_eq(timer.slot, slot);
 	cr_assert_null(hf_wheel_pop(wheel, 29999));
 	hf_wheel_check(wheel);
 	cr_assert_eq(hf_wheel_pop(wheel, 30000), &timer);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The last things that happened on a connection. Runs for each segment: a few ns, on cache lines
+ * that the segment's counters have warmed.
+ *
+ * conn->trace_at counts records from 0 to HF_TCP_TRACE_MAX and then on a circle from there to twice
+ * as many: so it says both where the next one goes and how many there are, and starts at 0 as all
+ * else.
+ */
+#include "hf_tcp.h"
+
+#include "tcp_priv.h"
+
+#define TRACE_UNIT_SHIFT 7 /* 128 us */
+#define TRACE_WHEN_MASK  0xffffffU
+
+static const struct {
+	const char *name, *arg;
+} trace_kinds[HF_TCP_TRACE_COUNT] = {
+#define X(id, name_, arg_) [HF_TCP_TRACE_##id] = { .name = name_, .arg = arg_ },
+#include "tbl/tcp_trace.h"
+#undef X
+};
+HF_STATIC_ASSERT(HF_TCP_TRACE_COUNT <= 32, "a set of kinds is 32 bits");
+HF_STATIC_ASSERT(2 * HF_TCP_TRACE_MAX <= UINT8_MAX, "fits trace_at");
+
+static uint32_t trace_when(uint64_t now_us)
+{
+	return (uint32_t)(now_us >> TRACE_UNIT_SHIFT) & TRACE_WHEN_MASK;
+}
+
+static bool trace_is(uint32_t kind, uint32_t set)
+{
+	return (set >> kind & 1) != 0;
+}
+
+/* The record that takes these bytes, as the latest one. NULL: a new one must. Before the first
+ * record all is zeroes: no kind that is summed. */
+static struct hf_tcp_trace *trace_sum_to(struct hf_tcp_conn *conn, uint32_t slot, uint32_t kind)
+{
+	const uint32_t flow = 1U << HF_TCP_TRACE_OUT | 1U << HF_TCP_TRACE_ACKED;
+	struct hf_tcp_trace *last = &conn->trace[(slot + HF_TCP_TRACE_MAX - 1) % HF_TCP_TRACE_MAX];
+	struct hf_tcp_trace *prev = &conn->trace[(slot + HF_TCP_TRACE_MAX - 2) % HF_TCP_TRACE_MAX];
+	struct hf_tcp_trace swap = *prev;
+
+	if (!trace_is(kind, flow | 1U << HF_TCP_TRACE_IN))
+		return NULL;
+	if (last->kind == kind)
+		return last;
+	/* a transfer is two records however long it is, or nothing would be left of its past */
+	if (!trace_is(kind, flow) || !trace_is(last->kind, flow) || prev->kind != kind)
+		return NULL;
+	*prev = *last;
+	*last = swap;
+	return last;
+}
+
+void tcp_trace(const struct hf_tcp *tcp, struct hf_tcp_conn *conn, enum hf_tcp_trace_kind kind,
+	uint32_t arg)
+{
+	uint32_t at = conn->trace_at, slot = at < HF_TCP_TRACE_MAX ? at : at - HF_TCP_TRACE_MAX;
+	struct hf_tcp_trace *same = trace_sum_to(conn, slot, kind);
+	uint32_t sum;
+
+	HF_ASSERT_HOT(kind < HF_TCP_TRACE_COUNT);
+	HF_ASSERT_HOT(at < 2 * HF_TCP_TRACE_MAX);
+	if (same) {
+		if (__builtin_add_overflow(same->arg, arg, &sum))
+			sum = UINT32_MAX;
+		same->when = trace_when(tcp->now_us);
+		same->arg = sum;
+		return;
+	}
+	conn->trace[slot] =
+		(struct hf_tcp_trace){ .when = trace_when(tcp->now_us), .kind = kind, .arg = arg };
+	at++;
+	conn->trace_at = (uint8_t)(at < 2 * HF_TCP_TRACE_MAX ? at : HF_TCP_TRACE_MAX);
+}
+
+uint32_t tcp_trace_copy(const struct hf_tcp_conn *conn, struct hf_tcp_trace *ret_trace)
+{
+	uint32_t at = conn->trace_at, count = hf_min_u32(at, HF_TCP_TRACE_MAX);
+	uint32_t from = at - count; /* slot of the oldest */
+
+	HF_ASSERT(at < 2 * HF_TCP_TRACE_MAX);
+	for (uint32_t i = 0; i < count; i++)
+		ret_trace[i] = conn->trace[(from + i) % HF_TCP_TRACE_MAX];
+	return count;
+}
+
+const char *hf_tcp_trace_name(uint32_t kind)
+{
+	HF_ASSERT(kind < HF_TCP_TRACE_COUNT);
+	return trace_kinds[kind].name;
+}
+
+const char *hf_tcp_trace_arg(uint32_t kind)
+{
+	HF_ASSERT(kind < HF_TCP_TRACE_COUNT);
+	return trace_kinds[kind].arg;
+}
+
+uint64_t hf_tcp_trace_ago_us(const struct hf_tcp_trace *trace, uint64_t now_us)
+{
+	uint32_t units = (trace_when(now_us) - trace->when) & TRACE_WHEN_MASK;
+
+	return (uint64_t)units << TRACE_UNIT_SHIFT;
+}
