@@ -20,6 +20,7 @@ HIT = "/mix/5"                       # 1000 bytes
 RSS_GROWTH = (1024 if SANITIZED else 48) * MIB
 SYN_QUEUE = 4096
 nets = itertools.count(16)
+SHORT = {"drain_timeout": "1s"}  # attackers do not say goodbye
 
 
 def mac_of(hf, host=V4):

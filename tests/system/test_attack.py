@@ -5,13 +5,14 @@ import hashlib
 import threading
 
 import pytest
-from attack import LONG, MIB, RATE, SECONDS, SYN_QUEUE, HIT, attack, harmless, numbers, warm
+from attack import (HIT, LONG, MIB, RATE, SECONDS, SHORT, SYN_QUEUE, attack, harmless, numbers,
+                    warm)
 from harness import SANITIZED, SLOW, V4, V6, Holdfast, body_hash, connect, read_answer
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory, nginx):
-    hf = Holdfast(tmp_path_factory.mktemp("plain"), nginx.url).start()
+    hf = Holdfast(tmp_path_factory.mktemp("plain"), nginx.url, runtime=SHORT).start()
     warm(hf)
     yield hf
     hf.stop()

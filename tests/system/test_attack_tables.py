@@ -5,15 +5,15 @@ import contextlib
 import statistics
 
 import pytest
-from attack import (HIT, LONG, MIB, RSS_GROWTH, SECONDS, SYN_QUEUE, Attack, attack, beside_wrk,
-                    connections_go, harmless, warm, wrk)
+from attack import (HIT, LONG, MIB, RSS_GROWTH, SECONDS, SHORT, SYN_QUEUE, Attack, attack,
+                    beside_wrk, connections_go, harmless, warm, wrk)
 from harness import SANITIZED, SLOW, V4, V6, body_hash, curl, sh, url
 
 
 @pytest.mark.parametrize("host", [V4, V6])
 def test_syn_flood(start, nginx, host):
     """At the highest rate of this host. What does not fit the SYN queue is answered by cookies."""
-    hf = start(nginx.url)
+    hf = start(nginx.url, runtime=SHORT)
     warm(hf)
     with harmless(hf, host, SECONDS + 1) as growth:
         said = attack(hf, "synflood", host, seconds=SECONDS)
@@ -32,7 +32,7 @@ def test_syn_flood(start, nginx, host):
 def test_cookies(start, nginx):
     """With the queue full, a handshake by cookie keeps window scale, timestamps and SACK; a cookie
     that we never gave out makes no connection."""
-    hf = start(nginx.url)
+    hf = start(nginx.url, runtime=SHORT)
     warm(hf)
     count = 200
     with harmless(hf, seconds=3) as growth:
@@ -62,7 +62,7 @@ def test_goodput_in_a_syn_flood(start, nginx, device):
     """Goodput >= 80 % of undisturbed, the median of five rounds. Both figures are taken with the
     flooder at work, once into a wire that leads nowhere: what it takes of the cores is not our
     loss."""
-    hf = start(nginx.url, device=device)
+    hf = start(nginx.url, device=device, runtime=SHORT)
     warm(hf)
     rounds, rates = [], []
     with sink() as nowhere:
@@ -80,7 +80,7 @@ def test_goodput_in_a_syn_flood(start, nginx, device):
 def test_all_send_memory_in_use(start, nginx):
     """More unacknowledged answers than there is room for: the rest waits or is refused, what is
     small is still served, and all is back when they are gone."""
-    hf = start(nginx.url, http={"body_rate": "64KiB", "idle_timeout": "2s"})
+    hf = start(nginx.url, runtime=SHORT, http={"body_rate": "64KiB", "idle_timeout": "2s"})
     path = f"/length/{nginx.file(MIB)}"
     warm(hf, path)
     count = 500 if SANITIZED else 8000
