@@ -57,6 +57,7 @@ static void lcore_orders(struct app_worker *worker)
 static bool lcore_turn(struct app_worker *worker)
 {
 	const struct hf_tcp_seg *segs;
+	const struct hf_tcp_icmp *icmps;
 	const struct hf_tcp_emit *emits;
 	uint64_t now_us = hf_clock_us();
 	uint32_t received, replies, count;
@@ -65,6 +66,8 @@ static bool lcore_turn(struct app_worker *worker)
 	received = hf_net_rx(worker->net, now_us);
 	count = hf_net_segs(worker->net, &segs);
 	hf_serve_segments(worker->serve, segs, count, now_us);
+	count = hf_net_icmps(worker->net, &icmps);
+	hf_serve_icmps(worker->serve, icmps, count, now_us);
 	hf_net_rx_done(worker->net);
 	replies = hf_serve_replies(worker->serve, now_us);
 	hf_serve_tick(worker->serve, now_us);

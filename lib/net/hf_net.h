@@ -3,14 +3,18 @@
  * net - between frames and TCP segments: Ethernet, 802.1Q, ARP, IPv4, IPv6, NDP, ICMP, checksums.
  *
  * What      One instance per worker. hf_net_rx polls this worker's queues, answers ARP, NDP and echo
- *           itself, and turns TCP packets into hf_tcp_seg. hf_net_tx turns emit descriptors into
+ *           itself, and turns TCP packets into hf_tcp_seg, ICMP errors about ours into hf_tcp_icmp
+ *           (copied: their frames are freed at once). hf_net_tx turns emit descriptors into
  *           packets: header and small pieces copied, zero-copy pieces attached as external buffers.
  * Picture
  *      port queue -> frame -> [ours?] -> ARP/NDP/ICMP -> answer
  *                               |  \-> flow of another worker -> its ring (ports without RSS)
  *                               v
- *                      hf_tcp_seg[] -> (serve, tcp) -> hf_tcp_emit[] -> packets -> port queue
+ *              hf_tcp_seg[], hf_tcp_icmp[] -> (serve, tcp) -> hf_tcp_emit[] -> packets -> port queue
  *                                                       (ports owned by another worker: its ring)
+ *           An ICMP error belongs to the worker that has the flow it quotes: on ports without RSS
+ *           the flow's hash tells which; with RSS only the device knows, so the error is handed to
+ *           one worker after the other, each offers it to its TCP.
  *           Next hop: an on-link peer, and everybody where no gateway is set, is answered the way its
  *           frame came. Behind a gateway the gateway's address is resolved (ARP, NDP) and refreshed by
  *           one worker and shared in one atomic word; until it is known, the way the frame came.
@@ -19,7 +23,7 @@
  *           one reference on its owner, put on this worker when the device is done with it; where
  *           another worker transmits, bytes are copied.  N3 every frame not served is counted with
  *           one reason.  N4 nothing a frame says is believed without a length check.
- * Limits    HF_NET_BURST frames a queue and turn, HF_NET_SEGS segments a turn.
+ * Limits    HF_NET_BURST frames a queue and turn, HF_NET_SEGS segments and HF_NET_ICMPS errors a turn.
  */
 #ifndef HF_NET_H
 #define HF_NET_H
@@ -31,6 +35,7 @@
 
 #define HF_NET_BURST 32
 #define HF_NET_SEGS  1024
+#define HF_NET_ICMPS 64
 
 struct hf_waker;
 struct hf_net;        /* of one worker */
@@ -51,6 +56,8 @@ void hf_net_free(struct hf_net *net);
  * unsolicited neighbour advertisement). The segments are valid until hf_net_rx_done. */
 uint32_t hf_net_rx(struct hf_net *net, uint64_t now_us);
 uint32_t hf_net_segs(const struct hf_net *net, const struct hf_tcp_seg **ret_segs);
+/* ICMP errors that quote a segment from an address of ours: is it in flight? Valid as the segments. */
+uint32_t hf_net_icmps(const struct hf_net *net, const struct hf_tcp_icmp **ret_icmps);
 void hf_net_rx_done(struct hf_net *net);
 /* Packs; the caller keeps its own references on the pieces until this returns. */
 void hf_net_tx(struct hf_net *net, const struct hf_tcp_emit *emits, uint32_t count);

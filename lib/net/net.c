@@ -56,20 +56,29 @@ static void net_port_init(struct net_port *port, const struct hf_conf_port *conf
 	port->gateway6.set = net_address_is_set(&conf->gateway6);
 }
 
-/* Rings from and to the owner of a port that is not everybody's. */
+static bool net_ring_need(struct hf_ring **ring)
+{
+	if (!*ring)
+		*ring = hf_ring_new(NET_RING_COUNT);
+	return *ring != NULL;
+}
+
+/* Rings from and to the owner of a port that is not everybody's; round all workers for ICMP errors
+ * of one that is. */
 static int net_rings_new(struct hf_net_shared *shared, const struct net_port *port)
 {
 	uint32_t owner = port->owner, workers = shared->workers;
 
 	for (uint32_t i = 0; i < workers; i++) {
-		struct hf_ring **rx = &shared->rx_ring[owner * workers + i];
-		struct hf_ring **tx = &shared->tx_ring[i * workers + owner];
+		uint32_t next = (i + 1) % workers;
 
-		if (i == owner || *rx)
+		if (port->info.rss && next != i &&
+			!net_ring_need(&shared->rx_ring[i * workers + next]))
+			return -ENOMEM;
+		if (port->info.rss || i == owner)
 			continue;
-		*rx = hf_ring_new(NET_RING_COUNT);
-		*tx = hf_ring_new(NET_RING_COUNT);
-		if (!*rx || !*tx)
+		if (!net_ring_need(&shared->rx_ring[owner * workers + i]) ||
+			!net_ring_need(&shared->tx_ring[i * workers + owner]))
 			return -ENOMEM;
 	}
 	return 0;
@@ -99,8 +108,7 @@ int hf_net_shared_new(const struct hf_conf *conf, struct hf_port *const *ports, 
 		port->owner = i % workers;
 		net_port_init(port, &conf->port[i]);
 		shared->port_count++;
-		if (!port->info.rss)
-			rc = net_rings_new(shared, port);
+		rc = net_rings_new(shared, port);
 	}
 	if (rc < 0) {
 		hf_net_shared_free(shared);
@@ -182,7 +190,7 @@ static uint32_t net_poll_port(struct hf_net *net, struct net_port *port)
 	uint16_t n = hf_port_rx(port->port, net_queue(net, port), burst, HF_NET_BURST);
 
 	for (uint16_t i = 0; i < n; i++)
-		(void)net_in_frame(net, port, burst[i], /* spread= */ false);
+		(void)net_in_frame(net, port, burst[i], /* spread= */ false, /* hops= */ 0);
 	return n;
 }
 
@@ -193,8 +201,8 @@ static uint32_t net_poll_ring(struct hf_net *net, struct hf_ring *ring)
 
 	for (uint32_t i = 0; i < n; i++) {
 		HF_ASSERT_HOT(msgs[i].arg < net->shared->port_count);
-		(void)net_in_frame(
-			net, &net->shared->port[msgs[i].arg], msgs[i].ptr, /* spread= */ true);
+		(void)net_in_frame(net, &net->shared->port[msgs[i].arg], msgs[i].ptr,
+			/* spread= */ true, /* hops= */ msgs[i].kind);
 	}
 	return n;
 }
@@ -234,12 +242,19 @@ uint32_t hf_net_segs(const struct hf_net *net, const struct hf_tcp_seg **ret_seg
 	return net->seg_count;
 }
 
+uint32_t hf_net_icmps(const struct hf_net *net, const struct hf_tcp_icmp **ret_icmps)
+{
+	*ret_icmps = net->icmp;
+	return net->icmp_count;
+}
+
 void hf_net_rx_done(struct hf_net *net)
 {
 	if (net->held_count > 0)
 		rte_pktmbuf_free_bulk(net->held, net->held_count);
 	net->held_count = 0;
 	net->seg_count = 0;
+	net->icmp_count = 0;
 }
 
 /* What other workers packed for ports of ours. */

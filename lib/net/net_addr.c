@@ -46,6 +46,19 @@ const struct hf_ip *net_addr_first(const struct net_port *port, bool is4)
 	return NULL;
 }
 
+/* RFC 5227 §2.4 (c): we are a server whose address others know, so it is kept. */
+int net_addr_conflict(struct hf_net *net, struct net_port *port, bool is4)
+{
+	if (net->now_us - net->defend_us >= NET_DEFEND_US) {
+		net->defend_us = net->now_us;
+		if (is4)
+			net_arp_announce(net, port);
+		else
+			net_nd_announce(net, port);
+	}
+	return hf_drop(HF_DROP_ADDR_CONFLICT);
+}
+
 void net_gateway_learn(struct net_gateway *gateway, const uint8_t mac[6])
 {
 	uint64_t old = atomic_load_explicit(&gateway->word, memory_order_relaxed);

@@ -49,11 +49,14 @@ int net_arp_in(struct hf_net *net, const struct net_frame *frame)
 	if (arp->op_be != __builtin_bswap16(HF_PKT_ARP_REQUEST) &&
 		arp->op_be != __builtin_bswap16(HF_PKT_ARP_REPLY))
 		return hf_drop(HF_DROP_ARP_BAD);
-	/* Nobody has a group address, and who claims to have ours is not believed. */
+	/* Nobody has a group address. */
 	if (net_mac_is_multicast(arp->sha) || net_mac_is_zero(arp->sha))
 		return hf_drop(HF_DROP_ARP_BAD);
 	sender = net_ip_from4(arp->spa);
 	target = net_ip_from4(arp->tpa);
+	if (net_addr_is_ours(frame->port, &sender) &&
+		memcmp(arp->sha, frame->port->info.mac, 6) != 0)
+		return net_addr_conflict(net, frame->port, /* is4= */ true);
 	if (gateway->set && net_ip_eq(&gateway->ip, &sender))
 		net_gateway_learn(gateway, arp->sha);
 	if (arp->op_be == __builtin_bswap16(HF_PKT_ARP_REPLY))
@@ -62,7 +65,7 @@ int net_arp_in(struct hf_net *net, const struct net_frame *frame)
 			       : hf_drop(HF_DROP_ARP_NOT_OURS);
 	if (!net_addr_is_ours(frame->port, &target))
 		return hf_drop(HF_DROP_ARP_NOT_OURS);
-	/* Also the answer to a probe from 0.0.0.0, and to a claim of our address (RFC 5227 §2.4). */
+	/* Also the answer to a probe from 0.0.0.0 (RFC 5227 §2.1.1). */
 	arp_send(net, frame->port, arp->sha, HF_PKT_ARP_REPLY, arp->tpa, arp->sha, arp->spa);
 	return HF_DROP_NONE;
 }

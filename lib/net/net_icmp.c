@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Echo (RFC 792, RFC 4443 §4), at a bounded rate; all other messages need no answer from a server
- * of TCP.
+ * ICMP by type. Echo (RFC 792, RFC 4443 §4) is answered, at a bounded rate; errors about our segments
+ * go to net_quote.c. What else there is, a server of TCP does not heed: source quench (RFC 6633),
+ * redirects, router advertisements (its routes are configured), time exceeded, parameter problem.
  */
 #include "hf_net.h"
 
@@ -42,6 +43,8 @@ int net_icmp4_in(struct hf_net *net, const struct net_frame *frame, const struct
 
 	if (len < sizeof(*icmp) || hf_pkt_sum(0, data, len) != 0xffff)
 		return hf_drop(HF_DROP_ICMP_BAD);
+	if (icmp->type == NET_ICMP_UNREACHABLE)
+		return net_quote4_in(net, frame, ip, data, len);
 	if (icmp->type != HF_PKT_ICMP_ECHO)
 		return hf_drop(HF_DROP_ICMP_TYPE);
 	if (len < sizeof(struct hf_pkt_icmp_echo) || icmp->code != 0)
@@ -55,7 +58,7 @@ int net_icmp4_in(struct hf_net *net, const struct net_frame *frame, const struct
 	out = (struct hf_pkt_ip4 *)l3;
 	memset(out, 0, sizeof(*out));
 	out->version_ihl = 0x45;
-	out->tos = ip->tos;
+	out->tos = ip->tos & 0xfc; /* what the path said by ECN is not ours to repeat */
 	out->len_be = __builtin_bswap16((uint16_t)(sizeof(*out) + len));
 	out->frag_be = __builtin_bswap16(HF_PKT_IP4_DF);
 	out->ttl = NET_HOPS;
@@ -120,6 +123,9 @@ int net_icmp6_in(struct hf_net *net, const struct net_frame *frame, const struct
 	switch (icmp->type) {
 	case HF_PKT_ICMP6_ECHO:
 		return icmp6_echo(net, frame, ip, data, len);
+	case NET_ICMP6_UNREACHABLE:
+	case NET_ICMP6_TOO_BIG:
+		return net_quote6_in(net, frame, ip, data, len);
 	case HF_PKT_ICMP6_NS:
 	case HF_PKT_ICMP6_NA:
 		return net_nd_in(net, frame, ip, data, len);

@@ -83,9 +83,10 @@ static int in_dispatch(struct hf_net *net, struct net_frame *frame)
 	}
 }
 
-int net_in_frame(struct hf_net *net, struct net_port *port, struct rte_mbuf *mbuf, bool spread)
+int net_in_frame(struct hf_net *net, struct net_port *port, struct rte_mbuf *mbuf, bool spread,
+	uint32_t hops)
 {
-	struct net_frame frame = { .port = port, .spread = spread };
+	struct net_frame frame = { .port = port, .spread = spread, .hops = hops };
 	int verdict;
 
 	if (hf_unlikely(mbuf->nb_segs > 1)) {

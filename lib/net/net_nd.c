@@ -117,17 +117,23 @@ static int nd_solicitation(struct hf_net *net, const struct net_frame *frame,
 	return HF_DROP_NONE;
 }
 
-static int nd_advertisement(const struct net_frame *frame, const struct hf_pkt_ip6 *ip,
-	const struct hf_pkt_nd *nd, const uint8_t *target_mac)
+static int nd_advertisement(struct hf_net *net, const struct net_frame *frame,
+	const struct hf_pkt_ip6 *ip, const struct hf_pkt_nd *nd, const uint8_t *target_mac)
 {
 	struct net_gateway *gateway = &frame->port->gateway6;
+	const uint8_t *mac = target_mac ? target_mac : frame->eth->src;
+	struct hf_ip target = net_ip_from6(nd->target), src = net_ip_from6(ip->src);
 
 	/* RFC 4861 §7.1.2 */
 	if (ip->dst[0] == 0xff && (__builtin_bswap32(nd->flags_be) & HF_PKT_NA_SOLICITED))
 		return hf_drop(HF_DROP_ICMP_BAD);
+	if (net_addr_is_ours(frame->port, &target) && memcmp(mac, frame->port->info.mac, 6) != 0)
+		return net_addr_conflict(net, frame->port, /* is4= */ false);
+	if (net_addr_is_ours(frame->port, &src))
+		return hf_drop(HF_DROP_IP_BAD_SOURCE);
 	if (!gateway->set || memcmp(gateway->ip.b, nd->target, 16) != 0)
 		return hf_drop(HF_DROP_ICMP_TYPE);
-	net_gateway_learn(gateway, target_mac ? target_mac : frame->eth->src);
+	net_gateway_learn(gateway, mac);
 	return HF_DROP_NONE;
 }
 
@@ -149,7 +155,7 @@ int net_nd_in(struct hf_net *net, const struct net_frame *frame, const struct hf
 		return nd_solicitation(net, frame, ip, nd, mac);
 	if (memcmp(ip->src, nd_unspecified, 16) == 0)
 		return hf_drop(HF_DROP_IP_BAD_SOURCE);
-	return nd_advertisement(frame, ip, nd, mac);
+	return nd_advertisement(net, frame, ip, nd, mac);
 }
 
 void net_nd_announce(struct hf_net *net, struct net_port *port)

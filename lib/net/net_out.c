@@ -222,17 +222,44 @@ static int out_pieces(struct out_chain *chain, const struct hf_tcp_emit *emit)
 	return rc;
 }
 
-static uint32_t out_ip4(uint8_t *l3, const struct hf_tcp_emit *emit, uint32_t tcp_len, bool offload)
+/* RFC 6864 §4.3: what routers may cut has an identification that does not come again within the
+ * lifetime of its parts, for its two addresses. Each worker counts in numbers of its own, from a start
+ * that differs for each pair of addresses, so that one peer cannot tell how much others are sent. */
+static uint16_t out_ip4_id(struct hf_net *net, const struct hf_tcp_emit *emit)
+{
+	uint32_t number = net->ip4_id++ * net->shared->workers + net->worker;
+	uint8_t pair[8];
+
+	memcpy(pair, emit->src.b + 12, 4);
+	memcpy(pair + 4, emit->dst.b + 12, 4);
+	return (uint16_t)(number + hf_siphash(&net->shared->spread_key, pair, sizeof(pair)));
+}
+
+/* RFC 6437 §2: one label for all packets of a flow, evenly spread, so that routers may balance by it;
+ * keyed, so that nobody guesses it. A hash of few cycles does: nothing is stored by it. */
+static uint32_t out_ip6_label(const struct hf_net_shared *shared, const struct hf_tcp_emit *emit)
+{
+	uint64_t x = (uint64_t)emit->sport << 16 | emit->dport, address;
+
+	memcpy(&address, emit->dst.b + 8, 8);
+	x = (x ^ shared->spread_key.k0) * 0x9e3779b97f4a7c15;
+	x = (x ^ x >> 32 ^ address) * (shared->spread_key.k1 | 1);
+	return (uint32_t)(x >> 44);
+}
+
+static uint32_t out_ip4(struct hf_net *net, uint8_t *l3, const struct hf_tcp_emit *emit,
+	uint32_t tcp_len, bool offload)
 {
 	struct hf_pkt_ip4 *ip = (struct hf_pkt_ip4 *)l3;
 	uint32_t len = (uint32_t)sizeof(*ip) + tcp_len;
 
-	HF_ASSERT_HOT(len <= UINT16_MAX);
+	HF_ASSERT_HOT(len <= UINT16_MAX && emit->ecn <= HF_TCP_ECN_CE);
 	ip->version_ihl = 0x45;
-	ip->tos = 0;
+	ip->tos = emit->ecn;
 	ip->len_be = __builtin_bswap16((uint16_t)len);
-	ip->id_be = 0; /* RFC 6864 §4.1: with DF it says nothing */
-	ip->frag_be = __builtin_bswap16(HF_PKT_IP4_DF);
+	/* RFC 6864 §4.1: with DF the identification says nothing. */
+	ip->id_be = emit->may_fragment ? __builtin_bswap16(out_ip4_id(net, emit)) : 0;
+	ip->frag_be = emit->may_fragment ? 0 : __builtin_bswap16(HF_PKT_IP4_DF);
 	ip->ttl = NET_HOPS;
 	ip->proto = HF_PKT_PROTO_TCP;
 	ip->csum = 0;
@@ -243,12 +270,14 @@ static uint32_t out_ip4(uint8_t *l3, const struct hf_tcp_emit *emit, uint32_t tc
 	return sizeof(*ip);
 }
 
-static uint32_t out_ip6(uint8_t *l3, const struct hf_tcp_emit *emit, uint32_t tcp_len)
+static uint32_t out_ip6(const struct hf_net_shared *shared, uint8_t *l3,
+	const struct hf_tcp_emit *emit, uint32_t tcp_len)
 {
 	struct hf_pkt_ip6 *ip = (struct hf_pkt_ip6 *)l3;
 
-	HF_ASSERT_HOT(tcp_len <= UINT16_MAX);
-	ip->vtf_be = __builtin_bswap32(6u << 28);
+	HF_ASSERT_HOT(tcp_len <= UINT16_MAX && emit->ecn <= HF_TCP_ECN_CE);
+	ip->vtf_be = __builtin_bswap32(
+		6u << 28 | (uint32_t)emit->ecn << 20 | out_ip6_label(shared, emit));
 	ip->len_be = __builtin_bswap16((uint16_t)tcp_len);
 	ip->next = HF_PKT_PROTO_TCP;
 	ip->hops = NET_HOPS;
@@ -286,14 +315,14 @@ static uint16_t out_tcp_sum(const struct hf_pkt_tcp *tcp, uint32_t header_len,
 }
 
 /* Headers and checksums of one packet (or one run, for TSO). */
-static void out_headers(const struct net_port *port, const struct hf_tcp_emit *emit, bool tso,
-	struct rte_mbuf *head, uint8_t *l3)
+static void out_headers(struct hf_net *net, const struct net_port *port,
+	const struct hf_tcp_emit *emit, bool tso, struct rte_mbuf *head, uint8_t *l3)
 {
 	bool is4 = hf_ip_is4(&emit->dst);
 	uint32_t header_len = (uint32_t)sizeof(struct hf_pkt_tcp) + emit->opt_len;
 	uint32_t tcp_len = header_len + emit->len;
-	uint32_t l3_len =
-		is4 ? out_ip4(l3, emit, tcp_len, port->info.csum_ip4) : out_ip6(l3, emit, tcp_len);
+	uint32_t l3_len = is4 ? out_ip4(net, l3, emit, tcp_len, port->info.csum_ip4)
+			      : out_ip6(net->shared, l3, emit, tcp_len);
 	uint32_t pseudo_len = tso ? 0 : tcp_len; /* the device adds each segment's */
 	struct hf_pkt_tcp *tcp = (struct hf_pkt_tcp *)(l3 + l3_len);
 	uint16_t pseudo =
@@ -345,7 +374,7 @@ static int out_packet(struct hf_net *net, const struct net_port *port, const uin
 		return rc;
 	}
 	HF_ASSERT_HOT(chain.head->pkt_len == chain.head->l2_len + header_len + emit->len);
-	out_headers(port, emit, tso, chain.head, l3);
+	out_headers(net, port, emit, tso, chain.head, l3);
 	if (chain.head->ol_flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_CKSUM))
 		chain.head->ol_flags |= is4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
 	net_out_stage(net, port, chain.head);
@@ -424,10 +453,13 @@ static void out_emit(struct hf_net *net, const struct hf_tcp_emit *emit)
 		return;
 	}
 	HF_ASSERT(emit->mss > 0);
-	if (port->info.tso_max < emit->len) {
+	/* Devices number the packets they cut by themselves: not so that they are unlike the next's. */
+	if (port->info.tso_max < emit->len || emit->may_fragment) {
 		out_cut(net, port, mac, emit);
 		return;
 	}
+	HF_ASSERT_HOT(
+		!(emit->flags & HF_TCP_CWR)); /* lib/tcp: on one segment, not on each of a run */
 	rc = out_packet(net, port, mac, emit, /* tso= */ true, /* may_attach= */ true);
 	if (rc == -E2BIG)
 		out_cut(net, port, mac, emit);

@@ -4,7 +4,9 @@
  *
  *      net.c      boot, polling, spreading      net_in.c   Ethernet, VLAN: which protocol
  *      net_ip4.c  net_ip6.c  net_tcp.c          checks, down to the segment
- *      net_arp.c  net_nd.c  net_mld.c   net_icmp.c         answers of our own; gateways
+ *      net_spread.c                             to the worker that has the flow
+ *      net_arp.c  net_nd.c  net_mld.c  net_icmp.c          answers of our own; gateways
+ *      net_quote.c                              ICMP errors about our segments
  *      net_out.c                                emit descriptors to packets
  */
 #ifndef HF_PRIV_NET
@@ -32,9 +34,18 @@
 #define NET_ICMP_RATE  1000  /* echo replies a second and worker */
 #define NET_EXT_MAX    10    /* IPv6 extension headers looked through, options in each */
 #define NET_HOPS       64
+#define NET_QUOTE_AT   8 /* bytes of an ICMP error before the packet it quotes */
 #define NET_ANNOUNCE   3 /* times, a second apart (RFC 4861 §10) */
 #define NET_RETRY_US   1000000
 #define NET_REFRESH_US 30000000
+#define NET_DEFEND_US  10000000 /* RFC 5227 §2.4 (DEFEND_INTERVAL) */
+
+/* Wire values of one user. */
+#define NET_ICMP_UNREACHABLE  3
+#define NET_ICMP6_UNREACHABLE 1
+#define NET_ICMP6_TOO_BIG     2
+#define NET_FRAG6_OFFSET      0xfff8
+#define NET_FRAG6_MORE        1
 
 #define NET_PATH_GATEWAY 1 /* hf_path.flags: the peer is behind the port's gateway */
 
@@ -96,9 +107,12 @@ struct hf_net {
 	uint32_t turn;                /* the port polled first rotates */
 	uint32_t icmp_tokens;
 	uint64_t icmp_refill_us;
-	uint32_t seg_count, held_count;
+	uint64_t defend_us; /* when an address of ours was last defended */
+	uint32_t seg_count, held_count, icmp_count;
+	uint32_t ip4_id; /* see out_ip4_id */
 	struct net_stage stage[HF_CONF_PORTS_MAX];
 	struct rte_mbuf *held[NET_HELD_MAX];
+	struct hf_tcp_icmp icmp[HF_NET_ICMPS];
 	struct hf_tcp_seg seg[HF_NET_SEGS];
 };
 
@@ -109,7 +123,8 @@ struct net_frame {
 	const struct hf_pkt_eth *eth;
 	const uint8_t *l3; /* behind Ethernet and VLAN */
 	uint32_t l3_len;
-	bool spread; /* came here from the worker that received it */
+	bool spread;   /* came here from another worker */
+	uint32_t hops; /* spread: further workers that must see it */
 };
 
 /* What attaches a piece to a packet, in the mbuf's private area: never shared, so that the reference
@@ -123,7 +138,8 @@ struct net_attach {
  * longer the caller's to free (it lives in `held` or in another worker's ring). */
 #define NET_HELD (-1)
 
-int net_in_frame(struct hf_net *net, struct net_port *port, struct rte_mbuf *mbuf, bool spread);
+int net_in_frame(struct hf_net *net, struct net_port *port, struct rte_mbuf *mbuf, bool spread,
+	uint32_t hops);
 int net_arp_in(struct hf_net *net, const struct net_frame *frame);
 int net_ip4_in(struct hf_net *net, const struct net_frame *frame);
 int net_ip6_in(struct hf_net *net, const struct net_frame *frame);
@@ -141,6 +157,18 @@ bool net_icmp_may_answer(struct hf_net *net);
 int net_tcp_in(struct hf_net *net, const struct net_frame *frame, const struct hf_ip *src,
 	const struct hf_ip *dst, const uint8_t *data, uint32_t len);
 
+int net_quote4_in(struct hf_net *net, const struct net_frame *frame, const struct hf_pkt_ip4 *outer,
+	const uint8_t *data, uint32_t len);
+int net_quote6_in(struct hf_net *net, const struct net_frame *frame, const struct hf_pkt_ip6 *outer,
+	const uint8_t *data, uint32_t len);
+
+/* The worker that has a flow of a port without RSS. */
+uint32_t net_spread_worker(const struct hf_net_shared *shared, const struct hf_ip *peer,
+	const struct hf_ip *local, uint16_t peer_port_be, uint16_t local_port_be);
+/* The frame to another worker, and from there to `hops` more. NET_HELD or why not. */
+int net_spread_pass(
+	struct hf_net *net, const struct net_frame *frame, uint32_t worker, uint32_t hops);
+
 /* Announcements, and requests for gateways of the ports this worker owns. */
 void net_resolve(struct hf_net *net);
 void net_arp_announce(struct hf_net *net, struct net_port *port);
@@ -148,6 +176,8 @@ void net_arp_request(struct hf_net *net, struct net_port *port, const struct hf_
 void net_nd_announce(struct hf_net *net, struct net_port *port);
 void net_nd_solicit(struct hf_net *net, struct net_port *port, const struct hf_ip *ip);
 void net_mld_announce(struct hf_net *net, const struct net_port *port);
+/* Another host claims an address of ours: counted, and ours is announced anew, seldom. */
+int net_addr_conflict(struct hf_net *net, struct net_port *port, bool is4);
 void net_gateway_learn(struct net_gateway *gateway, const uint8_t mac[6]);
 bool net_gateway_mac(const struct net_gateway *gateway, uint8_t ret_mac[6]);
 

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#include "hf_bytes.h"
-
 #include "net_priv.h"
 
 static bool tcp_checksum_is_right(const struct net_frame *frame, const struct hf_ip *src,
@@ -30,42 +28,18 @@ static bool tcp_checksum_is_right(const struct net_frame *frame, const struct hf
 	return hf_pkt_sum(sum, data, len) == 0xffff;
 }
 
-/* Keyed: peers cannot pick their worker. The same both ways is not needed: we only receive. */
-static uint32_t tcp_worker(const struct hf_net_shared *shared, const struct hf_ip *src,
-	const struct hf_ip *dst, const uint8_t *ports)
+/* RFC 3168 §5: the lowest bits of the IPv4 TOS byte, of the IPv6 traffic class. */
+static uint8_t tcp_ecn(const struct net_frame *frame)
 {
-	uint8_t flow[36];
-	uint64_t hash;
-
-	memcpy(flow, src->b, 16);
-	memcpy(flow + 16, dst->b, 16);
-	memcpy(flow + 32, ports, 4);
-	hash = hf_siphash(&shared->spread_key, flow, sizeof(flow));
-	return (uint32_t)(((hash >> 32) * shared->workers) >> 32);
+	return frame->l3[0] >> 4 == 4 ? frame->l3[1] & 3 : frame->l3[1] >> 4 & 3;
 }
 
-static int tcp_spread(struct hf_net *net, const struct net_frame *frame, uint32_t worker)
-{
-	struct hf_net_shared *shared = net->shared;
-	struct hf_ring *ring = shared->rx_ring[net->worker * shared->workers + worker];
-	struct hf_msg msg = { .ptr = frame->mbuf, .arg = frame->port->index };
-
-	HF_ASSERT_HOT(ring && worker != net->worker && !frame->spread);
-	if (!hf_ring_post(ring, msg))
-		return hf_drop(HF_DROP_SPREAD_FULL);
-	if (shared->waker[worker])
-		hf_waker_wake(shared->waker[worker]);
-	hf_stat_inc(HF_STAT_SPREAD_PACKETS);
-	return NET_HELD;
-}
-
-static void tcp_path(const struct hf_net *net, const struct net_frame *frame,
-	const struct hf_ip *src, struct hf_path *ret_path)
+static void tcp_path(
+	const struct net_frame *frame, const struct hf_ip *src, struct hf_path *ret_path)
 {
 	const struct net_port *port = frame->port;
 	const struct net_gateway *gateway = hf_ip_is4(src) ? &port->gateway4 : &port->gateway6;
 
-	(void)net;
 	memcpy(ret_path->mac, frame->eth->src, 6);
 	ret_path->port = (uint16_t)port->index;
 	ret_path->mtu = port->info.mtu;
@@ -88,10 +62,11 @@ int net_tcp_in(struct hf_net *net, const struct net_frame *frame, const struct h
 	if (tcp->sport_be == 0 || tcp->dport_be == 0)
 		return hf_drop(HF_DROP_TCP_BAD_PORT);
 	if (!frame->port->info.rss && net->shared->workers > 1 && !frame->spread) {
-		uint32_t worker = tcp_worker(net->shared, src, dst, data);
+		uint32_t worker =
+			net_spread_worker(net->shared, src, dst, tcp->sport_be, tcp->dport_be);
 
 		if (worker != net->worker)
-			return tcp_spread(net, frame, worker);
+			return net_spread_pass(net, frame, worker, /* hops= */ 0);
 	}
 	if (!tcp_checksum_is_right(frame, src, dst, data, len))
 		return hf_drop(HF_DROP_TCP_BAD_CHECKSUM);
@@ -105,11 +80,12 @@ int net_tcp_in(struct hf_net *net, const struct net_frame *frame, const struct h
 	seg->ack = __builtin_bswap32(tcp->ack_be);
 	seg->wnd = __builtin_bswap16(tcp->wnd_be);
 	seg->flags = tcp->flags;
+	seg->ecn = tcp_ecn(frame);
 	seg->opt_len = (uint8_t)(off - sizeof(*tcp));
 	seg->opt = data + sizeof(*tcp);
 	seg->payload = data + off;
 	seg->payload_len = len - off;
-	tcp_path(net, frame, src, &seg->path);
+	tcp_path(frame, src, &seg->path);
 	net->held[net->held_count++] = frame->mbuf;
 	return NET_HELD;
 }

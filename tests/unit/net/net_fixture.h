@@ -295,6 +295,21 @@ static inline void fx_frame_echo4(struct fx_frame *f, const struct fx *fx)
 	echo->icmp.csum = (uint16_t)~hf_pkt_sum(0, echo, sizeof(*echo) + 5);
 }
 
+/* Checksums of an IPv4 packet without options and of the ICMP message in it. */
+static inline void fx_sums4(struct fx_frame *f)
+{
+	struct hf_pkt_ip4 *ip = (void *)(f->b + 14);
+	struct hf_pkt_icmp *icmp = (void *)(ip + 1);
+	size_t len = ntohs(ip->len_be) - sizeof(*ip);
+
+	ip->csum = 0;
+	ip->csum = (uint16_t)~hf_pkt_sum(0, ip, sizeof(*ip));
+	if (ip->proto == HF_PKT_PROTO_ICMP && len >= sizeof(*icmp)) {
+		icmp->csum = 0;
+		icmp->csum = (uint16_t)~hf_pkt_sum(0, icmp, len);
+	}
+}
+
 static inline void fx_csum6(struct fx_frame *f, size_t l4_at)
 {
 	struct hf_pkt_ip6 *ip = (void *)(f->b + 14);

@@ -42,6 +42,96 @@ Test(net_addr, arp_probe_for_our_address_is_answered_rfc5227)
 	fx_fini(&fx);
 }
 
+static uint32_t drain(struct fx *fx)
+{
+	struct fx_frame out;
+	uint32_t count = 0;
+
+	while (fx_take(fx, out.b, sizeof(out.b)) > 0)
+		count++;
+	return count;
+}
+
+Test(net_addr, claim_of_our_ip4_address_is_counted_and_answered_seldom_rfc5227_2_4)
+{
+	struct fx fx;
+	struct fx_frame f, out;
+	struct hf_pkt_arp *arp = (void *)(out.b + 14);
+
+	fx_init(&fx, 1, 0, false);
+	for (uint16_t op = 1; op <= 2; op++) {
+		fx.now_us += 10 * FX_SECOND;
+		fx_frame_arp(&f, &fx, op, "192.0.2.10", "192.0.2.10");
+		memset(f.b, 0xff, 6);
+		(void)fx_turn(&fx, f.b, f.len);
+		cr_assert_eq(hf_drop_sum(HF_DROP_ADDR_CONFLICT), 2 * op - 1u);
+		cr_assert_eq(fx_take(&fx, out.b, sizeof(out.b)), 42);
+		cr_assert_eq(memcmp(out.b, "\xff\xff\xff\xff\xff\xff", 6), 0);
+		cr_assert_eq(memcmp(arp->spa, "\xc0\x00\x02\x0a", 4), 0);
+		cr_assert_eq(memcmp(arp->sha, fx.shared->port[0].info.mac, 6), 0);
+		fx.now_us += 9 * FX_SECOND;
+		(void)fx_turn(&fx, f.b, f.len);
+		cr_assert_eq(hf_drop_sum(HF_DROP_ADDR_CONFLICT), 2u * op);
+		cr_assert_eq(drain(&fx), 0, "two would provoke each other");
+	}
+	fx_fini(&fx);
+}
+
+Test(net_addr, claim_of_our_ip6_address_is_counted_and_answered_seldom_rfc4861_7_2_5)
+{
+	static const char *const source[] = { "2001:db8::10", "2001:db8::99" };
+	struct fx fx;
+	struct fx_frame f;
+
+	fx_init(&fx, 1, 0, false);
+	for (unsigned int i = 0; i < 2; i++) {
+		fx.now_us += 10 * FX_SECOND;
+		fx_frame_nd(&f, &fx, HF_PKT_ICMP6_NA, source[i], "ff02::1", "2001:db8::10",
+			HF_PKT_NA_OVERRIDE, fx_peer_mac);
+		(void)fx_turn(&fx, f.b, f.len);
+		cr_assert_eq(hf_drop_sum(HF_DROP_ADDR_CONFLICT), 2 * i + 1);
+		cr_assert_eq(drain(&fx), 2, "the configured and the link-local address");
+		(void)fx_turn(&fx, f.b, f.len);
+		cr_assert_eq(hf_drop_sum(HF_DROP_ADDR_CONFLICT), 2 * i + 2);
+		cr_assert_eq(drain(&fx), 0);
+	}
+	fx_fini(&fx);
+}
+
+Test(net_addr, our_own_announcements_that_come_back_are_no_conflict)
+{
+	struct fx fx;
+	struct fx_frame f;
+
+	fx_init(&fx, 1, 0, false);
+	memcpy(fx.shared->port[0].info.mac, fx_gateway_mac, 6); /* the ring device has none */
+	fx_frame_arp(&f, &fx, 1, "192.0.2.10", "192.0.2.99");
+	memcpy(f.b + 22, fx.shared->port[0].info.mac, 6);
+	(void)fx_turn(&fx, f.b, f.len);
+	fx_frame_nd(&f, &fx, HF_PKT_ICMP6_NA, "2001:db8::10", "ff02::1", "2001:db8::10",
+		HF_PKT_NA_OVERRIDE, fx.shared->port[0].info.mac);
+	(void)fx_turn(&fx, f.b, f.len);
+	cr_assert_eq(hf_drop_sum(HF_DROP_ADDR_CONFLICT), 0);
+	cr_assert_eq(hf_drop_sum(HF_DROP_ARP_NOT_OURS), 1);
+	cr_assert_eq(hf_drop_sum(HF_DROP_IP_BAD_SOURCE), 1);
+	cr_assert_eq(drain(&fx), 0);
+	fx_fini(&fx);
+}
+
+Test(net_addr, gateway_is_not_learnt_from_who_has_our_address)
+{
+	struct fx fx;
+	struct fx_frame f;
+
+	fx_init(&fx, 1, 0, /* gateway= */ true);
+	fx_frame_nd(&f, &fx, HF_PKT_ICMP6_NA, "2001:db8::10", "2001:db8::10", "2001:db8::1",
+		HF_PKT_NA_SOLICITED, fx_peer_mac);
+	(void)fx_turn(&fx, f.b, f.len);
+	cr_assert_eq(hf_drop_sum(HF_DROP_IP_BAD_SOURCE), 1);
+	cr_assert_eq(atomic_load(&fx.shared->port[0].gateway6.word), 0);
+	fx_fini(&fx);
+}
+
 Test(net_addr, solicitation_is_answered_rfc4861_7_2_4)
 {
 	struct fx fx;

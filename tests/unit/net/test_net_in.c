@@ -34,6 +34,135 @@ Test(net_in, ip4_segment_carries_every_field_and_no_padding)
 	fx_fini(&fx);
 }
 
+Test(net_in, ecn_bits_are_handed_on_rfc3168)
+{
+	struct fx fx;
+	struct fx_frame f;
+	const struct hf_tcp_seg *seg;
+
+	fx_init(&fx, 1, 0, false);
+	for (uint8_t ecn = 0; ecn <= HF_TCP_ECN_CE; ecn++) {
+		fx_frame_tcp4(&f, &fx);
+		f.b[15] = 0xb8 | ecn; /* beside a DSCP */
+		fx_sums4(&f);
+		fx_feed(&fx, f.b, f.len);
+		cr_assert_eq(fx_rx(&fx, 0, &seg), 1);
+		cr_assert_eq(seg->ecn, ecn);
+		hf_net_rx_done(fx.net[0]);
+		fx_frame_tcp6(&f, &fx);
+		f.b[14] = 0x6b;
+		f.b[15] = (uint8_t)(0x8f | ecn << 4); /* and a flow label */
+		fx_feed(&fx, f.b, f.len);
+		cr_assert_eq(fx_rx(&fx, 0, &seg), 1);
+		cr_assert_eq(seg->ecn, ecn);
+		hf_net_rx_done(fx.net[0]);
+	}
+	fx_fini(&fx);
+}
+
+Test(net_in, echo_answers_keep_the_dscp_and_not_the_ecn)
+{
+	struct fx fx;
+	struct fx_frame f, out;
+
+	fx_init(&fx, 1, 0, false);
+	fx_frame_echo4(&f, &fx);
+	f.b[15] = 0xbb;
+	fx_sums4(&f);
+	(void)fx_turn(&fx, f.b, f.len);
+	cr_assert_eq(fx_take(&fx, out.b, sizeof(out.b)), f.len);
+	cr_assert_eq(out.b[15], 0xb8);
+	fx_fini(&fx);
+}
+
+/* Extension headers of 8 bytes each, given as their bytes; the last one's next is TCP. */
+static uint32_t turn_with_extensions(
+	struct fx *fx, uint8_t first, const uint8_t *extensions, size_t len)
+{
+	struct fx_frame f;
+
+	fx_frame_tcp6(&f, fx);
+	memmove(f.b + 54 + len, f.b + 54, f.len - 54);
+	memcpy(f.b + 54, extensions, len);
+	f.b[19] += (uint8_t)len;
+	f.b[20] = first;
+	return fx_turn(fx, f.b, f.len + len);
+}
+
+Test(net_in, atomic_fragments_are_whole_packets_rfc6946)
+{
+	static const uint8_t atomic[8] = { 6, 0, 0, 0, 1, 2, 3, 4 };
+	static const uint8_t reserved[8] = { 6, 0xff, 0, 6, 1, 2, 3, 4 };
+	static const uint8_t first[8] = { 6, 0, 0, 1, 1, 2, 3, 4 };
+	static const uint8_t last[8] = { 6, 0, 0, 8, 1, 2, 3, 4 };
+	struct fx fx;
+
+	fx_init(&fx, 1, 0, false);
+	cr_assert_eq(turn_with_extensions(&fx, 44, atomic, 8), 1);
+	cr_assert_eq(turn_with_extensions(&fx, 44, reserved, 8), 1, "reserved bits are ignored");
+	cr_assert_eq(turn_with_extensions(&fx, 44, first, 8), 0);
+	cr_assert_eq(turn_with_extensions(&fx, 44, last, 8), 0);
+	cr_assert_eq(hf_drop_sum(HF_DROP_IP_FRAGMENT), 2);
+	fx_fini(&fx);
+}
+
+Test(net_in, routing_headers_end_with_us_or_are_refused_rfc5095)
+{
+	uint8_t routing[8] = { 6, 0, 0, 0 };
+	struct fx fx;
+
+	fx_init(&fx, 1, 0, false);
+	for (uint8_t type = 0; type <= 5; type++) {
+		routing[2] = type;
+		routing[3] = 0;
+		cr_assert_eq(turn_with_extensions(&fx, 43, routing, 8), 1);
+		routing[3] = 1;
+		cr_assert_eq(turn_with_extensions(&fx, 43, routing, 8), 0);
+		cr_assert_eq(hf_drop_sum(HF_DROP_IP_OPTIONS), type + 1u);
+	}
+	fx_fini(&fx);
+}
+
+Test(net_in, more_extension_headers_than_anybody_needs_are_refused_rfc8504_5_3)
+{
+	uint8_t options[8 * NET_EXT_MAX];
+	struct fx fx;
+
+	fx_init(&fx, 1, 0, false);
+	memset(options, 0, sizeof(options));
+	for (size_t i = 0; i < sizeof(options); i += 8) {
+		options[i] = 60;
+		options[i + 2] = 1;
+		options[i + 3] = 4;
+	}
+	options[sizeof(options) - 16] = 6;
+	cr_assert_eq(turn_with_extensions(&fx, 60, options, sizeof(options) - 8), 1);
+	options[sizeof(options) - 16] = 60;
+	options[sizeof(options) - 8] = 6;
+	cr_assert_eq(turn_with_extensions(&fx, 60, options, sizeof(options)), 0);
+	cr_assert_eq(hf_drop_sum(HF_DROP_IP_OPTIONS), 1);
+	fx_fini(&fx);
+}
+
+Test(net_in, neighbour_discovery_in_a_fragment_is_refused_rfc6980)
+{
+	static const uint8_t atomic[8] = { 58, 0, 0, 0, 1, 2, 3, 4 };
+	struct fx fx;
+	struct fx_frame f;
+
+	fx_init(&fx, 1, 0, false);
+	fx_frame_nd(&f, &fx, HF_PKT_ICMP6_NS, "2001:db8::99", "2001:db8::10", "2001:db8::10", 0,
+		fx_peer_mac);
+	memmove(f.b + 62, f.b + 54, f.len - 54);
+	memcpy(f.b + 54, atomic, 8);
+	f.b[19] += 8;
+	f.b[20] = 44;
+	(void)fx_turn(&fx, f.b, f.len + 8);
+	cr_assert_eq(hf_drop_sum(HF_DROP_IP_FRAGMENT), 1);
+	cr_assert_eq(fx_take(&fx, f.b, sizeof(f.b)), 0);
+	fx_fini(&fx);
+}
+
 Test(net_in, tcp_options_are_handed_on_unread)
 {
 	struct fx fx;

@@ -109,6 +109,152 @@ Test(net_out, segment_is_packed_with_software_checksums, .init = body_init)
 	fx_fini(&fx);
 }
 
+static void take_one(struct fx *fx, const struct hf_tcp_emit *emit, struct fx_frame *ret_out)
+{
+	hf_net_tx(fx->net[0], emit, 1);
+	hf_net_flush(fx->net[0], fx->now_us);
+	ret_out->len = fx_take(fx, ret_out->b, sizeof(ret_out->b));
+	cr_assert_gt(ret_out->len, 0);
+}
+
+Test(net_out, ecn_goes_into_both_headers_rfc3168)
+{
+	struct fx fx;
+	struct fx_frame out;
+	struct hf_tcp_emit emit;
+
+	fx_init(&fx, 1, 0, false);
+	for (uint8_t ecn = 0; ecn <= HF_TCP_ECN_CE; ecn++) {
+		emit = emit_to("192.0.2.10", "192.0.2.99");
+		emit.ecn = ecn;
+		take_one(&fx, &emit, &out);
+		cr_assert_eq(out.b[15], ecn);
+		cr_assert_eq(hf_pkt_sum(0, out.b + 14, 20), 0xffff);
+		emit = emit_to("2001:db8::10", "2001:db8::99");
+		emit.ecn = ecn;
+		take_one(&fx, &emit, &out);
+		cr_assert_eq(out.b[14], 0x60);
+		cr_assert_eq(out.b[15] >> 4, ecn);
+	}
+	fx_fini(&fx);
+}
+
+static uint16_t ip4_id(const struct fx_frame *f)
+{
+	return ntohs(((const struct hf_pkt_ip4 *)(f->b + 14))->id_be);
+}
+
+Test(net_out, what_may_be_fragmented_has_no_df_and_an_own_number_rfc6864)
+{
+	struct fx fx;
+	struct fx_frame out;
+	struct hf_tcp_emit emit, other;
+	uint8_t *seen = calloc(1, 65536);
+	uint16_t first = 0, first_other;
+
+	fx_init(&fx, 1, 0, false);
+	emit = emit_to("192.0.2.10", "192.0.2.99");
+	take_one(&fx, &emit, &out);
+	cr_assert_eq(memcmp(out.b + 18, "\0\0\x40\0", 4), 0, "DF and no number");
+	emit.may_fragment = true;
+	for (uint32_t i = 0; i < 65536; i++) {
+		take_one(&fx, &emit, &out);
+		cr_assert_eq(memcmp(out.b + 20, "\0\0", 2), 0);
+		cr_assert_not(seen[ip4_id(&out)]++, "number %u comes again", i);
+		if (i == 0)
+			first = ip4_id(&out);
+	}
+	cr_assert_eq(hf_pkt_sum(0, out.b + 14, 20), 0xffff);
+	/* 65536 numbers later: the start of another peer is another one */
+	for (int i = 0, same = 0; i < 3; i++) {
+		static const char *const peer[] = { "192.0.2.98", "192.0.2.97", "192.0.2.96" };
+
+		fx.net[0]->ip4_id = 0;
+		other = emit_to("192.0.2.10", peer[i]);
+		other.may_fragment = true;
+		take_one(&fx, &other, &out);
+		first_other = ip4_id(&out);
+		same += first_other == first;
+		cr_assert_lt(same, 3);
+	}
+	free(seen);
+	fx_fini(&fx);
+}
+
+Test(net_out, workers_do_not_use_the_same_numbers_rfc6864)
+{
+	struct fx fx;
+	struct fx_frame out;
+	struct hf_tcp_emit emit;
+	uint8_t *seen = calloc(1, 65536);
+
+	fx_init(&fx, 2, 0, false);
+	emit = emit_to("192.0.2.10", "192.0.2.99");
+	emit.may_fragment = true;
+	for (uint32_t i = 0; i < 2000; i++) {
+		hf_net_tx(fx.net[i % 2], &emit, 1);
+		hf_net_flush(fx.net[0], fx.now_us);
+		cr_assert_gt(fx_take(&fx, out.b, sizeof(out.b)), 0);
+		cr_assert_not(seen[ip4_id(&out)]++);
+	}
+	free(seen);
+	fx_fini(&fx);
+}
+
+Test(net_out, run_that_may_be_fragmented_is_cut_here_with_a_number_each, .init = body_init)
+{
+	struct fx fx;
+	struct fx_frame out;
+	struct hf_tcp_emit emit;
+	uint16_t last = 0;
+
+	fx_init(&fx, 1, 0, false);
+	fx.shared->port[0].info.csum_ip4 = fx.shared->port[0].info.csum_tcp = true;
+	fx.shared->port[0].info.tso_max = 64512;
+	emit = emit_to("192.0.2.10", "192.0.2.99");
+	emit.may_fragment = true;
+	emit_piece(&emit, 0, 2800, false);
+	take_one(&fx, &emit, &out);
+	cr_assert_eq(out.len, 54 + 1400);
+	last = ip4_id(&out);
+	cr_assert_eq(fx_take(&fx, out.b, sizeof(out.b)), 54 + 1400);
+	cr_assert_eq(ip4_id(&out), (uint16_t)(last + 1), "%u behind %u", ip4_id(&out), last);
+	fx_fini(&fx);
+}
+
+static uint32_t ip6_label(const struct fx_frame *f)
+{
+	return ntohl(((const struct hf_pkt_ip6 *)(f->b + 14))->vtf_be) & 0xfffff;
+}
+
+Test(net_out, flow_label_is_the_flows_rfc6437)
+{
+	struct fx fx;
+	struct fx_frame out;
+	struct hf_tcp_emit emit;
+	uint32_t label, same = 0, low[16] = { 0 };
+
+	fx_init(&fx, 1, 0, false);
+	emit = emit_to("2001:db8::10", "2001:db8::99");
+	take_one(&fx, &emit, &out);
+	label = ip6_label(&out);
+	emit.seq += 1000;
+	emit.flags = HF_TCP_ACK | HF_TCP_FIN;
+	emit.ecn = HF_TCP_ECN_ECT0;
+	take_one(&fx, &emit, &out);
+	cr_assert_eq(ip6_label(&out), label);
+	for (uint16_t port = 1000; port < 2600; port++) {
+		emit.dport = port;
+		take_one(&fx, &emit, &out);
+		same += ip6_label(&out) == label;
+		low[ip6_label(&out) % 16]++;
+	}
+	cr_assert_leq(same, 2);
+	for (int i = 0; i < 16; i++)
+		cr_assert(low[i] > 30 && low[i] < 300, "label %% 16 = %d: %u", i, low[i]);
+	fx_fini(&fx);
+}
+
 Test(net_out, large_pieces_are_attached_and_hold_a_reference_until_sent, .init = body_init)
 {
 	struct fx fx;
