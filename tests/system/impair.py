@@ -236,20 +236,25 @@ http {{
     def _curl(self, server, path, timeout, *options):
         host = self.hosts[server]
         url = f"http://[{host}]{path}" if ":" in host else f"http://{host}{path}"
-        done = subprocess.Popen(
-            self.client.command("curl", "-sS", "-g", "--max-time", timeout * SLOW, *options,
-                                "-w", "%{stderr}%{http_code} %{time_total}", url),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         errors = []  # read aside: neither pipe may fill up
-        reader = threading.Thread(target=lambda: errors.append(done.stderr.read().decode()))
-        reader.start()
-        digest, length, body = hashlib.sha256(), 0, b""
-        while part := done.stdout.read1(1 << 20):
-            digest.update(part)
-            length += len(part)
-            body = (body + part)[:4096]
-        reader.join()
-        assert done.wait() == 0, f"curl {url}: {errors[0]}"
+        with subprocess.Popen(
+                self.client.command("curl", "-sS", "-g", "--max-time", timeout * SLOW, *options,
+                                    "-w", "%{stderr}%{http_code} %{time_total}", url),
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE) as curl:
+            reader = threading.Thread(target=lambda: errors.append(curl.stderr.read().decode()))
+            reader.start()
+            digest, length, body = hashlib.sha256(), 0, b""
+            try:
+                while part := curl.stdout.read1(1 << 20):
+                    digest.update(part)
+                    length += len(part)
+                    body = (body + part)[:4096]
+            except BaseException:
+                curl.kill()
+                raise
+            finally:
+                reader.join()
+        assert curl.returncode == 0, f"curl {url}: {errors[0]}"
         status, seconds = errors[0].split()
         return Transfer(int(status), length, digest.hexdigest(), body, float(seconds))
 

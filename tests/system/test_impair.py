@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The wire that other tests trust: hf-impair does what it is told, and the same for the same seed."""
+"""The wire that other tests trust: hf-impair does as it is told, the same for the same seed."""
 import pathlib
 import socket
 import time

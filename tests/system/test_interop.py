@@ -61,6 +61,10 @@ POINTS = [  # a wire; what nginx moves through it in a second, more or less; und
 ]
 
 
+def words(wire):
+    return "-".join(f"{key}={value}" for key, value in wire.items())
+
+
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
     with Bench(tmp_path_factory.mktemp("interop"), nginx=LONG) as made:
@@ -68,8 +72,8 @@ def bench(tmp_path_factory):
 
 
 @pytest.mark.parametrize("wire,size", [
-    pytest.param(wire, size, id="-".join(f"{key}={value}" for key, value in wire.items()))
-    for wire, size, always in POINTS if always or not SANITIZED])
+    pytest.param(wire, size, id=words(wire)) for wire, size, always in POINTS
+    if always or not SANITIZED])
 def test_bodies_survive(bench, wire, size):
     bench.prepare(size)
     for direction in ("get", "post"):
@@ -88,7 +92,7 @@ def test_bodies_survive_over_ipv6(bench, direction):
 # ---- beside nginx ----
 
 RATIO = 1.25
-AIM_S, WHOLE = 20, 100 * MIB
+AIM_S, WHOLE = 15, 100 * MIB
 
 
 def size_for(bench, direction, **wire):
@@ -137,11 +141,13 @@ if LONG:
 
     @pytest.mark.parametrize("delay", [1, 50, 200])
     @pytest.mark.parametrize("fault", [{"loss": 0}, {"loss": 1}, {"loss": 5}, {"loss": 20},
-                                       {"reorder": 5}], ids=str)
+                                       {"reorder": 5}], ids=words)
     @pytest.mark.parametrize("direction", ["get", "post"])
     def test_as_fast_as_nginx(bench, direction, fault, delay):
         signal.alarm(3600)  # instead of conftest's
-        row = compare(bench, direction, delay=delay, **fault)
+        # one lost in five: timeouts that double decide, and five times tell nothing
+        row = compare(bench, direction, runs=15 if fault.get("loss") == 20 else 5, delay=delay,
+                      **fault)
         table.append(row)
         (BUILD / "interop.json").write_text(
             "[\n" + ",\n".join(json.dumps(line) for line in table) + "\n]\n")
@@ -153,7 +159,7 @@ def by_hand():
         description="Times of holdfastd and nginx through the same wire, as one row of JSON.",
         epilog="The build is $HF_BUILD, or build. Must be root.")
     parser.add_argument("--direction", choices=["get", "post"], default="get")
-    parser.add_argument("--size", type=int, help="bytes; 100 MiB, or what nginx moves in 20 s")
+    parser.add_argument("--size", type=int, help="bytes; 100 MiB, or what nginx moves in 15 s")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--alone", action="store_true", help="without nginx (give a size)")

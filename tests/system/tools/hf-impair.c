@@ -5,12 +5,12 @@
  * What      Bridges two Ethernet interfaces, and is as bad a link as it is told to be. For kernels
  *           without netem, and with the same decisions for the same seed.
  *           usage: hf-impair END END    END: tap:NAME     makes that TAP
- *                                            packet:NAME  a raw socket on an interface that is there
+ *                                            packet:NAME  a raw socket on that interface
  * Picture
  *      end a --read--> lose? damage? double? --> [queue, rate] --> [delay] --write--> end b
  *            <-write-- the same the other way, with numbers of its own         <-read--
  *
- *           [queue, rate]  leaves at rate_mbit; what finds more than queue_bytes before it is dropped
+ *           [queue, rate]  leaves at rate_mbit; what finds queue_bytes before it is dropped
  *           [delay]        a heap by due time. Order is kept, jitter or not, but for the share that
  *                          reordering holds back by reorder_ms: what came behind it overtakes it.
  * Control   Lines on stdin, each answered by one line:
@@ -20,10 +20,10 @@
  *           KEY: seed; loss dup corrupt reorder (percent); burst (losses in a row);
  *           delay_ms jitter_ms reorder_ms; rate_mbit; queue_bytes.
  *           Ends with the counters at end of file and on SIGTERM.
- * Promises  What happens to the nth frame after a line depends on its seed and n only (not what the
- *           queue does: that depends on time). Every frame read is in exactly one counter of its fate,
- *           or in flight. A damaged frame has one byte behind the Ethernet header changed, which a
- *           checksum of the Internet's kind never misses where it covers that byte.
+ * Promises  What happens to the nth frame after a line depends on its seed and n only (but for the
+ *           queue: that depends on time). read + doubled = sent + in_flight + every kind of drop.
+ *           A damaged frame has one byte behind the Ethernet header changed, which a checksum of the
+ *           Internet's kind never misses where it covers that byte.
  * Threads   One, at real-time priority if it may: it must not wait behind a poll loop.
  */
 #include <errno.h>
@@ -211,8 +211,8 @@ static double dice(uint64_t *state)
 	return (double)(dice_bits(state) >> 11) * 0x1p-53;
 }
 
-/* Single losses, or runs of `burst` frames, to the same share in the end. Runs end: of a length that
- * is thrown, too, a long one would outlast many retransmissions that come one by one. */
+/* Single losses, or runs of `burst` frames, to the same share in the end. A run of thrown length
+ * could outlast many retransmissions that come one by one: minutes. */
 static bool way_loses(struct way *way, double throw)
 {
 	double loss = way->link.loss / 100, burst = way->link.burst;
@@ -258,7 +258,7 @@ static void way_enqueue(
 	heap_push(way, frame);
 }
 
-/* All dice are thrown for each frame, so that changing one share leaves the other decisions alone. */
+/* All dice are thrown for each frame: changing one share leaves the other decisions alone. */
 static void way_take(struct way *way, struct frame *frame, uint64_t now)
 {
 	const struct link *link = &way->link;
