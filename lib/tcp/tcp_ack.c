@@ -71,7 +71,7 @@ static void ack_sacks(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct
 	uint32_t i = 0;
 
 	if (ack_is_dsack(seg, opts)) {
-		tcp_recovery_dsack(tcp, conn);
+		tcp_recovery_dsack(tcp, conn, opts->sack[0].end);
 		i = 1;
 	}
 	for (; conn->tx && i < opts->sack_count; i++) {
@@ -105,13 +105,16 @@ static void ack_window_turned(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	tcp_rexmit_arm(tcp, conn, /* restart= */ true);
 }
 
-/* RFC 9293 §3.10.7.4: SND.WL1 and SND.WL2 keep an old segment from setting the window. */
-static void ack_window(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
+/* RFC 9293 §3.10.7.4: SND.WL1 and SND.WL2 keep an old segment from setting the window. One that
+ * acknowledges more is none, even if its text was sent before: the window counts from that ACK on. */
+static void ack_window(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg, bool advanced)
 {
 	uint32_t before = conn->snd_wnd;
 
-	if (tcp_seq_gt(conn->snd_wl1, seg->seq) ||
-		(conn->snd_wl1 == seg->seq && tcp_seq_gt(conn->snd_wl2, seg->ack)))
+	if (!advanced &&
+		(tcp_seq_gt(conn->snd_wl1, seg->seq) ||
+			(conn->snd_wl1 == seg->seq && tcp_seq_gt(conn->snd_wl2, seg->ack))))
 		return;
 	conn->snd_wnd = (uint32_t)seg->wnd << conn->snd_shift;
 	conn->snd_wnd_max = hf_max_u32(conn->snd_wnd_max, conn->snd_wnd);
@@ -155,6 +158,8 @@ static void ack_flight(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struc
 enum hf_drop tcp_ack_input(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
 {
+	bool advanced = tcp_seq_gt(seg->ack, conn->snd_una);
+
 	/* RFC 5961 §5.2 */
 	if (tcp_seq_gt(seg->ack, conn->snd_nxt) ||
 		tcp_seq_lt(seg->ack, conn->snd_una - conn->snd_wnd_max)) {
@@ -166,8 +171,8 @@ enum hf_drop tcp_ack_input(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	if (conn->tx && conn->tx->flight.count > 0)
 		ack_flight(tcp, conn, seg, opts);
 	else if (opts->sack_count > 0 && ack_is_dsack(seg, opts))
-		tcp_recovery_dsack(tcp, conn);
-	ack_window(tcp, conn, seg);
+		tcp_recovery_dsack(tcp, conn, opts->sack[0].end);
+	ack_window(tcp, conn, seg, advanced);
 	tcp_send_rest(tcp, conn);
 	/* RFC 9293 §3.8.6.1: a peer that answers probes may keep its window closed, as long as the
 	 * application cares */

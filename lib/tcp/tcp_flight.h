@@ -7,8 +7,9 @@
  *              | rec | SACKED | LOST | LOST RESENT | SACKED | rec |      a ring, in sequence order
  *           RESENT: sent once more after it was LOST, and that copy is in flight.
  *           in flight = bytes - sacked - lost      (RFC 6675's pipe; lost: LOST and not RESENT)
- * Time      32 bits of microseconds, differences modulo 2^32. Of never resent records the order in
- *           sequence is the order in time.
+ * Time      32 bits of microseconds, differences modulo 2^32. (sent_us, end of the record) is the order
+ *           of sending, also within a microsecond: what is sent again behind something of higher
+ *           sequence number has a later time, if need be one that is still to come.
  * Limits    TCP_FLIGHT_OWN records in place; more from two pools, TCP_FLIGHT_MAX at most: whoever
  *           has no room for a record does not send.
  */
@@ -53,6 +54,7 @@ struct tcp_flight {
 	uint16_t sacked_count;
 	uint16_t lost_from; /* no record before this one is LOST and not RESENT */
 	uint32_t bytes, sacked, lost;
+	uint32_t last_us, last_end; /* of the last transmission */
 	/* RFC 8985 §5.3 */
 	uint32_t fack; /* highest sequence number (s)acked, exclusive */
 	uint32_t rack_sent_us, rack_end, rack_rtt_us;
@@ -106,6 +108,14 @@ static inline bool tcp_flight_before(uint32_t a, uint32_t b)
 static inline uint32_t tcp_flight_out(const struct tcp_flight *flight)
 {
 	return flight->bytes - flight->sacked - flight->lost;
+}
+
+/* How long ago it was sent the last time. */
+static inline uint32_t tcp_flight_since(uint32_t now_us, const struct tcp_sent *sent)
+{
+	uint32_t since_us = now_us - sent->sent_us;
+
+	return (int32_t)since_us < 0 && since_us > UINT32_MAX - 1000000 ? 0 : since_us;
 }
 
 /* The i-th record from snd_una on. */

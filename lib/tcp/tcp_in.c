@@ -62,6 +62,8 @@ static enum hf_drop in_syn(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	bool opening = conn->state == TCP_SYN_RECEIVED && seg->seq == conn->irs;
 
 	if (opening && first) {
+		if (tcp_has(conn, TCP_F_TS) && opts->has_ts)
+			conn->ts_recent = opts->ts_val;         /* RFC 7323 §4.3 */
 		conn->flags |= TCP_F_SYN_NOW | TCP_F_SYN_AGAIN; /* ours was lost */
 		return HF_DROP_NONE;
 	}

@@ -253,7 +253,7 @@ static bool out_next(
 	fin = emit->flags & HF_TCP_FIN;
 	tx->cur = at.span;
 	tx->cur_off = at.off;
-	if (tcp_has(conn, TCP_F_ECN))
+	if (tcp_has(conn, TCP_F_ECN) && emit->len > 0)
 		emit->ecn = HF_TCP_ECN_ECT0;
 	if (tcp_has(conn, TCP_F_CWR_NOW) && emit->len > 0) {
 		emit->flags |= HF_TCP_CWR;

@@ -517,6 +517,8 @@ void tcp_ooo_check(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn);
 /* tcp_send.c */
 /* conn->tx, made if there is none; NULL: no memory for it. */
 struct tcp_tx *tcp_send_tx(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+/* What was queued before the handshake ended counts from here on (RFC 9293 §3.10.2). */
+void tcp_send_opened(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* Gives tx back when nothing is queued and nothing in flight. */
 void tcp_send_rest(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* The first n bytes of the queue are acknowledged. */
@@ -558,7 +560,8 @@ void tcp_recovery_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct
  * for what it finds. */
 void tcp_recovery_detect(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t delivered);
 void tcp_recovery_dup_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
-void tcp_recovery_dsack(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+/* end: of the block that the peer had received before. */
+void tcp_recovery_dsack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t end);
 void tcp_recovery_timeout(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* RFC 8985 §7.3: the probe timeout. */
 void tcp_recovery_probe(struct hf_tcp *tcp, struct hf_tcp_conn *conn);

@@ -39,7 +39,7 @@ void tcp_flight_delivered(struct tcp_flight *flight, const struct tcp_sent *sent
 	bool by_sack, struct tcp_acked *acked)
 {
 	bool again = sent->flags & TCP_SENT_AGAIN;
-	uint32_t rtt_us = acked->now_us - sent->sent_us;
+	uint32_t rtt_us = tcp_flight_since(acked->now_us, sent);
 	struct tcp_sent arrived = { .seq = end, .sent_us = sent->sent_us };
 
 	flight->rack_looked = false;
@@ -105,7 +105,7 @@ static void rack_walk(struct tcp_flight *flight, uint32_t now_us, uint64_t limit
 	for (uint32_t i = 0; i < flight->count; i++) {
 		struct tcp_sent *sent = tcp_flight_at(flight, i);
 		uint32_t how = sent->flags & (TCP_SENT_SACKED | TCP_SENT_LOST | TCP_SENT_RESENT);
-		uint32_t age_us = now_us - sent->sent_us;
+		uint32_t age_us = tcp_flight_since(now_us, sent);
 
 		if (how & TCP_SENT_SACKED)
 			i += sent->skip;

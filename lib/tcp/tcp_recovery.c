@@ -190,7 +190,7 @@ void tcp_recovery_dup_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	recovery_enter(tcp, conn, TCP_DUP_ACKS * (uint32_t)conn->mss);
 }
 
-void tcp_recovery_dsack(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+void tcp_recovery_dsack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t end)
 {
 	struct tcp_tx *tx = conn->tx;
 
@@ -200,8 +200,8 @@ void tcp_recovery_dsack(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	tcp_flight_dsack(&tx->flight, conn->snd_una, conn->snd_nxt);
 	if (tx->tlp && tx->tlp_resent && tcp_seq_ge(conn->snd_una, tx->tlp_end))
 		tx->tlp = false; /* the probe was not needed */
-	if (!tx->undo || tx->undo_left == 0)
-		return;
+	if (!tx->undo || tx->undo_left == 0 || tcp_seq_le(end, tx->undo_una))
+		return; /* nothing to undo, or told of an earlier retransmission */
 	tx->undo_left--;
 	if (tx->undo_left == 0 && tcp_seq_gt(conn->snd_una, tx->undo_una))
 		recovery_undo(tcp, conn);

@@ -130,7 +130,7 @@ static bool rexmit_probe_early(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	const struct tcp_flight *flight = &conn->tx->flight;
 	uint32_t since_us =
-		(uint32_t)tcp->now_us - tcp_flight_at(flight, flight->count - 1U)->sent_us;
+		tcp_flight_since((uint32_t)tcp->now_us, tcp_flight_at(flight, flight->count - 1U));
 	uint32_t after_us = rexmit_probe_after_us(conn);
 
 	if (since_us >= after_us)

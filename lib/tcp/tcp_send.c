@@ -8,6 +8,18 @@
 
 #include "tcp_priv.h"
 
+static void send_tx_start(const struct hf_tcp_conn *conn, struct tcp_tx *tx)
+{
+	tcp_flight_init(&tx->flight, conn->snd_una);
+	tx->recover = tx->cwr_end = conn->snd_una;
+	tcp_cubic_init(&tx->cc, conn->cwnd);
+	tx->cc.ssthresh = conn->ssthresh;
+	tx->cc.w_max = conn->w_max;
+	tx->flight.reordering = tcp_has(conn, TCP_F_REORDERING);
+	tx->flight.reo_mult = conn->reo_mult;
+	tx->flight.reo_persist = conn->reo_persist;
+}
+
 struct tcp_tx *tcp_send_tx(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
@@ -18,18 +30,19 @@ struct tcp_tx *tcp_send_tx(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	if (!tx)
 		return NULL;
 	__builtin_memset(tx, 0, offsetof(struct tcp_tx, flight));
-	tcp_flight_init(&tx->flight, conn->snd_una);
 	tx->notify_at = UINT32_MAX;
-	tx->recover = tx->cwr_end = conn->snd_una;
-	tcp_cubic_init(&tx->cc, conn->cwnd);
-	tx->cc.ssthresh = conn->ssthresh;
-	tx->cc.w_max = conn->w_max;
-	tx->flight.reordering = tcp_has(conn, TCP_F_REORDERING);
-	tx->flight.reo_mult = conn->reo_mult;
-	tx->flight.reo_persist = conn->reo_persist;
+	send_tx_start(conn, tx);
 	conn->tx = tx;
 	tcp_pmtu_retry(tcp, conn);
 	return tx;
+}
+
+void tcp_send_opened(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	if (conn->tx)
+		send_tx_start(conn, conn->tx);
+	if (tcp_has(conn, TCP_F_STARVED))
+		tcp_due_set(tcp, conn, TCP_DUE_STATE, TCP_STARVED_US);
 }
 
 static void send_tx_free(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
@@ -73,7 +86,7 @@ uint32_t hf_tcp_queued(const struct hf_tcp_conn *conn)
 /* No spans: other connections hold them, so no ACK of ours will say when they are back. */
 static void send_starve(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	if (!tcp_has(conn, TCP_F_STARVED))
+	if (!tcp_has(conn, TCP_F_STARVED) && conn->state >= TCP_ESTABLISHED)
 		tcp_due_set(tcp, conn, TCP_DUE_STATE, TCP_STARVED_US);
 	conn->flags |= TCP_F_STARVED;
 }

@@ -169,7 +169,9 @@ enum hf_drop tcp_syn_cookie(struct hf_tcp *tcp, const struct hf_tcp_seg *seg)
 	if (!tcp_opt_parse(seg->opt, seg->opt_len, &opts))
 		return hf_drop(HF_DROP_TCP_BAD_OPTION);
 	if (!tcp_cookie_check(&tcp->cfg.isn_key, &flow, irs, iss, tcp->now_us, &asked.mss)) {
-		(void)tcp_out_rst_unknown(tcp, seg);
+		/* text may have overtaken the ACK that has the cookie: it will come again */
+		if (seg->payload_len == 0 && !(seg->flags & HF_TCP_FIN))
+			(void)tcp_out_rst_unknown(tcp, seg);
 		return hf_drop(HF_DROP_TCP_BAD_COOKIE);
 	}
 	if (tcp->draining) {
@@ -215,6 +217,7 @@ int hf_tcp_connect(struct hf_tcp *tcp, const struct hf_ip *local, uint16_t local
 	conn->rcv_mss = tcp_pmtu_mss(peer, path->mtu);
 	conn->peer_mss = conn->rcv_mss;
 	tcp_pmtu_resize(conn);
+	conn->cwnd = conn->mss; /* bytes may be queued already, none is sent */
 	syn_send_state(tcp, conn, syn_isn(tcp, &flow));
 	tcp_due_set(tcp, conn, TCP_DUE_STATE, 1000ULL * tcp->cfg.syn_timeout_ms);
 	tcp_conn_ready(tcp, conn);
@@ -242,7 +245,7 @@ enum hf_drop tcp_syn_answer(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	if (!(seg->flags & HF_TCP_SYN))
 		return hf_drop(HF_DROP_TCP_BAD_FLAGS);
 	syn_receive_state(tcp, conn, seg->seq, seg->wnd);
-	syn_negotiate(tcp, conn, opts, !acks && syn_wants_ecn(seg)); /* our SYN asked for none */
+	syn_negotiate(tcp, conn, opts, /* ecn= */ false); /* our SYN asked for none */
 	if (acks) {
 		conn->state = TCP_SYN_RECEIVED; /* for no longer than this line */
 		tcp->syn_count++;
@@ -283,6 +286,7 @@ void tcp_syn_established(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const str
 	conn->progress_ms = tcp_now_ms(tcp);
 	tcp_due_clear(conn, TCP_DUE_STATE);
 	tcp_due_clear(conn, TCP_DUE_SEND);
+	tcp_send_opened(tcp, conn);
 	if (tcp->cfg.keepalive_ms > 0)
 		tcp_due_set(tcp, conn, TCP_DUE_KEEP, 1000ULL * tcp->cfg.keepalive_ms);
 	hf_stat_inc(HF_STAT_TCP_OPENED);

@@ -779,3 +779,27 @@ Test(tcp_flight, boot_without_memory_is_told)
 
 	cr_assert_lt(tcp_flight_pools_init(&pools, 1, UINT32_MAX), 0);
 }
+
+/* New data, then the lost segment once more, in one microsecond: the new data was sent first, and its
+ * arrival says nothing about the copy behind it. */
+Test(tcp_flight, rfc8985_s6_2_what_is_sent_in_one_microsecond_keeps_its_order)
+{
+	struct tcp_flight_pools pools;
+	struct tcp_flight flight;
+	struct tcp_acked acked = { .now_us = 21000, .min_rtt_us = 10000 };
+	uint32_t wait_us;
+
+	cr_assert_eq(tcp_flight_pools_init(&pools, 1, 1), 0);
+	tcp_flight_init(&flight, 1000);
+	tcp_flight_push(&flight, 1000, 100, 10000);
+	tcp_flight_lose(&flight, tcp_flight_at(&flight, 0));
+	tcp_flight_push(&flight, 1100, 100, 11000);
+	tcp_flight_resent(&flight, tcp_flight_next_lost(&flight), 11000);
+	tcp_flight_sack(&flight, 1100, 1200, &acked);
+	cr_assert_eq(
+		tcp_flight_rack(&flight, 21000, 10000, 10000, /* in_recovery= */ true, &wait_us),
+		0);
+	cr_assert_null(tcp_flight_next_lost(&flight), "the copy is still on its way");
+	tcp_flight_fini(&flight, &pools);
+	tcp_flight_pools_fini(&pools);
+}

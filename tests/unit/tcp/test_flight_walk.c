@@ -27,6 +27,8 @@ struct naive {
 	uint32_t rack_end;
 	int mult, persist;
 	int64_t round; /* -1: none */
+	int64_t last_us;
+	uint32_t last_end; /* of the last transmission: two of one microsecond keep their order */
 };
 
 struct naive_acked {
@@ -58,11 +60,26 @@ static uint32_t walk_random(struct walk *w, uint32_t below)
 	return (uint32_t)(w->random >> 20) % below;
 }
 
+static int64_t naive_stamp(struct naive *ref, uint32_t end, int64_t now_us)
+{
+	if (ref->una == ref->nxt || ref->last_us < now_us)
+		ref->last_us = now_us;
+	else if (ref->last_end >= end)
+		ref->last_us++;
+	ref->last_end = end;
+	return ref->last_us;
+}
+
+static int64_t naive_since(const struct walk *w, int64_t sent_us)
+{
+	return sent_us > w->now_us ? 0 : w->now_us - sent_us;
+}
+
 static void naive_arrived(
 	struct walk *w, const struct naive_byte *seg, uint32_t end, bool by_sack, bool first)
 {
 	struct naive *ref = &w->ref;
-	int64_t rtt_us = w->now_us - seg->sent_us;
+	int64_t rtt_us = naive_since(w, seg->sent_us);
 	bool old = w->has_ecr && w->ecr_us + 1000 <= seg->sent_us;
 	bool early = rtt_us < w->min_rtt_us && w->min_rtt_us != UINT32_MAX;
 
@@ -144,7 +161,7 @@ static uint32_t naive_rack(struct walk *w, bool in_recovery, int64_t *ret_wait_u
 		window = 0;
 	for (uint32_t i = ref->una; ref->rack_valid && i < ref->nxt; i++) {
 		struct naive_byte *byte = &ref->byte[i];
-		int64_t left = byte->sent_us + ref->rack_rtt_us + (int64_t)window - w->now_us;
+		int64_t left = ref->rack_rtt_us + (int64_t)window - naive_since(w, byte->sent_us);
 
 		if (byte->sacked || (byte->lost && !byte->resent) || byte->sent_us > ref->rack_us ||
 			(byte->sent_us == ref->rack_us && byte->end >= ref->rack_end))
@@ -183,13 +200,14 @@ static void naive_timeout(struct naive *ref)
 static void naive_resent(struct walk *w, uint32_t at)
 {
 	uint32_t end = w->ref.byte[at].end;
+	int64_t sent_us = naive_stamp(&w->ref, end, w->now_us);
 
 	for (uint32_t i = w->ref.byte[at].start; i < end; i++) {
 		struct naive_byte *byte = &w->ref.byte[i];
 
 		byte->resent = byte->lost;
 		byte->again = true;
-		byte->sent_us = w->now_us;
+		byte->sent_us = sent_us;
 	}
 }
 
@@ -246,14 +264,16 @@ static void walk_send(struct walk *w)
 
 	for (uint32_t n = walk_random(w, w->bytes_max / 40); n > 0; n--) {
 		uint32_t len = 1 + walk_random(w, w->len_max);
+		int64_t sent_us;
 
 		if (ref->nxt + len > WALK_BYTES || ref->nxt + len - ref->una > w->bytes_max)
 			return;
 		cr_assert(tcp_flight_room(&w->flight, &w->pools));
 		tcp_flight_push(&w->flight, WALK_ISS + ref->nxt, len, (uint32_t)w->now_us);
+		sent_us = naive_stamp(ref, ref->nxt + len, w->now_us);
 		for (uint32_t i = 0; i < len; i++)
 			ref->byte[ref->nxt + i] = (struct naive_byte){
-				.sent_us = w->now_us, .start = ref->nxt, .end = ref->nxt + len
+				.sent_us = sent_us, .start = ref->nxt, .end = ref->nxt + len
 			};
 		ref->nxt += len;
 		if (walk_random(w, 3) == 0)
