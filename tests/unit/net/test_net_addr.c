@@ -243,6 +243,36 @@ Test(net_addr, listener_query_is_answered_with_our_groups_rfc3810)
 	fx_fini(&fx);
 }
 
+Test(net_addr, listener_query_of_version_1_is_answered_in_kind_rfc3810_8_2_1)
+{
+	struct fx fx;
+	struct fx_frame f, out;
+
+	fx_init(&fx, 1, 0, false);
+	for (uint8_t len = 24; len <= 28; len++) {
+		frame_mld_query(&f, &fx, "fe80::1");
+		f.len = 62u + len;
+		f.b[19] = (uint8_t)(8 + len);
+		fx_csum6(&f, 62);
+		(void)fx_turn(&fx, f.b, f.len);
+		for (uint32_t i = 0; i < 2 && len == 24; i++) { /* configured, link-local */
+			out.len = fx_take(&fx, out.b, sizeof(out.b));
+			cr_assert_eq(out.len, 62 + 24);
+			cr_assert_eq(memcmp(out.b, "\x33\x33\xff", 3), 0);
+			cr_assert_eq(out.b[62], 131);
+			cr_assert_eq(memcmp(out.b + 38, out.b + 70, 16), 0, "to the group itself");
+			cr_assert(i > 0 || memcmp(out.b + 70, fx_ip(group).b, 16) == 0);
+			memcpy(f.b, out.b, out.len);
+			f.len = out.len;
+			fx_csum6(&f, 62);
+			cr_assert_eq(memcmp(f.b, out.b, out.len), 0, "checksum");
+		}
+		cr_assert_eq(drain(&fx), len == 28 ? 1 : 0);
+	}
+	cr_assert_eq(hf_drop_sum(HF_DROP_ICMP_BAD), 3);
+	fx_fini(&fx);
+}
+
 static uint32_t count_frames(struct fx *fx, uint16_t type)
 {
 	struct fx_frame out;
