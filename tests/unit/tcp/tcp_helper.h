@@ -38,6 +38,9 @@ struct th {
 	uint32_t got_len;
 	const char *reply; /* sent by the application when it sees data */
 	bool close_on_data;
+	uint32_t ts_ecr; /* what th_sack_ack echoes */
+	uint8_t sack_on; /* enum th_sack_want */
+	uint8_t sack_buf[HF_TCP_OPT_MAX];
 };
 
 static inline void th_ip(struct hf_ip *ip, uint8_t last)
@@ -279,6 +282,135 @@ static inline const char *th_state(const struct hf_tcp *tcp)
 	uint32_t cursor = 0;
 
 	return hf_tcp_conn_next((struct hf_tcp *)tcp, &cursor, &info) ? info.state : "none";
+}
+
+/* We open: to the peer that th_seg speaks for. */
+static inline int th_open_try(struct th *t, const struct hf_path *path)
+{
+	struct hf_ip local, peer;
+
+	th_ip(&local, 2);
+	th_ip(&peer, 1);
+	return hf_tcp_connect(t->tcp, &local, TH_PORT, &peer, t->sport, path, &t->conn);
+}
+
+static inline const struct hf_tcp_emit *th_open_syn(struct th *t)
+{
+	struct hf_path path = { .mtu = 1500, .tso_max = t->tso_max };
+
+	cr_assert_eq(th_open_try(t, &path), 0);
+	th_flush(t);
+	cr_assert_eq(t->out_count, 1);
+	cr_assert_eq(t->out[0].flags, HF_TCP_SYN);
+	t->iss = t->out[0].seq;
+	return &t->out[0];
+}
+
+/* What a SYN asks for beside its MSS. */
+enum th_sack_want { TH_SACK = 1, TH_TS = 2, TH_WS = 4, TH_ECN = 8 };
+
+#define TH_SACK_MAX 4
+
+static inline uint32_t th_sack_put(uint8_t *at, uint32_t word)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (uint8_t)(word >> (24 - 8 * i));
+	return 4;
+}
+
+/* The options of the next segments: timestamps, if negotiated, and blocks of the stack's bytes. */
+static inline void th_sack_opts(struct th *t, uint32_t count, const uint32_t (*block)[2])
+{
+	uint32_t n = 0;
+
+	cr_assert_leq(count, TH_SACK_MAX);
+	if (t->sack_on & TH_TS) {
+		n += th_sack_put(t->sack_buf + n, 0x0101080a);
+		n += th_sack_put(t->sack_buf + n, (uint32_t)(t->now_us / 1000));
+		n += th_sack_put(t->sack_buf + n, t->ts_ecr);
+	}
+	if (count > 0)
+		n += th_sack_put(t->sack_buf + n, 0x01010500 + 2 + 8 * count);
+	for (uint32_t i = 0; i < count; i++) {
+		n += th_sack_put(t->sack_buf + n, t->iss + 1 + block[i][0]);
+		n += th_sack_put(t->sack_buf + n, t->iss + 1 + block[i][1]);
+	}
+	t->opt = t->sack_buf;
+	t->opt_len = (uint8_t)n;
+}
+
+/* ACK with up to two blocks; an end of 0: none. */
+static inline int th_sack_ack2(
+	struct th *t, uint32_t ack, uint32_t start, uint32_t end, uint32_t start2, uint32_t end2)
+{
+	const uint32_t block[2][2] = { { start, end }, { start2, end2 } };
+
+	th_sack_opts(t, (end != 0) + (end2 != 0), block);
+	return th_in(t, HF_TCP_ACK, 0, ack, NULL);
+}
+
+static inline int th_sack_ack(struct th *t, uint32_t ack, uint32_t start, uint32_t end)
+{
+	return th_sack_ack2(t, ack, start, end, 0, 0);
+}
+
+/* TSval of an emit. */
+static inline uint32_t th_ts_val(const struct th *t, uint32_t i)
+{
+	const uint8_t *opt = t->out[i].opt;
+
+	cr_assert_lt(i, t->out_count);
+	cr_assert(t->out[i].opt_len >= 12 && opt[2] == 8 && opt[3] == 10);
+	return (uint32_t)opt[4] << 24 | (uint32_t)opt[5] << 16 | (uint32_t)opt[6] << 8 | opt[7];
+}
+
+/* An established connection that negotiated `want`; the round trip took 10 ms. */
+static inline void th_sack_connect(struct th *t, uint32_t want)
+{
+	uint8_t ecn = want & TH_ECN ? HF_TCP_ECE | HF_TCP_CWR : 0;
+	uint8_t *opt = t->sack_buf;
+	uint32_t n = th_sack_put(opt, 0x02040000 + TH_MSS);
+
+	if (want & TH_SACK)
+		n += th_sack_put(opt + n, 0x01010402);
+	if (want & TH_WS)
+		n += th_sack_put(opt + n, 0x01030307);
+	if (want & TH_TS) {
+		n += th_sack_put(opt + n, 0x0101080a);
+		n += th_sack_put(opt + n, (uint32_t)(t->now_us / 1000));
+		n += th_sack_put(opt + n, 0);
+	}
+	t->sack_on = (uint8_t)want;
+	t->opt = opt;
+	t->opt_len = (uint8_t)n;
+	cr_assert_eq(th_in(t, HF_TCP_SYN | ecn, UINT32_MAX, 0, NULL), HF_DROP_NONE);
+	cr_assert_eq(t->out_count, 1);
+	t->iss = t->out[0].seq;
+	cr_assert_eq(t->out[0].flags, HF_TCP_SYN | HF_TCP_ACK | (ecn ? HF_TCP_ECE : 0));
+	if (want & TH_TS)
+		t->ts_ecr = (uint32_t)t->out[0].opt[8] << 24 | (uint32_t)t->out[0].opt[9] << 16 |
+			    (uint32_t)t->out[0].opt[10] << 8 | t->out[0].opt[11];
+	t->now_us += 10000;
+	cr_assert_eq(th_sack_ack(t, 0, 0, 0), HF_DROP_NONE);
+	cr_assert_eq(t->events, HF_TCP_EV_OPEN);
+}
+
+static inline void th_sack_open(struct th *t, uint32_t want)
+{
+	th_init(t);
+	th_start(t);
+	th_sack_connect(t, want);
+}
+
+/* All that left are `count` segments of `len` bytes from seq on. */
+static inline void th_sack_expect(const struct th *t, uint32_t count, uint32_t seq, uint32_t len)
+{
+	cr_assert_eq(t->out_count, count, "%u segments instead of %u", t->out_count, count);
+	for (uint32_t i = 0; i < count; i++) {
+		cr_assert_eq(
+			th_out_seq(t, i), seq + i * len, "segment %u: %u", i, th_out_seq(t, i));
+		cr_assert_eq(t->out[i].len, len, "segment %u: %u bytes", i, t->out[i].len);
+	}
 }
 
 #endif
