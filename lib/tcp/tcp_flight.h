@@ -110,12 +110,20 @@ static inline uint32_t tcp_flight_out(const struct tcp_flight *flight)
 	return flight->bytes - flight->sacked - flight->lost;
 }
 
-/* How long ago it was sent the last time. */
+/* How long ago it was sent the last time; below 0 when its time is still to come. */
+static inline int64_t tcp_flight_age(uint32_t now_us, const struct tcp_sent *sent)
+{
+	uint32_t age_us = now_us - sent->sent_us;
+
+	return age_us > UINT32_MAX - 1000000 ? (int32_t)age_us : (int64_t)age_us;
+}
+
+/* The same, 0 at least. */
 static inline uint32_t tcp_flight_since(uint32_t now_us, const struct tcp_sent *sent)
 {
-	uint32_t since_us = now_us - sent->sent_us;
+	int64_t age_us = tcp_flight_age(now_us, sent);
 
-	return (int32_t)since_us < 0 && since_us > UINT32_MAX - 1000000 ? 0 : since_us;
+	return age_us < 0 ? 0 : (uint32_t)age_us;
 }
 
 /* The i-th record from snd_una on. */

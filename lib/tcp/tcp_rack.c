@@ -105,19 +105,19 @@ static void rack_walk(struct tcp_flight *flight, uint32_t now_us, uint64_t limit
 	for (uint32_t i = 0; i < flight->count; i++) {
 		struct tcp_sent *sent = tcp_flight_at(flight, i);
 		uint32_t how = sent->flags & (TCP_SENT_SACKED | TCP_SENT_LOST | TCP_SENT_RESENT);
-		uint32_t age_us = tcp_flight_since(now_us, sent);
+		int64_t left_us = (int64_t)limit_us - tcp_flight_age(now_us, sent);
 
 		if (how & TCP_SENT_SACKED)
 			i += sent->skip;
 		if (how & TCP_SENT_SACKED || how == TCP_SENT_LOST)
 			continue;
 		if (!rack_younger(flight, sent)) {
-			if (age_us >= limit_us) {
+			if (left_us <= 0) {
 				tcp_flight_lose(flight, sent);
 				continue;
 			}
-			first_us = hf_min_u64(first_us, limit_us - age_us);
-			last_us = hf_max_u64(last_us, limit_us - age_us);
+			first_us = hf_min_u64(first_us, (uint64_t)left_us);
+			last_us = hf_max_u64(last_us, (uint64_t)left_us);
 		} else if (!tcp_flight_before(sent->seq, flight->again_end)) {
 			break;
 		}

@@ -161,7 +161,7 @@ static uint32_t naive_rack(struct walk *w, bool in_recovery, int64_t *ret_wait_u
 		window = 0;
 	for (uint32_t i = ref->una; ref->rack_valid && i < ref->nxt; i++) {
 		struct naive_byte *byte = &ref->byte[i];
-		int64_t left = ref->rack_rtt_us + (int64_t)window - naive_since(w, byte->sent_us);
+		int64_t left = ref->rack_rtt_us + (int64_t)window - (w->now_us - byte->sent_us);
 
 		if (byte->sacked || (byte->lost && !byte->resent) || byte->sent_us > ref->rack_us ||
 			(byte->sent_us == ref->rack_us && byte->end >= ref->rack_end))
