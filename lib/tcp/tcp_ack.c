@@ -57,10 +57,10 @@ static bool ack_is_dsack(const struct hf_tcp_seg *seg, const struct tcp_opts *op
 {
 	const struct tcp_sack_block *first = &opts->sack[0], *second = &opts->sack[1];
 
-	if (opts->sack_count == 0)
+	if (opts->sack_count == 0 || tcp_seq_ge(first->start, first->end))
 		return false;
 	if (tcp_seq_le(first->end, seg->ack))
-		return true;
+		return tcp_seq_lt(first->start, seg->ack);
 	return opts->sack_count > 1 && tcp_seq_ge(first->start, second->start) &&
 	       tcp_seq_le(first->end, second->end);
 }
@@ -71,7 +71,7 @@ static void ack_sacks(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct
 	uint32_t i = 0;
 
 	if (ack_is_dsack(seg, opts)) {
-		tcp_recovery_dsack(tcp, conn, opts->sack[0].end);
+		tcp_recovery_dsack(tcp, conn, &opts->sack[0]);
 		i = 1;
 	}
 	for (; conn->tx && i < opts->sack_count; i++) {
@@ -171,7 +171,7 @@ enum hf_drop tcp_ack_input(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	if (conn->tx && conn->tx->flight.count > 0)
 		ack_flight(tcp, conn, seg, opts);
 	else if (opts->sack_count > 0 && ack_is_dsack(seg, opts))
-		tcp_recovery_dsack(tcp, conn, opts->sack[0].end);
+		tcp_recovery_dsack(tcp, conn, &opts->sack[0]);
 	ack_window(tcp, conn, seg, advanced);
 	tcp_send_rest(tcp, conn);
 	/* RFC 9293 §3.8.6.1: a peer that answers probes may keep its window closed, as long as the

@@ -384,8 +384,10 @@ static bool out_probe(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	conn->flags &= ~(uint32_t)TCP_F_PROBE_NOW;
 	tcp_trace(tcp, conn, HF_TCP_TRACE_PROBE, 0);
 	if (!first) {
-		tcp_flight_resent(
-			&tx->flight, tcp_flight_at(&tx->flight, 0), (uint32_t)tcp->now_us);
+		struct tcp_sent *sent = tcp_flight_at(&tx->flight, 0);
+
+		if (!(sent->flags & TCP_SENT_SACKED)) /* else the peer reneged: RFC 2018 §8 */
+			tcp_flight_resent(&tx->flight, sent, (uint32_t)tcp->now_us);
 		return true;
 	}
 	tx->cur = at.span;

@@ -560,8 +560,9 @@ void tcp_recovery_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct
  * for what it finds. */
 void tcp_recovery_detect(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t delivered);
 void tcp_recovery_dup_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
-/* end: of the block that the peer had received before. */
-void tcp_recovery_dsack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t end);
+/* twice: what the peer received once more. */
+void tcp_recovery_dsack(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct tcp_sack_block *twice);
 void tcp_recovery_timeout(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* RFC 8985 §7.3: the probe timeout. */
 void tcp_recovery_probe(struct hf_tcp *tcp, struct hf_tcp_conn *conn);

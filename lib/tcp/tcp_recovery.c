@@ -190,7 +190,8 @@ void tcp_recovery_dup_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	recovery_enter(tcp, conn, TCP_DUP_ACKS * (uint32_t)conn->mss);
 }
 
-void tcp_recovery_dsack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t end)
+void tcp_recovery_dsack(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct tcp_sack_block *twice)
 {
 	struct tcp_tx *tx = conn->tx;
 
@@ -198,10 +199,12 @@ void tcp_recovery_dsack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t e
 	if (!tx)
 		return;
 	tcp_flight_dsack(&tx->flight, conn->snd_una, conn->snd_nxt);
-	if (tx->tlp && tx->tlp_resent && tcp_seq_ge(conn->snd_una, tx->tlp_end))
+	if (tx->tlp && tx->tlp_resent && tcp_seq_ge(conn->snd_una, tx->tlp_end) &&
+		tcp_seq_ge(twice->end + 1 /* FIN */, tx->tlp_end))
 		tx->tlp = false; /* the probe was not needed */
-	if (!tx->undo || tx->undo_left == 0 || tcp_seq_le(end, tx->undo_una))
-		return; /* nothing to undo, or told of an earlier retransmission */
+	if (!tx->undo || tx->undo_left == 0 || tcp_seq_le(twice->end, tx->undo_una) ||
+		tcp_seq_gt(twice->end, tx->recover))
+		return; /* nothing to undo, or told of another retransmission */
 	tx->undo_left--;
 	if (tx->undo_left == 0 && tcp_seq_gt(conn->snd_una, tx->undo_una))
 		recovery_undo(tcp, conn);
