@@ -144,7 +144,7 @@ static void step_segments(struct fuzz_peer *peer, uint32_t from)
 
 	seg.ecn = how >> 6;
 	size = hf_min_u32(size, 1460);
-	count = hf_min_u32((peer->sent - from + size - 1) / size, 200);
+	count = hf_min_u32((peer->sent - from + size - 1) / size, how & 16 ? 32 : 200);
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t nth = how & 1 ? count - 1 - i : i, at = from + nth * size;
 
