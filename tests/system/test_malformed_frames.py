@@ -144,8 +144,8 @@ TABLE = [  # name, frame (made when the MAC address is known), reason
     ("ip6-source-mapped", lambda: ip6(tcp6(), src=b"\0" * 10 + b"\xff\xff" + ME4),
      "ip_bad_source"),
     ("ip6-source-ours", lambda: ip6(tcp6(), src=IT6), "ip_bad_source"),
-    ("ip6-fragment", lambda: ext(44, b"\0" * 6), "ip_fragment"),
-    ("ip6-routing", lambda: ext(43, b"\0" * 6), "ip_options"),
+    ("ip6-fragment", lambda: ext(44, b"\0\1" + b"\0" * 4), "ip_fragment"),  # M: more follow
+    ("ip6-routing", lambda: ext(43, b"\0\1" + b"\0" * 4), "ip_options"),  # one segment left
     ("ip6-hop-by-hop-cut", lambda: ip6(b"\6\0", 0), "ip_bad_header"),
     ("ip6-option-unknown", lambda: ext(60, b"\xc2\4\0\0\0\0"), "ip_options"),
     ("ip6-option-beyond-header", lambda: ext(60, b"\1\x20\0\0\0\0"), "ip_options"),
