@@ -49,9 +49,16 @@ static bool in_syn_is_newer(
 {
 	int32_t later = (int32_t)(opts->ts_val - conn->ts_recent);
 
-	if (tcp_has(conn, TCP_F_TS) && opts->has_ts && later != 0)
+	if (opts->has_ts && !tcp_has(conn, TCP_F_TS))
+		return true;
+	if (opts->has_ts && later != 0)
 		return later > 0;
 	return tcp_seq_gt(seg->seq, conn->rcv_nxt);
+}
+
+static bool in_wants_ecn(const struct hf_tcp_seg *seg)
+{
+	return (seg->flags & (HF_TCP_ECE | HF_TCP_CWR)) == (HF_TCP_ECE | HF_TCP_CWR);
 }
 
 /* Fourth: SYN, wherever it stands. RFC 5961 §4.2. */
@@ -63,7 +70,10 @@ static enum hf_drop in_syn(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 
 	if (opening && first) {
 		if (tcp_has(conn, TCP_F_TS) && opts->has_ts)
-			conn->ts_recent = opts->ts_val;         /* RFC 7323 §4.3 */
+			conn->ts_recent = opts->ts_val; /* RFC 7323 §4.3 */
+		if (!in_wants_ecn(seg))
+			conn->flags &=
+				~(uint32_t)TCP_F_ECN; /* RFC 3168 §6.1.1.1: the path minds it */
 		conn->flags |= TCP_F_SYN_NOW | TCP_F_SYN_AGAIN; /* ours was lost */
 		return HF_DROP_NONE;
 	}
@@ -237,20 +247,21 @@ static enum hf_drop in_paws(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 
 	if (!tcp_has(conn, TCP_F_TS) || (seg->flags & HF_TCP_RST))
 		return HF_DROP_NONE;
-	if (!opts->has_ts)
-		return HF_DROP_TCP_BAD_OPTION;
+	if (!opts->has_ts) /* but of a SYN RFC 5961 §4.2 and RFC 6191 decide */
+		return seg->flags & HF_TCP_SYN ? HF_DROP_NONE : HF_DROP_TCP_BAD_OPTION;
 	if (!recent || (int32_t)(opts->ts_val - conn->ts_recent) >= 0)
 		return HF_DROP_NONE;
 	if (seg->payload_len > 0 && tcp_seq_le(seg->seq + seg->payload_len, conn->rcv_nxt))
 		tcp_rx_duplicate(conn, seg->seq, seg->payload_len);
 	if (seg->payload_len > 0 || (seg->flags & HF_TCP_FIN))
 		conn->flags |= TCP_F_ACK_NOW;
-	else
-		tcp_in_challenge(tcp, conn);
+	else if (!(seg->flags & HF_TCP_ACK) || tcp_seq_gt(seg->ack, conn->snd_una))
+		tcp_in_challenge(tcp, conn); /* else an ACK that was overtaken on its way */
 	return HF_DROP_TCP_PAWS;
 }
 
-/* RFC 7323 §4.3: TS.Recent is what the ACK that we send next must echo. */
+/* RFC 7323 §4.3: TS.Recent is what the ACK that we send next must echo. Not of a segment whose ACK is
+ * wrong: who guesses a sequence number could set it so that PAWS throws away what follows. */
 static void in_timestamp(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg,
 	const struct tcp_opts *opts)
 {
@@ -318,9 +329,11 @@ static enum hf_drop in_segment(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 		return in_syn(tcp, conn, seg, opts);
 	if (!in_seq(conn, seg, &cut))
 		return in_unacceptable(tcp, conn, seg);
-	in_timestamp(tcp, conn, seg, opts);
 	drop = in_ack(tcp, conn, seg, opts);
-	if (drop != HF_DROP_NONE || !in_fin_acked(tcp, conn))
+	if (drop != HF_DROP_NONE)
+		return drop;
+	in_timestamp(tcp, conn, seg, opts);
+	if (!in_fin_acked(tcp, conn))
 		return drop;
 	return in_valid(tcp, conn, seg, &cut);
 }

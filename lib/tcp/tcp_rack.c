@@ -30,7 +30,7 @@ static bool rack_sample_good(
 	bool ecr_old = !by_sack && tcp_flight_ecr_older(sent, acked);
 	bool early = acked->min_rtt_us != UINT32_MAX && rtt_us < acked->min_rtt_us;
 
-	if (early && (by_sack || !acked->has_ecr))
+	if (early && (by_sack || !acked->has_ecr) && !(sent->flags & TCP_SENT_OFTEN))
 		acked->spurious = true;
 	return !ecr_old && !early;
 }
@@ -71,6 +71,7 @@ void tcp_flight_dsack(struct tcp_flight *flight, uint32_t una, uint32_t nxt)
 {
 	if (flight->dsack_round_valid && tcp_flight_before(una, flight->dsack_round))
 		return;
+	flight->reordering = true; /* it was not lost: late */
 	flight->dsack_round_valid = true;
 	flight->dsack_round = nxt;
 	if (flight->reo_mult < UINT8_MAX)

@@ -26,14 +26,37 @@ uint32_t tcp_recovery_pipe(const struct hf_tcp_conn *conn)
 	return out > left ? out - left : 0;
 }
 
-/* A new reduction: it can be undone, until the next. */
+/* RFC 3168 §6.1.2: whatever the reason, the peer is told; its echoes until then mean this one. */
+static void recovery_tell(struct hf_tcp_conn *conn)
+{
+	conn->tx->cwr_end = conn->snd_nxt;
+	if (tcp_has(conn, TCP_F_ECN))
+		conn->flags |= TCP_F_CWR_NOW;
+}
+
+/* A new reduction: it can be undone, until the next. A probe that is out is the first retransmission. */
 static void recovery_reduced(struct hf_tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
 
 	tx->undo = true;
 	tx->undo_una = conn->snd_una;
-	tx->undo_left = 0;
+	tx->resent = tx->tlp && tx->tlp_resent;
+	tx->undo_left = tx->resent;
+	recovery_tell(conn);
+}
+
+void tcp_recovery_resent(const struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len)
+{
+	struct tcp_tx *tx = conn->tx;
+
+	if (tx->undo) {
+		tx->undo_left++;
+		tx->resent_us = tx->resent ? tx->resent_us : (uint32_t)tcp->now_us;
+		tx->resent = true;
+	}
+	if (tx->recovery == TCP_RECOVERY || tx->recovery == TCP_CWR)
+		tcp_cubic_prr_sent(&tx->cc, len);
 }
 
 /* delivered: by the ACK that told; it was in flight before. */
@@ -49,37 +72,49 @@ static void recovery_enter(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_
 	}
 	tx->recover = conn->snd_nxt;
 	tx->recovery = TCP_RECOVERY;
-	/* RFC 5681 §3.2 step 3: the first one goes out whatever the window says */
-	tx->cc.cwnd = hf_max_u32(tx->cc.cwnd, pipe + conn->mss);
+	/* RFC 5681 §3.2 step 3: the first one goes out whatever the window says; how many follow, the ACKs
+	 * tell */
+	tx->cc.cwnd = hf_min_u32(pipe + conn->mss, TCP_CWND_MAX);
 	hf_stat_inc(HF_STAT_TCP_FAST_RETRANSMITS);
 	tcp_trace(tcp, conn, HF_TCP_TRACE_RECOVERY, tx->cc.cwnd);
-}
-
-static void recovery_leave(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
-{
-	struct tcp_tx *tx = conn->tx;
-
-	if (tx->recovery == TCP_RECOVERY || tx->recovery == TCP_CWR)
-		tcp_cubic_recovered(&tx->cc, conn->mss, tcp_recovery_pipe(conn));
-	tcp_flight_recovered(&tx->flight);
-	tx->recovery = TCP_OPEN;
-	tx->dup_acks = 0;
-	tcp_trace(tcp, conn, HF_TCP_TRACE_RECOVERED, tx->cc.cwnd);
 }
 
 static void recovery_undo(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
+	uint32_t most = tx->cc.cwnd;
 
 	tcp_flight_undo(&tx->flight);
 	tcp_cubic_undo(&tx->cc);
 	tx->undo = false;
 	tx->recovery = TCP_OPEN;
 	tx->dup_acks = 0;
+	/* RFC 4015 §3.2: no burst, slow start does the rest */
+	most = hf_max_u32(most, tcp_recovery_pipe(conn) + tcp_cubic_iw(conn->mss));
+	if (tx->cc.cwnd > most) {
+		tx->cc.ssthresh = hf_max_u32(tx->cc.ssthresh, tx->cc.cwnd);
+		tx->cc.cwnd = most;
+	}
 	tx->backoff = 0;
 	tcp_rexmit_settle(conn);
 	hf_stat_inc(HF_STAT_TCP_SPURIOUS);
 	tcp_trace(tcp, conn, HF_TCP_TRACE_UNDO, tx->cc.cwnd);
+}
+
+static void recovery_leave(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	struct tcp_tx *tx = conn->tx;
+
+	tcp_flight_recovered(&tx->flight);
+	if (tx->undo && tx->undo_left == 0) { /* what was missing came without our help */
+		recovery_undo(tcp, conn);
+		return;
+	}
+	if (tx->recovery == TCP_RECOVERY || tx->recovery == TCP_CWR)
+		tcp_cubic_recovered(&tx->cc, conn->mss, tcp_recovery_pipe(conn));
+	tx->recovery = TCP_OPEN;
+	tx->dup_acks = 0;
+	tcp_trace(tcp, conn, HF_TCP_TRACE_RECOVERED, tx->cc.cwnd);
 }
 
 void tcp_recovery_detect(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t delivered)
@@ -109,12 +144,13 @@ static void recovery_probe_ends(struct hf_tcp *tcp, struct hf_tcp_conn *conn, ui
 
 	if (!tx->tlp || tcp_seq_lt(conn->snd_una, tx->tlp_end))
 		return;
-	if (tx->tlp_resent && conn->snd_una == tx->tlp_end && tx->flight.count > 0)
+	if (tx->tlp_resent && conn->snd_una == tx->tlp_end)
 		return; /* a DSACK may follow */
 	if (tx->tlp_resent && conn->snd_una != tx->tlp_end && tx->recovery == TCP_OPEN) {
 		tcp_cubic_reduce(&tx->cc, conn->mss, tcp_recovery_pipe(conn) + delivered,
 			(uint32_t)tcp->now_us);
 		tx->undo = false;
+		recovery_tell(conn);
 		tcp_cubic_recovered(&tx->cc, conn->mss, tcp_recovery_pipe(conn));
 	}
 	tx->tlp = false;
@@ -129,12 +165,11 @@ static void recovery_ecn(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t 
 	tcp_cubic_reduce(
 		&tx->cc, conn->mss, tcp_recovery_pipe(conn) + delivered, (uint32_t)tcp->now_us);
 	tx->undo = false;
-	tx->recover = tx->cwr_end = conn->snd_nxt;
+	recovery_tell(conn);
 	if (tx->flight.count > 0)
 		tx->recovery = TCP_CWR;
 	else
 		tcp_cubic_recovered(&tx->cc, conn->mss, 0);
-	conn->flags |= TCP_F_CWR_NOW;
 	hf_stat_inc(HF_STAT_TCP_ECN_REDUCED);
 	tcp_trace(tcp, conn, HF_TCP_TRACE_ECN, tx->cc.ssthresh);
 }
@@ -182,12 +217,28 @@ void tcp_recovery_dup_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 		tcp_cubic_prr(&tx->cc, conn->mss, conn->mss, tcp_recovery_pipe(conn), false, false);
 		return;
 	}
-	/* RFC 6582 §3.2 step 1: not for what a recovery or timeout sent again already */
-	if (tx->dup_acks != TCP_DUP_ACKS || tx->recovery == TCP_LOSS ||
-		tcp_seq_lt(conn->snd_una, tx->recover))
+	if (tx->dup_acks < TCP_DUP_ACKS)
 		return;
+	/* RFC 6582 §3.2 step 1: not for what a recovery or timeout sent again already; RFC 3042 §2: two new
+	 * segments at most */
+	if (tx->recovery == TCP_LOSS || tcp_seq_le(conn->snd_una, tx->recover)) {
+		tx->dup_acks = TCP_DUP_ACKS - 1;
+		return;
+	}
 	tcp_flight_lose(&tx->flight, tcp_flight_at(&tx->flight, 0));
 	recovery_enter(tcp, conn, TCP_DUP_ACKS * (uint32_t)conn->mss);
+	tcp_cubic_prr(&tx->cc, conn->mss, TCP_DUP_ACKS * (uint32_t)conn->mss,
+		tcp_recovery_pipe(conn), /* lost_more= */ true, /* una_moved= */ false);
+}
+
+/* RFC 8985 §7.4.2: from a peer without DSACK, the probe and what it repeated both arrived. */
+void tcp_recovery_bare_ack(struct hf_tcp_conn *conn)
+{
+	struct tcp_tx *tx = conn->tx;
+
+	conn->flags &= ~(uint32_t)TCP_F_TLP_END;
+	if (tx && tx->tlp && tx->tlp_resent && conn->snd_una == tx->tlp_end)
+		tx->tlp = false;
 }
 
 void tcp_recovery_dsack(
@@ -196,8 +247,11 @@ void tcp_recovery_dsack(
 	struct tcp_tx *tx = conn->tx;
 
 	hf_stat_inc(HF_STAT_TCP_DSACK_IN);
-	if (!tx)
+	if (!tx) {
+		if (tcp_seq_ge(twice->end + 1 /* FIN */, conn->snd_una))
+			conn->flags &= ~(uint32_t)TCP_F_TLP_END;
 		return;
+	}
 	tcp_flight_dsack(&tx->flight, conn->snd_una, conn->snd_nxt);
 	if (tx->tlp && tx->tlp_resent && tcp_seq_ge(conn->snd_una, tx->tlp_end) &&
 		tcp_seq_ge(twice->end + 1 /* FIN */, tx->tlp_end))
@@ -216,12 +270,13 @@ void tcp_recovery_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct
 	struct tcp_tx *tx = conn->tx;
 	bool moved = conn->snd_una != una_before;
 	uint32_t lost = tx->flight.lost;
+	uint32_t end = tx->recovery == TCP_CWR ? tx->cwr_end : tx->recover;
 
 	if (acked->spurious && tx->undo && moved &&
 		(tx->recovery == TCP_RECOVERY || tx->recovery == TCP_LOSS))
 		recovery_undo(tcp, conn);
 	recovery_probe_ends(tcp, conn, acked->delivered);
-	if (moved && tx->recovery != TCP_OPEN && tcp_seq_ge(conn->snd_una, tx->recover))
+	if (moved && tx->recovery != TCP_OPEN && tcp_seq_ge(conn->snd_una, end))
 		recovery_leave(tcp, conn);
 	if (moved && !tcp_has(conn, TCP_F_SACK))
 		recovery_partial(conn, acked);
@@ -240,7 +295,7 @@ void tcp_recovery_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct
 void tcp_recovery_timeout(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
-	bool first = tx->recovery == TCP_OPEN || tx->recovery == TCP_CWR;
+	bool first = tx->backoff == 0; /* RFC 5681 §3.1: not yet resent by the timer */
 
 	tcp_cubic_timeout(&tx->cc, conn->mss, tcp_recovery_pipe(conn) + tx->flight.lost, first,
 		(uint32_t)tcp->now_us);
@@ -266,6 +321,7 @@ void tcp_recovery_probe(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 			return;
 		}
 		tcp_flight_resent(&tx->flight, last, (uint32_t)tcp->now_us);
+		tx->resent_us = (uint32_t)tcp->now_us;
 	}
 	tx->tlp_end = conn->snd_nxt;
 	hf_stat_inc(HF_STAT_TCP_TLP);
