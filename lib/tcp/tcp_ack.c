@@ -13,6 +13,14 @@ static bool ack_is_duplicate(const struct hf_tcp_conn *conn, const struct hf_tcp
 	       window != 0; /* with a closed window it answers a probe */
 }
 
+/* A duplicate, were something in flight, of a peer that has no block to tell. */
+static bool ack_is_bare(
+	const struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
+{
+	return seg->payload_len == 0 && !(seg->flags & HF_TCP_FIN) && opts->sack_count == 0 &&
+	       (uint32_t)seg->wnd << conn->snd_shift == conn->snd_wnd;
+}
+
 /* TSecr as a time of our clock: whole milliseconds, in microseconds modulo 2^32. */
 static uint32_t ack_echo_us(const struct hf_tcp_conn *conn, const struct tcp_opts *opts)
 {
@@ -133,6 +141,8 @@ static void ack_flight(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struc
 		.min_rtt_us = conn->min_rtt_us,
 		.has_ecr = tcp_has(conn, TCP_F_TS) && opts->has_ts && opts->ts_ecr != 0,
 		.ecr_us = ack_echo_us(conn, opts),
+		.again_known = conn->tx->undo && conn->tx->resent,
+		.again_us = conn->tx->resent_us,
 	};
 	uint32_t una = conn->snd_una, queued = tcp_queued(conn);
 	bool duplicate = ack_is_duplicate(conn, seg);
@@ -168,6 +178,8 @@ enum hf_drop tcp_ack_input(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	}
 	if (tcp_seq_lt(seg->ack, conn->snd_una))
 		return HF_DROP_NONE; /* overtaken; its text may be new all the same */
+	if (!advanced && ack_is_bare(conn, seg, opts))
+		tcp_recovery_bare_ack(conn);
 	if (conn->tx && conn->tx->flight.count > 0)
 		ack_flight(tcp, conn, seg, opts);
 	else if (opts->sack_count > 0 && ack_is_dsack(seg, opts))

@@ -134,6 +134,8 @@ static void flight_take(struct tcp_flight *flight, uint32_t len, struct tcp_acke
  * there (RFC 7323 §4.3): it tells about the first record and no other. */
 static bool flight_first_copy_came(const struct tcp_sent *sent, const struct tcp_acked *acked)
 {
+	if (acked->again_known && (int32_t)(acked->again_us - acked->ecr_us) < 1000)
+		return false; /* a retransmission did: RFC 3522 §3.2 */
 	return sent->flags & TCP_SENT_AGAIN && !(sent->flags & TCP_SENT_SACKED) &&
 	       tcp_flight_ecr_older(sent, acked);
 }
@@ -297,6 +299,8 @@ void tcp_flight_resent(struct tcp_flight *flight, struct tcp_sent *sent, uint32_
 		sent->flags |= TCP_SENT_RESENT;
 		flight->lost -= sent->len;
 	}
+	if (sent->flags & TCP_SENT_AGAIN)
+		sent->flags |= TCP_SENT_OFTEN;
 	sent->flags |= TCP_SENT_AGAIN;
 	sent->sent_us = flight_stamp(flight, end, now_us);
 	if (tcp_flight_before(flight->again_end, end))

@@ -32,6 +32,7 @@ enum tcp_sent_flag {
 	TCP_SENT_LOST = 1 << 1,
 	TCP_SENT_RESENT = 1 << 2, /* only with LOST */
 	TCP_SENT_AGAIN = 1 << 3,  /* was sent more than once, ever: Karn (RFC 6298 §3) */
+	TCP_SENT_OFTEN = 1 << 4,  /* more than twice: which copy arrived early nobody knows */
 };
 
 /* One segment; len counts its FIN. */
@@ -79,6 +80,8 @@ struct tcp_acked {
 	uint32_t min_rtt_us; /* UINT32_MAX: unknown */
 	bool has_ecr;
 	uint32_t ecr_us; /* TSecr as a time of our clock, whole milliseconds */
+	bool again_known;
+	uint32_t again_us; /* known: the first retransmission of this recovery */
 	/* kept by tcp_rack.c: fack before this ACK */
 	bool fack_known;
 	uint32_t fack_before;

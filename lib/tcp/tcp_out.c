@@ -359,10 +359,7 @@ static bool out_lost(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 			return false;
 		budget -= sent->len;
 		tcp_flight_resent(&tx->flight, sent, (uint32_t)tcp->now_us);
-		if (tx->undo)
-			tx->undo_left++;
-		if (tx->recovery == TCP_RECOVERY || tx->recovery == TCP_CWR)
-			tcp_cubic_prr_sent(&tx->cc, sent->len);
+		tcp_recovery_resent(tcp, conn, sent->len);
 	}
 	return true;
 }

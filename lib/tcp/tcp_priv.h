@@ -92,6 +92,7 @@ enum tcp_conn_flag {
 	TCP_F_PMTU = 1 << 21,         /* pmtu is less than the port's */
 	TCP_F_ACTIVE = 1 << 22,       /* we opened */
 	TCP_F_COOKIE = 1 << 23,       /* opened by a cookie: nobody knows when the SYN-ACK left */
+	TCP_F_TLP_END = 1 << 24,      /* tlp, kept while nothing is in flight: its end is snd_una */
 };
 
 /* The one hf_timer stands at the earliest of these. */
@@ -167,8 +168,11 @@ struct tcp_tx {
 	uint32_t recover;   /* snd_nxt when the recovery began */
 	uint32_t undo_una;  /* snd_una then */
 	uint32_t undo_left; /* retransmissions that no DSACK has called spurious yet */
-	uint32_t cwr_end;   /* RFC 3168 §6.1.2: one reduction a window */
-	uint32_t tlp_end;   /* snd_nxt at the probe */
+	uint32_t
+		cwr_end; /* RFC 3168 §6.1.2: one reduction a window; ECE below it is about the last */
+	uint32_t
+		resent_us; /* the first retransmission since the reduction: RFC 3522 RetransmitTS */
+	uint32_t tlp_end;  /* snd_nxt at the probe */
 	uint32_t drain_una; /* snd_una when drain_rate was last looked at */
 	uint8_t timer;      /* enum tcp_send_timer */
 	uint8_t recovery;   /* enum tcp_recovery */
@@ -176,6 +180,7 @@ struct tcp_tx {
 	uint8_t backoff;    /* timeouts since the last new ACK */
 	uint8_t persist;    /* window probes since the window was open */
 	bool undo;          /* undo_* and the saved window are good */
+	bool resent;        /* resent_us is set */
 	bool tlp;           /* a probe is out: RFC 8985 §7.3 TLP.end_seq is set */
 	bool tlp_resent;    /* it was a retransmission */
 	bool fin_wait;      /* TCP_DUE_STATE is for the ACK of our FIN alone */
@@ -459,9 +464,9 @@ void tcp_pmtu_resize(struct hf_tcp_conn *conn);
 void tcp_pmtu_retry(const struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* The segment's way back is the connection's from now on; its MTU may have changed. */
 void tcp_pmtu_path(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_path *path);
-/* Timeouts of full segments in a row: perhaps they are too large for a path that says nothing
+/* Timeouts of a segment of `len` bytes in a row: perhaps it is too large for a path that says nothing
  * (RFC 4821 §7.7, RFC 2923). */
-void tcp_pmtu_black_hole(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+void tcp_pmtu_black_hole(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len);
 
 /* tcp_in.c */
 enum hf_drop tcp_in_conn(
@@ -563,7 +568,11 @@ void tcp_recovery_dup_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* twice: what the peer received once more. */
 void tcp_recovery_dsack(
 	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct tcp_sack_block *twice);
+/* A duplicate ACK without any block. */
+void tcp_recovery_bare_ack(struct hf_tcp_conn *conn);
 void tcp_recovery_timeout(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+/* One that was lost goes out again. */
+void tcp_recovery_resent(const struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len);
 /* RFC 8985 §7.3: the probe timeout. */
 void tcp_recovery_probe(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* What was marked LOST goes out again, and was no congestion: without a reduction. */

@@ -72,9 +72,8 @@ static void recovery_enter(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_
 	}
 	tx->recover = conn->snd_nxt;
 	tx->recovery = TCP_RECOVERY;
-	/* RFC 5681 §3.2 step 3: the first one goes out whatever the window says; how many follow, the ACKs
-	 * tell */
-	tx->cc.cwnd = hf_min_u32(pipe + conn->mss, TCP_CWND_MAX);
+	tx->cc.cwnd =
+		hf_min_u32(pipe + conn->mss, TCP_CWND_MAX); /* the ACKs tell how many follow */
 	hf_stat_inc(HF_STAT_TCP_FAST_RETRANSMITS);
 	tcp_trace(tcp, conn, HF_TCP_TRACE_RECOVERY, tx->cc.cwnd);
 }
@@ -205,6 +204,18 @@ static void recovery_partial(struct hf_tcp_conn *conn, const struct tcp_acked *a
 		tcp_flight_lose(&tx->flight, tcp_flight_at(&tx->flight, 0));
 }
 
+/* RFC 5681 §3.2 step 3: the first one goes out, and whole, whatever the window says. */
+static void recovery_prr(
+	struct hf_tcp_conn *conn, uint32_t delivered, bool lost_more, bool una_moved)
+{
+	struct tcp_tx *tx = conn->tx;
+	uint32_t pipe = tcp_recovery_pipe(conn);
+
+	tcp_cubic_prr(&tx->cc, conn->mss, delivered, pipe, lost_more, una_moved);
+	if (tx->recovery == TCP_RECOVERY && tx->cc.prr_out == 0)
+		tx->cc.cwnd = hf_max_u32(tx->cc.cwnd, pipe + conn->mss);
+}
+
 void tcp_recovery_dup_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
@@ -214,7 +225,7 @@ void tcp_recovery_dup_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	if (tx->dup_acks < UINT8_MAX)
 		tx->dup_acks++;
 	if (tx->recovery == TCP_RECOVERY) {
-		tcp_cubic_prr(&tx->cc, conn->mss, conn->mss, tcp_recovery_pipe(conn), false, false);
+		recovery_prr(conn, conn->mss, /* lost_more= */ false, /* una_moved= */ false);
 		return;
 	}
 	if (tx->dup_acks < TCP_DUP_ACKS)
@@ -227,8 +238,8 @@ void tcp_recovery_dup_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	}
 	tcp_flight_lose(&tx->flight, tcp_flight_at(&tx->flight, 0));
 	recovery_enter(tcp, conn, TCP_DUP_ACKS * (uint32_t)conn->mss);
-	tcp_cubic_prr(&tx->cc, conn->mss, TCP_DUP_ACKS * (uint32_t)conn->mss,
-		tcp_recovery_pipe(conn), /* lost_more= */ true, /* una_moved= */ false);
+	recovery_prr(conn, TCP_DUP_ACKS * (uint32_t)conn->mss, /* lost_more= */ true,
+		/* una_moved= */ false);
 }
 
 /* RFC 8985 §7.4.2: from a peer without DSACK, the probe and what it repeated both arrived. */
@@ -288,8 +299,7 @@ void tcp_recovery_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct
 	if (tx->recovery == TCP_OPEN || tx->recovery == TCP_LOSS)
 		recovery_grow(tcp, conn, acked);
 	else
-		tcp_cubic_prr(&tx->cc, conn->mss, acked->delivered, tcp_recovery_pipe(conn),
-			tx->flight.lost > lost, moved);
+		recovery_prr(conn, acked->delivered, tx->flight.lost > lost, moved);
 }
 
 void tcp_recovery_timeout(struct hf_tcp *tcp, struct hf_tcp_conn *conn)

@@ -8,10 +8,13 @@
 
 #include "tcp_priv.h"
 
-static void send_tx_start(const struct hf_tcp_conn *conn, struct tcp_tx *tx)
+static void send_tx_start(struct hf_tcp_conn *conn, struct tcp_tx *tx)
 {
 	tcp_flight_init(&tx->flight, conn->snd_una);
-	tx->recover = tx->cwr_end = conn->snd_una;
+	tx->recover = conn->snd_una - 1; /* no loss at snd_una was repaired yet */
+	tx->cwr_end = tx->tlp_end = conn->snd_una;
+	tx->tlp = tx->tlp_resent = tcp_has(conn, TCP_F_TLP_END);
+	conn->flags &= ~(uint32_t)TCP_F_TLP_END;
 	tcp_cubic_init(&tx->cc, conn->cwnd);
 	tx->cc.ssthresh = conn->ssthresh;
 	tx->cc.w_max = conn->w_max;
@@ -54,6 +57,8 @@ static void send_tx_free(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	conn->w_max = tx->cc.w_max;
 	if (tx->flight.reordering)
 		conn->flags |= TCP_F_REORDERING;
+	if (tx->tlp && tx->tlp_resent)
+		conn->flags |= TCP_F_TLP_END;
 	conn->reo_mult = tx->flight.reo_mult;
 	conn->reo_persist = tx->flight.reo_persist;
 	tcp_flight_fini(&tx->flight, &tcp->records);

@@ -13,7 +13,7 @@
 #define WALK_BYTES 16384
 
 struct naive_byte {
-	bool sacked, lost, resent, again;
+	bool sacked, lost, resent, again, often;
 	int64_t sent_us;
 	uint32_t start, end; /* of its segment */
 };
@@ -92,7 +92,7 @@ static void naive_arrived(
 	w->expect.resent |= seg->again;
 	if (seg->again && !by_sack && first && old)
 		w->expect.spurious = true;
-	if (seg->again && early && (by_sack || !w->has_ecr))
+	if (seg->again && !seg->often && early && (by_sack || !w->has_ecr))
 		w->expect.spurious = true;
 	if (seg->again && (early || (!by_sack && old)))
 		return;
@@ -206,6 +206,7 @@ static void naive_resent(struct walk *w, uint32_t at)
 		struct naive_byte *byte = &w->ref.byte[i];
 
 		byte->resent = byte->lost;
+		byte->often = byte->again;
 		byte->again = true;
 		byte->sent_us = sent_us;
 	}
@@ -396,6 +397,7 @@ static void walk_dsack(struct walk *w)
 	tcp_flight_dsack(&w->flight, WALK_ISS + ref->una, WALK_ISS + ref->nxt);
 	if (ref->round < 0) {
 		ref->round = ref->nxt;
+		ref->reordering = true;
 		ref->mult++;
 		ref->persist = 16;
 	}
