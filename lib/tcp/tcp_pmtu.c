@@ -5,7 +5,7 @@
  * What      ICMP messages make it smaller, if they quote a segment that is in flight and was larger than
  *           what they say fits (RFC 5927 §7): whoever does not see our segments cannot do that. Never below
  *           TCP_PMTU_MIN4 (then IPv4 may fragment) or TCP_PMTU_MIN6. Where routers say nothing, timeouts
- *           of full segments do (RFC 4821 §7.7). After TCP_PMTU_KEEP_MS the port's MTU is tried again.
+ *           of large segments do (RFC 4821 §7.7). After TCP_PMTU_KEEP_MS the port's MTU is tried again.
  */
 #include "hf_tcp.h"
 
@@ -24,6 +24,12 @@ static uint32_t pmtu_headers(const struct hf_ip *peer)
 static uint32_t pmtu_min(const struct hf_ip *peer)
 {
 	return hf_ip_is4(peer) ? TCP_PMTU_MIN4 : TCP_PMTU_MIN6;
+}
+
+/* Of a segment with so many bytes. */
+static uint32_t pmtu_packet(const struct hf_tcp_conn *conn, uint32_t len)
+{
+	return len + pmtu_headers(&conn->peer) + (tcp_has(conn, TCP_F_TS) ? TS_LEN : 0);
 }
 
 /* RFC 9293 §3.7.1 */
@@ -79,7 +85,8 @@ static void pmtu_set(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t mtu)
 	tcp_conn_ready(tcp, conn);
 }
 
-/* RFC 1191 §5: a router that does not say; the plateau below what it dropped (§7.1). */
+/* RFC 1191 §5: a router that does not say; the plateau below what it dropped (§7.1): what it quotes tells
+ * whether that was sent before or after the last reduction. */
 static uint32_t pmtu_plateau(uint32_t ip_len)
 {
 	static const uint16_t plateau[] = { 32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296 };
@@ -89,6 +96,16 @@ static uint32_t pmtu_plateau(uint32_t ip_len)
 			return plateau[i];
 	}
 	return MTU_MIN4;
+}
+
+/* Than what we send already: segments that small, or such as may be cut. */
+static bool pmtu_is_less(const struct hf_tcp_conn *conn, uint32_t mtu)
+{
+	uint32_t least = pmtu_min(&conn->peer);
+
+	if (mtu < least && !tcp_has(conn, TCP_F_MAY_FRAGMENT))
+		return true;
+	return pmtu_packet(conn, conn->mss) > hf_max_u32(mtu, least);
 }
 
 int hf_tcp_icmp(struct hf_tcp *tcp, const struct hf_tcp_icmp *icmp, uint64_t now_us)
@@ -109,12 +126,11 @@ int hf_tcp_icmp(struct hf_tcp *tcp, const struct hf_tcp_icmp *icmp, uint64_t now
 	sent = conn->tx ? tcp_flight_find(&conn->tx->flight, icmp->seq) : NULL;
 	if (!sent)
 		return hf_drop(HF_DROP_ICMP_BAD_QUOTE);
-	packet = sent->len + pmtu_headers(&conn->peer) + (tcp_has(conn, TCP_F_TS) ? TS_LEN : 0);
-	packet = hf_min_u32(packet, conn->path.mtu);
-	mtu = icmp->mtu ? icmp->mtu : pmtu_plateau(packet);
+	packet = hf_min_u32(pmtu_packet(conn, sent->len), conn->path.mtu);
+	mtu = icmp->mtu ? icmp->mtu : pmtu_plateau(hf_min_u32(packet, icmp->ip_len));
 	/* RFC 8201 §4: below what every link must take, a lie or of no use */
 	if (mtu >= packet || mtu < MTU_MIN4 || (!hf_ip_is4(&conn->peer) && mtu < TCP_PMTU_MIN6) ||
-		conn->mss + (packet - sent->len) <= hf_max_u32(mtu, pmtu_min(&conn->peer)))
+		!pmtu_is_less(conn, mtu))
 		return hf_drop(HF_DROP_ICMP_BAD_QUOTE);
 	pmtu_set(tcp, conn, mtu);
 	tcp_trace(tcp, conn, HF_TCP_TRACE_PMTU, conn->pmtu);
@@ -122,15 +138,14 @@ int hf_tcp_icmp(struct hf_tcp *tcp, const struct hf_tcp_icmp *icmp, uint64_t now
 	return HF_DROP_NONE;
 }
 
-void tcp_pmtu_black_hole(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+void tcp_pmtu_black_hole(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len)
 {
 	static const uint16_t steps4[] = { 1400, 1064, TCP_PMTU_MIN4 };
 	static const uint16_t steps6[] = { 1400, TCP_PMTU_MIN6 };
 	bool is4 = hf_ip_is4(&conn->peer);
 	const uint16_t *step = is4 ? steps4 : steps6;
 	size_t count = is4 ? HF_ARRAY_LEN(steps4) : HF_ARRAY_LEN(steps6);
-	uint32_t mtu =
-		conn->mss + pmtu_headers(&conn->peer) + (tcp_has(conn, TCP_F_TS) ? TS_LEN : 0);
+	uint32_t mtu = pmtu_packet(conn, hf_min_u32(len, conn->mss));
 
 	for (size_t i = 0; i < count; i++) {
 		if (step[i] >= mtu)

@@ -150,8 +150,8 @@ static void rexmit_timeout(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	if (tx->backoff < UINT8_MAX)
 		tx->backoff++;
 	conn->rto_us = hf_min_u32(2 * conn->rto_us, TCP_RTO_MAX_US);
-	if (tx->backoff >= BLACK_HOLE_TIMEOUTS && tcp_flight_at(&tx->flight, 0)->len >= conn->mss)
-		tcp_pmtu_black_hole(tcp, conn);
+	if (tx->backoff >= BLACK_HOLE_TIMEOUTS)
+		tcp_pmtu_black_hole(tcp, conn, tcp_flight_at(&tx->flight, 0)->len);
 }
 
 bool tcp_rexmit_fire(struct hf_tcp *tcp, struct hf_tcp_conn *conn)

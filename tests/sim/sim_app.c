@@ -123,6 +123,8 @@ struct sim_app *sim_app_new(struct sim *sim, struct sim_flow *flow, uint32_t end
 		flow->excuse = "an end aborts";
 	else if (app->plan >= APP_CLOSE_EARLY && flow->len[1 - end] > DISCARD_MAX)
 		flow->excuse = "more than a closed end takes";
+	sim_say(sim, "flow %u end %u: plan %u, begins at %u, lazy %u, pauses %u%s", flow->index, end,
+		app->plan, app->start_at, app->lazy, app->pause, app->deaf ? ", deaf" : "");
 	return app;
 }
 
@@ -227,7 +229,8 @@ static void app_write(struct sim_app *app, struct hf_tcp *tcp)
 			1 + sim_rand(sim, sim_chance(sim, 100) ? 40 : app->write_most));
 		int err;
 
-		if (sim_chance(sim, 950)) /* else: more than there is room for */
+		/* else: more than there is room for; not if it never fits */
+		if (hf_tcp_queued(app->conn) == 0 || sim_chance(sim, 950))
 			len = hf_min_u32(len, space);
 		if (len == 0)
 			return app_wait(app);

@@ -104,11 +104,6 @@ struct hf_tcp *sim_host_tcp(struct sim_host *host)
 	return host->tcp;
 }
 
-bool sim_host_cookies(const struct sim_host *host)
-{
-	return host->cfg.syn_queue_max < host->sim->flow_count;
-}
-
 void sim_host_path(const struct sim_host *host, struct hf_path *ret_path)
 {
 	*ret_path = (struct hf_path){ .mtu = SIM_MTU, .tso_max = host->tso_max };

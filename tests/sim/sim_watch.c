@@ -50,7 +50,7 @@ struct sim_watch {
 	/* received */
 	uint8_t *got; /* a byte for each of the stream, and one for the FIN */
 	uint32_t got_next, rcv_max, edge;
-	uint32_t acks; /* without data */
+	uint32_t acks; /* without data, or with SACK: they let more out */
 	uint32_t ts_recent, ts_other;
 	enum watch_ece ece;
 	bool block_due; /* the next ACK's first block holds block_seq */
@@ -180,6 +180,7 @@ static void watch_in_text(struct sim_watch *w, const struct sim_seg *seg)
 
 void sim_watch_in(struct sim_watch *w, const struct sim_seg *seg)
 {
+	struct sim_opts opts;
 	uint32_t edge;
 
 	if (seg->flags & HF_TCP_RST)
@@ -196,6 +197,8 @@ void sim_watch_in(struct sim_watch *w, const struct sim_seg *seg)
 	if (!w->up)
 		return;
 	w->acks += seg->len == 0;
+	if (w->sack && sim_opts_parse(seg->opt, seg->opt_len, &opts))
+		w->acks += 2 * opts.block_count;
 	edge = seg->ack + ((uint32_t)seg->wnd << w->in_shift);
 	if (after(edge, w->edge))
 		w->edge = edge;
@@ -358,7 +361,9 @@ static void watch_out_ack(struct sim_watch *w, const struct hf_tcp_emit *emit)
 	WATCH(w, emit->ack - w->irs - 1 <= w->got_next, "acknowledges %u, has %u",
 		emit->ack - w->irs - 1, w->got_next);
 	WATCH(w, !after(w->ack, emit->ack), "acknowledges less than before");
-	WATCH(w, !after(w->right, right), "window taken back by %u", w->right - right);
+	/* but for the unit of the scale: RFC 7323 §2.4 */
+	WATCH(w, !after(w->right, right + (1U << w->out_shift) - 1), "window taken back by %u",
+		w->right - right);
 	w->ack = emit->ack;
 	if (after(right, w->right))
 		w->right = right;
@@ -403,7 +408,9 @@ static void watch_out_sacks(
 			   (i == 0 && opts->block_count > 1 && watch_block_in(opts, 1, start, end));
 
 		WATCH(w, after(end, start), "empty SACK block");
-		WATCH(w, watch_has(w, start, end), "SACK block of what never came: %u to %u",
+		/* an attacker's old bytes are duplicates, too */
+		WATCH(w, watch_has(w, start, end) || (dup && w->sim->link.forge > 0),
+			"SACK block of what never came: %u to %u",
 			start - w->irs - 1, end - w->irs - 1);
 		WATCH(w, !dup || i == 0, "DSACK in block %u", i);
 		WATCH(w, dup || after(start, emit->ack), "SACK block touches the ACK");

@@ -142,7 +142,7 @@ struct sim {
 	bool clean; /* nothing impairs the link, nothing is scarce: nothing may be sent twice */
 	uint64_t segments, bytes, calls; /* calls: of applications, for the bound on segments */
 	uint32_t lost;
-	uint64_t shed_before; /* a count of all worlds */
+	uint64_t shed_before, cookies_before; /* counts of all worlds */
 	uint64_t cut_us;      /* the world ends in the midst of things */
 	uint64_t drain_us;    /* the listener at end 1 stops */
 	struct sim_link link;
@@ -193,8 +193,6 @@ void sim_host_tick(struct sim_host *host);
 void sim_host_flush(struct sim_host *host);
 void sim_host_drain(struct sim_host *host);
 bool sim_host_drained(const struct sim_host *host);
-/* SYN cookies may be in use. */
-bool sim_host_cookies(const struct sim_host *host);
 
 /* sim_forge.c: what an attacker off the path sends to our stack */
 void sim_forge(struct sim *sim, struct sim_flow *flow, uint32_t end);
