@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """hf-attack beside wrk: starts both, waits for both, and reads what they say."""
+import collections
 import contextlib
 import itertools
 import json
@@ -23,11 +24,13 @@ nets = itertools.count(16)
 SHORT = {"drain_timeout": "1s"}  # attackers do not say goodbye
 
 
-def mac_of(hf, host=V4):
-    """The port's MAC address, as the kernel learnt it."""
-    curl(url("/hello", host))
-    words = sh("ip", "neigh", "show", host, "dev", hf.device.kernel).split()
-    return words[words.index("lladdr") + 1]
+def mac_of(hf):
+    """The port's MAC address, as the kernel learnt it; known from before the flood."""
+    if not hasattr(hf, "mac"):
+        curl(url("/hello"))
+        words = sh("ip", "neigh", "show", V4, "dev", hf.device.kernel).split()
+        hf.mac = words[words.index("lladdr") + 1]
+    return hf.mac
 
 
 class Attack:
@@ -38,7 +41,7 @@ class Attack:
         # addresses of its own: the last attacker's connections may still be there
         options.setdefault("src", f"10.{next(nets)}.0.1" if host == V4 else
                            f"2001:db8:0:{next(nets):x}::1")
-        command = [HF_ATTACK, mode, "--dst", host, "--mac", mac_of(hf, host)]
+        command = [HF_ATTACK, mode, "--dst", host, "--mac", mac_of(hf)]
         for name, value in options.items():
             command += [f"--{name}", value]
         self.lines, self.seconds = [], float(options.get("seconds", 2))
@@ -126,7 +129,7 @@ def numbers(conn):
 def served_at_once(hf, host=V4):
     start = time.monotonic()
     assert curl(url("/hello", host)).status == 200
-    assert time.monotonic() - start < SLOW, "not served within a second"
+    assert time.monotonic() - start < (1 if LONG else 3) * SLOW, "not served at once"
     assert hf.ctl("status")
     assert hf.stat("internal_errors_total") == 0
 
@@ -145,7 +148,7 @@ def warm(hf, *paths):
 def harmless(hf, host=V4, seconds=SECONDS, rss=RSS_GROWTH):
     """wrk's traffic goes on while the block attacks, memory is bounded, and all is well after it.
     Yields the growth of drops and stats, filled in at the end."""
-    growth = {"drops": {}, "stats": {}}
+    growth = {"drops": collections.Counter(), "stats": collections.Counter()}
     before, drops, stats = hf.rss(), hf.drops(), hf.stats()
     with beside_wrk(HIT, seconds, host=host) as traffic:
         yield growth

@@ -35,8 +35,8 @@ STATELESS = [  # mode, the reasons that its frames are dropped for, at least how
 def test_stateless(plain, mode, reasons, part, host):
     with harmless(plain, host) as growth:
         said = attack(plain, mode, host, seconds=SECONDS, rate=RATE)
-    dropped = {reason: growth["drops"].get(reason, 0) for reason in reasons}
-    assert said["sent"] > 0.5 * RATE * SECONDS / SLOW, said
+    dropped = {reason: growth["drops"][reason] for reason in reasons}
+    assert said["sent"] > 0.1 * RATE * SECONDS, said
     assert sum(dropped.values()) >= part * said["sent"], (dropped, said)
     assert plain.stat("tcp_connections") <= SYN_QUEUE + 64
 
@@ -77,7 +77,8 @@ def test_blind_into_an_idle_connection(plain, host):
         assert read_answer(stream).status == 200
     drops, sent = growth["drops"], said["sent"]
     refused = sum(drops[reason] for reason in (
-        "tcp_out_of_window", "tcp_bad_ack", "tcp_bad_rst", "tcp_bad_syn", "tcp_bad_flags"))
+        "tcp_out_of_window", "tcp_bad_ack", "tcp_bad_rst", "tcp_bad_syn", "tcp_bad_flags",
+        "tcp_bad_option", "tcp_paws"))
     assert refused >= 0.9 * sent, (drops, said)
     assert min(drops["tcp_bad_rst"], drops["tcp_bad_syn"], drops["tcp_bad_ack"]) > 0, drops
     assert 0 < growth["stats"]["tcp_challenge_acks_total"] <= 1000 * (SECONDS * SLOW + 5), growth

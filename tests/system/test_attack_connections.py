@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Attackers with connections of their own, that send or take their part of it as nobody does."""
 import pytest
-from attack import (LONG, MIB, RSS_GROWTH, SECONDS, SHORT, attack, connections_go, harmless,
+from attack import (LONG, MIB, RATE, RSS_GROWTH, SECONDS, SHORT, attack, connections_go, harmless,
                     served_at_once, warm)
 from harness import SANITIZED, SLOW, Holdfast, wait_until
+
+SMALL, LARGE = "/mix/9", f"/length/{4 * MIB}"  # 16 KiB; more than a send queue holds
+MANY = 100 if SANITIZED else 1000
 
 
 @pytest.fixture(scope="module")
@@ -12,23 +15,10 @@ def strict(tmp_path_factory, nginx):
     hf = Holdfast(tmp_path_factory.mktemp("strict"), nginx.url,
                   runtime=SHORT,
                   http={"header_timeout": "1s", "idle_timeout": "2s", "body_rate": "64KiB"}).start()
-    warm(hf, BIG)
     nginx.file(4 * MIB)
-    warm(hf, f"/length/{4 * MIB}")
+    warm(hf, SMALL, LARGE)
     yield hf
     hf.stop()
-
-
-
-
-
-@pytest.fixture(scope="module")
-def big(nginx):
-    return f"/length/{nginx.file(MIB)}"
-
-
-BIG = "/mix/9"  # 16 KiB
-MANY = 100 if SANITIZED else 1000
 
 
 def test_tiny_segments(strict):
@@ -48,7 +38,7 @@ def test_option_lies_on_open_connections(strict):
 def test_mss_of_nothing(strict, mode):
     """The answer comes in segments worth sending."""
     with harmless(strict):
-        said = attack(strict, mode, count=20, seconds=5 * SLOW, path=BIG)
+        said = attack(strict, mode, count=20, seconds=5 * SLOW, path=SMALL)
     assert said["answered"] == 20 and said["smallest"] >= 64, said
 
 
@@ -71,23 +61,24 @@ def test_holes_of_many_use_up_all_buffers(strict):
     assert said["answered"] == 50, said
 
 
-def test_sack_flood(strict, big):
+def test_sack_flood(strict):
     with harmless(strict):
-        said = attack(strict, "sackflood", count=4, seconds=SECONDS, path=f"/length/{4 * MIB}")
+        said = attack(strict, "sackflood", count=4, seconds=SECONDS, path=LARGE)
     assert said["opened"] == 4 and said["sent"] > 500 * SECONDS, said
 
 
 def test_ack_division(strict):
     """RFC 3465: what is sent follows the bytes acknowledged, not the number of ACKs."""
     with harmless(strict):
-        said = attack(strict, "ackdivision", count=4, seconds=SECONDS, path=f"/length/{4 * MIB}")
+        said = attack(strict, "ackdivision", count=4, seconds=SECONDS, rate=RATE,
+                      path=LARGE)
     assert said["opened"] == 4 and said["bytes"] > 0, said
     assert said["excess"] <= 10 * 1460, said
 
 
 def test_optimistic_acks(strict):
     with harmless(strict) as growth:
-        said = attack(strict, "optimistic", count=8, seconds=SECONDS, path=f"/length/{4 * MIB}")
+        said = attack(strict, "optimistic", count=8, seconds=SECONDS, path=LARGE)
     assert said["opened"] == 8, said
     assert growth["drops"]["tcp_bad_ack"] > 0, growth
 
@@ -96,7 +87,7 @@ def test_too_big_lies(strict):
     """A quote of what is not in flight changes nothing; a right one is believed, within reason."""
     with harmless(strict, seconds=SECONDS + 1) as growth:
         said = attack(strict, "fragneeded", count=16, seconds=SECONDS + 1,
-                      path=f"/length/{4 * MIB}", inflight=4)
+                      path=LARGE, inflight=4)
     assert all(lies == 2 and largest >= 1400 for lies, largest in said["wrong"].values()), said
     assert all(lies == 2 and largest >= 400 for lies, largest in said["right"].values()), said
     assert said["right"]["552"][1] <= 552 - 40 and said["right"]["1400"][1] <= 1400 - 40, said
@@ -108,9 +99,10 @@ READERS = ["sockstress", "slowread", "noack"]
 
 
 @pytest.mark.parametrize("mode", READERS)
-def test_readers_that_do_not_read(strict, big, mode):
+def test_readers_that_do_not_read(strict, mode):
     with harmless(strict, seconds=SECONDS + 1):
-        said = attack(strict, mode, count=MANY, seconds=SECONDS + 1, path=big)
+        said = attack(strict, mode, count=MANY, seconds=SECONDS + 1,
+                      path=LARGE)
     assert said["opened"] == MANY, said
 
 

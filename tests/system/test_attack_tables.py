@@ -52,8 +52,10 @@ def sink():
     sh("ip", "link", "add", "sink0", "type", "veth", "peer", "name", "sink1")
     for end in ("sink0", "sink1"):
         sh("ip", "link", "set", end, "up")
-    yield "sink0"
-    sh("ip", "link", "del", "sink0")
+    try:
+        yield "sink0"
+    finally:
+        sh("ip", "link", "del", "sink0")
 
 
 @pytest.mark.skipif(not LONG, reason="a timed test")

@@ -50,7 +50,8 @@ struct atk_wire {
 	int fd;
 	uint8_t mac_me[6], mac_it[6];
 	uint64_t sent, refused, received; /* refused: by the kernel, whose queue is full */
-	uint64_t rate, paced, start_us;   /* rate: frames a second, 0: what goes */
+	uint64_t start_us;
+	uint64_t rate, paced, paced_us; /* frames a second, 0: what goes; sent since then */
 	uint32_t count;
 	uint8_t frame[ATK_BATCH][ATK_FRAME_MAX], in[ATK_BATCH][ATK_FRAME_MAX];
 	struct iovec iov[ATK_BATCH], in_iov[ATK_BATCH];
@@ -84,6 +85,8 @@ const uint8_t *frame_opt(const struct atk_seg *seg, uint8_t kind);
 
 /* attack_wire.c */
 void wire_open(struct atk_wire *wire, const char *iface, bool v6, bool hears);
+/* From now on. */
+void wire_rate(struct atk_wire *wire, uint64_t rate);
 uint8_t *wire_next(struct atk_wire *wire); /* room for a frame, then wire_add */
 void wire_add(struct atk_wire *wire, uint32_t len);
 void wire_flush(struct atk_wire *wire);
@@ -100,8 +103,8 @@ struct atk_ip atk_source(const struct atk *atk, uint64_t n);
 void atk_report(const struct atk *atk, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* MSS 1460, SACK permitted, timestamps, window scale 7: what Linux sends. */
-#define ATK_LINUX_OPTIONS 2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7
+/* MSS 1460, SACK permitted, timestamps before any clock of ours, window scale 7: as Linux has it. */
+#define ATK_LINUX_OPTIONS 2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7
 
 /* attack_flood.c */
 void flood_syns(struct atk *atk, uint64_t count);

@@ -118,6 +118,13 @@ static void make_blind(struct atk *atk, uint64_t n)
 	struct atk_seg seg = flood_seg(atk, flags[n / 2 % sizeof(flags)]);
 	uint32_t dice = (uint32_t)atk_random(atk);
 
+	uint8_t opt[12] = { 1, 1, ATK_OPT_TS, 10 };
+
+	memcpy(opt + 4, &dice, 4); /* one in two is not old */
+	if (n / 16 % 4) {
+		seg.opt = opt;
+		seg.opt_len = sizeof(opt);
+	}
 	seg.src = atk->src;
 	seg.sport = atk->sport;
 	if (n % 2)

@@ -8,12 +8,13 @@
 
 #include "attack_client.h"
 
-#define MSS           1460
-#define DIVISION_MAX  256    /* ACKs of a byte, of one segment */
-#define HONEST_BYTES  262144 /* so that there is a large window to lie about */
-#define SACK_A_TURN   16
-#define TOO_BIG_AFTER 32768
-#define TOO_BIG_TAIL  262144 /* what may still be on its way in segments of the old size */
+#define MSS             1460
+#define DIVISION_MAX    256    /* ACKs of a byte, of one segment */
+#define HONEST_BYTES    262144 /* so that there is a large window to lie about */
+#define SACK_A_TURN     16
+#define TOO_BIG_AFTER   32768
+#define TOO_BIG_HOLD_MS 50
+#define TOO_BIG_TAIL    262144 /* what may still be on its way in segments of the old size */
 
 static void reader_run(struct atk *atk, const struct atk_how *how)
 {
@@ -245,8 +246,13 @@ static void too_big_segment(
 		too_big_lie(client, seg, right, too_big_mtus[mtu]);
 		too_big[right][mtu].lies++;
 		conn->note = conn->got;
-	} else if (conn->note && conn->got - conn->note > TOO_BIG_TAIL &&
-		   seg->len > too_big[right][mtu].largest) {
+		conn->sent_ms = (uint32_t)(now_us() / 1000);
+	}
+	/* nor is anything acknowledged that the router says it dropped, before that is known */
+	if (conn->note && (uint32_t)(now_us() / 1000) - conn->sent_ms < TOO_BIG_HOLD_MS)
+		return;
+	if (conn->note && conn->got - conn->note > TOO_BIG_TAIL &&
+		seg->len > too_big[right][mtu].largest) {
 		too_big[right][mtu].largest = seg->len;
 	}
 	client_take(client, conn, seg);

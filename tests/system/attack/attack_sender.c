@@ -11,8 +11,8 @@
 
 #include "attack_client.h"
 
-#define SYN_QUEUE    8192 /* more than a default one holds */
-#define FILL_RATE    20000
+#define SYN_QUEUE    8192  /* more than a default one holds */
+#define SURE_RATE    20000 /* frames a second, of which none gets lost on the way */
 #define HOLES_A_TURN 16
 #define HOLES_WINDOW 60000
 #define SAMPLE_US    10000000
@@ -41,6 +41,9 @@ static void open_sample(struct atk_client *client, uint32_t samples)
 
 static void open_reset(struct atk_client *client)
 {
+	uint64_t rate = client->atk->wire.rate;
+
+	wire_rate(&client->atk->wire, SURE_RATE);
 	for (uint32_t i = 0; i < client->begun; i++) {
 		struct atk_seg seg = client_seg(client, &client->conns[i]);
 
@@ -51,6 +54,7 @@ static void open_reset(struct atk_client *client)
 		client->conns[i].state = ATK_ENDED;
 	}
 	wire_flush(&client->atk->wire);
+	wire_rate(&client->atk->wire, rate);
 	client_report(client, "%s", "");
 }
 
@@ -109,9 +113,9 @@ void sender_cookies(struct atk *atk)
 	struct atk_client client;
 	uint64_t rate = atk->wire.rate, end_us = atk->end_us;
 
-	atk->wire.rate = FILL_RATE; /* none may get lost on the way */
+	wire_rate(&atk->wire, SURE_RATE);
 	flood_syns(atk, SYN_QUEUE);
-	atk->wire.rate = rate;
+	wire_rate(&atk->wire, rate);
 	how = good;
 	how.opened = client_ask; /* the ACK that ends the handshake may have a request with it */
 	client_new(&client, atk, &how);

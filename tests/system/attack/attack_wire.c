@@ -71,12 +71,20 @@ void wire_open(struct atk_wire *wire, const char *iface, bool v6, bool hears)
 			(struct msghdr){ .msg_iov = &wire->in_iov[i], .msg_iovlen = 1 };
 	}
 	wire->start_us = now_us();
+	wire_rate(wire, wire->rate);
 }
 
-/* Frames a second since the start, in batches no larger than a millisecond's. */
+void wire_rate(struct atk_wire *wire, uint64_t rate)
+{
+	wire->rate = rate;
+	wire->paced = 0;
+	wire->paced_us = now_us();
+}
+
+/* Frames a second since wire_rate, in batches no larger than a millisecond's. */
 static void wire_pace(struct atk_wire *wire)
 {
-	uint64_t due_us = wire->start_us + wire->paced * 1000000 / wire->rate, now = now_us();
+	uint64_t due_us = wire->paced_us + wire->paced * 1000000 / wire->rate, now = now_us();
 
 	if (due_us > now)
 		usleep((useconds_t)(due_us - now));
