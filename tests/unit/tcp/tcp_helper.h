@@ -413,4 +413,26 @@ static inline void th_sack_expect(const struct th *t, uint32_t count, uint32_t s
 	}
 }
 
+/* A router says that the segment which began at `seq` in a packet of ip_len bytes was too large. */
+static inline int th_icmp_too_big(struct th *t, uint32_t seq, uint32_t mtu, uint16_t ip_len)
+{
+	struct hf_tcp_icmp icmp = { .peer_port = t->sport,
+		.local_port = TH_PORT,
+		.seq = t->iss + 1 + seq,
+		.mtu = mtu,
+		.ip_len = ip_len,
+		.too_big = true };
+	int drop;
+
+	th_ip(&icmp.peer, 1);
+	th_ip(&icmp.local, 2);
+	hf_tcp_emits_done(t->tcp);
+	t->events = 0;
+	drop = hf_tcp_icmp(t->tcp, &icmp, t->now_us);
+	th_events(t);
+	hf_tcp_flush(t->tcp, t->now_us);
+	th_see(t);
+	return drop;
+}
+
 #endif
