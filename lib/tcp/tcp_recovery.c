@@ -159,7 +159,7 @@ static void recovery_ecn(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t 
 {
 	struct tcp_tx *tx = conn->tx;
 
-	if (tx->recovery != TCP_OPEN || tcp_seq_lt(conn->snd_una, tx->cwr_end))
+	if (tx->recovery != TCP_OPEN || tcp_seq_le(conn->snd_una, tx->cwr_end))
 		return;
 	tcp_cubic_reduce(
 		&tx->cc, conn->mss, tcp_recovery_pipe(conn) + delivered, (uint32_t)tcp->now_us);
@@ -280,6 +280,7 @@ void tcp_recovery_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct
 {
 	struct tcp_tx *tx = conn->tx;
 	bool moved = conn->snd_una != una_before;
+	bool reducing = tx->recovery == TCP_RECOVERY || tx->recovery == TCP_CWR;
 	uint32_t lost = tx->flight.lost;
 	uint32_t end = tx->recovery == TCP_CWR ? tx->cwr_end : tx->recover;
 
@@ -294,8 +295,8 @@ void tcp_recovery_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct
 	tcp_recovery_detect(tcp, conn, acked->delivered);
 	if (ece && tcp_has(conn, TCP_F_ECN))
 		recovery_ecn(tcp, conn, acked->delivered);
-	if (acked->delivered == 0)
-		return;
+	if (acked->delivered == 0 || (reducing && tx->recovery == TCP_OPEN))
+		return; /* RFC 6582 §3.2: the end sets the window, and no growth */
 	if (tx->recovery == TCP_OPEN || tx->recovery == TCP_LOSS)
 		recovery_grow(tcp, conn, acked);
 	else
