@@ -83,6 +83,14 @@ def test_optimistic_acks(strict):
     assert growth["drops"]["tcp_bad_ack"] > 0, growth
 
 
+@pytest.mark.parametrize("mode", ["deaf", "narrow"])
+def test_all_of_a_flight_lost(strict, mode):
+    """And again nothing but in order: the transfer goes on at speed, not a segment a timeout."""
+    with harmless(strict, seconds=SECONDS + 1):
+        said = attack(strict, mode, count=4, seconds=3 * SLOW, path=LARGE)
+    assert said["bytes"] >= 4 * 4 * MIB, said
+
+
 def test_too_big_lies(strict):
     """A quote of what is not in flight changes nothing; a right one is believed, within reason."""
     with harmless(strict, seconds=SECONDS + 1) as growth:

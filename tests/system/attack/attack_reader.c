@@ -8,13 +8,13 @@
 
 #include "attack_client.h"
 
-#define MSS             1460
-#define DIVISION_MAX    256    /* ACKs of a byte, of one segment */
-#define HONEST_BYTES    262144 /* so that there is a large window to lie about */
-#define SACK_A_TURN     16
-#define TOO_BIG_AFTER   32768
-#define TOO_BIG_HOLD_MS 50
-#define TOO_BIG_TAIL    262144 /* what may still be on its way in segments of the old size */
+#define MSS           1460
+#define DIVISION_MAX  256    /* ACKs of a byte, of one segment */
+#define HONEST_BYTES  262144 /* so that there is a large window to lie about */
+#define SACK_A_TURN   16
+#define TOO_BIG_AFTER 32768
+#define HOLD_MS       50
+#define TOO_BIG_TAIL  262144 /* what may still be on its way in segments of the old size */
 
 static void reader_run(struct atk *atk, const struct atk_how *how)
 {
@@ -248,15 +248,26 @@ static void too_big_segment(
 		conn->note = conn->got;
 		conn->sent_ms = (uint32_t)(now_us() / 1000);
 	}
-	/* nor is anything acknowledged that the router says it dropped, before that is known */
-	if (conn->note && (uint32_t)(now_us() / 1000) - conn->sent_ms < TOO_BIG_HOLD_MS)
-		return;
 	if (conn->note && conn->got - conn->note > TOO_BIG_TAIL &&
 		seg->len > too_big[right][mtu].largest) {
 		too_big[right][mtu].largest = seg->len;
 	}
 	client_take(client, conn, seg);
-	client_ack(client, conn, conn->rcv_nxt, client->how->wnd);
+	/* what the router dropped nobody acknowledges before that is known */
+	if (!conn->note || now_us() / 1000 - conn->sent_ms > HOLD_MS)
+		client_ack(client, conn, conn->rcv_nxt, client->how->wnd);
+}
+
+static void too_big_turn(struct atk_client *client)
+{
+	for (uint32_t i = 0; i < client->begun; i++) {
+		struct atk_conn *conn = &client->conns[i];
+
+		if (!conn->note || conn->sent_ms == 0 || now_us() / 1000 - conn->sent_ms <= HOLD_MS)
+			continue;
+		conn->sent_ms = 0;
+		client_ack(client, conn, conn->rcv_nxt, client->how->wnd);
+	}
 }
 
 void reader_too_big(struct atk *atk)
@@ -264,7 +275,8 @@ void reader_too_big(struct atk *atk)
 	static const struct atk_how how = { .wnd = UINT16_MAX,
 		ATK_OPTIONS(ATK_LINUX_OPTIONS),
 		.opened = client_ask,
-		.segment = too_big_segment };
+		.segment = too_big_segment,
+		.turn = too_big_turn };
 	struct atk_client client;
 	char text[2][128];
 
@@ -280,4 +292,48 @@ void reader_too_big(struct atk *atk)
 	}
 	client_report(&client, ", \"wrong\": {%s}, \"right\": {%s}", text[0], text[1]);
 	client_free(&client);
+}
+
+/* Once, all of a flight is lost; and it keeps nothing that is out of order. */
+static void deaf_segment(
+	struct atk_client *client, struct atk_conn *conn, const struct atk_seg *seg)
+{
+	if (!seg->len)
+		return;
+	if (!conn->note && conn->got >= TOO_BIG_AFTER) {
+		conn->note = 1;
+		conn->sent_ms = (uint32_t)(now_us() / 1000);
+	}
+	if (conn->note && now_us() / 1000 - conn->sent_ms <= HOLD_MS)
+		return;
+	client_take(client, conn, seg);
+	client_ack(client, conn, conn->rcv_nxt, client->how->wnd);
+}
+
+void reader_deaf(struct atk *atk)
+{
+	static const struct atk_how how = { .wnd = UINT16_MAX,
+		ATK_OPTIONS(ATK_LINUX_OPTIONS),
+		.opened = client_ask,
+		.segment = deaf_segment };
+
+	reader_run(atk, &how);
+}
+
+static void narrow_segment(
+	struct atk_client *client, struct atk_conn *conn, const struct atk_seg *seg)
+{
+	if (!conn->note && conn->got >= TOO_BIG_AFTER && seg->len)
+		too_big_lie(client, seg, true, 552);
+	deaf_segment(client, conn, seg);
+}
+
+void reader_narrow(struct atk *atk)
+{
+	static const struct atk_how how = { .wnd = UINT16_MAX,
+		ATK_OPTIONS(ATK_LINUX_OPTIONS),
+		.opened = client_ask,
+		.segment = narrow_segment };
+
+	reader_run(atk, &how);
 }

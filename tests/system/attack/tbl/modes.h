@@ -26,5 +26,7 @@ X(noack,       reader_silent,     true,  "Requests with the largest window and a
 X(ackdivision, reader_division,   true,  "Acknowledges every byte by itself")
 X(optimistic,  reader_optimistic, true,  "Acknowledges what was not received, and what was not sent")
 X(sackflood,   reader_sack,       true,  "Reports thousands of holes in what was sent")
+X(deaf,        reader_deaf,       true,  "Loses a whole flight, and keeps nothing out of order")
+X(narrow,      reader_narrow,     true,  "The same, after a right ICMP 'too big'")
 X(fragneeded,  reader_too_big,    true,  "ICMP 'too big' with right and wrong sequence numbers")
 /* clang-format on */
