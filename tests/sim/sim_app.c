@@ -123,8 +123,8 @@ struct sim_app *sim_app_new(struct sim *sim, struct sim_flow *flow, uint32_t end
 		flow->excuse = "an end aborts";
 	else if (app->plan >= APP_CLOSE_EARLY && flow->len[1 - end] > DISCARD_MAX)
 		flow->excuse = "more than a closed end takes";
-	sim_say(sim, "flow %u end %u: plan %u, begins at %u, lazy %u, pauses %u%s", flow->index, end,
-		app->plan, app->start_at, app->lazy, app->pause, app->deaf ? ", deaf" : "");
+	sim_say(sim, "flow %u end %u: plan %u, begins at %u, lazy %u, pauses %u%s", flow->index,
+		end, app->plan, app->start_at, app->lazy, app->pause, app->deaf ? ", deaf" : "");
 	return app;
 }
 

@@ -18,6 +18,7 @@
 #define READ_US      5000
 #define SILENCE_US   60000000
 #define NO_FIN       UINT32_MAX
+#define BUF_UNITS    4U
 #define RANGES_MAX   32
 #define DEAF_RTOS    3   /* in a row: perhaps the path takes small packets only */
 #define CWR_SEGMENTS 400 /* of new data, by which our ECE must have been answered */
@@ -92,6 +93,9 @@ static void client_draw_options(struct sim *sim, struct sim_client *c)
 
 	c->mss = sizes[sim_rand(sim, HF_ARRAY_LEN(sizes))];
 	c->wscale = sim_chance(sim, 600) ? (int)sim_rand(sim, sim_chance(sim, 900) ? 9 : 15) : -1;
+	/* a window of less than its own unit is none at all */
+	while (c->wscale > 0 && c->buf_max >> c->wscale < BUF_UNITS)
+		c->wscale--;
 	c->ts = sim_chance(sim, 600);
 	c->sack = sim_chance(sim, 700);
 	c->dsack = sim_chance(sim, 700);
@@ -694,7 +698,7 @@ static void client_read(struct sim_client *c)
 	if (sim_chance(sim, 10)) /* long enough for probes */
 		c->read_at_us += sim_rand(sim, 5000000);
 	if (sim_chance(sim, c->shrink))
-		c->buf_max = hf_max_u32(c->buf_max / 2, 600);
+		c->buf_max = hf_max_u32(c->buf_max / 2, hf_max_u32(600, BUF_UNITS << c->own_shift));
 	gain = c->read + c->buf_max > c->right ? c->read + c->buf_max - c->right : 0;
 	if (gain >= hf_min_u32(c->buf_max / 2, 2 * client_mss(c)) && !c->done)
 		client_post(c, 0, c->nxt, 0);

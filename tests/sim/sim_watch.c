@@ -17,6 +17,7 @@
 #define MSS_FLOOR    88
 #define PMTU_MIN4    552
 #define PMTU_MIN6    1280
+#define TS_OTHERS    8
 #define PMTU_KEEP_US 590000000ULL /* ten minutes, nearly */
 
 /* What a SYN or SYN-ACK said. */
@@ -50,8 +51,9 @@ struct sim_watch {
 	/* received */
 	uint8_t *got; /* a byte for each of the stream, and one for the FIN */
 	uint32_t got_next, rcv_max, edge;
-	uint32_t acks; /* without data, or with SACK: they let more out */
-	uint32_t ts_recent, ts_other;
+	uint32_t acks;      /* without data, or with SACK: they let more out */
+	uint32_t ts_recent; /* or one of the others */
+	uint32_t ts_other[TS_OTHERS], ts_others;
 	enum watch_ece ece;
 	bool block_due; /* the next ACK's first block holds block_seq */
 	uint32_t block_seq;
@@ -139,7 +141,7 @@ static void watch_up(struct sim_watch *w, const struct watch_syn *own)
 	w->ack = w->rcv_max = w->irs + 1;
 	w->right = w->ack + own->wnd;
 	w->ts_val = a->ts_val;
-	w->ts_recent = w->ts_other = b->ts_val;
+	w->ts_recent = b->ts_val;
 }
 
 static void watch_in_syn(struct sim_watch *w, const struct sim_seg *seg)
@@ -158,7 +160,7 @@ static void watch_in_syn(struct sim_watch *w, const struct sim_seg *seg)
 	if (answers)
 		watch_up(w, &w->offer[0]);
 	if (answers && twice)
-		w->ts_other = ts_val;
+		w->ts_other[w->ts_others++] = ts_val;
 }
 
 /* The bytes that are here, wherever they are. */
@@ -215,9 +217,12 @@ static void watch_took_ts(struct sim_watch *w, const struct sim_seg *seg, bool t
 	if (!w->ts || !sim_opts_parse(seg->opt, seg->opt_len, &opts) || !opts.ts ||
 		after(seg->seq, w->ack) || after(w->ts_recent, opts.ts_val))
 		return;
-	w->ts_other = opts.ts_val;
-	if (taken)
+	if (taken) {
 		w->ts_recent = opts.ts_val;
+		w->ts_others = 0;
+	} else {
+		w->ts_other[w->ts_others++ % TS_OTHERS] = opts.ts_val;
+	}
 }
 
 /* RFC 3168 §6.1.3 */
@@ -371,16 +376,20 @@ static void watch_out_ack(struct sim_watch *w, const struct hf_tcp_emit *emit)
 
 static void watch_out_ts(struct sim_watch *w, const struct sim_opts *opts)
 {
+	bool known;
+
 	WATCH(w, opts->ts == w->ts, "timestamp %s (RFC 7323 §3.2)", w->ts ? "missing" : "unasked");
 	if (!opts->ts || !w->ts)
 		return;
 	WATCH(w, !after(w->ts_val, opts->ts_val), "TSval goes back by %u",
 		w->ts_val - opts->ts_val);
-	WATCH(w, opts->ts_ecr == w->ts_recent || opts->ts_ecr == w->ts_other,
-		"TSecr %u, expected %u or %u (RFC 7323 §4.3)", opts->ts_ecr, w->ts_recent,
-		w->ts_other);
+	known = opts->ts_ecr == w->ts_recent;
+	for (uint32_t i = 0; i < hf_min_u32(w->ts_others, TS_OTHERS); i++)
+		known |= opts->ts_ecr == w->ts_other[i];
+	WATCH(w, known, "TSecr %u, expected %u (RFC 7323 §4.3)", opts->ts_ecr, w->ts_recent);
 	w->ts_val = opts->ts_val;
-	w->ts_recent = w->ts_other = opts->ts_ecr;
+	w->ts_recent = opts->ts_ecr;
+	w->ts_others = 0;
 }
 
 static bool watch_has(const struct sim_watch *w, uint32_t start, uint32_t end)
@@ -410,8 +419,8 @@ static void watch_out_sacks(
 		WATCH(w, after(end, start), "empty SACK block");
 		/* an attacker's old bytes are duplicates, too */
 		WATCH(w, watch_has(w, start, end) || (dup && w->sim->link.forge > 0),
-			"SACK block of what never came: %u to %u",
-			start - w->irs - 1, end - w->irs - 1);
+			"SACK block of what never came: %u to %u", start - w->irs - 1,
+			end - w->irs - 1);
 		WATCH(w, !dup || i == 0, "DSACK in block %u", i);
 		WATCH(w, dup || after(start, emit->ack), "SACK block touches the ACK");
 		for (uint32_t k = first; k < i; k++)

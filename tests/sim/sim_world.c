@@ -11,7 +11,8 @@
 
 #include "hf_stat.h"
 
-#define EVENTS_MAX    600000
+#define STEPS_MAX     3000000
+#define SEGMENTS_MAX  300000
 #define STREAM_MAX    2000000
 #define TIME_MAX      (48 * 3600 * 1000000ULL)
 #define TIME_MAX_WELL (600 * 1000000ULL) /* on a clean link */
@@ -342,15 +343,15 @@ static void world_live(struct sim *sim)
 {
 	bool well = sim->clean && !world_excuses(sim);
 	uint64_t end_us = sim->now_us + (well ? TIME_MAX_WELL : TIME_MAX);
-	uint32_t events = 0;
+	uint32_t steps = 0;
 
 	while (!sim->failed && !world_over(sim)) {
 		uint64_t next = world_next_us(sim);
 
 		sim->now_us = hf_max_u64(sim->now_us, hf_min_u64(next, end_us));
-		if (next > end_us || ++events > EVENTS_MAX)
-			sim_fail(sim, "stuck after %u steps: %u connections", events,
-				world_conns(sim));
+		if (next > end_us || ++steps > STEPS_MAX || sim->segments > SEGMENTS_MAX)
+			sim_fail(sim, "stuck after %u steps, %lu segments: %u connections", steps,
+				(unsigned long)sim->segments, world_conns(sim));
 		else
 			world_step(sim);
 	}
