@@ -78,6 +78,18 @@ static void recovery_enter(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_
 	tcp_trace(tcp, conn, HF_TCP_TRACE_RECOVERY, tx->cc.cwnd);
 }
 
+/* The end of a reduction. What an initial window may do at once, so may this: RFC 6582 §3.2 asks for no
+ * larger burst, and after the last byte of a response nothing is in flight. */
+static void recovery_window(struct hf_tcp_conn *conn)
+{
+	struct tcp_cubic *cc = &conn->tx->cc;
+	uint32_t pipe = tcp_recovery_pipe(conn);
+	uint32_t least = hf_min_u32(cc->ssthresh, pipe + tcp_cubic_iw(conn->mss));
+
+	tcp_cubic_recovered(cc, conn->mss, pipe);
+	cc->cwnd = hf_max_u32(cc->cwnd, least);
+}
+
 static void recovery_undo(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
@@ -110,7 +122,7 @@ static void recovery_leave(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 		return;
 	}
 	if (tx->recovery == TCP_RECOVERY || tx->recovery == TCP_CWR)
-		tcp_cubic_recovered(&tx->cc, conn->mss, tcp_recovery_pipe(conn));
+		recovery_window(conn);
 	tx->recovery = TCP_OPEN;
 	tx->dup_acks = 0;
 	tcp_trace(tcp, conn, HF_TCP_TRACE_RECOVERED, tx->cc.cwnd);
@@ -136,23 +148,24 @@ void tcp_recovery_detect(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t 
 	}
 }
 
-/* RFC 8985 §7.4: was the probe's segment lost, and repaired by it? Then it was a loss as any other. */
-static void recovery_probe_ends(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t delivered)
+/* RFC 8985 §7.4: was the probe's segment lost, and repaired by it? Then it was a loss as any other: true. */
+static bool recovery_probe_ends(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t delivered)
 {
 	struct tcp_tx *tx = conn->tx;
 
 	if (!tx->tlp || tcp_seq_lt(conn->snd_una, tx->tlp_end))
-		return;
+		return false;
 	if (tx->tlp_resent && conn->snd_una == tx->tlp_end)
-		return; /* a DSACK may follow */
-	if (tx->tlp_resent && conn->snd_una != tx->tlp_end && tx->recovery == TCP_OPEN) {
-		tcp_cubic_reduce(&tx->cc, conn->mss, tcp_recovery_pipe(conn) + delivered,
-			(uint32_t)tcp->now_us);
-		tx->undo = false;
-		recovery_tell(conn);
-		tcp_cubic_recovered(&tx->cc, conn->mss, tcp_recovery_pipe(conn));
-	}
+		return false; /* a DSACK may follow */
 	tx->tlp = false;
+	if (!tx->tlp_resent || tx->recovery != TCP_OPEN)
+		return false;
+	tcp_cubic_reduce(
+		&tx->cc, conn->mss, tcp_recovery_pipe(conn) + delivered, (uint32_t)tcp->now_us);
+	tx->undo = false;
+	recovery_tell(conn);
+	recovery_window(conn);
+	return true;
 }
 
 static void recovery_ecn(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t delivered)
@@ -168,7 +181,7 @@ static void recovery_ecn(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t 
 	if (tx->flight.count > 0)
 		tx->recovery = TCP_CWR;
 	else
-		tcp_cubic_recovered(&tx->cc, conn->mss, 0);
+		recovery_window(conn);
 	hf_stat_inc(HF_STAT_TCP_ECN_REDUCED);
 	tcp_trace(tcp, conn, HF_TCP_TRACE_ECN, tx->cc.ssthresh);
 }
@@ -287,7 +300,7 @@ void tcp_recovery_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct
 	if (acked->spurious && tx->undo && moved &&
 		(tx->recovery == TCP_RECOVERY || tx->recovery == TCP_LOSS))
 		recovery_undo(tcp, conn);
-	recovery_probe_ends(tcp, conn, acked->delivered);
+	reducing |= recovery_probe_ends(tcp, conn, acked->delivered);
 	if (moved && tx->recovery != TCP_OPEN && tcp_seq_ge(conn->snd_una, end))
 		recovery_leave(tcp, conn);
 	if (moved && !tcp_has(conn, TCP_F_SACK))
