@@ -53,7 +53,7 @@ static bool in_syn_is_newer(
 		return true;
 	if (opts->has_ts && later != 0)
 		return later > 0;
-	return tcp_seq_gt(seg->seq, conn->rcv_nxt);
+	return tcp_seq_ge(seg->seq, conn->rcv_nxt);
 }
 
 static bool in_wants_ecn(const struct hf_tcp_seg *seg)
