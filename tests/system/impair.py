@@ -18,6 +18,8 @@ import ipaddress
 import json
 import os
 import pathlib
+import re
+import signal
 import subprocess
 import threading
 
@@ -95,6 +97,31 @@ def link(loss=0, delay=1, reorder=0, dup=0, corrupt=0, burst=0, jitter=0, rate=2
     return {"loss": loss, "burst": burst, "dup": dup, "corrupt": corrupt, "reorder": reorder,
             "reorder_ms": reorder_by, "delay_ms": delay / 2, "jitter_ms": jitter,
             "rate_mbit": rate, "queue_bytes": queue}
+
+
+@contextlib.contextmanager
+def capture(interface, path):
+    """All of TCP on the interface, or the test fails: a frame that tcpdump missed looks like a
+    fault of TCP."""
+    with subprocess.Popen(["tcpdump", "-ni", interface, "-s", "128", "-B", "65536", "-w", path,
+                           "tcp"], stderr=subprocess.PIPE, text=True) as process:
+        said = process.stderr.readline()
+        while "listening on" not in said:
+            assert said, "tcpdump ended"
+            said = process.stderr.readline()
+
+        def counts():
+            process.send_signal(signal.SIGUSR1)
+            return [int(count) for count in re.findall(r"\d+", process.stderr.readline())]
+        try:
+            yield
+            # what the kernel still keeps for it would be lost with the signal to end
+            wait_until(lambda: len(set(counts()[:2])) == 1, what="tcpdump")
+            captured, received, dropped = counts()
+            assert captured == received and dropped == 0
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.stderr.read()
 
 
 Transfer = collections.namedtuple("Transfer", "status length sha256 body seconds")

@@ -9,6 +9,7 @@ beside nginx on the kernel through the same wire. One such comparison by hand:
     tests/system/test_interop.py --loss 1 --delay 50 --direction get --size 1048576 --runs 5
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -22,7 +23,7 @@ if __name__ == "__main__":
 
 import pytest
 from harness import BUILD, SANITIZED, body_hash
-from impair import Bench
+from impair import Bench, capture
 
 LONG = "HF_LONG" in os.environ and not SANITIZED  # times say nothing under sanitizers
 KIB, MIB = 1 << 10, 1 << 20
@@ -163,6 +164,7 @@ def by_hand():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--alone", action="store_true", help="without nginx (give a size)")
+    parser.add_argument("--pcap", help="file for the frames at our end of our wire")
     parser.add_argument("--congestion", default="cubic", help="the kernel's, at both of its ends")
     for name, text in {
             "loss": "percent", "burst": "losses in a row", "dup": "percent",
@@ -173,11 +175,12 @@ def by_hand():
                             default=argparse.SUPPRESS)
     wire = vars(parser.parse_args())
     options = {name: wire.pop(name) for name in ("direction", "size", "runs", "seed")}
-    nginx, congestion = not wire.pop("alone"), wire.pop("congestion")
+    nginx, congestion, pcap = not wire.pop("alone"), wire.pop("congestion"), wire.pop("pcap")
     if not nginx and not options["size"]:
         parser.error("--alone needs --size")
     with tempfile.TemporaryDirectory() as directory, \
-            Bench(pathlib.Path(directory), nginx=nginx, congestion=congestion) as bench:
+            Bench(pathlib.Path(directory), nginx=nginx, congestion=congestion) as bench, \
+            capture(bench.holdfast.device.kernel, pcap) if pcap else contextlib.nullcontext():
         print(json.dumps(compare(bench, nginx=nginx, **options, **wire)))
 
 
