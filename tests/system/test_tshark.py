@@ -42,7 +42,7 @@ def hf(start, origin):
 
 
 def cleanest(hf, path, allowed, *command):
-    """What the command says, and the connections and frames of it, without a fault but those allowed.
+    """What the command says, its connections and frames, when only allowed faults were found.
     On a busy machine either end may be late and the other probe: by chance, and not three times.
     What TCP does wrong it does each time."""
     for _ in range(3):
