@@ -8,10 +8,10 @@
  *           A segment's new bytes are the gaps between ranges. They go to the tail of the range on
  *           their left, else into new buffers; ranges that touch are one from then on, their chains
  *           are linked. Two neighbours in a chain hold more than one buffer full.
- * Cost      A segment: O(ranges). Buffers are walked only to be freed, and by tcp_ooo_check: how many
- *           a range has is kept in the seq of its first one (where that stands the range knows).
- * Limits    A connection: TCP_RANGES_MAX ranges, tcp->ooo_max buffers. All of them: three quarters of
- *           the pool, so that bytes in order always find some. Beyond: HF_DROP_TCP_OOO_FULL.
+ * Cost      A segment: O(ranges). Buffers are walked only to be freed, and by tcp_ooo_check: how
+ *           many a range has is kept in the seq of its first one (the range knows where it stands).
+ * Limits    A connection: TCP_RANGES_MAX ranges, tcp->ooo_max buffers. All of them: three quarters
+ *           of the pool, so that bytes in order always find some. Beyond: HF_DROP_TCP_OOO_FULL.
  */
 #include "hf_tcp.h"
 
@@ -174,8 +174,8 @@ static void ooo_join(struct hf_tcp *tcp, struct tcp_ooo *ooo, struct tcp_range *
 	left->end = right->end;
 }
 
-/* The bytes in front of range `at`, which touch nothing on their left. Returns how many it took: if any
- * then range `at` begins with them. */
+/* The bytes in front of range `at`, which touch nothing on their left. Returns how many it took: if
+ * any then range `at` begins with them. */
 static uint32_t ooo_open(struct hf_tcp *tcp, struct tcp_ooo *ooo, uint32_t at, uint32_t seq,
 	const uint8_t *data, uint32_t end)
 {

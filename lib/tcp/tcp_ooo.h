@@ -11,10 +11,10 @@
 
 #include "tcp_priv.h"
 
-/* Moves the bytes of *head behind those of the buffer that will stand in front of it, if they fit, and
- * frees it: of two neighbours in a list, more than one buffer full. *head is its successor then. */
+/* If they fit, moves the bytes of *head behind those of the buffer that is to stand in front of it
+ * and frees it; *head is its successor then. So two neighbours hold more than one buffer full. */
 bool tcp_rxbuf_pack(struct hf_tcp *tcp, struct tcp_rxbuf *buf, struct tcp_rxbuf **head);
-/* A list of tcp_ooo_take goes back, unchanged, in front of all ranges; seq is that of its first byte.
+/* A list of tcp_ooo_take goes back, unchanged, in front of all ranges; seq: of its first byte.
  * Always succeeds: what is in the way is forgotten, be it some of the list. */
 void tcp_ooo_put_back(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq,
 	struct tcp_rxbuf *head, struct tcp_rxbuf *tail, uint32_t len);

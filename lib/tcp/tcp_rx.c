@@ -5,8 +5,8 @@
  * Picture   unread = | rxq: buf -> buf | cur: what is left in place | after: buf -> buf |
  *                                            a hole that this segment filled ^
  * Limits    Out of buffers, bytes in order take those that lie behind holes of the same connection;
- *           without any the rest counts as never received. A FIN is taken only when no byte in front
- *           of it can get lost this way.
+ *           without any the rest counts as never received. A FIN is taken only when no byte in
+ *           front of it can get lost this way.
  */
 #include "hf_tcp.h"
 
@@ -87,8 +87,8 @@ enum hf_drop tcp_rx_payload(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32
 	return HF_DROP_NONE;
 }
 
-/* A buffer for bytes in order; if need be one of those that wait behind holes of this connection: what
- * SACK told may be taken back (RFC 2018 §8), but only for this. */
+/* A buffer for bytes in order; if need be one of those that wait behind holes of this connection:
+ * what SACK told may be taken back (RFC 2018 §8), but only for this. */
 static struct tcp_rxbuf *rx_keep_buf(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	for (;;) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * A receiver of which only the part behind holes is real. Sequence numbers are relative to TO_SEQ; the
- * byte at x is to_byte(x).
+ * A receiver of which only the part behind holes is real. Sequence numbers are relative to TO_SEQ;
+ * the byte at x is to_byte(x).
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -449,6 +449,10 @@ Test(tcp_ooo, what_was_taken_can_be_put_back)
 	to_put_back(t, 15);
 	cr_assert_eq(t->conn.ooo->count, TCP_RANGES_MAX);
 	cr_assert_eq(to_take(t, 15), 5);
+	to_store(t, 1300, 9000);
+	cr_assert_eq(to_take(t, 1260), 0);
+	to_put_back(t, 5500); /* without what lay before it */
+	cr_assert_eq(to_take(t, 5500), 3500);
 	to_free(t);
 }
 

@@ -77,6 +77,21 @@ Test(tcp_rx, what_is_left_unread_is_kept_in_order)
 	th_done(&t);
 }
 
+Test(tcp_rx, what_filled_a_hole_and_what_was_behind_it_share_a_buffer)
+{
+	struct th t;
+
+	th_open(&t);
+	t.spare = UINT32_MAX;
+	th_in(&t, HF_TCP_ACK, 2, 0, "c");
+	th_in(&t, HF_TCP_ACK, 0, 0, "ab");
+	cr_assert_eq(t.tcp->rxbufs.used, 1);
+	t.spare = 0;
+	th_in(&t, HF_TCP_ACK, 3, 0, "d");
+	cr_assert_arr_eq(t.got, "abcd", 4);
+	th_done(&t);
+}
+
 Test(tcp_rx, a_consumed_segment_needs_no_buffer)
 {
 	struct th t;
@@ -286,13 +301,24 @@ Test(tcp_rx, rfc2018_s8_without_a_buffer_what_was_told_is_taken_back)
 	th_done(&t);
 }
 
+Test(tcp_rx, a_duplicate_of_what_found_no_buffer_is_not_told)
+{
+	struct th t;
+
+	rx_open_sack(&t, 2);
+	cr_assert_str_eq(rx_answer(&t, 5000, 5100), "0, 5000-5100");
+	t.spare = UINT32_MAX;
+	cr_assert_str_eq(rx_answer(&t, 0, 6000), "4064");
+	th_done(&t);
+}
+
 static uint32_t rx_rand(uint32_t *rng, uint32_t below)
 {
 	*rng = *rng * 1664525 + 1013904223;
 	return (uint32_t)(((uint64_t)*rng * below) >> 32);
 }
 
-/* A peer that sends anything from what is acknowledged on, an application that reads when it likes. */
+/* A peer that sends anything from what is acknowledged on, an application that reads at random. */
 static void rx_random_run(uint32_t seed, uint32_t rxbufs)
 {
 	static char text[40000];

@@ -230,6 +230,34 @@ Test(tcp_wnd, a_window_that_took_seconds_is_no_round_trip)
 	th_done(&t);
 }
 
+Test(tcp_wnd, a_sender_that_paused_tells_no_round_trip)
+{
+	struct th t;
+
+	wnd_open_scaled(&t, 20000, 200000);
+	wnd_in(&t, 19000);
+	th_tick(&t, 2500000);
+	wnd_in(&t, TH_MSS);
+	cr_assert_eq(t.conn->rcv_rtt_us, 0);
+	cr_assert_eq(t.conn->rcv_wnd, 20000);
+	th_done(&t);
+}
+
+Test(tcp_wnd, a_window_that_waited_for_the_application_tells_no_round_trip)
+{
+	struct th t;
+
+	wnd_open_scaled(&t, 20000, 200000);
+	t.spare = UINT32_MAX;
+	wnd_in(&t, 20000);
+	th_tick(&t, 2500000);
+	hf_tcp_consume(t.tcp, t.conn, 1);
+	hf_tcp_consume(t.tcp, t.conn, 19999);
+	cr_assert_eq(t.conn->rcv_rtt_us, 0, "all of it was offered long ago");
+	cr_assert_eq(t.conn->rcv_wnd, 20000);
+	th_done(&t);
+}
+
 Test(tcp_wnd, the_shortest_time_of_a_window_is_the_round_trip)
 {
 	struct th t;
@@ -247,7 +275,7 @@ Test(tcp_wnd, the_shortest_time_of_a_window_is_the_round_trip)
 	th_done(&t);
 }
 
-/* Another connection of the same stack, whose application reads nothing: it holds so many buffers. */
+/* Another connection of the same stack, whose application reads nothing: it holds `bufs`. */
 static void wnd_hold(struct th *t, struct th *ret_other, uint32_t bufs)
 {
 	*ret_other = *t;
@@ -296,8 +324,7 @@ Test(tcp_wnd, with_less_than_a_quarter_of_the_buffers_left_two_segments_are_offe
 	while (wnd_offered(&t) >= 2 * TH_MSS) {
 		wnd_in(&t, TH_MSS);
 		if (wnd_offered(&t) >= 2 * TH_MSS)
-			cr_assert_eq(
-				t.conn->rcv_adv, adv, "what was promised stays, no more comes");
+			cr_assert_lt(t.conn->rcv_adv - adv, 100, "no more but for rounding");
 	}
 	for (int i = 0; i < 20; i++) {
 		wnd_in(&t, TH_MSS);
@@ -312,9 +339,9 @@ Test(tcp_wnd, with_less_than_a_quarter_of_the_buffers_left_two_segments_are_offe
 	th_read(&t);
 	th_flush(&t);
 	th_expect_ack(&t, wnd_next(&t));
-	cr_assert_eq(wnd_offered(&t), 2 * TH_MSS);
+	cr_assert_eq(wnd_offered(&t), 2 * TH_MSS / 16 * 16, "in units of the scale");
 	wnd_release(&other);
-	wnd_in(&t, 2 * TH_MSS);
+	wnd_in(&t, 2 * TH_MSS - 16);
 	cr_assert_gt(wnd_offered(&t), 16000, "all is well again");
 	th_done(&t);
 }
