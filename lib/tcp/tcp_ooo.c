@@ -17,19 +17,17 @@
 
 #include <string.h>
 
-#include "tcp_ooo.h"
 #include "tcp_priv.h"
 
 HF_STATIC_ASSERT(TCP_RANGES_MAX < 64, "a bit for each range");
 
-struct tcp_rxbuf *tcp_rxbuf_new(struct hf_tcp *tcp, uint32_t seq)
+struct tcp_rxbuf *tcp_rxbuf_new(struct hf_tcp *tcp)
 {
 	struct tcp_rxbuf *buf = hf_pool_get(&tcp->rxbufs);
 
 	if (!buf)
 		return NULL;
 	buf->next = NULL;
-	buf->seq = seq;
 	buf->off = 0;
 	buf->end = 0;
 	return buf;
@@ -70,11 +68,6 @@ bool tcp_rxbuf_pack(struct hf_tcp *tcp, struct tcp_rxbuf *buf, struct tcp_rxbuf 
 static uint32_t ooo_buf_len(const struct tcp_rxbuf *buf)
 {
 	return (uint32_t)buf->end - buf->off;
-}
-
-static uint32_t *ooo_bufs(const struct tcp_range *range)
-{
-	return &range->head->seq;
 }
 
 /* Bytes out of order may take one more element of the pool. */
@@ -140,7 +133,7 @@ static uint32_t ooo_append(struct hf_tcp *tcp, struct tcp_ooo *ooo, struct tcp_r
 	uint32_t done = range->tail ? tcp_rxbuf_fill(range->tail, data, len) : 0;
 
 	while (done < len && ooo->bufs < tcp->ooo_max && ooo_pool_has(tcp)) {
-		struct tcp_rxbuf *buf = tcp_rxbuf_new(tcp, 0);
+		struct tcp_rxbuf *buf = tcp_rxbuf_new(tcp);
 
 		HF_ASSERT(buf);
 		if (range->tail)
@@ -148,7 +141,7 @@ static uint32_t ooo_append(struct hf_tcp *tcp, struct tcp_ooo *ooo, struct tcp_r
 		else
 			range->head = buf;
 		range->tail = buf;
-		(*ooo_bufs(range))++;
+		range->bufs++;
 		ooo->bufs++;
 		done += tcp_rxbuf_fill(buf, data + done, len - done);
 	}
@@ -163,9 +156,9 @@ static void ooo_join(struct hf_tcp *tcp, struct tcp_ooo *ooo, struct tcp_range *
 	struct tcp_rxbuf *head = right->head;
 
 	HF_ASSERT(left->end == right->start);
-	*ooo_bufs(left) += *ooo_bufs(right);
+	left->bufs += right->bufs;
 	if (tcp_rxbuf_pack(tcp, left->tail, &head)) {
-		(*ooo_bufs(left))--;
+		left->bufs--;
 		ooo->bufs--;
 	}
 	left->tail->next = head;
@@ -196,7 +189,7 @@ static uint32_t ooo_open(struct hf_tcp *tcp, struct tcp_ooo *ooo, uint32_t at, u
 		ooo_insert(ooo, at, &piece);
 		return done;
 	}
-	ooo->bufs -= piece.head ? *ooo_bufs(&piece) : 0;
+	ooo->bufs -= piece.bufs;
 	tcp_rxbuf_free_list(tcp, piece.head);
 	return 0;
 }
@@ -265,8 +258,6 @@ enum hf_drop tcp_ooo_store(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_
 /* Off the front of a range until it begins at seq. */
 static void ooo_cut(struct hf_tcp *tcp, struct tcp_range *range, uint32_t seq)
 {
-	uint32_t bufs = *ooo_bufs(range);
-
 	HF_ASSERT(tcp_seq_ge(seq, range->start) && tcp_seq_lt(seq, range->end));
 	while (seq - range->start >= ooo_buf_len(range->head)) {
 		struct tcp_rxbuf *buf = range->head;
@@ -274,11 +265,10 @@ static void ooo_cut(struct hf_tcp *tcp, struct tcp_range *range, uint32_t seq)
 		range->start += ooo_buf_len(buf);
 		range->head = buf->next;
 		hf_pool_put(&tcp->rxbufs, buf);
-		bufs--;
+		range->bufs--;
 	}
 	range->head->off = (uint16_t)(range->head->off + (seq - range->start));
 	range->start = seq;
-	*ooo_bufs(range) = bufs;
 }
 
 struct tcp_rxbuf *tcp_ooo_take(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq,
@@ -294,7 +284,7 @@ struct tcp_rxbuf *tcp_ooo_take(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uin
 		struct tcp_range *range = &ooo->range[n++];
 		uint32_t len = range->end - range->start;
 
-		ooo->bufs -= *ooo_bufs(range);
+		ooo->bufs -= range->bufs;
 		tcp_rx_duplicate(conn, range->start, hf_min_u32(len, seq - range->start));
 		if (tcp_seq_le(range->end, seq)) {
 			tcp_rxbuf_free_list(tcp, range->head);
@@ -314,15 +304,13 @@ struct tcp_rxbuf *tcp_ooo_take(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uin
 static bool ooo_shorten(struct hf_tcp *tcp, struct tcp_range *range)
 {
 	struct tcp_rxbuf *buf = range->head;
-	uint32_t bufs = *ooo_bufs(range) - 1;
 
 	range->start += ooo_buf_len(buf);
 	range->head = buf->next;
-	if (range->head)
-		*ooo_bufs(range) = bufs;
-	HF_ASSERT(!range->head == (bufs == 0));
+	range->bufs--;
+	HF_ASSERT(!range->head == (range->bufs == 0));
 	hf_pool_put(&tcp->rxbufs, buf);
-	return bufs > 0;
+	return range->bufs > 0;
 }
 
 void tcp_ooo_put_back(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq,
@@ -332,12 +320,14 @@ void tcp_ooo_put_back(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq
 
 	HF_ASSERT(len > 0);
 	HF_ASSERT(!conn->ooo || tcp_seq_lt(range.end, conn->ooo->range[0].start));
+	for (const struct tcp_rxbuf *buf = head; buf; buf = buf->next)
+		range.bufs++;
 	while (!conn->ooo && !ooo_new(tcp, conn)) {
 		if (!ooo_shorten(tcp, &range))
 			return;
 	}
 	range.stamp = ++conn->ooo->stamp;
-	conn->ooo->bufs += *ooo_bufs(&range);
+	conn->ooo->bufs += range.bufs;
 	ooo_insert(conn->ooo, 0, &range); /* there is room: it was one of them */
 }
 
@@ -426,7 +416,7 @@ static void ooo_check_range(const struct tcp_range *range)
 		last = buf;
 	}
 	HF_ASSERT(last && last == range->tail);
-	HF_ASSERT(bufs == *ooo_bufs(range));
+	HF_ASSERT(bufs == range->bufs);
 	HF_ASSERT(len == range->end - range->start);
 }
 
@@ -449,7 +439,7 @@ void tcp_ooo_check(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
 		for (uint32_t other = 0; other < i; other++)
 			HF_ASSERT(range->stamp != ooo->range[other].stamp);
 		end = range->end;
-		bufs += *ooo_bufs(range);
+		bufs += range->bufs;
 	}
 	HF_ASSERT(tcp_seq_le(end, conn->rcv_adv));
 	HF_ASSERT(bufs == ooo->bufs && bufs <= tcp->ooo_max);

@@ -135,7 +135,6 @@ HF_STATIC_ASSERT(sizeof(struct tcp_span) == 32, "two spans a cache line");
 /* Received bytes that were not consumed in place. */
 struct tcp_rxbuf {
 	struct tcp_rxbuf *next;
-	uint32_t seq; /* of data[off]; only while out of order */
 	uint16_t off; /* consumed or cut off */
 	uint16_t end; /* filled */
 	uint8_t data[TCP_RXBUF_BYTES];
@@ -146,6 +145,7 @@ HF_STATIC_ASSERT(sizeof(struct tcp_rxbuf) == 2048, "fits the pool");
 struct tcp_range {
 	uint32_t start, end;
 	uint32_t stamp; /* grows: RFC 2018 §4 tells the latest first */
+	uint32_t bufs;  /* in its list */
 	struct tcp_rxbuf *head, *tail;
 };
 
@@ -244,7 +244,7 @@ struct hf_tcp_conn {
 	/* line 4 */
 	struct hf_timer timer;           /* at the earliest of due_ms, or before it */
 	uint32_t rcv_wnd;                /* what may be offered now; tcp_wnd.c lets it grow */
-	uint32_t rcv_mark, rcv_mark_ms;  /* rcv_nxt and time when it was last looked at */
+	uint32_t rcv_mark, rcv_mark_ms;  /* where the reader was, and when: tcp_wnd_grow */
 	uint32_t rcv_rtt_us;             /* as the receiver sees it */
 	uint32_t dsack_start, dsack_end; /* RFC 2883 */
 	uint32_t in_ms;                  /* the last segment that came */
@@ -259,7 +259,7 @@ struct hf_tcp_conn {
 	uint8_t keep_count; /* unanswered keepalives */
 	uint8_t reo_mult;   /* RFC 8985, kept while nothing is in flight */
 	uint8_t reo_persist;
-	uint8_t trace_at; /* the next record to be written; all used once it wrapped */
+	uint8_t trace_at; /* the next record to be written, plus HF_TCP_TRACE_MAX once it wrapped */
 	struct hf_tcp_trace trace[HF_TCP_TRACE_MAX];
 } HF_ALIGNED(HF_CACHE_LINE);
 HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, rcv_nxt) == 64, "line 1");
@@ -501,7 +501,7 @@ void tcp_rx_ack_later(struct hf_tcp_conn *conn, uint32_t len);
 void tcp_rx_duplicate(struct hf_tcp_conn *conn, uint32_t seq, uint32_t len);
 
 /* tcp_ooo.c: what lies behind holes */
-struct tcp_rxbuf *tcp_rxbuf_new(struct hf_tcp *tcp, uint32_t seq);
+struct tcp_rxbuf *tcp_rxbuf_new(struct hf_tcp *tcp);
 /* Appends what fits; returns how much. */
 uint32_t tcp_rxbuf_fill(struct tcp_rxbuf *buf, const uint8_t *data, uint32_t len);
 void tcp_rxbuf_free_list(struct hf_tcp *tcp, struct tcp_rxbuf *buf);
@@ -512,6 +512,13 @@ enum hf_drop tcp_ooo_store(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_
  * there is none. The list's bytes are contiguous from seq on. */
 struct tcp_rxbuf *tcp_ooo_take(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq,
 	struct tcp_rxbuf **ret_tail, uint32_t *ret_len);
+/* If they fit, moves the bytes of *head behind those of the buffer that is to stand in front of it
+ * and frees it; *head is its successor then. So two neighbours hold more than one buffer full. */
+bool tcp_rxbuf_pack(struct hf_tcp *tcp, struct tcp_rxbuf *buf, struct tcp_rxbuf **head);
+/* A list of tcp_ooo_take goes back, unchanged, in front of all ranges; seq: of its first byte.
+ * Always succeeds: what is in the way is forgotten, be it some of the list. */
+void tcp_ooo_put_back(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq,
+	struct tcp_rxbuf *head, struct tcp_rxbuf *tail, uint32_t len);
 /* Gives a buffer of the last range back to the pool; false when there is none. */
 bool tcp_ooo_evict(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_ooo_drop_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn);

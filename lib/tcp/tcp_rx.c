@@ -10,7 +10,6 @@
  */
 #include "hf_tcp.h"
 
-#include "tcp_ooo.h"
 #include "tcp_priv.h"
 
 static uint32_t rx_buf_len(const struct tcp_rxbuf *buf)
@@ -92,7 +91,7 @@ enum hf_drop tcp_rx_payload(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32
 static struct tcp_rxbuf *rx_keep_buf(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	for (;;) {
-		struct tcp_rxbuf *buf = tcp_rxbuf_new(tcp, 0);
+		struct tcp_rxbuf *buf = tcp_rxbuf_new(tcp);
 
 		if (buf)
 			return buf;
