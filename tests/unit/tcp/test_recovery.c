@@ -360,7 +360,7 @@ Test(tcp_recovery, rfc4015_s3_2_a_timeout_that_was_too_early_is_undone_and_sends
 Test(tcp_recovery,
 	rfc3522_s3_2_after_two_timeouts_an_echo_of_the_first_retransmission_undoes_nothing)
 {
-	for (int original = 0; original < 2; original++) {
+	for (uint32_t original = 0; original < 2; original++) {
 		struct th t;
 		uint32_t first, second;
 
@@ -526,7 +526,7 @@ Test(tcp_recovery, rfc5681_s4_1_after_an_idle_time_it_begins_with_the_restart_wi
 	struct th t;
 	uint32_t at = 0;
 
-	for (int idle = 0; idle < 2; idle++) {
+	for (uint32_t idle = 0; idle < 2; idle++) {
 		th_sack_open(&t, 0);
 		th_send(&t, 10 * S);
 		t.now_us += 10000;
