@@ -352,7 +352,7 @@ static void fuzz_conf(void)
 	}
 }
 
-static void fuzz_store(const char *url, size_t len)
+static struct hf_obj *fuzz_store(const char *url, size_t len)
 {
 	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nETag: \"e\"\r\n";
 	uint32_t url_len = (uint32_t)strlen(url);
@@ -374,7 +374,8 @@ static void fuzz_store(const char *url, size_t len)
 	free(body);
 	hf_shard_fill_end(fuzz.shard, obj);
 	hf_shard_publish(fuzz.shard, obj);
-	hf_shard_obj_unref(fuzz.shard, obj);
+	hf_shard_obj_unref(fuzz.shard, obj); /* the table keeps it */
+	return obj;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -400,8 +401,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	cache.arena = fuzz.arena;
 	HF_ASSERT(hf_cache_new(&cache, &err, &fuzz.cache) == 0);
 	fuzz.shard = hf_cache_shard(fuzz.cache, 0);
-	fuzz_store("http://a.example/small", 100);
-	fuzz_store("http://a.example/large", 100000);
+	fuzz.stored[0] = fuzz_store("http://a.example/small", 100);
+	fuzz.stored[1] = fuzz_store("http://a.example/large", 100000);
 	fuzz.arena_used = hf_arena_used(fuzz.arena);
 	for (uint64_t us = 0; us < START_US; us += START_US / 10) { /* announcements */
 		(void)hf_net_rx(fuzz.net, us);
@@ -470,6 +471,8 @@ static void fuzz_end(void)
 	}
 	HF_ASSERT(hf_xchg_out_count(fuzz.xchgs, 0) == 0 && fuzz.body_count == 0);
 	hf_xchg_net_free(fuzz.xchgs);
+	for (size_t i = 0; i < HF_ARRAY_LEN(fuzz.stored); i++) /* no lease is left */
+		HF_ASSERT(hf_reader_recall(hf_cache_reader(fuzz.cache, 0), fuzz.stored[i]));
 	hf_shard_check(fuzz.shard);
 	HF_ASSERT(hf_arena_used(fuzz.arena) == fuzz.arena_used);
 	HF_ASSERT(rte_mempool_avail_count(fuzz.pool) == fuzz.avail);

@@ -60,6 +60,7 @@ struct fuzz {
 	struct hf_cache *cache;
 	struct hf_shard *shard;
 	size_t arena_used;
+	struct hf_obj *stored[2];
 	struct hf_ip own4, own6;
 	/* of one input */
 	const uint8_t *at, *end;
