@@ -350,6 +350,29 @@ Test(tcp_challenge, rfc9293_s3_6_1_reuse_of_time_wait_lives_on_as_any_connection
 	th_done(&t);
 }
 
+Test(tcp_challenge, rfc9293_s3_6_1_reuse_begins_above_all_that_was_sent_not_where_the_clock_stands)
+{
+	uint32_t got = 0, last;
+	struct th t;
+
+	th_open(&t);
+	th_send(&t, 200000); /* in no time: the clock of sequence numbers is far behind */
+	while (got < 200000) {
+		for (uint32_t i = 0; i < t.out_count; i++)
+			got += t.out[i].len;
+		th_in(&t, HF_TCP_ACK, 0, got, NULL);
+	}
+	hf_tcp_close(t.tcp, t.conn);
+	t.conn = NULL;
+	th_flush(&t);
+	th_in(&t, HF_TCP_ACK | HF_TCP_FIN, 0, 200001, NULL);
+	cr_assert_str_eq(th_state(t.tcp), "TIME-WAIT");
+	last = t.iss + 1 + 200001;
+	cr_assert_eq(challenge_syn_bare(&t, 5000), HF_DROP_NONE);
+	cr_assert(tcp_seq_gt(t.out[0].seq, last));
+	th_done(&t);
+}
+
 Test(tcp_challenge, reuse_of_time_wait_while_draining_is_refused)
 {
 	struct th t;

@@ -142,6 +142,20 @@ Test(tcp_syn_cookie, rfc7323_s5_4_tsval_goes_on_from_the_cookies)
 	th_done(&t);
 }
 
+Test(tcp_syn_cookie, rfc7323_s5_2_the_peers_clock_may_stand_anywhere)
+{
+	struct th t;
+
+	th_init(&t);
+	t.cfg.syn_queue_max = 0;
+	t.now_us = 3000000000ULL * 1000; /* its TSval, in this test's peer: above 2^31 */
+	th_start(&t);
+	cookie_syn(&t, TH_TS);
+	cr_assert_eq(cookie_ack(&t, "GET"), HF_DROP_NONE);
+	cr_assert_eq(t.events, HF_TCP_EV_OPEN | HF_TCP_EV_DATA);
+	th_done(&t);
+}
+
 Test(tcp_syn_cookie, data_and_fin_may_complete_the_handshake)
 {
 	struct th t;
