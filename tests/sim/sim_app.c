@@ -81,16 +81,16 @@ static struct blob *blob_new(const struct sim_app *app, uint32_t len)
 	return blob;
 }
 
-static enum app_plan app_plan_draw(struct sim *sim, const struct sim_flow *flow, uint32_t end)
+static enum app_plan app_plan_draw(struct sim *sim, struct sim_flow *flow, uint32_t end)
 {
 	uint32_t draw = sim_rand(sim, 100);
 
-	if (draw < 40)
+	if (draw < 40 || (draw < 75 && flow->waits[1 - end]))
 		return APP_CLOSE_ALL;
-	if (draw < 75) /* both ends would wait for ever */
-		return end == 1 && flow->app[0] && flow->app[0]->plan != APP_CLOSE_FIN
-			       ? APP_CLOSE_FIN
-			       : (end == 0 ? APP_CLOSE_FIN : APP_CLOSE_ALL);
+	if (draw < 75) {
+		flow->waits[end] = true;
+		return APP_CLOSE_FIN;
+	}
 	if (draw < 88)
 		return APP_CLOSE_EARLY;
 	return draw < 94 ? APP_GIVE_UP : APP_ABORT;
@@ -373,15 +373,24 @@ static void app_pump(struct sim_app *app)
 	app_close(app, tcp);
 }
 
-static void app_open(struct sim_app *app, struct hf_tcp_conn *conn)
+/* False: it is an old one once more. A cookie is good for a while, so that its first segment, sent again
+ * or doubled on the way, opens what was closed (RFC 4987 §3.6). */
+static bool app_open(struct sim_app *app, struct hf_tcp_conn *conn)
 {
-	if (app->opened || app->closed)
-		return sim_fail(
-			app->sim, "flow %u end %u: opened twice", app->flow->index, app->end);
+	if ((app->opened || app->closed) && sim_cookies_sent(app->sim)) {
+		app->flow->excuse = "opened twice by a cookie";
+		hf_tcp_abort(sim_host_tcp(app->sim->host[app->end]), conn);
+		return false;
+	}
+	if (app->opened || app->closed) {
+		sim_fail(app->sim, "flow %u end %u: opened twice", app->flow->index, app->end);
+		return false;
+	}
 	sim_say(app->sim, "flow %u end %u open", app->flow->index, app->end);
 	app->opened = true;
 	app->conn = conn;
 	hf_tcp_user_set(conn, app);
+	return true;
 }
 
 static void app_told(struct sim_app *app, uint32_t what)
@@ -414,8 +423,8 @@ void sim_app_event(struct sim_app *app, const struct hf_tcp_event *event)
 		sim_lost(app->sim, app->flow, "connection lost");
 		return;
 	}
-	if (event->what & HF_TCP_EV_OPEN)
-		app_open(app, event->conn);
+	if ((event->what & HF_TCP_EV_OPEN) && !app_open(app, event->conn))
+		return;
 	if (app->sim->failed || event->conn != app->conn || !app->opened)
 		return sim_fail(app->sim, "an event of a connection that is not ours");
 	app_told(app, event->what);

@@ -11,63 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tcp_sim.h"
+#include "sim_client.h"
 
 #define RTO_FIRST_US 300000
 #define RTO_MAX_US   8000000
-#define READ_US      5000
 #define SILENCE_US   60000000
-#define NO_FIN       UINT32_MAX
-#define BUF_UNITS    4U
-#define RANGES_MAX   32
-#define DEAF_RTOS    3   /* in a row: perhaps the path takes small packets only */
-#define CWR_SEGMENTS 400 /* of new data, by which our ECE must have been answered */
-
-enum client_plan {
-	PLAN_WAITS,      /* closes when it has seen the other's FIN */
-	PLAN_HALF_CLOSE, /* FIN right behind the request */
-	PLAN_BOTH,       /* FIN in the midst of the response: FINs may cross */
-	PLAN_RESET,      /* RST in the midst of the response */
-	PLAN_VANISH,     /* no more packets from some time on */
-	PLAN_DEAF,       /* never reads, then RST */
-};
-
-enum client_state { CLIENT_IDLE, CLIENT_SYN_SENT, CLIENT_SYN_RECEIVED, CLIENT_UP, CLIENT_DEAD };
-
-struct client_range {
-	uint32_t start, end, stamp;
-};
-
-struct sim_client {
-	struct sim *sim;
-	struct sim_flow *flow;
-	/* drawn */
-	enum client_plan plan;
-	uint32_t stop_at, buf_max, read_per_ms, cwnd, shrink;
-	uint16_t mss;
-	int wscale;
-	uint32_t ack_every, delack_us, divide, renege;
-	uint32_t iss, ts_off;
-	bool ts, sack, dsack, ecn; /* offered, then: agreed */
-	uint8_t ect;
-	/* sends */
-	enum client_state state;
-	bool fin_acked, done, cwr_due;
-	uint32_t una, nxt, max;
-	uint32_t peer_edge, seg_max, rtos;
-	uint8_t peer_shift, own_shift;
-	uint64_t start_us, rto_at_us, rto_us, deaf_until_us;
-	/* receives */
-	uint32_t irs, rcv, fin_at, read, edge, right;
-	struct client_range range[RANGES_MAX];
-	uint32_t range_count, stamp;
-	uint32_t dup_start, dup_end;
-	uint32_t ts_recent, ts_first, ack_sent;
-	bool ece;
-	uint32_t ece_segments;
-	uint32_t ack_owed;
-	uint64_t delack_at_us, read_at_us, silent_at_us;
-};
+#define DEAF_RTOS    3 /* in a row: perhaps the path takes small packets only */
 
 static void client_draw_manners(struct sim *sim, struct sim_client *c)
 {
@@ -94,7 +43,7 @@ static void client_draw_options(struct sim *sim, struct sim_client *c)
 	c->mss = sizes[sim_rand(sim, HF_ARRAY_LEN(sizes))];
 	c->wscale = sim_chance(sim, 600) ? (int)sim_rand(sim, sim_chance(sim, 900) ? 9 : 15) : -1;
 	/* a window of less than its own unit is none at all */
-	while (c->wscale > 0 && c->buf_max >> c->wscale < BUF_UNITS)
+	while (c->wscale > 0 && c->buf_max >> c->wscale < CLIENT_BUF_UNITS)
 		c->wscale--;
 	c->ts = sim_chance(sim, 600);
 	c->sack = sim_chance(sim, 700);
@@ -109,12 +58,11 @@ static enum client_plan client_draw_plan(struct sim *sim, struct sim_flow *flow)
 {
 	uint32_t draw = sim_rand(sim, 100);
 
+	if (draw >= 35 && draw < 85)
+		return draw < 60 ? PLAN_HALF_CLOSE : PLAN_BOTH;
+	flow->waits[0] = true;
 	if (draw < 35)
 		return PLAN_WAITS;
-	if (draw < 60)
-		return PLAN_HALF_CLOSE;
-	if (draw < 85)
-		return PLAN_BOTH;
 	flow->excuse = "the client breaks off";
 	return draw < 92 ? PLAN_RESET : draw < 96 ? PLAN_VANISH : PLAN_DEAF;
 }
@@ -131,7 +79,7 @@ struct sim_client *sim_client_new(struct sim *sim, struct sim_flow *flow)
 	client_draw_options(sim, c);
 	c->stop_at = sim_rand(sim, flow->len[1] + 1);
 	c->cwnd = 1000 + sim_rand(sim, 30000);
-	c->fin_at = NO_FIN;
+	c->fin_at = CLIENT_NO_FIN;
 	c->rto_us = RTO_FIRST_US;
 	c->start_us = flow->start_us[0];
 	c->deaf_until_us = c->plan == PLAN_DEAF ? sim->now_us + sim_rand(sim, 30000000) : SIM_NEVER;
@@ -162,64 +110,6 @@ uint64_t sim_client_next_us(const struct sim_client *c)
 	return hf_min_u64(next, hf_min_u64(c->start_us, c->silent_at_us));
 }
 
-static uint32_t client_mss(const struct sim_client *c)
-{
-	if (c->mss == 0)
-		return c->flow->ip6 ? 1220 : 536;
-	return hf_min_u32(hf_max_u32(c->mss, 88), c->flow->ip6 ? 1440 : 1460);
-}
-
-static uint32_t client_resp_len(const struct sim_client *c)
-{
-	return c->flow->len[1];
-}
-
-/* The window behind `rcv`; moves the edges. */
-static uint16_t client_window(struct sim_client *c, uint32_t rcv)
-{
-	uint32_t right = c->read + c->buf_max;
-	uint32_t window;
-
-	if (right < c->right && c->shrink == 0)
-		right = c->right;
-	/* silly windows: RFC 9293 §3.8.6.2.2 */
-	if (right < c->right + hf_min_u32(c->buf_max / 2, client_mss(c)) && right > c->right)
-		right = c->right;
-	window = right > rcv ? right - rcv : 0;
-	window = hf_min_u32(window >> c->own_shift, UINT16_MAX);
-	if (c->shrink > 0 || rcv + (window << c->own_shift) > c->right)
-		c->right = rcv + (window << c->own_shift);
-	c->edge = hf_max_u32(c->edge, c->right);
-	return (uint16_t)window;
-}
-
-static void client_blocks(struct sim_client *c, struct sim_opts *opts)
-{
-	uint32_t last = UINT32_MAX;
-
-	if (c->dsack && c->dup_end > c->dup_start) {
-		opts->block[0].start = c->irs + 1 + c->dup_start;
-		opts->block[0].end = c->irs + 1 + c->dup_end;
-		opts->block_count = 1;
-	}
-	c->dup_start = c->dup_end = 0;
-	while (opts->block_count < SIM_BLOCKS) {
-		const struct client_range *best = NULL;
-
-		for (uint32_t i = 0; i < c->range_count; i++) {
-			const struct client_range *r = &c->range[i];
-
-			if (r->stamp < last && (!best || r->stamp > best->stamp))
-				best = r;
-		}
-		if (!best)
-			return;
-		last = best->stamp;
-		opts->block[opts->block_count].start = c->irs + 1 + best->start;
-		opts->block[opts->block_count++].end = c->irs + 1 + best->end;
-	}
-}
-
 static uint32_t client_now_ts(const struct sim_client *c)
 {
 	return (uint32_t)(c->sim->now_us / 1000) + c->ts_off;
@@ -231,7 +121,7 @@ static void client_options(struct sim_client *c, struct sim_opts *opts)
 	opts->ts_val = client_now_ts(c);
 	opts->ts_ecr = c->ts_recent;
 	if (c->sack)
-		client_blocks(c, opts);
+		sim_client_blocks(c, opts);
 }
 
 static void client_put(struct sim_client *c, const struct sim_seg *seg, uint32_t off)
@@ -263,7 +153,7 @@ static uint32_t client_post_at(
 	if (seg.len < len)
 		seg.flags &= (uint8_t)~HF_TCP_FIN;
 	seg.ack = c->irs + 1 + rcv;
-	seg.wnd = client_window(c, rcv);
+	seg.wnd = sim_client_window(c, rcv);
 	if (c->ecn && c->ece)
 		seg.flags |= HF_TCP_ECE;
 	if (c->ecn && seg.len > 0 && off >= c->max) {
@@ -281,6 +171,11 @@ static uint32_t client_post_at(
 static uint32_t client_post(struct sim_client *c, uint8_t flags, uint32_t off, uint32_t len)
 {
 	return client_post_at(c, flags, off, len, c->rcv);
+}
+
+void sim_client_ack(struct sim_client *c, uint32_t rcv)
+{
+	client_post_at(c, 0, c->nxt, 0, rcv);
 }
 
 /* SYN, or SYN-ACK when the other's SYN is here. */
@@ -326,9 +221,9 @@ static bool client_wants_fin(const struct sim_client *c)
 	case PLAN_HALF_CLOSE:
 		return true;
 	case PLAN_BOTH:
-		return c->rcv >= hf_min_u32(c->stop_at, client_resp_len(c));
+		return c->rcv >= hf_min_u32(c->stop_at, c->flow->len[1]);
 	default:
-		return c->fin_at != NO_FIN && c->rcv > c->fin_at;
+		return c->fin_at != CLIENT_NO_FIN && c->rcv > c->fin_at;
 	}
 }
 
@@ -398,7 +293,7 @@ static void client_up(struct sim_client *c)
 	c->silent_at_us = c->sim->now_us + SILENCE_US;
 	client_arm(c);
 	if (c->read_per_ms && c->plan != PLAN_DEAF)
-		c->read_at_us = c->sim->now_us + READ_US;
+		c->read_at_us = c->sim->now_us + CLIENT_READ_US;
 }
 
 /* SYN_SENT, or listening. */
@@ -473,122 +368,6 @@ static void client_acked(struct sim_client *c, const struct sim_seg *seg)
 	client_arm(c);
 }
 
-/* What is in order moves rcv; the rest becomes a range, or part of one. */
-static void client_take(struct sim_client *c, uint32_t start, uint32_t end)
-{
-	uint32_t kept = 0;
-
-	if (end <= c->rcv) {
-		c->dup_start = start;
-		c->dup_end = end;
-		return;
-	}
-	for (uint32_t i = 0; i < c->range_count; i++) {
-		struct client_range r = c->range[i];
-
-		if (r.start <= start && end <= r.end) {
-			c->dup_start = start;
-			c->dup_end = end;
-		}
-		if (r.end < start || r.start > end) {
-			c->range[kept++] = r;
-			continue;
-		}
-		start = hf_min_u32(start, r.start);
-		end = hf_max_u32(end, r.end);
-	}
-	c->range_count = kept;
-	if (start <= c->rcv)
-		c->rcv = end;
-	else if (kept < RANGES_MAX)
-		c->range[c->range_count++] = (struct client_range){ start, end, ++c->stamp };
-}
-
-/* Ranges that the last bytes reached. */
-static void client_merge(struct sim_client *c)
-{
-	bool again = true;
-
-	while (again) {
-		again = false;
-		for (uint32_t i = 0; i < c->range_count; i++) {
-			struct client_range r = c->range[i];
-
-			if (r.start > c->rcv)
-				continue;
-			c->rcv = hf_max_u32(c->rcv, r.end);
-			c->range[i] = c->range[--c->range_count];
-			again = true;
-			break;
-		}
-	}
-}
-
-static void client_ecn(struct sim_client *c, const struct sim_seg *seg, bool fresh)
-{
-	if (!c->ecn) {
-		if (seg->ecn != HF_TCP_ECN_NOT_ECT)
-			sim_fail(c->sim, "ECT without ECN");
-		return;
-	}
-	if (seg->flags & HF_TCP_CWR)
-		c->ece = false;
-	if (seg->ecn == HF_TCP_ECN_CE)
-		c->ece = true;
-	c->ece_segments = c->ece ? c->ece_segments + fresh : 0;
-	if (c->ece_segments > CWR_SEGMENTS)
-		sim_fail(c->sim, "ECE is never answered by CWR (RFC 3168 §6.1.2)");
-}
-
-static bool client_data_wrong(struct sim_client *c, const struct sim_seg *seg, uint32_t off)
-{
-	struct sim *sim = c->sim;
-
-	if (seg->len + seg->opt_len > client_mss(c))
-		sim_fail(sim, "%u bytes in a segment", seg->len);
-	else if (off + seg->len > client_resp_len(c))
-		sim_fail(sim, "bytes behind the end: %u", off);
-	else if (seg->len > 0 && off + seg->len > c->edge + 1)
-		sim_fail(sim, "window ignored: %u > %u", off + seg->len, c->edge);
-	else if (!sim_bytes_same(c->flow, 1, off, seg->data, seg->len))
-		sim_fail(sim, "wrong bytes at %u", off);
-	else if ((seg->flags & HF_TCP_FIN) && off + seg->len != client_resp_len(c))
-		sim_fail(sim, "FIN at %u", off + seg->len);
-	return sim->failed;
-}
-
-/* Checks each byte against the stream and takes what the window allows. */
-static void client_data(struct sim_client *c, const struct sim_seg *seg)
-{
-	uint32_t off = seg->seq - c->irs - 1;
-	uint32_t before = c->rcv, end;
-	uint32_t ranges = c->range_count;
-
-	if (client_data_wrong(c, seg, off))
-		return;
-	client_ecn(c, seg, off >= c->rcv);
-	end = hf_min_u32(off + seg->len, c->right);
-	if (end > off)
-		client_take(c, off, end);
-	client_merge(c);
-	if (seg->flags & HF_TCP_FIN)
-		c->fin_at = off + seg->len;
-	c->sim->bytes +=
-		hf_min_u32(c->rcv, client_resp_len(c)) - hf_min_u32(before, client_resp_len(c));
-	if (!c->read_per_ms && c->plan != PLAN_DEAF)
-		c->read = c->rcv;
-	if (c->rcv == c->fin_at)
-		c->rcv++;
-	if (c->range_count > 0 && sim_chance(c->sim, c->renege))
-		c->range_count = 0; /* RFC 2018 §8 */
-	c->ack_owed++;
-	if (off != before || c->rcv == before || ranges > 0 || (seg->flags & HF_TCP_FIN))
-		c->ack_owed = c->ack_every; /* something is out of order: at once */
-	else if (c->divide > 1 && c->rcv > before + c->divide)
-		for (uint32_t i = 1; i < c->divide; i++)
-			client_post_at(c, 0, c->nxt, 0, before + (c->rcv - before) / c->divide * i);
-}
-
 static void client_answer(struct sim_client *c)
 {
 	if (client_send(c, /* probe= */ false) || c->ack_owed == 0)
@@ -602,7 +381,7 @@ static void client_answer(struct sim_client *c)
 /* RFC 5961 §3.2: in place, or challenged; before the handshake is complete, if it is about our SYN. */
 static void client_rst(struct sim_client *c, const struct sim_seg *seg)
 {
-	bool over = c->done || (c->fin_at != NO_FIN && c->rcv > c->fin_at);
+	bool over = c->done || (c->fin_at != CLIENT_NO_FIN && c->rcv > c->fin_at);
 	uint32_t off = seg->seq - c->irs - 1;
 
 	if (c->state == CLIENT_SYN_SENT || c->state == CLIENT_IDLE) {
@@ -622,7 +401,7 @@ static void client_rst(struct sim_client *c, const struct sim_seg *seg)
 static bool client_stops(struct sim_client *c)
 {
 	if ((c->plan != PLAN_RESET && c->plan != PLAN_VANISH) || c->una < c->flow->len[0] ||
-		c->rcv < hf_min_u32(c->stop_at, client_resp_len(c)))
+		c->rcv < hf_min_u32(c->stop_at, c->flow->len[1]))
 		return false;
 	client_die(c);
 	if (c->plan == PLAN_RESET)
@@ -644,14 +423,14 @@ static void client_input_up(struct sim_client *c, const struct sim_seg *seg)
 		client_sacks(c, &opts);
 		client_acked(c, seg);
 		if (seg->len > 0 || (seg->flags & HF_TCP_FIN))
-			client_data(c, seg);
+			sim_client_data(c, seg);
 		else if (seg->seq == c->irs + c->rcv) /* RFC 9293 §3.8.4: keepalive */
 			c->ack_owed = c->ack_every;
 	}
 	if (c->sim->failed || client_stops(c))
 		return;
 	client_answer(c);
-	c->done = c->fin_acked && c->fin_at != NO_FIN && c->rcv > c->fin_at;
+	c->done = c->fin_acked && c->fin_at != CLIENT_NO_FIN && c->rcv > c->fin_at;
 	c->silent_at_us = c->done ? SIM_NEVER : c->sim->now_us + SILENCE_US;
 }
 
@@ -687,25 +466,6 @@ void sim_client_too_big(struct sim_client *c, uint32_t mtu)
 		c->seg_max = hf_min_u32(c->seg_max, (mtu ? mtu : 576) - head);
 }
 
-static void client_read(struct sim_client *c)
-{
-	struct sim *sim = c->sim;
-	uint32_t rcv = hf_min_u32(c->rcv, client_resp_len(c));
-	uint32_t gain;
-
-	c->read = hf_min_u32(rcv, c->read + c->read_per_ms * (READ_US / 1000));
-	c->read_at_us = sim->now_us + READ_US;
-	if (sim_chance(sim, 10)) /* long enough for probes */
-		c->read_at_us += sim_rand(sim, 5000000);
-	if (sim_chance(sim, c->shrink))
-		c->buf_max = hf_max_u32(c->buf_max / 2, hf_max_u32(600, BUF_UNITS << c->own_shift));
-	gain = c->read + c->buf_max > c->right ? c->read + c->buf_max - c->right : 0;
-	if (gain >= hf_min_u32(c->buf_max / 2, 2 * client_mss(c)) && !c->done)
-		client_post(c, 0, c->nxt, 0);
-	if (c->done || (c->fin_at != NO_FIN && c->read == client_resp_len(c)))
-		c->read_at_us = SIM_NEVER;
-}
-
 static void client_timeout(struct sim_client *c)
 {
 	c->rto_us = hf_min_u64(2 * c->rto_us, RTO_MAX_US);
@@ -736,7 +496,7 @@ void sim_client_tick(struct sim_client *c)
 		client_die(c);
 	}
 	if (c->read_at_us <= now)
-		client_read(c);
+		sim_client_read(c);
 	if (c->delack_at_us <= now)
 		client_post(c, 0, c->nxt, 0);
 	if (c->silent_at_us <= now) {

@@ -10,7 +10,8 @@
 
 #include "hf_stat.h"
 
-#define LONG_MS 600000
+#define LONG_MS      600000
+#define VERY_LONG_MS 36000000 /* for a peer that has still to send all of its bytes */
 
 struct sim_host {
 	struct sim *sim;
@@ -45,7 +46,7 @@ static void host_draw_times(struct sim *sim, struct hf_tcp_cfg *cfg)
 	cfg->msl_ms = 2000;
 	cfg->syn_timeout_ms = brief ? 1000 + sim_rand(sim, 20000) : LONG_MS;
 	cfg->user_timeout_ms = brief ? 1000 + sim_rand(sim, 60000) : LONG_MS;
-	cfg->fin_timeout_ms = brief ? 1000 + sim_rand(sim, 20000) : LONG_MS;
+	cfg->fin_timeout_ms = brief ? 1000 + sim_rand(sim, 20000) : VERY_LONG_MS;
 	cfg->drain_rate = brief ? sim_rand(sim, 2000) : 0;
 	cfg->keepalive_probes = 60;
 	if (sim_chance(sim, 200)) {

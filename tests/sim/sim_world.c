@@ -72,6 +72,11 @@ static uint64_t world_stat(enum hf_stat id)
 	return atomic_load_explicit(&hf_stat_own->stat[id], memory_order_relaxed);
 }
 
+bool sim_cookies_sent(const struct sim *sim)
+{
+	return world_stat(HF_STAT_TCP_COOKIES_SENT) > sim->cookies_before;
+}
+
 /* A listener that never heard of it: it drains; or it sent a cookie, and the ACK was lost or there was
  * no room when it came (RFC 4987 §3.6). */
 static bool world_refused(const struct sim *sim, const struct sim_flow *flow)
@@ -80,8 +85,7 @@ static bool world_refused(const struct sim *sim, const struct sim_flow *flow)
 
 	return flow->opening != SIM_OPEN_BOTH && flow->app[end] &&
 	       !sim_app_opened(flow->app[end]) &&
-	       (sim_host_drained(sim->host[end]) ||
-		       world_stat(HF_STAT_TCP_COOKIES_SENT) > sim->cookies_before);
+	       (sim_host_drained(sim->host[end]) || sim_cookies_sent(sim));
 }
 
 void sim_lost(struct sim *sim, struct sim_flow *flow, const char *how)

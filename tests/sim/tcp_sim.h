@@ -129,6 +129,7 @@ struct sim_flow {
 	uint32_t len[2];      /* bytes that end e sends; less, once its application gave up */
 	uint32_t space[2];    /* len as drawn */
 	uint32_t base[2];     /* where in the pattern they begin */
+	bool waits[2];        /* end e closes behind the other */
 	const char *excuse;   /* why it may end early; NULL: it must be complete */
 	bool lost;
 	struct sim_client *client; /* end 0, or NULL */
@@ -143,8 +144,8 @@ struct sim {
 	uint64_t segments, bytes, calls; /* calls: of applications, for the bound on segments */
 	uint32_t lost;
 	uint64_t shed_before, cookies_before; /* counts of all worlds */
-	uint64_t cut_us;      /* the world ends in the midst of things */
-	uint64_t drain_us;    /* the listener at end 1 stops */
+	uint64_t cut_us;                      /* the world ends in the midst of things */
+	uint64_t drain_us;                    /* the listener at end 1 stops */
 	struct sim_link link;
 	struct sim_host *host[2]; /* [0] NULL: clients */
 	uint32_t flow_count;
@@ -171,6 +172,8 @@ bool sim_world_run(uint64_t seed, bool verbose, uint64_t *segments, uint64_t *by
 /* A failed assertion: says so and ends the world. */
 void sim_world_panic(const char *what, const char *file, int line, const char *func);
 uint64_t sim_world_seed(void);
+/* A listener of this world answered by a SYN cookie. */
+bool sim_cookies_sent(const struct sim *sim);
 void sim_fail(struct sim *sim, const char *format, ...) HF_PRINTF(2, 3);
 void sim_say(const struct sim *sim, const char *format, ...) HF_PRINTF(2, 3);
 /* A connection ended early. A failure, unless it may have been shed or has an excuse. */
