@@ -467,6 +467,27 @@ Test(tcp_open, a_full_table_is_enospc_and_leaves_nothing_behind)
 	th_done(&t);
 }
 
+Test(tcp_open, without_a_descriptor_the_syn_leaves_at_the_next_turn)
+{
+	struct hf_path path = { .mtu = 1500 };
+	struct th t;
+
+	th_init(&t);
+	t.cfg.emits_max = 1;
+	th_start(&t);
+	th_syn(&t); /* takes it */
+	t.sport++;
+	cr_assert_eq(th_open_try(&t, &path), 0);
+	hf_tcp_flush(t.tcp, t.now_us);
+	th_see(&t);
+	cr_assert_eq(t.out[0].flags, SYN_ACK);
+	cr_assert_eq(hf_tcp_next_timer_us(t.tcp), t.now_us, "at once");
+	th_flush(&t);
+	cr_assert_eq(t.out_count, 1);
+	cr_assert_eq(t.out[0].flags, HF_TCP_SYN);
+	th_done(&t);
+}
+
 Test(tcp_open, rfc9293_s3_10_7_3_text_on_a_syn_ack_comes_again)
 {
 	struct th t;

@@ -33,6 +33,32 @@ Test(tcp_syn, rfc9293_s3_7_1_no_option_means_536)
 	th_done(&t);
 }
 
+Test(tcp_syn, rfc9293_s3_7_1_no_option_of_an_ipv6_peer_means_1220)
+{
+	for (int cookie = 0; cookie < 2; cookie++) {
+		struct hf_tcp_seg seg;
+		struct th t;
+
+		th_init(&t);
+		t.cfg.syn_queue_max = cookie ? 0 : 8;
+		th_start(&t);
+		for (int ack = 0; ack < 2; ack++) {
+			seg = th_seg(&t, ack ? HF_TCP_ACK : HF_TCP_SYN, ack ? 0 : UINT32_MAX, 0,
+				NULL, 0);
+			seg.src.b[0] = seg.dst.b[0] = 0x20;
+			cr_assert_eq(th_in_seg(&t, &seg), HF_DROP_NONE);
+			if (ack)
+				break;
+			t.iss = t.out[0].seq;
+			cr_assert_arr_eq(
+				t.out[0].opt, ((uint8_t[]){ 2, 4, 1440 >> 8, 1440 & 255 }), 4);
+		}
+		cr_assert_eq(t.events, HF_TCP_EV_OPEN);
+		cr_assert_eq(t.conn->mss, 1220);
+		th_done(&t);
+	}
+}
+
 Test(tcp_syn, rfc7323_s2_2_window_scale_is_answered_and_used)
 {
 	static const uint8_t opt[] = { 1, 3, 3, 4 };
