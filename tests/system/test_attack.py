@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Attacks beside real traffic: each is counted, costs a bounded amount of memory, hurts nobody else,
-and is over when it is over. Here: what needs no connection of the attacker's."""
+"""Attacks beside real traffic: each is counted, costs a bounded amount of memory, hurts nobody
+else, and is over when it is over. Here: what needs no connection of the attacker's."""
 import hashlib
 import threading
 

@@ -52,7 +52,7 @@ def test_holes_in_what_is_sent(strict):
 
 def test_holes_of_many_use_up_all_buffers(strict):
     """Others go on, and so do all once the attackers ran into their timeout."""
-    with harmless(strict, seconds=SECONDS + 1, rss=RSS_GROWTH + 64 * MIB) as growth:
+    with harmless(strict, seconds=SECONDS + 1, rss=RSS_GROWTH + 64 * MIB):
         said = attack(strict, "holes", count=5 * MANY, seconds=SECONDS + 1)
     assert said["opened"] >= 4 * MANY, said
     wait_until(lambda: strict.drops()["conn_idle"] >= said["opened"], what="all thrown out")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Attackers that fill a table: of handshakes, of answers under way. An instance a test, as each leaves
-its table full."""
+"""Attackers that fill a table: of handshakes, of answers under way. An instance a test, as each
+leaves its table full."""
 import contextlib
 import statistics
 

@@ -103,7 +103,7 @@ struct atk_ip atk_source(const struct atk *atk, uint64_t n);
 void atk_report(const struct atk *atk, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* MSS 1460, SACK permitted, timestamps before any clock of ours, window scale 7: as Linux has it. */
+/* MSS, SACK permitted, timestamps before any clock of ours, window scale 7: as Linux does. */
 #define ATK_LINUX_OPTIONS 2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7
 
 /* attack_flood.c */

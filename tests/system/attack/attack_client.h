@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * attack_client - a TCP client without kernel: handshakes in batches, and a mode's functions for all
- * that comes after.
+ * attack_client - a TCP client without kernel: handshakes in batches, and a mode's functions for
+ * all that comes after.
  *
  * Picture
- *      client_step: receive -> how->segment (or take and acknowledge) -> how->turn -> new handshakes
+ *      client_step: receive -> how->segment (or take and acknowledge) -> how->turn -> handshakes
  * Lifetime  Connection i has its address and port by arithmetic; none is used twice.
  */
 #ifndef ATTACK_CLIENT_H

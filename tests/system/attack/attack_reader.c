@@ -152,7 +152,7 @@ static void put32(uint8_t *at, uint32_t value)
 		at[i] = (uint8_t)value;
 }
 
-/* Four blocks: mostly bytes somewhere in flight; some reversed, never sent, or long acknowledged. */
+/* Four blocks: mostly bytes in flight; some reversed, never sent, or long acknowledged. */
 static void sack_lie(struct atk_client *client, struct atk_conn *conn)
 {
 	uint8_t opt[36] = { 1, 1, ATK_OPT_SACK, 34 };
