@@ -50,6 +50,10 @@ void tcp_pmtu_resize(struct hf_tcp_conn *conn)
 		mtu = hf_min_u32(mtu, conn->pmtu);
 	mss = hf_min_u32(conn->peer_mss, tcp_pmtu_mss(&conn->peer, mtu));
 	conn->mss = (uint16_t)(tcp_has(conn, TCP_F_TS) ? mss - TS_LEN : mss);
+	/* of smaller segments, it may be less than one of these: nothing could ever be sent */
+	conn->cwnd = hf_max_u32(conn->cwnd, conn->mss);
+	if (conn->tx)
+		conn->tx->cc.cwnd = hf_max_u32(conn->tx->cc.cwnd, conn->mss);
 }
 
 void tcp_pmtu_path(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_path *path)

@@ -41,12 +41,12 @@ static void host_draw_scarce(struct sim *sim, struct hf_tcp_cfg *cfg)
 /* Long enough for any loss, or short, and then whoever is slow has an excuse. */
 static void host_draw_times(struct sim *sim, struct hf_tcp_cfg *cfg)
 {
-	bool brief = !sim->clean && sim_chance(sim, 50);
+	bool brief = !sim->clean && sim_chance(sim, 80);
 
 	cfg->msl_ms = 2000;
-	cfg->syn_timeout_ms = brief ? 1000 + sim_rand(sim, 20000) : LONG_MS;
-	cfg->user_timeout_ms = brief ? 1000 + sim_rand(sim, 60000) : LONG_MS;
-	cfg->fin_timeout_ms = brief ? 1000 + sim_rand(sim, 20000) : VERY_LONG_MS;
+	cfg->syn_timeout_ms = brief ? 500 + sim_rand(sim, 10000) : LONG_MS;
+	cfg->user_timeout_ms = brief ? 500 + sim_rand(sim, 20000) : LONG_MS;
+	cfg->fin_timeout_ms = brief ? 100 + sim_rand(sim, 10000) : VERY_LONG_MS;
 	cfg->drain_rate = brief ? sim_rand(sim, 2000) : 0;
 	cfg->keepalive_probes = 60;
 	if (sim_chance(sim, 200)) {

@@ -94,7 +94,7 @@ static void link_draw_mtu(struct sim *sim, struct sim_link *link)
 		link->mtu_at_us[end] = sim->now_us + sim_rand(sim, 1000000);
 	}
 	link->black_hole = sim_chance(sim, 300);
-	link->old_router = !ip6 && sim_chance(sim, 200);
+	link->old_router = sim_chance(sim, 300);
 }
 
 static void link_draw_queue(struct sim *sim, struct sim_link *link)
@@ -238,7 +238,7 @@ static bool link_too_big(struct sim *sim, struct sim_pkt *pkt, uint32_t from)
 		note = link_note(sim, SIM_TOO_BIG, pkt->flow, from, 2 * link->delay_us / 3);
 		note->seq = seg.seq;
 		note->ip_len = pkt->ip_len;
-		note->mtu = link->old_router ? 0 : link->mtu[from];
+		note->mtu = link->old_router && !sim->flow[pkt->flow].ip6 ? 0 : link->mtu[from];
 		link_push(link, note);
 	}
 	free(pkt);

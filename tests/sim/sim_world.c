@@ -305,13 +305,13 @@ static void world_check_economy(struct sim *sim)
 static void world_check_end(struct sim *sim)
 {
 	for (uint32_t i = 0; i < sim->flow_count; i++) {
-		const struct sim_flow *flow = &sim->flow[i];
+		struct sim_flow *flow = &sim->flow[i];
 		bool complete = flow->client ? sim_client_complete(flow->client)
 					     : sim_app_complete(flow->app[0]);
 
 		complete &= sim_app_complete(flow->app[1]);
-		if (!complete && !flow->excuse && !flow->lost)
-			sim_fail(sim, "flow %u is incomplete", i);
+		if (!complete)
+			sim_lost(sim, flow, "incomplete");
 	}
 	world_check_economy(sim);
 }
