@@ -257,6 +257,26 @@ Test(tcp_pmtu, rfc8201_s4_below_1280_is_no_mtu_for_ipv6)
 	th_done(&t);
 }
 
+Test(tcp_pmtu, rfc8201_s4_what_was_small_enough_is_not_sent_again)
+{
+	struct th t;
+
+	th_open(&t);
+	th_send(&t, 1460);
+	th_send(&t, 100);
+	th_send(&t, 1460);
+	cr_assert_eq(th_icmp_too_big(&t, 0, 1400, 1500), HF_DROP_NONE);
+	cr_assert_eq(t.out_count, 4);
+	cr_assert_eq(th_out_seq(&t, 1), 1360);
+	cr_assert_eq(th_out_seq(&t, 2), 1560);
+	th_in(&t, HF_TCP_ACK, 0, 1560, NULL);
+	cr_assert_eq(t.conn->tx->recovery, TCP_LOSS, "until all of it arrived");
+	th_in(&t, HF_TCP_ACK, 0, 3020, NULL);
+	cr_assert_null(t.conn->tx);
+	cr_assert_eq(th_stat(HF_STAT_TCP_RTO), 0);
+	th_done(&t);
+}
+
 Test(tcp_pmtu, options_count)
 {
 	struct th t;
