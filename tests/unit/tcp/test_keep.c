@@ -349,6 +349,22 @@ Test(tcp_keep, a_peer_that_takes_the_drain_rate_after_close_gets_all_of_it)
 	th_done(&t);
 }
 
+Test(tcp_keep, what_a_peer_took_at_first_does_not_count_later)
+{
+	uint64_t start;
+	struct th t;
+
+	keep_draining(&t, 14600);
+	start = t.now_us;
+	th_in(&t, HF_TCP_ACK, 0, 10000, NULL);
+	for (int s = 1; s <= 60 && hf_tcp_conn_count(t.tcp); s++)
+		th_tick(&t, 1000000);
+	cr_assert_eq(hf_tcp_conn_count(t.tcp), 0);
+	cr_assert_geq(t.now_us - start, 20000000);
+	cr_assert_lt(t.now_us - start, 22000000);
+	th_done(&t);
+}
+
 Test(tcp_keep, our_fin_must_be_acknowledged_within_its_time)
 {
 	uint64_t start;

@@ -284,6 +284,20 @@ Test(tcp_recovery, rfc5681_s3_1_a_timeout_in_recovery_lowers_ssthresh_a_second_o
 	th_done(&t);
 }
 
+Test(tcp_recovery, rfc6582_s3_2_step_3_after_the_last_byte_an_initial_window_is_left)
+{
+	struct th t;
+
+	rec_ten(&t, TH_SACK, 0);
+	th_sack_ack(&t, 0, S, 10 * S);
+	t.now_us += 10000;
+	th_sack_ack(&t, 10 * S, 0, 0);
+	cr_assert_eq(rec_ssthresh(&t), 7 * S);
+	th_send(&t, 20 * S);
+	th_sack_expect(&t, 7, 10 * S, S);
+	th_done(&t);
+}
+
 /* Undo */
 
 /* Segments 2 to 4 overtook the first, which was sent again for nothing. */
@@ -696,6 +710,7 @@ Test(tcp_recovery, rfc3168_s6_1_2_an_echo_reduces_once_a_window_and_is_answered_
 	cr_assert_eq(rec_ssthresh(&t), 7 * S);
 	for (uint32_t i = 2, cwr = 0; i <= 10; i++) {
 		th_in(&t, HF_TCP_ACK | HF_TCP_ECE, 0, i * S, NULL);
+		cr_assert_eq(t.conn->tx->recovery, i < 10 ? TCP_CWR : TCP_OPEN);
 		for (uint32_t k = 0; k < t.out_count; k++) {
 			bool first = cwr == 0;
 

@@ -200,6 +200,8 @@ Test(tcp_sack, rfc2018_s5_blocks_that_cannot_be_true_are_ignored)
 	sack_lie(&t, 3 * S, UINT32_MAX);
 	sack_lie(&t, 3 * S + 1, 4 * S - 1); /* true perhaps, but no whole segment */
 	sack_lie(&t, 5 * S, 1);             /* inverted and below: no DSACK either */
+	sack_lie(&t, 2 * S - 10, S);        /* below, inverted */
+	sack_lie(&t, S, S);
 	cr_assert_eq(th_stat(HF_STAT_TCP_DSACK_IN), 0);
 	th_done(&t);
 }
