@@ -24,7 +24,8 @@ const struct hf_ip *hf_tcp_peer(const struct hf_tcp_conn *conn)
 static void info_sending(const struct hf_tcp_conn *conn, struct hf_tcp_info *info)
 {
 	const struct tcp_tx *tx = conn->tx;
-	uint32_t sent = conn->snd_nxt - conn->snd_una;
+	/* a SYN is no byte of what is queued */
+	uint32_t sent = conn->state < TCP_ESTABLISHED ? 0 : conn->snd_nxt - conn->snd_una;
 
 	info->cwnd = tx ? tx->cc.cwnd : conn->cwnd;
 	info->ssthresh = tx ? tx->cc.ssthresh : conn->ssthresh;

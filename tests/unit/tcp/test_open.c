@@ -275,12 +275,16 @@ Test(tcp_open, rfc3168_s6_1_1_no_ecn_after_a_syn_of_ours_that_did_not_ask)
 
 Test(tcp_open, rfc9293_s3_10_2_bytes_sent_before_the_answer_go_out_behind_it)
 {
+	struct hf_tcp_info info;
 	struct th t;
 
 	open_start(&t);
 	th_send(&t, 100);
 	cr_assert_eq(t.out_count, 0, "not in SYN-SENT");
 	cr_assert_eq(hf_tcp_queued(t.conn), 100);
+	hf_tcp_info(t.tcp, t.conn, &info);
+	cr_assert_eq(info.unsent, 100);
+	cr_assert_eq(info.unacked, 0);
 	th_tick(&t, 1100000);
 	cr_assert_eq(t.out_count, 1);
 	cr_assert_eq(t.out[0].len, 0);
