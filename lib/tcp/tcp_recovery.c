@@ -360,9 +360,11 @@ void tcp_recovery_again(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 		return;
 	if (tx->recovery == TCP_OPEN) {
 		tx->recovery = TCP_LOSS;
-		tx->recover = conn->snd_nxt;
 		tx->undo = false;
+	} else if (tx->recovery == TCP_CWR) {
+		tx->recovery = TCP_RECOVERY; /* reduced it is */
 	}
+	tx->recover = conn->snd_nxt; /* one that goes on does so until these are repaired, too */
 	tcp_conn_ready(tcp, conn);
 }
 

@@ -102,9 +102,32 @@ Test(tcp_seeds, rfc8201_s4_when_segments_grow_again_the_congestion_window_takes_
 	th_tick(&t, 2000000);
 	th_in(&t, HF_TCP_ACK, 0, 512, NULL);
 	t.conn->cwnd = t.conn->mss; /* after a timeout */
-	t.now_us += 1000ULL * TCP_PMTU_KEEP_MS;
+	th_tick(&t, 1000ULL * TCP_PMTU_KEEP_MS);
+	t.conn->sent_ms = tcp_now_ms(t.tcp); /* a window that was idle is another matter */
 	th_send(&t, 10000);
 	cr_assert_eq(t.conn->mss, TH_MSS);
 	cr_assert_gt(t.out_count, 0, "else nothing is in flight that would ever open the window");
+	th_done(&t);
+}
+
+Test(tcp_seeds, rfc1191_s6_5_what_must_be_cut_is_repaired_before_the_recovery_ends)
+{
+	struct th t;
+
+	th_open(&t);
+	th_send(&t, 10 * TH_MSS);
+	for (int i = 0; i < 3; i++)
+		th_in(&t, HF_TCP_ACK, 0, 0, NULL);
+	th_send(&t, 10 * TH_MSS);
+	for (int i = 0; i < 9; i++)
+		th_in(&t, HF_TCP_ACK, 0, 0, NULL);
+	cr_assert_gt(t.conn->snd_nxt, t.conn->tx->recover, "new data behind what is recovered");
+	th_icmp_too_big(&t, 9 * TH_MSS, 1000, 1500);
+	t.now_us += 20000;
+	th_in(&t, HF_TCP_ACK, 0, 10 * TH_MSS, NULL);
+	cr_assert_gt(t.conn->tx->flight.count, 0);
+	cr_assert_neq(t.conn->tx->recovery, TCP_OPEN);
+	cr_assert_gt(t.out_count, 0);
+	cr_assert_eq(th_out_seq(&t, 0), 10 * TH_MSS);
 	th_done(&t);
 }
