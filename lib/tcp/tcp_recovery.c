@@ -310,10 +310,11 @@ void tcp_recovery_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct
 		recovery_ecn(tcp, conn, acked->delivered);
 	if (acked->delivered == 0 || (reducing && tx->recovery == TCP_OPEN))
 		return; /* RFC 6582 §3.2: the end sets the window, and no growth */
-	if (tx->recovery == TCP_OPEN || tx->recovery == TCP_LOSS)
-		recovery_grow(tcp, conn, acked);
-	else
+	if (tx->recovery == TCP_RECOVERY || tx->recovery == TCP_CWR)
 		recovery_prr(conn, acked->delivered, tx->flight.lost > lost, moved);
+	else if (moved ||
+		 tx->flight.reordering) /* RFC 3042 §2: what lies behind a hole adds nothing */
+		recovery_grow(tcp, conn, acked);
 }
 
 void tcp_recovery_timeout(struct hf_tcp *tcp, struct hf_tcp_conn *conn)

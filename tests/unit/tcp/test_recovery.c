@@ -231,6 +231,19 @@ Test(tcp_recovery, rfc6675_s5_the_third_sacked_segment_sends_the_hole_at_once_an
 	th_done(&t);
 }
 
+Test(tcp_recovery, rfc3042_s2_with_sack_too_a_new_segment_for_each_of_the_first_two)
+{
+	struct th t;
+
+	rec_ten(&t, TH_SACK, 5);
+	th_sack_ack(&t, 0, S, 2 * S);
+	th_sack_expect(&t, 1, 10 * S, S);
+	th_sack_ack(&t, 0, S, 3 * S);
+	th_sack_expect(&t, 1, 11 * S, S);
+	cr_assert_eq(rec_cwnd(&t), 10 * S);
+	th_done(&t);
+}
+
 Test(tcp_recovery, rfc9937_s6_2_the_window_goes_down_in_proportion_over_a_round_trip)
 {
 	uint32_t sent = 0;
@@ -726,6 +739,23 @@ Test(tcp_recovery, rfc3168_s6_1_2_an_echo_reduces_once_a_window_and_is_answered_
 	t.now_us += 10000;
 	th_in(&t, HF_TCP_ACK | HF_TCP_ECE, 0, 12 * S, NULL);
 	cr_assert_eq(th_stat(HF_STAT_TCP_ECN_REDUCED), 2, "the next window");
+	th_done(&t);
+}
+
+Test(tcp_recovery, rfc3168_s6_1_2_an_echo_with_the_last_ack_leaves_an_initial_window)
+{
+	struct th t;
+
+	rec_ten(&t, TH_ECN, 0);
+	th_in(&t, HF_TCP_ACK | HF_TCP_ECE, 0, 10 * S, NULL);
+	cr_assert_eq(th_stat(HF_STAT_TCP_ECN_REDUCED), 1);
+	cr_assert_eq(rec_ssthresh(&t), 7 * S);
+	th_send(&t, 20 * S);
+	th_sack_expect(&t, 7, 10 * S, S);
+	cr_assert(t.out[0].flags & HF_TCP_CWR);
+	cr_assert_eq(t.out[1].flags & HF_TCP_CWR, 0);
+	th_in(&t, HF_TCP_ACK, 0, 11 * S, NULL);
+	cr_assert_eq(th_stat(HF_STAT_TCP_ECN_REDUCED), 1);
 	th_done(&t);
 }
 
