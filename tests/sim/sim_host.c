@@ -10,6 +10,7 @@
 
 #include "hf_stat.h"
 
+#define EMITS_LEAST  4 /* a segment sent again may have to be cut into as many */
 #define LONG_MS      600000
 #define VERY_LONG_MS 36000000 /* for a peer that has still to send all of its bytes */
 
@@ -32,7 +33,7 @@ static void host_draw_scarce(struct sim *sim, struct hf_tcp_cfg *cfg)
 	cfg->syn_queue_max = sim_chance(sim, 300) ? sim_rand(sim, 2) : 1 + sim_rand(sim, 4);
 	cfg->spans_max = 10 + sim_rand(sim, sim_chance(sim, 300) ? 40 : 2000);
 	cfg->rxbufs_max = 1 + sim_rand(sim, sim_chance(sim, 300) ? 8 : 200);
-	cfg->emits_max = 2 + sim_rand(sim, 200);
+	cfg->emits_max = EMITS_LEAST + sim_rand(sim, sim_chance(sim, 300) ? 10 : 200);
 	cfg->rcv_wnd_init = 2000 + sim_rand(sim, sim_chance(sim, 500) ? 200000 : 10000);
 	cfg->send_queue_max = 3000 + sim_rand(sim, sim_chance(sim, 500) ? 10000 : 500000);
 	cfg->ecn = sim_chance(sim, 700);
