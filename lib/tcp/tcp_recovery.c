@@ -306,8 +306,10 @@ void tcp_recovery_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct
 	if (moved && !tcp_has(conn, TCP_F_SACK))
 		recovery_partial(conn, acked);
 	tcp_recovery_detect(tcp, conn, acked->delivered);
-	if (ece && tcp_has(conn, TCP_F_ECN))
+	if (ece && tcp_has(conn, TCP_F_ECN)) {
 		recovery_ecn(tcp, conn, acked->delivered);
+		reducing = true; /* RFC 3168 §6.1.2: no such ACK adds to the window */
+	}
 	if (acked->delivered == 0 || (reducing && tx->recovery == TCP_OPEN))
 		return; /* RFC 6582 §3.2: the end sets the window, and no growth */
 	if (tx->recovery == TCP_RECOVERY || tx->recovery == TCP_CWR)

@@ -750,6 +750,7 @@ Test(tcp_recovery, rfc3168_s6_1_2_an_echo_with_the_last_ack_leaves_an_initial_wi
 	th_in(&t, HF_TCP_ACK | HF_TCP_ECE, 0, 10 * S, NULL);
 	cr_assert_eq(th_stat(HF_STAT_TCP_ECN_REDUCED), 1);
 	cr_assert_eq(rec_ssthresh(&t), 7 * S);
+	cr_assert_eq(rec_cwnd(&t), 7 * S);
 	th_send(&t, 20 * S);
 	th_sack_expect(&t, 7, 10 * S, S);
 	cr_assert(t.out[0].flags & HF_TCP_CWR);
