@@ -216,8 +216,8 @@ uint32_t hf_tcp_peek(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn,
 uint32_t hf_tcp_unread(const struct hf_tcp_conn *conn);
 /* The first n unread bytes are done with: the window opens by as much. */
 void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n);
-/* Bytes that hf_tcp_send takes now; 0 also when the pool of spans is low, and then HF_TCP_EV_WRITABLE
- * comes by itself when it no longer is. */
+/* Bytes that hf_tcp_send takes now; 0 also when spans are low or this connection holds its share of
+ * them, and then HF_TCP_EV_WRITABLE comes by itself. When they are low, the slowest reader is shed. */
 uint32_t hf_tcp_send_space(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* HF_TCP_EV_WRITABLE, once, when no more than `queued` bytes are left unacknowledged. What hf_tcp_send
  * refuses with -EAGAIN asks for half of send_queue_max by itself. */

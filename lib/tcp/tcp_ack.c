@@ -57,6 +57,8 @@ static void ack_advance(
 	conn->snd_una = ack;
 	conn->progress_ms = tcp_now_ms(tcp);
 	tx->persist = 0;
+	if (conn->place == TCP_PLACE_STALLED && conn->snd_wnd > 0)
+		tcp_conn_place(tcp, conn, TCP_PLACE_NONE);
 	tcp_trace(tcp, conn, HF_TCP_TRACE_ACKED, moved);
 }
 

@@ -32,6 +32,16 @@ bool tcp_conn_shed(struct hf_tcp *tcp)
 	return false;
 }
 
+void tcp_conn_shed_stalled(struct hf_tcp *tcp, const struct hf_tcp_conn *but)
+{
+	struct hf_tcp_conn *conn = tcp_list_first(&tcp->place[TCP_PLACE_STALLED]);
+
+	if (!conn || conn == but)
+		return;
+	hf_stat_inc(HF_STAT_TCP_SHED);
+	tcp_conn_kill(tcp, conn, /* rst= */ true);
+}
+
 struct hf_tcp_conn *tcp_conn_new(
 	struct hf_tcp *tcp, const struct tcp_flow *flow, const struct hf_path *path)
 {

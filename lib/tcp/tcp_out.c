@@ -353,7 +353,7 @@ static bool out_lost(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	while (conn->snd_wnd > 0 && (sent = tcp_flight_next_lost(&tx->flight))) {
 		uint32_t pipe = tcp_recovery_pipe(conn);
 
-		if (pipe > 0 && pipe + sent->len > tx->cc.cwnd)
+		if (pipe > 0 && pipe + hf_min_u32(sent->len, conn->mss) > tx->cc.cwnd)
 			return true;
 		if (budget < sent->len || !tcp_out_again(tcp, conn, sent))
 			return false;
@@ -440,7 +440,8 @@ static bool out_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 			return false;
 		if (tcp_has(conn, TCP_F_PROBE_NOW) && !out_probe(tcp, conn))
 			return false;
-		if (!out_new(tcp, conn))
+		/* what is small enough for the rest of the window must not take the place of what is lost */
+		if (conn->tx->flight.lost == 0 && !out_new(tcp, conn))
 			return false;
 	}
 	if (tcp_has(conn, TCP_F_KEEP_NOW) && !out_keepalive(tcp, conn))

@@ -116,7 +116,7 @@ enum tcp_send_timer {
 enum tcp_place {
 	TCP_PLACE_TIME_WAIT, /* oldest first, as all of them */
 	TCP_PLACE_IDLE,      /* hf_tcp_idle_set */
-	TCP_PLACE_STALLED,   /* the peer's window is shut */
+	TCP_PLACE_STALLED,   /* the peer's window is shut, or it acknowledges nothing */
 	TCP_PLACE_CLOSED,    /* we closed; the peer takes its time */
 	TCP_PLACE_COUNT,
 	TCP_PLACE_NONE = TCP_PLACE_COUNT
@@ -164,6 +164,7 @@ struct tcp_tx {
 	struct tcp_span *cur; /* with cur_off: where snd_nxt stands; NULL at the end */
 	uint32_t head_off, cur_off;
 	uint32_t len;       /* queued bytes from snd_una on, without FIN */
+	uint32_t spans;     /* that hold them */
 	uint32_t notify_at; /* hf_tcp_writable_at; UINT32_MAX: nobody asked */
 	uint32_t recover;   /* snd_nxt when the recovery began */
 	uint32_t undo_una;  /* snd_una then */
@@ -384,6 +385,8 @@ bool tcp_conn_live(const struct hf_tcp *tcp, uint32_t index);
 /* Something is needed of which there is a fixed number: ends the connection that is missed least, by the
  * order of enum tcp_place. False: none may be ended. */
 bool tcp_conn_shed(struct hf_tcp *tcp);
+/* Spans are needed: ends the connection that waits longest for its peer, but not this one. */
+void tcp_conn_shed_stalled(struct hf_tcp *tcp, const struct hf_tcp_conn *but);
 
 /* tcp_demux.c */
 uint64_t tcp_demux_hash(const struct hf_sipkey *key, const struct tcp_flow *flow);

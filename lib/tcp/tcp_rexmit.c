@@ -9,7 +9,8 @@
 #include "tcp_priv.h"
 
 #define PERSIST_SHIFT_MAX   16
-#define BLACK_HOLE_TIMEOUTS 4 /* in a row */
+#define BLACK_HOLE_TIMEOUTS 4 /* in a row: these two */
+#define STALLED_TIMEOUTS    2
 
 /* RFC 6298 §2.3, without what timeouts made of it */
 void tcp_rexmit_settle(struct hf_tcp_conn *conn)
@@ -139,6 +140,13 @@ static bool rexmit_probe_early(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	return true;
 }
 
+/* Slow readers are on a list of their own until they get us ahead. */
+static void rexmit_stalls(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	if (conn->place == TCP_PLACE_NONE)
+		tcp_conn_place(tcp, conn, TCP_PLACE_STALLED);
+}
+
 /* RFC 6298 §5.4 to §5.6 */
 static void rexmit_timeout(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
@@ -149,6 +157,8 @@ static void rexmit_timeout(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	tcp_recovery_timeout(tcp, conn);
 	if (tx->backoff < UINT8_MAX)
 		tx->backoff++;
+	if (tx->backoff >= STALLED_TIMEOUTS)
+		rexmit_stalls(tcp, conn);
 	conn->rto_us = hf_min_u32(2 * conn->rto_us, TCP_RTO_MAX_US);
 	if (tx->backoff >= BLACK_HOLE_TIMEOUTS)
 		tcp_pmtu_black_hole(tcp, conn, tcp_flight_at(&tx->flight, 0)->len);
@@ -182,8 +192,7 @@ bool tcp_rexmit_fire(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 		conn->flags |= TCP_F_PROBE_NOW;
 		if (tx->persist < UINT8_MAX)
 			tx->persist++;
-		if (conn->place == TCP_PLACE_NONE)
-			tcp_conn_place(tcp, conn, TCP_PLACE_STALLED);
+		rexmit_stalls(tcp, conn);
 		break;
 	case TCP_SEND_RTO:
 		rexmit_timeout(tcp, conn);

@@ -8,6 +8,8 @@
 
 #include "tcp_priv.h"
 
+#define SHARE_SPANS_MIN 16
+
 static void send_tx_start(struct hf_tcp_conn *conn, struct tcp_tx *tx)
 {
 	tcp_flight_init(&tx->flight, conn->snd_una);
@@ -101,11 +103,25 @@ static bool send_may(const struct hf_tcp_conn *conn)
 	return tcp_has(conn, TCP_F_OWNED) && conn->state != TCP_CLOSED;
 }
 
+/* One of many connections may hold no more of the spans than leaves some to the others: a 64th of what
+ * is free, and always so many that a response gets on. */
+static bool send_has_its_share(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
+{
+	uint32_t share = hf_max_u32(SHARE_SPANS_MIN, hf_pool_free_count(&tcp->spans) / 64);
+
+	return conn->tx && conn->tx->spans >= share;
+}
+
 uint32_t hf_tcp_send_space(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	if (!send_may(conn))
 		return 0;
+	if (send_has_its_share(tcp, conn)) {
+		hf_tcp_writable_at(conn, conn->tx->len / 4 * 3);
+		return 0;
+	}
 	if (hf_pool_free_count(&tcp->spans) <= tcp->spans_low) {
+		tcp_conn_shed_stalled(tcp, conn);
 		send_starve(tcp, conn);
 		return 0;
 	}
@@ -154,6 +170,7 @@ static void send_append(struct tcp_tx *tx, struct tcp_span *span)
 	else
 		tx->head = span;
 	tx->tail = span;
+	tx->spans++;
 	if (!tx->cur) {
 		tx->cur = span;
 		tx->cur_off = 0;
@@ -210,6 +227,7 @@ static void send_pop(struct hf_tcp *tcp, struct tcp_tx *tx)
 	if (!span->next)
 		tx->tail = NULL;
 	tx->head_off = 0;
+	tx->spans--;
 	if (span->ref)
 		hf_ref_put(span->ref);
 	hf_pool_put(&tcp->spans, span);

@@ -10,7 +10,6 @@
 
 #include "hf_stat.h"
 #include "hf_tcp.h"
-#include "tcp_ooo.h"
 #include "tcp_priv.h"
 
 #define TO_SEQ   0xffffc000U /* all of it crosses 2^32 */

@@ -435,3 +435,63 @@ Test(tcp_pmtu, what_was_learned_is_kept_when_the_port_changes)
 	cr_assert_eq(t.conn->mss, 1160);
 	th_done(&t);
 }
+
+/* A receiver that keeps nothing out of order, and a wire of 20 ms. */
+struct narrow {
+	struct {
+		uint32_t seq, len, ts_val;
+	} wire[4096];
+	uint32_t head, tail, rcv;
+};
+
+static void narrow_send(struct narrow *narrow, const struct th *t)
+{
+	for (uint32_t i = 0; i < t->out_count; i++) {
+		uint32_t at = narrow->tail++ % 4096;
+
+		narrow->wire[at].seq = th_out_seq(t, i);
+		narrow->wire[at].len = t->out[i].len;
+		narrow->wire[at].ts_val = th_ts_val(t, i);
+	}
+}
+
+/* All that is on the wire now arrives, and each segment is answered. */
+static void narrow_turn(struct narrow *narrow, struct th *t)
+{
+	uint32_t tail = narrow->tail;
+
+	t->now_us += 20000;
+	for (; narrow->head != tail; narrow->head++) {
+		uint32_t at = narrow->head % 4096;
+
+		if (narrow->wire[at].seq == narrow->rcv) {
+			narrow->rcv += narrow->wire[at].len;
+			t->ts_ecr = narrow->wire[at].ts_val;
+		}
+		th_sack_ack(t, narrow->rcv, 0, 0);
+		narrow_send(narrow, t);
+	}
+}
+
+Test(tcp_pmtu, rfc8201_s4_a_flight_lost_on_a_path_become_narrow_is_sent_again_in_order)
+{
+	static struct narrow narrow;
+	struct th t;
+
+	th_init(&t);
+	t.cfg.emits_max = 512;
+	th_start(&t);
+	th_sack_connect(&t, TH_SACK | TH_TS | TH_WS);
+	th_send(&t, 200000);               /* lost */
+	th_icmp_too_big(&t, 0, 552, 1500); /* and once more */
+	for (int i = 0; i < 1000 && narrow.rcv < 200000; i++) {
+		narrow_turn(&narrow, &t);
+		if (narrow.head != narrow.tail)
+			continue;
+		th_tick(&t, 10000);
+		narrow_send(&narrow, &t);
+	}
+	cr_assert_eq(narrow.rcv, 200000);
+	cr_assert_leq(th_stat(HF_STAT_TCP_RTO), 2);
+	th_done(&t);
+}

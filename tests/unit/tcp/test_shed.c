@@ -503,3 +503,62 @@ Test(tcp_shed, after_close_a_peer_that_reads_nothing_has_a_bounded_time)
 	cr_assert_eq(t.tcp->spans.used, 0);
 	th_done(&t);
 }
+
+/* Queues bytes that lie apart, a span each, while there is space. Returns how many. */
+static uint32_t shed_spans(struct th *t)
+{
+	static const uint8_t bytes[2 * 1024];
+	uint32_t count = 0;
+
+	while (count < 1000 && hf_tcp_send_space(t->tcp, t->conn) > 0) {
+		cr_assert_eq(
+			hf_tcp_send(t->tcp, t->conn, bytes + count % 1000 * 2, 1, NULL, false), 0);
+		count++;
+	}
+	return count;
+}
+
+Test(tcp_shed, one_reader_holds_no_more_than_its_share_of_the_spans)
+{
+	struct th t;
+
+	th_init(&t);
+	t.cfg.spans_max = 4096;
+	th_start(&t);
+	th_open_mss(&t, TH_MSS);
+	cr_assert_eq(shed_spans(&t), 64, "a 64th of 4096, and a little less with each");
+	cr_assert_eq(hf_tcp_send_space(t.tcp, t.conn), 0);
+	th_flush(&t);
+	th_in(&t, HF_TCP_ACK, 0, 64, NULL);
+	cr_assert(t.events & HF_TCP_EV_WRITABLE);
+	cr_assert_gt(hf_tcp_send_space(t.tcp, t.conn), 0);
+	th_done(&t);
+}
+
+Test(tcp_shed, the_slowest_reader_goes_when_spans_are_low)
+{
+	struct hf_tcp_event event;
+	struct hf_tcp_conn *slow;
+	struct th t;
+
+	th_init(&t);
+	t.cfg.spans_max = 32; /* low at 8 */
+	th_start(&t);
+	th_open_mss(&t, TH_MSS);
+	slow = t.conn;
+	cr_assert_eq(shed_spans(&t), 16);
+	th_flush(&t);
+	for (int i = 0; i < 10; i++) /* it never answers */
+		th_tick(&t, 100000);
+	cr_assert_geq(slow->tx->backoff, 2);
+	t.sport++;
+	th_open_mss(&t, TH_MSS);
+	cr_assert_neq(t.conn, slow);
+	cr_assert_eq(shed_spans(&t), 8, "then they are low");
+	cr_assert(hf_tcp_next_event(t.tcp, &event));
+	cr_assert_eq(event.conn, slow);
+	cr_assert_eq(event.what, HF_TCP_EV_CLOSED);
+	cr_assert_eq(th_stat(HF_STAT_TCP_SHED), 1);
+	cr_assert_gt(shed_spans(&t), 0);
+	th_done(&t);
+}
