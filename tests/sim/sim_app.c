@@ -38,11 +38,12 @@ struct sim_app {
 	uint32_t abort_at;
 	uint32_t lazy, pause, statics, fickle;
 	uint32_t write_most, notify_most;
-	bool deaf; /* never reads */
+	bool deaf;    /* never reads */
+	bool patient; /* writes no more until it is told WRITABLE */
 	uint64_t give_up_us;
 	/* state */
 	struct hf_tcp_conn *conn;
-	bool opened, closed, lost, fin_seen, idle, gave_up;
+	bool opened, closed, lost, fin_seen, idle, gave_up, blocked;
 	uint32_t sent, received;
 	uint64_t open_us;
 	uint64_t read_us, write_us; /* not before */
@@ -117,6 +118,7 @@ struct sim_app *sim_app_new(struct sim *sim, struct sim_flow *flow, uint32_t end
 	app->open_us = flow->start_us[end];
 	app->give_up_us = sim->now_us + sim_rand(sim, sim_chance(sim, 500) ? 500000 : 20000000);
 	app->deaf = app->plan == APP_GIVE_UP && sim_chance(sim, 500);
+	app->patient = sim_chance(sim, 500);
 	app->read_us = app->write_us = SIM_NEVER;
 	app->notify_at = UINT32_MAX;
 	if (app->plan == APP_ABORT)
@@ -210,6 +212,7 @@ static void app_wait(struct sim_app *app)
 {
 	uint32_t queued = hf_tcp_queued(app->conn);
 
+	app->blocked = app->patient;
 	if (app->notify_at != UINT32_MAX)
 		return;
 	app->notify_at = sim_rand(app->sim, hf_min_u32(queued, app->notify_most));
@@ -221,7 +224,8 @@ static void app_write(struct sim_app *app, struct hf_tcp *tcp)
 	struct sim *sim = app->sim;
 	uint32_t peer_len = app->flow->len[1 - app->end];
 
-	if (app->received < hf_min_u32(app->start_at, peer_len) || app->write_us != SIM_NEVER)
+	if (app->received < hf_min_u32(app->start_at, peer_len) || app->write_us != SIM_NEVER ||
+		app->blocked)
 		return;
 	while (app->sent < app->flow->len[app->end]) {
 		uint32_t space = hf_tcp_send_space(tcp, app->conn);
@@ -236,10 +240,10 @@ static void app_write(struct sim_app *app, struct hf_tcp *tcp)
 			return app_wait(app);
 		err = sim_chance(sim, app->statics) ? app_queue_static(app, tcp, len)
 						    : app_queue_blob(app, tcp, len);
-		if (err == -EAGAIN && sim_chance(sim, 500))
-			return; /* that asked, too */
-		if (err == -EAGAIN)
-			return app_wait(app);
+		if (err == -EAGAIN) {
+			app->blocked = app->patient; /* that asked, too */
+			return sim_chance(sim, 500) ? (void)0 : app_wait(app);
+		}
 		if (err)
 			return sim_fail(sim, "send: %d", err);
 		if (sim_chance(sim, app->pause)) {
@@ -404,8 +408,10 @@ static void app_told(struct sim_app *app, uint32_t what)
 	}
 	if (what & HF_TCP_EV_ACKED && hf_tcp_queued(app->conn) > 0)
 		sim_fail(sim, "all acknowledged, but %u bytes", hf_tcp_queued(app->conn));
-	if (what & HF_TCP_EV_WRITABLE)
+	if (what & HF_TCP_EV_WRITABLE) {
 		app->notify_at = UINT32_MAX;
+		app->blocked = false;
+	}
 	if (what & HF_TCP_EV_FIN) {
 		if (app->fin_seen)
 			sim_fail(sim, "FIN told twice");
