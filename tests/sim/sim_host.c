@@ -11,7 +11,7 @@
 #include "hf_stat.h"
 
 #define EMITS_LEAST  4 /* a segment sent again may have to be cut into as many */
-#define LONG_MS      600000
+#define LONG_MS      1200000
 #define VERY_LONG_MS 36000000 /* for a peer that has still to send all of its bytes */
 
 struct sim_host {

@@ -123,7 +123,7 @@ void sim_link_draw(struct sim *sim)
 	link->jitter_in_order = sim_chance(sim, 500);
 	if (sim_chance(sim, 150)) {
 		link->burst_start = 1 + sim_rand(sim, 10);
-		link->burst_end = 50 + sim_rand(sim, 300);
+		link->burst_us = 1000 + sim_rand(sim, 300000);
 	}
 	if (sim_chance(sim, 250))
 		link_draw_queue(sim, link);
@@ -135,10 +135,9 @@ static bool link_loses(struct sim *sim, uint32_t from)
 {
 	struct sim_link *link = &sim->link;
 
-	if (link->burst_start > 0 &&
-		sim_chance(sim, link->burst[from] ? link->burst_end : link->burst_start))
-		link->burst[from] = !link->burst[from];
-	if (link->burst[from] && sim_chance(sim, 500))
+	if (sim_chance(sim, link->burst_start))
+		link->burst_until_us[from] = sim->now_us + sim_rand(sim, link->burst_us);
+	if (sim->now_us < link->burst_until_us[from] && sim_chance(sim, 500))
 		return true;
 	return sim_chance(sim, link->loss);
 }

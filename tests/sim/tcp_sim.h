@@ -90,7 +90,7 @@ void sim_pkt_print(const struct sim *sim, const struct sim_pkt *pkt, const char 
 /* sim_link.c; chances in 1/1000 */
 struct sim_link {
 	uint32_t loss, dup, reorder, corrupt, forge;
-	uint32_t burst_start, burst_end; /* between them, half of all is lost */
+	uint32_t burst_start, burst_us; /* of half of all */
 	uint32_t delay_us, jitter_us;
 	bool jitter_in_order;
 	uint64_t rate_bps; /* 0: no limit */
@@ -103,7 +103,7 @@ struct sim_link {
 	uint64_t mtu_at_us[2];
 	uint32_t mtu_next[2];
 	/* state */
-	bool burst[2];
+	uint64_t burst_until_us[2];
 	uint64_t free_us[2], last_us[2];
 	uint64_t orders;
 	struct sim_pkt **heap;
