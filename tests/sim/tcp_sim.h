@@ -182,7 +182,7 @@ void sim_lost(struct sim *sim, struct sim_flow *flow, const char *how);
 /* sim_host.c: one stack, and what lib/net does for it */
 struct sim_host *sim_host_new(struct sim *sim, uint32_t end);
 void sim_host_free(struct sim_host *host);
-/* For sim_app.c; none: HF_TCP_EV_* may follow. */
+/* For applications. */
 struct hf_tcp *sim_host_tcp(struct sim_host *host);
 void sim_host_path(const struct sim_host *host, struct hf_path *ret_path);
 void sim_host_input(struct sim_host *host, struct sim_flow *flow, const struct sim_seg *seg);
