@@ -411,11 +411,22 @@ static bool out_syn(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	return true;
 }
 
+/* Of a segment without text: where a window probe, or a window that was taken back, left snd_nxt behind
+ * the peer's window, it would not look at what stands there (RFC 9293 §3.10.7.4). */
+static uint32_t out_bare_seq(const struct hf_tcp_conn *conn)
+{
+	uint32_t edge = conn->snd_una + conn->snd_wnd;
+
+	if (conn->state < TCP_ESTABLISHED || !tcp_seq_gt(conn->snd_nxt, edge))
+		return conn->snd_nxt;
+	return edge;
+}
+
 static bool out_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	if (!tcp_has(conn, TCP_F_ACK_NOW) && !tcp_wnd_update_due(tcp, conn))
 		return true;
-	return out_acking(tcp, conn, conn->snd_nxt, /* data= */ false) != NULL;
+	return out_acking(tcp, conn, out_bare_seq(conn), /* data= */ false) != NULL;
 }
 
 /* RFC 9293 §3.8.4: no bytes, in front of what the peer expects, so that it must answer. */
@@ -464,7 +475,7 @@ void tcp_output(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 
 void tcp_out_rst(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	if (!out_header(tcp, conn, conn->snd_nxt, HF_TCP_RST | HF_TCP_ACK))
+	if (!out_header(tcp, conn, out_bare_seq(conn), HF_TCP_RST | HF_TCP_ACK))
 		(void)hf_drop(HF_DROP_TCP_EMITS_FULL);
 	else
 		hf_stat_inc(HF_STAT_TCP_RESET_OUT);

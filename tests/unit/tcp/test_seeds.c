@@ -131,3 +131,28 @@ Test(tcp_seeds, rfc1191_s6_5_what_must_be_cut_is_repaired_before_the_recovery_en
 	cr_assert_eq(th_out_seq(&t, 0), 10 * TH_MSS);
 	th_done(&t);
 }
+
+Test(tcp_seeds, rfc9293_s3_10_7_4_an_ack_stands_within_the_window_that_a_probe_left)
+{
+	struct th t;
+
+	th_open(&t);
+	t.wnd = 0;
+	th_in(&t, HF_TCP_ACK, 0, 0, "a");
+	th_send(&t, 100);
+	for (int i = 0; i < 20 && t.out_count == 0; i++)
+		th_tick(&t, 1000000);
+	cr_assert_eq(t.out[0].len, 1, "a probe");
+	cr_assert_eq(th_out_seq(&t, 0), 0);
+	th_in(&t, HF_TCP_ACK, 1, 0, "b");
+	th_tick(&t, 100000);
+	th_expect_ack(&t, 2);
+	cr_assert_eq(th_out_seq(&t, 0), 0, "what stands at 1 is behind the peer's window");
+	hf_tcp_emits_done(t.tcp);
+	hf_tcp_abort(t.tcp, t.conn);
+	th_see(&t);
+	cr_assert_eq(t.out_count, 1);
+	cr_assert_eq(t.out[0].flags, HF_TCP_RST | HF_TCP_ACK);
+	cr_assert_eq(th_out_seq(&t, 0), 0);
+	th_done(&t);
+}
