@@ -5,7 +5,7 @@
 #include "sim_client.h"
 
 #define BUF_LEAST    600
-#define CWR_SEGMENTS 400 /* of new data, by which our ECE must have been answered */
+#define CWR_SEGMENTS 800 /* of new data, by which our ECE must have been answered */
 
 static uint32_t client_mss(const struct sim_client *c)
 {
@@ -117,8 +117,10 @@ static void client_ecn(struct sim_client *c, const struct sim_seg *seg, bool fre
 			sim_fail(c->sim, "ECT without ECN");
 		return;
 	}
-	if (seg->flags & HF_TCP_CWR)
+	if (seg->flags & HF_TCP_CWR) {
 		c->ece = false;
+		c->ece_segments = 0;
+	}
 	if (seg->ecn == HF_TCP_ECN_CE)
 		c->ece = true;
 	c->ece_segments = c->ece ? c->ece_segments + fresh : 0;
