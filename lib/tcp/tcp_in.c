@@ -173,7 +173,7 @@ static enum hf_drop in_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 		return hf_drop(HF_DROP_TCP_BAD_FLAGS);
 	if (conn->state == TCP_SYN_RECEIVED) {
 		if (seg->ack != conn->snd_nxt) {
-			(void)tcp_out_rst_unknown(tcp, seg);
+			tcp_out_rst_unknown(tcp, seg);
 			return hf_drop(HF_DROP_TCP_BAD_ACK);
 		}
 		tcp_syn_established(tcp, conn, seg);

@@ -317,6 +317,12 @@ static struct out_cursor out_seek(const struct hf_tcp_conn *conn, uint32_t seq)
 	return at;
 }
 
+/* So many descriptors are not left, but will be when these are gone. */
+static bool out_crowded(const struct hf_tcp *tcp, uint32_t count)
+{
+	return tcp->emit_count > 0 && count > tcp->cfg.emits_max - tcp->emit_count;
+}
+
 /* The connection may take smaller segments than when this one was sent. */
 bool tcp_out_again(struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct tcp_sent *sent)
 {
@@ -326,6 +332,8 @@ bool tcp_out_again(struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct tcp_sent
 	uint32_t left = sent->len - with_fin;
 	uint32_t seq = sent->seq;
 
+	if (out_crowded(tcp, left / conn->mss + 1))
+		return false;
 	do {
 		uint32_t len = hf_min_u32(left, conn->mss);
 		struct hf_tcp_emit *emit =
@@ -476,7 +484,7 @@ void tcp_output(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 void tcp_out_rst(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	if (!out_header(tcp, conn, out_bare_seq(conn), HF_TCP_RST | HF_TCP_ACK))
-		(void)hf_drop(HF_DROP_TCP_EMITS_FULL);
+		hf_stat_inc(HF_STAT_TCP_RESETS_UNSENT);
 	else
 		hf_stat_inc(HF_STAT_TCP_RESET_OUT);
 }
@@ -505,7 +513,7 @@ enum hf_drop tcp_out_cookie(struct hf_tcp *tcp, const struct hf_tcp_seg *seg, ui
 }
 
 /* RFC 9293 §3.10.7.1 */
-enum hf_drop tcp_out_rst_unknown(struct hf_tcp *tcp, const struct hf_tcp_seg *seg)
+void tcp_out_rst_unknown(struct hf_tcp *tcp, const struct hf_tcp_seg *seg)
 {
 	uint32_t seg_len =
 		seg->payload_len + !!(seg->flags & HF_TCP_SYN) + !!(seg->flags & HF_TCP_FIN);
@@ -513,11 +521,11 @@ enum hf_drop tcp_out_rst_unknown(struct hf_tcp *tcp, const struct hf_tcp_seg *se
 	struct hf_tcp_emit *emit;
 
 	HF_ASSERT(!(seg->flags & HF_TCP_RST));
-	if (!tcp_rate_take(tcp, &tcp->resets, TCP_RESETS_PER_S))
-		return hf_drop(HF_DROP_TCP_RST_RATE);
-	emit = out_emit(tcp);
-	if (!emit)
-		return hf_drop(HF_DROP_TCP_EMITS_FULL);
+	emit = tcp_rate_take(tcp, &tcp->resets, TCP_RESETS_PER_S) ? out_emit(tcp) : NULL;
+	if (!emit) {
+		hf_stat_inc(HF_STAT_TCP_RESETS_UNSENT);
+		return;
+	}
 	*emit = (struct hf_tcp_emit){
 		.src = seg->dst,
 		.dst = seg->src,
@@ -530,5 +538,4 @@ enum hf_drop tcp_out_rst_unknown(struct hf_tcp *tcp, const struct hf_tcp_seg *se
 		.path = seg->path,
 	};
 	hf_stat_inc(HF_STAT_TCP_RESET_OUT);
-	return HF_DROP_NONE;
 }

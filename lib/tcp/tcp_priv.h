@@ -547,7 +547,8 @@ void tcp_send_tell(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* Sends what may be sent now; what a bound stops stays on the ready list. */
 void tcp_output(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_out_rst(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
-enum hf_drop tcp_out_rst_unknown(struct hf_tcp *tcp, const struct hf_tcp_seg *seg);
+/* At a bounded rate. */
+void tcp_out_rst_unknown(struct hf_tcp *tcp, const struct hf_tcp_seg *seg);
 /* A SYN-ACK for which there is no connection. */
 enum hf_drop tcp_out_cookie(struct hf_tcp *tcp, const struct hf_tcp_seg *seg, uint32_t iss,
 	const struct tcp_opts *opts, bool ecn);

@@ -171,11 +171,11 @@ enum hf_drop tcp_syn_cookie(struct hf_tcp *tcp, const struct hf_tcp_seg *seg)
 	if (!tcp_cookie_check(&tcp->cfg.isn_key, &flow, irs, iss, tcp->now_us, &asked.mss)) {
 		/* text may have overtaken the ACK that has the cookie: it will come again */
 		if (seg->payload_len == 0 && !(seg->flags & HF_TCP_FIN))
-			(void)tcp_out_rst_unknown(tcp, seg);
+			tcp_out_rst_unknown(tcp, seg);
 		return hf_drop(HF_DROP_TCP_BAD_COOKIE);
 	}
 	if (tcp->draining) {
-		(void)tcp_out_rst_unknown(tcp, seg);
+		tcp_out_rst_unknown(tcp, seg);
 		return hf_drop(HF_DROP_CONN_DRAINING);
 	}
 	if (opts.has_ts) {
@@ -232,7 +232,7 @@ enum hf_drop tcp_syn_answer(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 
 	if (acks && seg->ack != conn->snd_nxt) {
 		if (!(seg->flags & HF_TCP_RST))
-			(void)tcp_out_rst_unknown(tcp, seg);
+			tcp_out_rst_unknown(tcp, seg);
 		return hf_drop(HF_DROP_TCP_BAD_ACK);
 	}
 	if (seg->flags & HF_TCP_RST) {

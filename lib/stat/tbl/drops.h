@@ -37,7 +37,6 @@ X(TCP_BAD_RST,      SEGMENT,    "tcp_bad_rst",        "RST that is not exactly i
 X(TCP_BAD_SYN,      SEGMENT,    "tcp_bad_syn",        "SYN within a connection")
 X(TCP_NO_RXBUF,     SEGMENT,    "tcp_no_rxbuf",       "No buffer for unread or out-of-order bytes")
 X(TCP_AFTER_CLOSE,  SEGMENT,    "tcp_after_close",    "Data after the connection was closed by us")
-X(TCP_EMITS_FULL,   SEGMENT,    "tcp_emits_full",     "No emit descriptor for an answer without connection")
 X(CONN_FULL,        CONNECTION, "conn_full",          "Connection table full")
 X(CONN_SYN_QUEUE,   CONNECTION, "conn_syn_queue",     "SYN queue full and no room for the cookie's answer")
 X(CONN_DRAINING,    CONNECTION, "conn_draining",      "New connection while draining")
@@ -67,7 +66,6 @@ X(REQ_NO_STATE,     REQUEST,    "req_no_state",       "No state document yet, so
 X(TCP_PAWS,         SEGMENT,    "tcp_paws",           "Timestamp older than the last one (RFC 7323 PAWS)")
 X(TCP_BAD_COOKIE,   SEGMENT,    "tcp_bad_cookie",     "ACK without connection that is no valid SYN cookie; answered by RST")
 X(TCP_OOO_FULL,     SEGMENT,    "tcp_ooo_full",       "Out-of-order data beyond the limits of a connection or of all")
-X(TCP_RST_RATE,     SEGMENT,    "tcp_rst_rate",       "No RST for a segment without connection: above the rate limit")
 X(ICMP_BAD_QUOTE,   FRAME,      "icmp_bad_quote",     "ICMP error that quotes nothing of ours in flight, or claims what cannot be")
 X(ADDR_CONFLICT,    FRAME,      "addr_conflict",      "ARP or neighbour advertisement by which another host claims an address of ours")
 /* clang-format on */

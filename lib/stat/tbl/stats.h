@@ -16,6 +16,7 @@ X(TCP_OPENED,          "tcp_connections_opened_total", COUNTER, "",     "TCP con
 X(TCP_CLOSED,          "tcp_connections_closed_total", COUNTER, "",     "TCP connections that left the table")
 X(TCP_RESET_IN,        "tcp_resets_received_total",   COUNTER, "",      "Connections ended by a valid RST of the peer")
 X(TCP_RESET_OUT,       "tcp_resets_sent_total",       COUNTER, "",      "RST segments sent")
+X(TCP_RESETS_UNSENT,   "tcp_resets_unsent_total",     COUNTER, "",      "RST segments not sent: above the rate limit, or no room in a burst")
 X(TCP_TIMEOUTS,        "tcp_timeouts_total",          COUNTER, "",      "Connections given up after retransmission or state timeouts")
 X(TCP_SEGS_IN,         "tcp_segments_received_total", COUNTER, "",      "TCP segments taken")
 X(TCP_SEGS_OUT,        "tcp_segments_sent_total",     COUNTER, "",      "TCP segments sent, retransmissions included")

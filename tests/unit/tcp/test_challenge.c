@@ -447,7 +447,7 @@ Test(tcp_challenge, resets_for_the_unknown_are_limited_each_second)
 	}
 	cr_assert_geq(resets, TCP_RESETS_PER_S);
 	cr_assert_lt(resets, 2 * TCP_RESETS_PER_S);
-	cr_assert_eq(th_drops(HF_DROP_TCP_RST_RATE), 5000 - resets);
+	cr_assert_eq(th_stat(HF_STAT_TCP_RESETS_UNSENT), 5000 - resets);
 	t.now_us += 1000000;
 	th_in_seg(&t, &seg);
 	cr_assert_eq(t.out_count, 1);
