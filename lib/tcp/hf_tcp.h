@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * tcp - the server's end of TCP as a pure library: segments and time in, emit descriptors out.
+ * tcp - TCP as a pure library: segments and time in, emit descriptors out.
  *
  * What      One stack instance for one lcore: listeners, a flow table, connections, send queues of
  *           spans, reassembly, timers. It neither sends nor reads a clock; the same code runs on a NIC,
@@ -20,8 +20,9 @@
  *           reference it took on their owner: when they are acknowledged, or the connection ends, and
  *           no emit descriptor names them any more. A release function may not call hf_tcp_*.
  * Promises  see the tests: tests/unit/tcp, tests/sim.
- * Limits    Everything in struct hf_tcp_cfg; fixed at boot. Out of anything: the segment is dropped
- *           with a reason or the oldest TIME_WAIT goes; never an assertion.
+ * Limits    Everything in struct hf_tcp_cfg; fixed at boot. Out of anything: a segment is dropped with
+ *           a reason, a SYN is answered by a cookie, or a connection is shed: the oldest TIME_WAIT, then
+ *           the longest idle, the longest stalled, the oldest that we closed; never an assertion.
  */
 #ifndef HF_TCP_H
 #define HF_TCP_H
@@ -120,7 +121,8 @@ struct hf_tcp_cfg {
 		syn_queue_max; /* of these, in SYN_RECEIVED; above: SYN cookies (4096; 0: always) */
 	uint32_t spans_max;    /* queued spans of all connections (262144) */
 	uint32_t rxbufs_max;   /* 2 KiB buffers for unread and out-of-order bytes (32768) */
-	uint32_t emits_max;    /* descriptors between two hf_tcp_emits_done (1024) */
+	uint32_t emits_max;    /* descriptors between two hf_tcp_emits_done; at least as many as
+				* the pieces of 76 bytes of one segment (1024) */
 	uint32_t rcv_wnd_init; /* bytes; the window offered at first (262144) */
 	uint32_t rcv_wnd_max;  /* bytes; what it may grow to while the application reads (6 MiB) */
 	uint32_t send_queue_max;  /* bytes queued per connection, unacknowledged too (4 MiB) */
@@ -220,7 +222,8 @@ void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n);
  * them, and then HF_TCP_EV_WRITABLE comes by itself. When they are low, the slowest reader is shed. */
 uint32_t hf_tcp_send_space(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* HF_TCP_EV_WRITABLE, once, when no more than `queued` bytes are left unacknowledged. What hf_tcp_send
- * refuses with -EAGAIN asks for half of send_queue_max by itself. */
+ * refuses with -EAGAIN asks for half of send_queue_max by itself. Nothing queued: nothing to wait for,
+ * and no event. */
 void hf_tcp_writable_at(struct hf_tcp_conn *conn, uint32_t queued);
 /* HF_TCP_EV_DEADLINE, once, at the first tick after `after_us` from now; 0 takes it back. */
 void hf_tcp_deadline_set(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint64_t after_us);
