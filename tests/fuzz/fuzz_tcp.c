@@ -86,7 +86,7 @@ static void fuzz_events(struct fuzz *f)
 		struct hf_tcp_info info;
 
 		if (event.what & HF_TCP_EV_OPEN) {
-			hf_tcp_info(event.conn, &info);
+			hf_tcp_info(f->tcp, event.conn, &info);
 			peer = &f->peer[info.peer_port - 1];
 			HF_ASSERT(!peer->conn);
 			peer->conn = event.conn;
