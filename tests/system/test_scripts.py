@@ -33,8 +33,10 @@ def test_once_shows_a_miss_and_a_hit_and_leaves_nothing(options):
 
 @contextlib.contextmanager
 def running(*options):
+    # who ran us in the background may have had SIGINT ignored, and no shell can trap that
     process = subprocess.Popen([RUN, *options], stdout=subprocess.PIPE, text=True,
-                               start_new_session=True)
+                               start_new_session=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         text = []
         for line in process.stdout:
