@@ -183,7 +183,7 @@ static int boot_tcp(struct app *app, struct hf_tcp **ret_tcp)
 
 	hf_tcp_cfg_default(&cfg);
 	cfg.conns_max = app->conf->http.connections_max;
-	cfg.drain_rate = (uint32_t)app->conf->http.body_rate;
+	cfg.drain_rate = app->conf->http.body_rate;
 	rc = hf_tcp_new(&cfg, hf_clock_us(), ret_tcp);
 	for (uint32_t i = 0; rc == 0 && i < app->conf->listen_count; i++)
 		rc = hf_tcp_listen(*ret_tcp, app->conf->listen[i]);
