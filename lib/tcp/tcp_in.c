@@ -56,11 +56,6 @@ static bool in_syn_is_newer(
 	return tcp_seq_ge(seg->seq, conn->rcv_nxt);
 }
 
-static bool in_wants_ecn(const struct hf_tcp_seg *seg)
-{
-	return (seg->flags & (HF_TCP_ECE | HF_TCP_CWR)) == (HF_TCP_ECE | HF_TCP_CWR);
-}
-
 /* Fourth: SYN, wherever it stands. RFC 5961 §4.2. */
 static enum hf_drop in_syn(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
@@ -71,9 +66,8 @@ static enum hf_drop in_syn(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	if (opening && first) {
 		if (tcp_has(conn, TCP_F_TS) && opts->has_ts)
 			conn->ts_recent = opts->ts_val; /* RFC 7323 §4.3 */
-		if (!in_wants_ecn(seg))
-			conn->flags &=
-				~(uint32_t)TCP_F_ECN; /* RFC 3168 §6.1.1.1: the path minds it */
+		if (!tcp_wants_ecn(seg))                /* RFC 3168 §6.1.1.1: the path minds it */
+			conn->flags &= ~(uint32_t)TCP_F_ECN;
 		conn->flags |= TCP_F_SYN_NOW | TCP_F_SYN_AGAIN; /* ours was lost */
 		return HF_DROP_NONE;
 	}

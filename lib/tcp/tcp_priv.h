@@ -17,7 +17,6 @@
 #error "tcp_priv.h is private to lib/tcp"
 #endif
 
-#include "hf_list.h"
 #include "hf_pool.h"
 #include "hf_stat.h"
 #include "hf_tcp.h"
@@ -169,11 +168,9 @@ struct tcp_tx {
 	uint32_t recover;   /* snd_nxt when the recovery began */
 	uint32_t undo_una;  /* snd_una then */
 	uint32_t undo_left; /* retransmissions that no DSACK has called spurious yet */
-	uint32_t
-		cwr_end; /* RFC 3168 §6.1.2: one reduction a window; ECE below it is about the last */
-	uint32_t
-		resent_us; /* the first retransmission since the reduction: RFC 3522 RetransmitTS */
-	uint32_t tlp_end;  /* snd_nxt at the probe */
+	uint32_t cwr_end;   /* ECE up to here is about the last reduction (RFC 3168 §6.1.2) */
+	uint32_t resent_us; /* the first retransmission since it: RFC 3522's RetransmitTS */
+	uint32_t tlp_end;   /* snd_nxt at the probe */
 	uint32_t drain_una; /* snd_una when drain_rate was last looked at */
 	uint8_t timer;      /* enum tcp_send_timer */
 	uint8_t recovery;   /* enum tcp_recovery */
@@ -209,7 +206,6 @@ struct hf_tcp_conn {
 	uint16_t mss;                 /* payload bytes we send at most: options are subtracted */
 	uint16_t rcv_mss;             /* what we announced */
 	uint16_t peer_mss;            /* what the peer announced */
-	uint16_t spare;
 
 	/* line 1: receive (RFC 9293 §3.3.1 names) */
 	uint32_t rcv_nxt;
@@ -333,6 +329,14 @@ static inline bool tcp_seq_ge(uint32_t a, uint32_t b)
 static inline bool tcp_has(const struct hf_tcp_conn *conn, uint32_t flags)
 {
 	return (conn->flags & flags) != 0;
+}
+
+/* A SYN that asks for ECN: RFC 3168 §6.1.1. */
+static inline bool tcp_wants_ecn(const struct hf_tcp_seg *seg)
+{
+	const uint8_t both = HF_TCP_ECE | HF_TCP_CWR;
+
+	return (seg->flags & both) == both;
 }
 
 static inline void tcp_now_set(struct hf_tcp *tcp, uint64_t now_us)

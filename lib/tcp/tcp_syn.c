@@ -45,13 +45,6 @@ static void syn_negotiate(
 	tcp_pmtu_resize(conn);
 }
 
-static bool syn_wants_ecn(const struct hf_tcp_seg *seg)
-{
-	uint8_t both = HF_TCP_ECE | HF_TCP_CWR; /* RFC 3168 §6.1.1 */
-
-	return (seg->flags & both) == both;
-}
-
 static void syn_send_state(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t iss)
 {
 	conn->iss = iss;
@@ -101,7 +94,7 @@ static enum hf_drop syn_cookie_send(
 	struct tcp_flow flow = tcp_demux_flow(seg);
 	uint32_t absent = hf_ip_is4(&seg->src) ? TCP_MSS_DEFAULT4 : TCP_MSS_DEFAULT6;
 	uint16_t mss = asked->has_mss ? asked->mss : (uint16_t)absent;
-	bool ecn = asked->has_ts && syn_wants_ecn(seg) && tcp->cfg.ecn;
+	bool ecn = asked->has_ts && tcp_wants_ecn(seg) && tcp->cfg.ecn;
 	uint32_t iss = tcp_cookie_make(&tcp->cfg.isn_key, &flow, seg->seq, tcp->now_us, &mss);
 	struct tcp_opts opts = {
 		.has_mss = true,
@@ -151,7 +144,7 @@ enum hf_drop tcp_syn_open(
 	conn->ts_off = tcp_cookie_ts_off(&tcp->cfg.isn_key, &flow);
 	syn_send_state(tcp, conn, iss);
 	syn_receive_state(tcp, conn, seg->seq, seg->wnd);
-	syn_negotiate(tcp, conn, &opts, syn_wants_ecn(seg));
+	syn_negotiate(tcp, conn, &opts, tcp_wants_ecn(seg));
 	conn->flags |= TCP_F_SYN_NOW;
 	tcp_due_set(tcp, conn, TCP_DUE_STATE, 1000ULL * tcp->cfg.syn_timeout_ms);
 	tcp->cur = (struct tcp_current){ .conn = conn };
