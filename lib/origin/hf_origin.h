@@ -16,7 +16,8 @@
  *           was cut short or failed is never published.  G3 a purge also keeps a fetch that was under way
  *           from being stored.  G4 memory ahead of the slowest reader of a stream is at most
  *           HF_XCHG_WINDOW.  G5 an origin that breaks off before its head is complete is 502, one that is
- *           late 504; after the head the client's connection is cut.
+ *           late 504; after the head the client's connection is cut.  G6 a body that finds no memory
+ *           to be stored in goes on as a stream: no fetch waits for another one's whole body.
  * Limits    max_in_flight fetches (0: exchanges_max of all workers), max_queue waiting for a slot.
  */
 #ifndef HF_ORIGIN_H

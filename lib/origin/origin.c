@@ -88,6 +88,7 @@ int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *c
 	origin->shard = hf_cache_shard(cache, index);
 	origin->now_us = hf_clock_us();
 	origin->memory_wait_us = ORIGIN_MEMORY_WAIT_US;
+	origin->store_wait_us = ORIGIN_STORE_WAIT_US;
 	origin->epoll_fd = -1;
 	origin->waker.fd = -1;
 	HF_ASSERT(origin->shard);

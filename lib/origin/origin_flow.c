@@ -30,7 +30,13 @@ static uint64_t origin_flow_consumed(const struct origin_fetch *fetch)
 	return hf_list_empty(&fetch->readers) ? 0 : least;
 }
 
-/* How many bytes more a stream may be ahead of its slowest reader (G4). */
+/* How far a stream may be ahead of its slowest reader (G4): less while anyone waits for memory. */
+static uint64_t origin_flow_window(const struct hf_origin *origin)
+{
+	return hf_list_empty(&origin->memory) ? HF_XCHG_WINDOW : ORIGIN_SCARCE_WINDOW;
+}
+
+/* How many bytes more it may be ahead. */
 static uint64_t origin_flow_room(const struct origin_fetch *fetch)
 {
 	uint64_t filled = atomic_load_explicit(&fetch->obj->filled, memory_order_relaxed);
@@ -38,7 +44,7 @@ static uint64_t origin_flow_room(const struct origin_fetch *fetch)
 
 	if (!origin_flow_is_stream(fetch))
 		return UINT64_MAX;
-	limit = origin_flow_consumed(fetch) + HF_XCHG_WINDOW;
+	limit = origin_flow_consumed(fetch) + origin_flow_window(fetch->origin);
 	return limit > filled ? limit - filled : 0;
 }
 
@@ -55,11 +61,13 @@ static void origin_flow_want(struct origin_fetch *fetch)
 /* Is there room worth going on for? If not, every reader will say when it moved. */
 static bool origin_flow_may_resume(struct hf_origin *origin, struct origin_fetch *fetch)
 {
+	uint64_t enough = origin_flow_window(origin) / 4;
+
 	if (!origin_flow_is_stream(fetch))
 		return true;
-	if (origin_flow_room(fetch) < ORIGIN_RESUME_ROOM) {
+	if (origin_flow_room(fetch) < enough) {
 		origin_flow_want(fetch);
-		if (origin_flow_room(fetch) < ORIGIN_RESUME_ROOM)
+		if (origin_flow_room(fetch) < enough)
 			return false;
 	}
 	hf_shard_trim(origin->shard, fetch->obj, origin_flow_consumed(fetch));
@@ -68,10 +76,13 @@ static bool origin_flow_may_resume(struct hf_origin *origin, struct origin_fetch
 
 void origin_flow_memory_wait(struct hf_origin *origin, struct origin_fetch *fetch)
 {
+	bool stores = fetch->state == ORIGIN_BODY && !origin_flow_is_stream(fetch);
+
 	if (!hf_list_empty(&fetch->memory_link))
 		return;
 	hf_list_add_tail(&origin->memory, &fetch->memory_link);
-	origin_fetch_timer(origin, fetch, ORIGIN_TIMER_MEMORY, origin->memory_wait_us);
+	origin_fetch_timer(origin, fetch, ORIGIN_TIMER_MEMORY,
+		stores ? origin->store_wait_us : origin->memory_wait_us);
 }
 
 /* No memory for the next bytes. What a stream's readers leave behind is its own way on. */
@@ -206,6 +217,8 @@ void origin_flow_memory_late(struct hf_origin *origin, struct origin_fetch *fetc
 		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_NO_MEMORY, "no cache memory");
 		return;
 	}
+	/* It is one of those that hold the memory the others wait for: it gives up being stored, and
+	 * what its readers have had is free. */
 	fetch->joinable = false;
 	hf_shard_to_stream(origin->shard, fetch->obj);
 	if (hf_list_empty(&fetch->readers)) {

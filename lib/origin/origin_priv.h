@@ -39,10 +39,11 @@
 #define ORIGIN_MEMO_SETS       1024 /* of four: keys remembered as not to be stored */
 #define ORIGIN_MEMO_WAYS       4
 #define ORIGIN_MEMO_US         10000000
-#define ORIGIN_MEMORY_WAIT_US  5000000
+#define ORIGIN_MEMORY_WAIT_US  5000000 /* of a head or a stream, which then fails */
+#define ORIGIN_STORE_WAIT_US   50000   /* of a body to be stored, which then becomes a stream */
 #define ORIGIN_IDLE_EASY_MAX   256
 #define ORIGIN_CONNECTIONS_MAX 256 /* idle ones that curl keeps */
-#define ORIGIN_RESUME_ROOM     (HF_XCHG_WINDOW / 4)
+#define ORIGIN_SCARCE_WINDOW   (HF_XCHG_WINDOW / 8)
 
 enum origin_fetch_state {
 	ORIGIN_QUEUED, /* waits for its launch, or for a slot */
@@ -134,7 +135,7 @@ struct hf_origin {
 	struct hf_list direct; /* QUEUED and needs none */
 	struct hf_list memory; /* waiting for memory */
 	uint32_t queued, slots_used, slots_max, in_flight;
-	uint64_t object_max, memory_wait_us;
+	uint64_t object_max, memory_wait_us, store_wait_us;
 	struct origin_load *load; /* [group] */
 	struct hf_list *map;      /* [map_mask + 1] of fetches by key hash */
 	uint32_t map_mask;

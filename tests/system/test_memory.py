@@ -53,11 +53,8 @@ def test_many_large_fills_at_once_stay_within_the_cap(start, nginx):
     out = sh("curl", "-sS", "-Z", "--parallel-max", "24", "--parallel-immediate",
              "-o", "/dev/null", "-w", "%{http_code} %{size_download}\n",
              *[argument for i in range(24) for argument in ("-o", "/dev/null", url(f"{path}?{i}"))])
-    answers = out.split("\n")[:-1]
-    whole = [line for line in answers if line == f"200 {8 * MIB}"]
-    assert len(answers) == 24 and whole
-    # with no memory free, a miss is told so; nobody gets half a body and thinks it is whole
-    assert all(line.startswith("503 ") for line in answers if line not in whole), answers
+    # a body that finds no room to be stored goes through all the same
+    assert out.split("\n")[:-1] == [f"200 {8 * MIB}"] * 24
     assert hf.stat("cache_used_bytes") <= 32 * MIB
     if not SANITIZED:
         assert hf.rss() - rss <= (32 + 32) * MIB

@@ -66,6 +66,32 @@ Test(origin_flow, a_chunked_stream_too)
 	window(/* chunked= */ true);
 }
 
+Test(origin_flow, a_stream_is_less_ahead_while_another_fetch_waits_for_memory)
+{
+	struct rig *rig = rig_new();
+	struct origin_fetch other = { .state = ORIGIN_BODY };
+	struct rig_client client;
+
+	rig_get(rig, &client, "/a", "");
+	client.eager = false;
+	hf_list_add_tail(&rig->origin->memory, &other.memory_link);
+	rig_until(rig, rig_requests(rig) == 1);
+	rig_answer(&rig->conn[0], "Cache-Control: no-store\r\n", 2 << 20);
+	rig_until(rig, client.head);
+	rig_until(rig, atomic_load(&client.xchg->obj->filled) == ORIGIN_SCARCE_WINDOW);
+	rig_settle(rig);
+	cr_assert_eq(atomic_load(&client.xchg->obj->filled), ORIGIN_SCARCE_WINDOW);
+	hf_list_del(&other.memory_link);
+	while (!rig_client_at_end(&client)) {
+		rig_client_read(&client, 50000);
+		rig_client_ack(rig, &client);
+		rig_turn(rig);
+	}
+	cr_assert_eq(client.bad_at, UINT64_MAX);
+	rig_end(rig, &client);
+	rig_free(rig);
+}
+
 static bool all_whole(struct rig *rig, struct rig_client *client, uint32_t count)
 {
 	uint32_t gone = 0;
@@ -90,6 +116,7 @@ Test(origin_flow, storable_bodies_share_scarce_memory)
 
 	rig_conf(rig);
 	rig_up(rig, 8 << 20);
+	rig->origin->memory_wait_us = UINT32_MAX; /* none gets by because another one failed */
 	for (uint32_t i = 0; i < 8; i++) {
 		(void)snprintf(path, sizeof(path), "/%u", i);
 		rig_get(rig, &client[i], path, "");
@@ -123,13 +150,13 @@ static uint32_t hoard(struct rig *rig, struct rig_client *client, uint32_t max)
 	return 0;
 }
 
-static struct rig *hoard_rig(uint64_t memory_wait_us)
+static struct rig *hoard_rig(uint64_t store_wait_us)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 
 	rig_conf(rig);
 	rig_up(rig, 8 << 20);
-	rig->origin->memory_wait_us = memory_wait_us;
+	rig->origin->store_wait_us = store_wait_us;
 	return rig;
 }
 
