@@ -37,6 +37,7 @@ static int quote_tcp(struct hf_net *net, const struct net_frame *frame, struct h
 	}
 	if (net->icmp_count == HF_NET_ICMPS)
 		return hf_drop(HF_DROP_ICMP_RATE);
+	icmp->elsewhere = frame->port->info.rss && shared->workers > 1;
 	net->icmp[net->icmp_count++] = *icmp;
 	if (frame->port->info.rss && !frame->spread)
 		hops = shared->workers - 1;

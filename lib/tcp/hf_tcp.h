@@ -166,6 +166,7 @@ struct hf_tcp_icmp {
 	uint32_t mtu; /* too_big: the next hop's; 0: the router is too old to say (RFC 1191 §5) */
 	uint16_t ip_len; /* of the quoted packet */
 	bool too_big;    /* else unreachable: a soft error (RFC 5927 §5.2), only traced */
+	bool elsewhere;  /* every worker gets it: to have no such connection is no fault */
 };
 
 struct hf_tcp;

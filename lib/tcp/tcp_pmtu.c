@@ -121,6 +121,8 @@ int hf_tcp_icmp(struct hf_tcp *tcp, const struct hf_tcp_icmp *icmp, uint64_t now
 
 	HF_ASSERT(!tcp->in_input);
 	tcp_now_set(tcp, now_us);
+	if (!conn && icmp->elsewhere)
+		return HF_DROP_NONE;
 	if (!conn || tcp_seq_lt(icmp->seq, conn->snd_una) || tcp_seq_ge(icmp->seq, conn->snd_nxt))
 		return hf_drop(HF_DROP_ICMP_BAD_QUOTE);
 	if (!icmp->too_big) {

@@ -226,11 +226,14 @@ void hf_wheel_check(const struct hf_wheel *wheel)
 {
 	uint64_t count = wheel_check_list(wheel, &wheel->pending, /* slot= */ false, 0);
 
-	for (uint64_t i = 0; i <= wheel->mask; i++) {
-		bool busy = wheel->busy[i / 64] & (1ULL << (i % 64));
+	/* a timer in a slot that is not marked busy is missing in the count */
+	for (uint64_t i = 0; i <= wheel->mask / 64; i++) {
+		for (uint64_t busy = wheel->busy[i]; busy; busy &= busy - 1) {
+			uint64_t at = i * 64 + (uint64_t)__builtin_ctzll(busy);
 
-		HF_ASSERT(busy == !hf_list_empty(&wheel->slot[i]));
-		count += wheel_check_list(wheel, &wheel->slot[i], /* slot= */ true, i);
+			HF_ASSERT(!hf_list_empty(&wheel->slot[at]));
+			count += wheel_check_list(wheel, &wheel->slot[at], /* slot= */ true, at);
+		}
 	}
 	HF_ASSERT(count == wheel->count);
 }

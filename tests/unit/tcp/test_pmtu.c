@@ -333,6 +333,26 @@ Test(tcp_pmtu, rfc5927_s5_2_unreachable_is_a_soft_error)
 	th_done(&t);
 }
 
+/* Asked of every worker, the error is nobody's fault but that of the one with the connection. */
+Test(tcp_pmtu, an_error_about_another_workers_connection_is_not_counted)
+{
+	struct hf_tcp_icmp icmp = { .peer_port = 4001, .local_port = TH_PORT, .elsewhere = true };
+	struct th t;
+
+	pmtu_open(&t);
+	th_ip(&icmp.peer, 1);
+	th_ip(&icmp.local, 2);
+	cr_assert_eq(hf_tcp_icmp(t.tcp, &icmp, t.now_us), HF_DROP_NONE);
+	cr_assert_eq(hf_drop_sum(BAD), 0);
+	icmp.peer_port = 4000;
+	icmp.seq = t.iss + 100000;
+	cr_assert_eq(hf_tcp_icmp(t.tcp, &icmp, t.now_us), BAD);
+	icmp.elsewhere = false;
+	icmp.peer_port = 4001;
+	cr_assert_eq(hf_tcp_icmp(t.tcp, &icmp, t.now_us), BAD);
+	th_done(&t);
+}
+
 Test(tcp_pmtu, rfc8201_s4_after_ten_minutes_the_ports_mtu_is_tried_again)
 {
 	struct th t;
