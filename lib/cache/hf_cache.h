@@ -34,6 +34,7 @@
 
 #define HF_CACHE_VARIANTS_MAX 8
 #define HF_CACHE_RECALLS_MAX  1024 /* RECALLs of a shard under way to one worker */
+#define HF_PURGE_STEP         4096 /* slots of the table that a purge looks at in one turn */
 
 struct hf_cache;
 struct hf_shard;
@@ -127,8 +128,37 @@ void hf_shard_trim(struct hf_shard *shard, struct hf_obj *obj, uint64_t consumed
 /* A READY object goes into the table (which takes a reference); what was stored for the same key and
  * Vary values is unlinked. */
 void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj);
-/* Unlinks every variant of the key; returns how many. */
-uint32_t hf_shard_purge(struct hf_shard *shard, const struct hf_key *key);
+/* The stored response that a lookup of REQ would find, borrowed until the end of this turn; hf_shard_obj_ref
+ * keeps it longer. NULL: none. */
+struct hf_obj *hf_shard_lookup(
+	struct hf_shard *shard, const struct hf_key *key, const struct hf_http_req *req);
+/* RFC 9111 §4.3.4: OLD's body under the head, life and birth of SPEC (key and Vary values are OLD's). OLD
+ * is READY. The new object is READY and to be published; it takes the chunks over, and OLD keeps a
+ * reference on it until the last reader of OLD is gone (O7). NULL: no memory, as for obj_new. */
+struct hf_obj *hf_shard_obj_freshen(
+	struct hf_shard *shard, struct hf_obj *old, const struct hf_obj_spec *spec);
+/* Unlinks every variant of the key, or with `soft` marks them stale; returns how many. */
+uint32_t hf_shard_purge(struct hf_shard *shard, const struct hf_key *key, bool soft);
+
+enum hf_purge { HF_PURGE_ALL, HF_PURGE_PREFIX, HF_PURGE_TAG };
+
+/* A purge of many: a walk through the table, some slots at a call, so that nobody waits for it. What is
+ * published after it began stays: whoever fetches meanwhile is told by the same spec (hf_purge_matches).
+ * When it is at its end no lcore finds what it named (C6). */
+struct hf_purge_walk {
+	enum hf_purge kind;
+	bool soft;           /* mark stale instead of unlinking */
+	struct hf_span text; /* PREFIX: of the key; TAG: one element of Surrogate-Key or Cache-Tag */
+	uint64_t serial;     /* up to which objects were there when it began */
+	uint64_t slot;       /* where it is */
+	uint64_t count;      /* objects purged so far */
+};
+
+void hf_shard_purge_begin(struct hf_shard *shard, struct hf_purge_walk *walk);
+/* At most HF_PURGE_STEP slots. True: the walk is at its end. */
+bool hf_shard_purge_step(struct hf_shard *shard, struct hf_purge_walk *walk);
+/* Does it name this object? For what is not in the table yet. */
+bool hf_purge_matches(const struct hf_purge_walk *walk, const struct hf_obj *obj);
 /* Calls fn for each variant of the key, in table order. The object must not be kept. */
 void hf_shard_each_variant(struct hf_shard *shard, const struct hf_key *key,
 	void (*fn)(void *arg, const struct hf_obj *obj), void *arg);

@@ -27,6 +27,8 @@
  *      O6  Chunks of a streamed object (HF_OBJ_STREAM) behind every reader are freed while it fills; a
  *          reader at byte p may touch the chunk that holds byte p - 1, and no earlier one. Its bytes are
  *          sent by copy, never attached to a packet.
+ *      O7  A freshened object's chunks belong to its heir. It keeps a reference on the heir until it is
+ *          freed itself, so that whoever reads it keeps the chunks.
  */
 #ifndef HF_OBJECT_H
 #define HF_OBJECT_H
@@ -58,6 +60,8 @@ enum hf_obj_flags {
 	HF_OBJ_STREAM = 1 << 0,  /* not stored: memory goes back behind the readers */
 	HF_OBJ_AUTH_OK = 1 << 1, /* may answer requests with Authorization (RFC 9111 §3.5) */
 	HF_OBJ_NO_BODY = 1 << 2, /* answer to HEAD, 204, 304: no body */
+	HF_OBJ_TAGGED = 1 << 3,  /* its head has Surrogate-Key or Cache-Tag */
+	HF_OBJ_STALE = 1 << 4,   /* soft purge: as if its lifetime were over; set by the owner at any time */
 };
 
 struct hf_obj {
@@ -71,7 +75,7 @@ struct hf_obj {
 	struct hf_cache_life life; /* judged against the age: hf_cache_fresh_for */
 	/* line 1: what sending reads */
 	uint16_t status HF_ALIGNED(HF_CACHE_LINE);
-	_Atomic uint16_t flags; /* enum hf_obj_flags; only STREAM may be set later (to_stream) */
+	_Atomic uint16_t flags; /* enum hf_obj_flags; only STREAM (to_stream) and STALE may be set later */
 	_Atomic uint8_t
 		touched; /* read since eviction last looked; set by lcores, only when clear */
 	uint64_t serial; /* order of publication in the shard: of two that match the later counts */

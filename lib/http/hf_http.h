@@ -18,8 +18,8 @@
  * Limits    struct hf_http_limits; HF_HTTP_LINES_MAX lines; request targets without path but with a
  *           query ("http://h?q") and targets with bytes outside ASCII are refused.
  * Files     http_req.c http_resp.c http_fields.c http_chunk.c http_list.c http_cc.c http_cdn.c
- *           http_date.c http_key.c http_secret.c tbl/fields.h tbl/methods.h tbl/secrets.h
- * Tests     tests/unit/http, tests/fuzz/fuzz_{http_req,http_resp,chunked,cache_control}.c
+ *           http_date.c http_cond.c http_range.c http_key.c http_secret.c tbl/fields.h tbl/methods.h tbl/secrets.h
+ * Tests     tests/unit/http, tests/fuzz/fuzz_{http_req,http_resp,chunked,cache_control,range}.c
  */
 #ifndef HF_HTTP_H
 #define HF_HTTP_H
@@ -256,6 +256,37 @@ bool hf_http_cc_from_cdn(const struct hf_http_fields *fields, struct hf_http_cc 
 int hf_http_date_parse(struct hf_span text, int64_t now_s, int64_t *ret_s) HF_MUST_CHECK;
 /* Writes HF_HTTP_DATE_LEN bytes, no NUL. 0 <= s, year <= 9999. */
 void hf_http_date_format(int64_t s, char buf[HF_HTTP_DATE_LEN]);
+
+/* ---- preconditions and ranges, as a cache evaluates them (RFC 9110 §13, §14) ---- */
+
+/* Has the client of a GET or HEAD what is stored, so that 304 is its answer? If-None-Match by weak
+ * comparison over all its lines, or "*"; only without it If-Modified-Since, against Last-Modified, or
+ * against Date when there is none (RFC 9111 §4.3.2). If-Match and If-Unmodified-Since are the origin's.
+ * `stored`: of a response with status 200. now_s settles RFC 850's century. */
+bool hf_http_not_modified(
+	const struct hf_http_req *req, const struct hf_http_fields *stored, int64_t now_s);
+
+#define HF_HTTP_RANGES_MAX 8
+
+struct hf_http_range {
+	uint64_t begin, end; /* of the body; end is exclusive; not empty */
+};
+
+enum hf_http_ranges {
+	HF_HTTP_RANGES_WHOLE, /* no Range, none that counts, or one that nobody has to bear: 200 */
+	HF_HTTP_RANGES_SOME,  /* 206 */
+	HF_HTTP_RANGES_NONE,  /* nothing of what was asked for is there: 416 */
+};
+
+/* What of a stored 200 with `length` bytes of body the client of a GET wants (§14.2). Range does not
+ * count with another method, with another unit, malformed, on several lines, or when If-Range names
+ * another version (strong comparison, §13.1.5; a date counts only when Last-Modified is strong by
+ * §8.8.2.2). Ranges that overlap or have a gap below 80 bytes are one (§15.3.7.2), in the order in
+ * which they were asked for; more than HF_HTTP_RANGES_MAX after that: WHOLE (§17.15). ret_range has
+ * HF_HTTP_RANGES_MAX places. */
+enum hf_http_ranges hf_http_ranges_of(const struct hf_http_req *req,
+	const struct hf_http_fields *stored, uint64_t length, int64_t now_s,
+	struct hf_http_range *ret_range, uint32_t *ret_count);
 
 /* ---- keys (RFC 3986 §6, RFC 9110 §4.2.3) ---- */
 

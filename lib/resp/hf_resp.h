@@ -45,6 +45,15 @@ struct hf_resp_head {
 	const char *cache_status;
 };
 
+/* What a stored 200 becomes for one client: its status line, and which of its fields are told. */
+enum hf_resp_part {
+	HF_RESP_WHOLE,        /* as stored */
+	HF_RESP_NOT_MODIFIED, /* 304: only what RFC 9110 §15.4.5 lists, no Content-Length */
+	HF_RESP_PARTIAL,      /* 206 with one range: Content-Range (§15.3.7.1) */
+	HF_RESP_MULTIPART,    /* 206, multipart/byteranges with our boundary (§15.3.7.2) */
+	HF_RESP_NO_RANGE,     /* 416: Content-Range with the length alone (§15.5.17), no body */
+};
+
 /* The whole head with its empty line. Returns its length, 0: does not fit. */
 size_t hf_resp_head_build(char *buf, size_t cap, const struct hf_resp_head *head) HF_MUST_CHECK;
 
