@@ -12,7 +12,7 @@
  *      (none) ---> NEW/FILLING ----> FILLING ----> READY ----> in the table ----> RETIRED ----> freed
  *                                       \--fail--> FAILED
  * Threads   The owner is the origin thread of the object's shard: it alone writes, but for `touched`
- *           and `holders`, in which an lcore sets a bit when it is clear.
+ *           and `holders`, in which an lcore sets a bit when it is clear, and `refreshing`.
  * Lifetime  Numbered, so that reviews can cite them:
  *      O1  A pointer that hf_cache_lookup returned is borrowed: good until this lcore's next quiescent
  *          state. To keep it, take a lease in the same turn (hf_reader_lease).
@@ -78,6 +78,9 @@ struct hf_obj {
 	_Atomic uint16_t flags; /* enum hf_obj_flags; only STREAM (to_stream) and STALE may be set later */
 	_Atomic uint8_t
 		touched; /* read since eviction last looked; set by lcores, only when clear */
+	/* a refresh in the background was asked for: by the lcore whose exchange set it; cleared by that
+	 * lcore when it has no exchange for it, by the owner when the refresh brought nothing */
+	_Atomic uint8_t refreshing;
 	uint64_t serial; /* order of publication in the shard: of two that match the later counts */
 	const char *head; /* status line and fields, no final CRLF */
 	uint32_t head_len;
@@ -112,6 +115,16 @@ static inline uint32_t hf_obj_age_s(const struct hf_obj *obj, uint64_t now_us)
 	int64_t age_us = (int64_t)now_us - obj->born_us;
 
 	return age_us <= 0 ? 0 : (uint32_t)hf_min_u64((uint64_t)age_us / 1000000, UINT32_MAX);
+}
+
+/* Its life as it counts at that age: a soft purge ended what was left of it. */
+static inline struct hf_cache_life hf_obj_life(const struct hf_obj *obj, uint32_t age_s)
+{
+	struct hf_cache_life life = obj->life;
+
+	if (atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_STALE)
+		life.lifetime_s = hf_min_u32(life.lifetime_s, age_s);
+	return life;
 }
 
 /* Where a reader is in a body. Zeroed: at the start. lcore. */
