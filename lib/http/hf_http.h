@@ -18,7 +18,8 @@
  * Limits    struct hf_http_limits; HF_HTTP_LINES_MAX lines; request targets without path but with a
  *           query ("http://h?q") and targets with bytes outside ASCII are refused.
  * Files     http_req.c http_resp.c http_fields.c http_chunk.c http_list.c http_cc.c http_cdn.c
- *           http_date.c http_cond.c http_range.c http_key.c http_secret.c tbl/fields.h tbl/methods.h tbl/secrets.h
+ *           http_date.c http_cond.c http_range.c http_key.c http_secret.c tbl/fields.h tbl/methods.h
+ *           tbl/secrets.h
  * Tests     tests/unit/http, tests/fuzz/fuzz_{http_req,http_resp,chunked,cache_control,range}.c
  */
 #ifndef HF_HTTP_H
@@ -184,6 +185,10 @@ struct hf_http_resp {
 enum hf_parse hf_http_resp_parse(
 	const char *buf, size_t len, struct hf_http_resp *ret_resp) HF_MUST_CHECK;
 
+/* The field lines of a head that hf_resp_store_head wrote: a status line and fields, each with its CRLF, no
+ * empty line. False: over HF_HTTP_LINES_MAX lines, or no such head. */
+bool hf_http_stored_parse(struct hf_span head, struct hf_http_fields *ret_fields) HF_MUST_CHECK;
+
 /* ---- chunked request bodies (RFC 9112 §7.1) ---- */
 
 enum hf_http_chunk {
@@ -282,8 +287,9 @@ enum hf_http_ranges {
  * count with another method, with another unit, malformed, on several lines, or when If-Range names
  * another version (strong comparison, §13.1.5; a date counts only when Last-Modified is strong by
  * §8.8.2.2). Ranges that overlap or have a gap below 80 bytes are one (§15.3.7.2), in the order in
- * which they were asked for; more than HF_HTTP_RANGES_MAX after that: WHOLE (§17.15). ret_range has
- * HF_HTTP_RANGES_MAX places. */
+ * which they were asked for; more than HF_HTTP_RANGES_MAX at any time of that: WHOLE (§17.15); so is the
+ * suffix of an empty body, which no Content-Range could tell. ret_range has HF_HTTP_RANGES_MAX places,
+ * *ret_count of them mean something with SOME. length <= INT64_MAX. */
 enum hf_http_ranges hf_http_ranges_of(const struct hf_http_req *req,
 	const struct hf_http_fields *stored, uint64_t length, int64_t now_s,
 	struct hf_http_range *ret_range, uint32_t *ret_count);

@@ -68,6 +68,23 @@ bool http_fields_mark_hops(struct hf_http_fields *fields);
 /* keep-alive or close, by version and Connection (RFC 9112 §9.3). */
 bool http_fields_keep_alive(const struct hf_http_fields *fields, uint8_t minor);
 
+/* An entity tag (RFC 9110 §8.8.3). */
+struct http_etag {
+	struct hf_span opaque; /* without the quotes */
+	bool weak;
+};
+
+/* Takes an entity tag off the front of *text. False: there is none, and *text is untouched. */
+bool http_etag_take(struct hf_span *text, struct http_etag *ret_etag);
+/* The only line of that id; NULL: none, or several. */
+const struct hf_http_line *http_fields_sole(
+	const struct hf_http_fields *fields, enum hf_http_field id);
+/* The ETag, when there is one line of it and that is well-formed. */
+bool http_fields_etag(const struct hf_http_fields *fields, struct http_etag *ret_etag);
+/* The date in the only line of that id. */
+bool http_fields_date(
+	const struct hf_http_fields *fields, enum hf_http_field id, int64_t now_s, int64_t *ret_s);
+
 /* A Cache-Control directive and where it goes; offsets into struct hf_http_cc. */
 enum http_cc_kind {
 	HTTP_CC_FLAG,

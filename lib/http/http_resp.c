@@ -112,3 +112,16 @@ enum hf_parse hf_http_resp_parse(const char *buf, size_t len, struct hf_http_res
 	HF_ASSERT_HOT(ret_resp->status >= 100 && ret_resp->status <= 999);
 	return HF_PARSE_DONE;
 }
+
+bool hf_http_stored_parse(struct hf_span head, struct hf_http_fields *ret_fields)
+{
+	const char *p = head.len > 0 ? memchr(head.ptr, '\n', head.len) : NULL;
+	const char *end = head.ptr + head.len;
+
+	if (p == NULL || end[-1] != '\n')
+		return false;
+	p++;
+	/* MORE: every line was one, only the empty one is not there. */
+	return http_lines_parse(&p, end, HF_HTTP_LINES_MAX, /* bare_lf= */ false, ret_fields) ==
+	       HTTP_LINES_MORE;
+}
