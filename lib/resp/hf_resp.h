@@ -9,12 +9,13 @@
  *      struct hf_http_resp --hf_resp_store_head-----> block   (object memory, shared)
  *                     \----hf_resp_private_fields--> extra   (this client only: Set-Cookie ...)
  *      block + extra + Age + framing --hf_resp_head_build--> bytes for TCP
+ *      block's fields, cut to 304, 206, 416 --hf_resp_cut_build--> the same
  *      struct hf_http_req --hf_resp_request_head--> field lines for the origin
  * Threads   any; pure. No heap, no clock, no I/O.
  * Promises  A builder writes at most cap bytes, and returns 0 when it would not fit; then the buffer's
  *           contents are undefined. No NUL is added. Field text comes from lib/http's parsers, so no
  *           line can be injected; spans from the caller (date, names) are trusted.
- * Files     resp_buf.c resp_head.c resp_error.c resp_store.c resp_forward.c tbl/status.h
+ * Files     resp_buf.c resp_head.c resp_part.c resp_error.c resp_store.c resp_forward.c tbl/status.h
  * Tests     tests/unit/resp
  */
 #ifndef HF_RESP_H
@@ -45,17 +46,42 @@ struct hf_resp_head {
 	const char *cache_status;
 };
 
+/* The whole head with its empty line. Returns its length, 0: does not fit. */
+size_t hf_resp_head_build(char *buf, size_t cap, const struct hf_resp_head *head) HF_MUST_CHECK;
+
 /* What a stored 200 becomes for one client: its status line, and which of its fields are told. */
 enum hf_resp_part {
-	HF_RESP_WHOLE,        /* as stored */
 	HF_RESP_NOT_MODIFIED, /* 304: only what RFC 9110 §15.4.5 lists, no Content-Length */
 	HF_RESP_PARTIAL,      /* 206 with one range: Content-Range (§15.3.7.1) */
-	HF_RESP_MULTIPART,    /* 206, multipart/byteranges with our boundary (§15.3.7.2) */
+	HF_RESP_MULTIPART,    /* 206, multipart/byteranges (§15.3.7.2) */
 	HF_RESP_NO_RANGE,     /* 416: Content-Range with the length alone (§15.5.17), no body */
 };
 
-/* The whole head with its empty line. Returns its length, 0: does not fit. */
-size_t hf_resp_head_build(char *buf, size_t cap, const struct hf_resp_head *head) HF_MUST_CHECK;
+struct hf_resp_cut {
+	enum hf_resp_part part;
+	const struct hf_http_fields *stored; /* of the 200: hf_http_stored_parse */
+	struct hf_http_range range;          /* PARTIAL */
+	uint64_t length;                     /* PARTIAL, NO_RANGE: of the whole body */
+	struct hf_span boundary;             /* MULTIPART */
+};
+
+/* hf_resp_head_build with `cut` in the place of head->stored. */
+size_t hf_resp_cut_build(char *buf, size_t cap, const struct hf_resp_head *head,
+	const struct hf_resp_cut *cut) HF_MUST_CHECK;
+
+/* What stands before each range of a multipart body (RFC 2046 §5.1.1). 0: does not fit. */
+struct hf_resp_between {
+	bool first;
+	struct hf_span boundary;
+	struct hf_span type; /* the whole's Content-Type, or empty */
+	struct hf_http_range range;
+	uint64_t length; /* of the whole body */
+};
+
+size_t hf_resp_between_build(
+	char *buf, size_t cap, const struct hf_resp_between *between) HF_MUST_CHECK;
+/* What stands behind the last one. */
+size_t hf_resp_multipart_end(char *buf, size_t cap, struct hf_span boundary) HF_MUST_CHECK;
 
 /* "Not Found"; "Unknown" for a status that is not registered. */
 const char *hf_resp_status_text(uint16_t status);

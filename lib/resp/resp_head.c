@@ -34,29 +34,33 @@ static void head_put_connection(struct resp_buf *out, const struct hf_resp_head 
 		resp_put(out, HF_SPAN("Connection: keep-alive\r\n"));
 }
 
+void resp_put_own(struct resp_buf *out, const struct hf_resp_head *head)
+{
+	HF_ASSERT(head->framing != HF_RESP_BODY_CHUNKED || head->minor >= 1);
+	resp_put(out, head->extra);
+	if (head->date.len > 0)
+		resp_put_line(out, HF_SPAN("Date"), head->date);
+	if (head->age_s >= 0) {
+		resp_put(out, HF_SPAN("Age: "));
+		resp_put_u64(out, hf_min_u64((uint64_t)head->age_s, HF_HTTP_DELTA_MAX));
+		resp_put(out, HF_SPAN("\r\n"));
+	}
+	head_put_framing(out, head);
+	head_put_connection(out, head);
+	if (head->cache_status != NULL) {
+		resp_put(out, HF_SPAN("Cache-Status: holdfast; "));
+		resp_put_text(out, head->cache_status);
+		resp_put(out, HF_SPAN("\r\n"));
+	}
+	resp_put(out, HF_SPAN("\r\n"));
+}
+
 size_t hf_resp_head_build(char *buf, size_t cap, const struct hf_resp_head *head)
 {
 	struct resp_buf out = { .ptr = buf, .cap = cap };
 
-	HF_ASSERT(head->stored.len > 0);
-	HF_ASSERT(head->framing != HF_RESP_BODY_CHUNKED || head->minor >= 1);
 	resp_put(&out, head->stored);
-	resp_put(&out, head->extra);
-	if (head->date.len > 0)
-		resp_put_line(&out, HF_SPAN("Date"), head->date);
-	if (head->age_s >= 0) {
-		resp_put(&out, HF_SPAN("Age: "));
-		resp_put_u64(&out, hf_min_u64((uint64_t)head->age_s, HF_HTTP_DELTA_MAX));
-		resp_put(&out, HF_SPAN("\r\n"));
-	}
-	head_put_framing(&out, head);
-	head_put_connection(&out, head);
-	if (head->cache_status != NULL) {
-		resp_put(&out, HF_SPAN("Cache-Status: holdfast; "));
-		resp_put_text(&out, head->cache_status);
-		resp_put(&out, HF_SPAN("\r\n"));
-	}
-	resp_put(&out, HF_SPAN("\r\n"));
+	resp_put_own(&out, head);
 	return resp_done(&out);
 }
 

@@ -24,6 +24,8 @@ void resp_put_line(struct resp_buf *out, struct hf_span name, struct hf_span val
 /* The length, 0 when something did not fit. */
 size_t resp_done(const struct resp_buf *out);
 
+/* What a head has behind its stored fields, and the empty line. */
+void resp_put_own(struct resp_buf *out, const struct hf_resp_head *head);
 /* The values of all end-to-end lines of that id and then `own`, comma-separated in one line. */
 void resp_put_appended(struct resp_buf *out, const struct hf_http_fields *fields,
 	enum hf_http_field id, struct hf_span name, struct hf_span own);
