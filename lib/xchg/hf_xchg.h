@@ -11,6 +11,7 @@
  *
  *      worker: get -> fill in the request -> START ......... FINISH -> (GONE) -> put
  *      origin:            HEAD (object attached) or FAIL, then MORE when more is readable or it ended
+ *      background (a refresh that nobody waits for): START ... GONE, no other message
  * Threads   The worker owns the exchange before START and after GONE. Between them each side writes only
  *           its own part; `consumed` and the two flags are atomic.
  * Lifetime  A worker that is done, or whose client left, posts FINISH once, at any time after START.
@@ -90,6 +91,9 @@ struct hf_xchg {
 	enum hf_xchg_cause cause;
 	enum hf_http_method method;
 	bool shared; /* a GET whose answer may be stored and shared: coalesce by key */
+	/* stale-while-revalidate's refresh (RFC 5861 §3): has no owner and gets no answer; the worker posts
+	 * START only and has it back with GONE */
+	bool background;
 	bool has_authorization;
 	bool has_body, body_length_known;
 	uint64_t body_length;
@@ -105,8 +109,12 @@ struct hf_xchg {
 	struct hf_span extra; /* field lines for this client alone, "" or whole lines */
 	uint16_t fail_status;
 	enum hf_drop fail_reason;
-	bool stored;    /* the answer is being stored */
-	bool collapsed; /* joined a fetch that another request began */
+	/* how the answer came (RFC 9211) */
+	bool stored;         /* it is stored, or being stored */
+	bool collapsed;      /* joined a fetch that another request began */
+	bool local;          /* the origin was not asked, or gave no answer: `obj` was stored before */
+	bool stale;          /* stale-if-error (RFC 5861 §4): `obj` stands for the origin's failure */
+	uint16_t fwd_status; /* the origin's, where it is not that of `obj`; 0 */
 	void *origin;   /* origin thread's own bookkeeping */
 	/* both */
 	_Atomic uint64_t consumed; /* body bytes acknowledged by the client; worker writes */
