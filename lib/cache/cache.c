@@ -38,6 +38,7 @@ static int cache_shard_init(struct hf_shard *shard, uint64_t share)
 	hf_list_init(&shard->unposted);
 	hf_list_init(&shard->posted);
 	hf_list_init(&shard->pinned);
+	hf_list_init(&shard->walks);
 	shard->hand = &shard->queue;
 	shard->bucket_mask = buckets - 1;
 	table = hf_arena_alloc(shard->arena, cache_table_len(shard));

@@ -10,6 +10,20 @@ struct check_sums {
 	uint32_t under_way[CACHE_WORKERS_MAX];
 };
 
+/* Of two that share a chain (O7). */
+static void check_shared(const struct hf_obj *older, const struct hf_obj *newer)
+{
+	HF_ASSERT(older->lent && older->newer == newer && newer->older == older);
+	HF_ASSERT(older->shard == newer->shard && older->owner_refs > 0 && newer->owner_refs > 0);
+	HF_ASSERT(older->first && older->first == newer->first && older->first->alloc_len > 0);
+	HF_ASSERT(atomic_load(&older->state) == HF_OBJ_READY);
+	HF_ASSERT(atomic_load(&newer->state) == HF_OBJ_READY);
+	HF_ASSERT(!((atomic_load(&older->flags) | atomic_load(&newer->flags)) & HF_OBJ_STREAM));
+	HF_ASSERT(atomic_load(&older->filled) == atomic_load(&newer->filled));
+	HF_ASSERT(atomic_load(&older->length) == atomic_load(&newer->length));
+	HF_ASSERT(older->hash == newer->hash);
+}
+
 /* The chain is contiguous, holds what is filled, and costs what the object says. */
 static void check_body(const struct hf_obj *obj)
 {
@@ -17,6 +31,13 @@ static void check_body(const struct hf_obj *obj)
 	uint64_t cost = hf_arena_cost(obj->alloc_len);
 	const struct hf_chunk *chunk = obj->first;
 
+	if (obj->older)
+		check_shared(obj->older, obj);
+	if (obj->lent) {
+		check_shared(obj, obj->newer);
+		HF_ASSERT(cost == obj->cost);
+		return;
+	}
 	for (; chunk; chunk = chunk->next) {
 		HF_ASSERT(chunk->cap > 0);
 		HF_ASSERT(chunk->alloc_len == 0 ||
@@ -74,11 +95,11 @@ static void check_list(const struct hf_shard *shard, const struct hf_list *list,
 		HF_ASSERT(obj->shard == shard->index && obj->owner_refs > 0);
 		check_body(obj);
 		sums->used += obj->cost;
-		if (obj->place == CACHE_RETIRED || obj->place == CACHE_RECALLED)
+		if (cache_is_returning(obj))
 			sums->returning += obj->cost;
 		if (obj->place == CACHE_RECALLED || obj->place == CACHE_PINNED)
 			check_recalls(obj, sums);
-		else
+		else if (obj->place != CACHE_RETIRED) /* whose word is next_retired */
 			HF_ASSERT(obj->recall_mask == 0);
 		if (obj->place == CACHE_LINKED) {
 			sums->objects++;

@@ -9,6 +9,7 @@
 #include "cache_priv.h"
 
 #define EVICT_RECALL_SCAN_MAX 64
+#define EVICT_GRACED_MAX      4096 /* objects that one turn frees, or recalls: purges free many */
 
 static struct hf_obj *evict_obj(struct hf_list *link)
 {
@@ -27,6 +28,7 @@ void cache_retire(struct hf_shard *shard, struct hf_obj *obj)
 
 	HF_ASSERT(obj->place == CACHE_LINKED && obj->owner_refs > 0);
 	HF_ASSERT(shard->objects > 0);
+	obj->purged = obj->purged || cache_purge_names(shard, obj);
 	if (shard->hand == &obj->queue)
 		shard->hand = obj->queue.prev;
 	evict_move(&shard->loose, obj);
@@ -41,6 +43,13 @@ void cache_retire(struct hf_shard *shard, struct hf_obj *obj)
 	} while (!atomic_compare_exchange_weak_explicit(
 		&shard->retired, &top, obj, memory_order_release, memory_order_relaxed));
 	hf_waker_wake(&shard->cache->reclaim_waker);
+}
+
+void cache_unlink(struct hf_shard *shard, struct hf_obj *obj)
+{
+	HF_ASSERT(cache_at(shard, obj->slot) == obj);
+	atomic_store_explicit(cache_slot_word(shard, obj->slot), 0, memory_order_release);
+	cache_retire(shard, obj);
 }
 
 static bool evict_is_long_stale(const struct hf_shard *shard, const struct hf_obj *obj)
@@ -77,9 +86,7 @@ static bool evict_one(struct hf_shard *shard)
 		link = link->prev;
 	}
 	shard->hand = link;
-	atomic_store_explicit(
-		cache_slot_word(shard, evict_obj(link)->slot), 0, memory_order_release);
-	cache_retire(shard, evict_obj(link));
+	cache_unlink(shard, evict_obj(link));
 	return true;
 }
 
@@ -127,10 +134,10 @@ static void evict_graced(struct hf_shard *shard, struct hf_obj *obj)
 {
 	uint64_t holders = atomic_load_explicit(&obj->holders, memory_order_acquire);
 
-	HF_ASSERT(obj->place == CACHE_RETIRED && obj->recall_mask == 0);
+	HF_ASSERT(obj->place == CACHE_RETIRED);
 	obj->owner_refs += (uint32_t)__builtin_popcountll(holders);
+	obj->recall_mask = holders;
 	if (holders) {
-		obj->recall_mask = holders;
 		obj->place = CACHE_RECALLED;
 		evict_move(&shard->unposted, obj);
 	} else {
@@ -141,18 +148,24 @@ static void evict_graced(struct hf_shard *shard, struct hf_obj *obj)
 
 void cache_take_graced(struct hf_shard *shard)
 {
-	struct hf_obj *obj = atomic_exchange_explicit(&shard->graced, NULL, memory_order_acquire);
 	struct hf_list *link;
 
-	while (obj) {
-		struct hf_obj *next = obj->next_retired;
+	for (int i = 0; i < EVICT_GRACED_MAX; i++) {
+		struct hf_obj *obj = shard->graced_rest;
 
+		if (!obj)
+			obj = atomic_exchange_explicit(&shard->graced, NULL, memory_order_acquire);
+		if (!obj)
+			break;
+		shard->graced_rest = obj->next_retired;
 		evict_graced(shard, obj);
-		obj = next;
 	}
+	if (shard->graced_rest && shard->waker)
+		hf_waker_wake(shard->waker);
 	while ((link = hf_list_first(&shard->posted)) != NULL) {
-		obj = evict_obj(link);
-		if (shard->now_us < obj->recalled_us + CACHE_PIN_US)
+		struct hf_obj *obj = evict_obj(link);
+
+		if ((uint32_t)shard->now_us - obj->recalled < CACHE_PIN_US)
 			break;
 		evict_pin(shard, obj);
 		evict_move(&shard->pinned, obj);
@@ -208,7 +221,7 @@ bool hf_shard_recall_next(struct hf_shard *shard, struct hf_obj **ret_obj, uint3
 		}
 		obj->recall_mask &= ~(1ULL << worker);
 		shard->under_way[worker]++;
-		obj->recalled_us = shard->now_us;
+		obj->recalled = (uint32_t)shard->now_us;
 		if (obj->recall_mask == 0)
 			evict_move(
 				obj->place == CACHE_PINNED ? &shard->pinned : &shard->posted, obj);

@@ -6,10 +6,9 @@
 #include "cache_priv.h"
 
 /* Of two variants that match, the one published last answers (RFC 9111 §4.1: the most recent). */
-struct hf_obj *hf_cache_lookup(struct hf_cache *cache, const struct hf_key *key,
+static inline struct hf_obj *lookup_in(const struct hf_shard *shard, const struct hf_key *key,
 	const struct hf_http_req *req, enum hf_lookup *ret_verdict)
 {
-	const struct hf_shard *shard = &cache->shards[hf_cache_shard_index(cache, key->hash)];
 	const struct cache_bucket *buckets[2] = {
 		&shard->buckets[cache_bucket_first(shard, key->hash)],
 		&shard->buckets[cache_bucket_second(shard, key->hash)],
@@ -17,8 +16,7 @@ struct hf_obj *hf_cache_lookup(struct hf_cache *cache, const struct hf_key *key,
 	struct hf_obj *best = NULL;
 	enum hf_lookup verdict = HF_LOOKUP_ABSENT;
 
-	HF_ASSERT_THREAD(HF_THREAD_LCORE);
-	HF_ASSERT_HOT(key->len > 0 && key->hash == hf_cache_hash(cache, key->ptr, key->len));
+	HF_ASSERT_HOT(key->len > 0 && key->hash == hf_cache_hash(shard->cache, key->ptr, key->len));
 	__builtin_prefetch(buckets[1]);
 	for (uint32_t i = 0; i < CACHE_WORDS; i++) {
 		uint64_t word = atomic_load_explicit(
@@ -39,4 +37,22 @@ struct hf_obj *hf_cache_lookup(struct hf_cache *cache, const struct hf_key *key,
 	}
 	*ret_verdict = verdict;
 	return best;
+}
+
+struct hf_obj *hf_cache_lookup(struct hf_cache *cache, const struct hf_key *key,
+	const struct hf_http_req *req, enum hf_lookup *ret_verdict)
+{
+	HF_ASSERT_THREAD(HF_THREAD_LCORE);
+	return lookup_in(
+		&cache->shards[hf_cache_shard_index(cache, key->hash)], key, req, ret_verdict);
+}
+
+struct hf_obj *hf_shard_lookup(
+	struct hf_shard *shard, const struct hf_key *key, const struct hf_http_req *req)
+{
+	enum hf_lookup verdict;
+
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	HF_ASSERT(hf_cache_shard_index(shard->cache, key->hash) == shard->index);
+	return lookup_in(shard, key, req, &verdict);
 }

@@ -103,13 +103,13 @@ static void object_init(struct hf_obj *obj, const struct hf_obj_spec *spec)
 	obj->life = spec->life;
 	obj->status = spec->status;
 	obj->owner_refs = 1;
-	atomic_init(&obj->flags, spec->flags);
 	atomic_init(&obj->length, spec->length);
 	atomic_init(&obj->state, HF_OBJ_FILLING);
 }
 
 struct hf_obj *hf_shard_obj_new(struct hf_shard *shard, const struct hf_obj_spec *spec)
 {
+	uint16_t tagged = cache_head_is_tagged(spec->head) ? HF_OBJ_TAGGED : 0;
 	size_t text_len = spec->key.len + spec->vary.len + spec->head.len;
 	size_t body_at = (sizeof(struct hf_obj) + text_len + 7) & ~(size_t)7;
 	bool inlined = spec->length > 0 && spec->length <= CACHE_INLINE_BODY_MAX &&
@@ -126,6 +126,7 @@ struct hf_obj *hf_shard_obj_new(struct hf_shard *shard, const struct hf_obj_spec
 	if (!obj)
 		return NULL;
 	object_init(obj, spec);
+	atomic_init(&obj->flags, (uint16_t)((spec->flags & ~HF_OBJ_TAGGED) | tagged));
 	obj->shard = (uint8_t)shard->index;
 	obj->alloc_len = (uint32_t)len;
 	obj->cost = hf_arena_cost(len);
@@ -169,6 +170,8 @@ void cache_object_free(struct hf_shard *shard, struct hf_obj *obj)
 
 	HF_ASSERT(obj->place == CACHE_LOOSE);
 	hf_list_del(&obj->queue);
+	if (cache_body_leave(shard, obj))
+		chunk = NULL;
 	while (chunk) {
 		struct hf_chunk *next = chunk->next;
 

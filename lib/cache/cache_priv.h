@@ -56,6 +56,8 @@ struct hf_shard {
 	uint64_t objects;                          /* LINKED ones */
 	uint64_t serial;
 	uint64_t now_us;
+	struct hf_obj *graced_rest;       /* passed their grace period, not seen to yet */
+	struct hf_list walks;             /* purges of many under way */
 	uint64_t freed_count, freed_seen; /* times memory came free; up to the last work */
 	struct hf_list queue, loose, unposted, posted, pinned;
 	struct hf_list *hand;
@@ -126,14 +128,39 @@ static inline _Atomic uint64_t *cache_slot_word(const struct hf_shard *shard, ui
 	return &shard->buckets[slot / CACHE_BUCKET_WORDS].word[slot % CACHE_BUCKET_WORDS];
 }
 
+static inline struct hf_obj *cache_at(const struct hf_shard *shard, uint32_t slot)
+{
+	return cache_word_obj(
+		atomic_load_explicit(cache_slot_word(shard, slot), memory_order_relaxed));
+}
+
 static inline bool cache_key_is(const struct hf_obj *obj, const struct hf_key *key)
 {
 	return obj->hash == key->hash && obj->key_len == key->len &&
 	       __builtin_memcmp(obj->key, key->ptr, key->len) == 0;
 }
 
+/* Of the bytes that an object counts. */
+static inline bool cache_is_returning(const struct hf_obj *obj)
+{
+	return obj->place == CACHE_RETIRED || obj->place == CACHE_RECALLED;
+}
+
 /* cache_object.c */
 void cache_object_free(struct hf_shard *shard, struct hf_obj *obj);
+
+/* cache_freshen.c */
+
+/* An object that shares its chain leaves the others; the chain is somebody else's then. False: it is
+ * this object's alone. */
+bool cache_body_leave(struct hf_shard *shard, struct hf_obj *obj);
+
+/* cache_purge.c */
+
+/* Does a hard purge of many under way want this object, of the table, gone? */
+bool cache_purge_names(const struct hf_shard *shard, const struct hf_obj *obj);
+/* Has the head a field of tags? */
+bool cache_head_is_tagged(struct hf_span head);
 
 /* cache_evict.c */
 
@@ -141,6 +168,8 @@ void cache_object_free(struct hf_shard *shard, struct hf_obj *obj);
 void cache_evict_for(struct hf_shard *shard, uint64_t cost);
 /* A LINKED object that another word replaces or that leaves: all but its word in the table. */
 void cache_retire(struct hf_shard *shard, struct hf_obj *obj);
+/* The same with its word. */
+void cache_unlink(struct hf_shard *shard, struct hf_obj *obj);
 /* RETIRED objects that passed their grace period, and recalls that take too long. */
 void cache_take_graced(struct hf_shard *shard);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What goes into the table, and what leaves it by name.
+ * What goes into the table.
  */
 #include "hf_cache.h"
 
@@ -22,15 +22,9 @@ struct publish_scan {
 	uint32_t unused_count[2];
 };
 
-static struct hf_obj *publish_at(const struct hf_shard *shard, uint32_t slot)
-{
-	return cache_word_obj(
-		atomic_load_explicit(cache_slot_word(shard, slot), memory_order_relaxed));
-}
-
 static bool publish_is_older(const struct hf_shard *shard, const struct hf_obj *obj, uint32_t than)
 {
-	return than == PUBLISH_NONE || obj->serial < publish_at(shard, than)->serial;
+	return than == PUBLISH_NONE || obj->serial < cache_at(shard, than)->serial;
 }
 
 /* Untouched before touched, then by age. */
@@ -41,7 +35,7 @@ static bool publish_is_worse(const struct hf_shard *shard, const struct hf_obj *
 
 	if (than == PUBLISH_NONE)
 		return true;
-	other = atomic_load_explicit(&publish_at(shard, than)->touched, memory_order_relaxed);
+	other = atomic_load_explicit(&cache_at(shard, than)->touched, memory_order_relaxed);
 	return touched != other ? !touched : publish_is_older(shard, obj, than);
 }
 
@@ -61,7 +55,7 @@ static void publish_scan(
 
 	for (uint32_t i = 0; i < CACHE_WORDS; i++) {
 		uint32_t slot = cache_slot(shard, obj->hash, i);
-		const struct hf_obj *other = publish_at(shard, slot);
+		const struct hf_obj *other = cache_at(shard, slot);
 
 		if (!other) {
 			scan.unused[i / CACHE_BUCKET_WORDS] = slot;
@@ -116,7 +110,7 @@ void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj)
 	hf_list_del(&obj->queue);
 	hf_list_add_head(&shard->queue, &obj->queue);
 	shard->objects++;
-	old = publish_at(shard, obj->slot);
+	old = cache_at(shard, obj->slot);
 	/* One store: a lookup finds the old one or the new one, never neither. */
 	atomic_store_explicit(
 		cache_slot_word(shard, obj->slot), cache_word(obj), memory_order_release);
@@ -125,25 +119,11 @@ void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj)
 	hf_stat_inc(HF_STAT_CACHE_INSERTS);
 	hf_stat_inc(HF_STAT_CACHE_OBJECTS);
 	hf_stat_add(HF_STAT_CACHE_STORED_BYTES, obj->cost);
-}
-
-uint32_t hf_shard_purge(struct hf_shard *shard, const struct hf_key *key)
-{
-	uint32_t count = 0;
-
-	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
-	for (uint32_t i = 0; i < CACHE_WORDS; i++) {
-		uint32_t slot = cache_slot(shard, key->hash, i);
-		struct hf_obj *obj = publish_at(shard, slot);
-
-		if (!obj || !cache_key_is(obj, key))
-			continue;
-		atomic_store_explicit(cache_slot_word(shard, slot), 0, memory_order_release);
-		cache_retire(shard, obj);
-		count++;
+	/* It had to replace what it was made of, but may not stay itself. */
+	if (obj->purged) {
+		cache_unlink(shard, obj);
+		hf_stat_inc(HF_STAT_CACHE_PURGED);
 	}
-	hf_stat_add(HF_STAT_CACHE_PURGED, count);
-	return count;
 }
 
 void hf_shard_each_variant(struct hf_shard *shard, const struct hf_key *key,
@@ -151,7 +131,7 @@ void hf_shard_each_variant(struct hf_shard *shard, const struct hf_key *key,
 {
 	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
 	for (uint32_t i = 0; i < CACHE_WORDS; i++) {
-		const struct hf_obj *obj = publish_at(shard, cache_slot(shard, key->hash, i));
+		const struct hf_obj *obj = cache_at(shard, cache_slot(shard, key->hash, i));
 
 		if (obj && cache_key_is(obj, key))
 			fn(arg, obj);

@@ -132,32 +132,41 @@ void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj);
  * keeps it longer. NULL: none. */
 struct hf_obj *hf_shard_lookup(
 	struct hf_shard *shard, const struct hf_key *key, const struct hf_http_req *req);
-/* RFC 9111 §4.3.4: OLD's body under the head, life and birth of SPEC (key and Vary values are OLD's). OLD
- * is READY. The new object is READY and to be published; it takes the chunks over, and OLD keeps a
- * reference on it until the last reader of OLD is gone (O7). NULL: no memory, as for obj_new. */
+/* RFC 9111 §4.3.4: OLD's status and body under the head, life and birth of SPEC; of SPEC's flags
+ * HF_OBJ_AUTH_OK counts, its key, Vary values, status and length do not. OLD is READY, whether or not it
+ * is in the table still, and stays as it is for its readers. The new object is READY, with one owner
+ * reference, and to be published; unless the body is short enough for a copy the two share it (O7).
+ * NULL: no memory, as for obj_new. */
 struct hf_obj *hf_shard_obj_freshen(
 	struct hf_shard *shard, struct hf_obj *old, const struct hf_obj_spec *spec);
-/* Unlinks every variant of the key, or with `soft` marks them stale; returns how many. */
+/* Unlinks every variant of the key, or with `soft` marks them stale (HF_OBJ_STALE); returns how many,
+ * those that were stale already too. */
 uint32_t hf_shard_purge(struct hf_shard *shard, const struct hf_key *key, bool soft);
 
 enum hf_purge { HF_PURGE_ALL, HF_PURGE_PREFIX, HF_PURGE_TAG };
 
 /* A purge of many: a walk through the table, some slots at a call, so that nobody waits for it. What is
- * published after it began stays: whoever fetches meanwhile is told by the same spec (hf_purge_matches).
- * When it is at its end no lcore finds what it named (C6). */
+ * published after it began stays, but for what was freshened from an object that was to go: that goes
+ * too, unless `soft` (it was validated). Who had begun to fetch or to validate before the walk did is
+ * for the caller to find: hf_purge_matches. When it is at its end no lcore finds what it named (C6). */
 struct hf_purge_walk {
+	/* the caller's */
 	enum hf_purge kind;
 	bool soft;           /* mark stale instead of unlinking */
-	struct hf_span text; /* PREFIX: of the key; TAG: one element of Surrogate-Key or Cache-Tag */
+	struct hf_span text; /* PREFIX: of the key; TAG: one of Surrogate-Key or Cache-Tag */
+	/* the shard's, from begin on */
+	struct hf_list link; /* in its list of walks under way */
 	uint64_t serial;     /* up to which objects were there when it began */
 	uint64_t slot;       /* where it is */
 	uint64_t count;      /* objects purged so far */
 };
 
+/* WALK and its text must stay until a step has returned true, or the shard is not used any more. */
 void hf_shard_purge_begin(struct hf_shard *shard, struct hf_purge_walk *walk);
-/* At most HF_PURGE_STEP slots. True: the walk is at its end. */
+/* At most HF_PURGE_STEP slots, in one turn. True: the walk is at its end. */
 bool hf_shard_purge_step(struct hf_shard *shard, struct hf_purge_walk *walk);
-/* Does it name this object? For what is not in the table yet. */
+/* Does it name this object? For what is not in the table yet. Tags count whole, case and all; an empty
+ * one names nothing. */
 bool hf_purge_matches(const struct hf_purge_walk *walk, const struct hf_obj *obj);
 /* Calls fn for each variant of the key, in table order. The object must not be kept. */
 void hf_shard_each_variant(struct hf_shard *shard, const struct hf_key *key,

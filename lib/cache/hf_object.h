@@ -27,8 +27,9 @@
  *      O6  Chunks of a streamed object (HF_OBJ_STREAM) behind every reader are freed while it fills; a
  *          reader at byte p may touch the chunk that holds byte p - 1, and no earlier one. Its bytes are
  *          sent by copy, never attached to a packet.
- *      O7  A freshened object's chunks belong to its heir. It keeps a reference on the heir until it is
- *          freed itself, so that whoever reads it keeps the chunks.
+ *      O7  Objects that freshening made of one another share one chain of chunks, which is freed with the
+ *          last of them. It counts as the newest one's (cost), and when that one is freed as the next
+ *          older one's. Each is freed as soon as nobody needs it, whatever becomes of the others.
  */
 #ifndef HF_OBJECT_H
 #define HF_OBJECT_H
@@ -61,7 +62,7 @@ enum hf_obj_flags {
 	HF_OBJ_AUTH_OK = 1 << 1, /* may answer requests with Authorization (RFC 9111 §3.5) */
 	HF_OBJ_NO_BODY = 1 << 2, /* answer to HEAD, 204, 304: no body */
 	HF_OBJ_TAGGED = 1 << 3,  /* its head has Surrogate-Key or Cache-Tag */
-	HF_OBJ_STALE = 1 << 4,   /* soft purge: as if its lifetime were over; set by the owner at any time */
+	HF_OBJ_STALE = 1 << 4,   /* soft purge: as if its lifetime were over (hf_obj_use) */
 };
 
 struct hf_obj {
@@ -75,7 +76,8 @@ struct hf_obj {
 	struct hf_cache_life life; /* judged against the age: hf_cache_fresh_for */
 	/* line 1: what sending reads */
 	uint16_t status HF_ALIGNED(HF_CACHE_LINE);
-	_Atomic uint16_t flags; /* enum hf_obj_flags; only STREAM (to_stream) and STALE may be set later */
+	/* enum hf_obj_flags; the owner may set STREAM (to_stream) and STALE later */
+	_Atomic uint16_t flags;
 	_Atomic uint8_t
 		touched; /* read since eviction last looked; set by lcores, only when clear */
 	/* a refresh in the background was asked for: by the lcore whose exchange set it; cleared by that
@@ -94,17 +96,25 @@ struct hf_obj {
 	/* line 2: the owner's */
 	struct hf_list queue HF_ALIGNED(HF_CACHE_LINE); /* eviction order, while in the table */
 	union {
-		struct hf_obj *next_retired;
-		uint64_t recalled_us; /* later: when its last RECALL was posted */
+		struct hf_obj *next_retired; /* while RETIRED */
+		uint64_t recall_mask;        /* else: workers whose RECALL is not posted yet */
 	};
-	struct hf_chunk *last;
-	uint64_t cost;      /* bytes of the arena, chunks included */
-	uint32_t alloc_len; /* of this block */
+	union {
+		struct hf_chunk *last; /* of a chain that is this object's */
+		struct hf_obj *newer;  /* when `lent`: the object after it of those that share */
+	};
+	struct hf_obj *older; /* the object before it of those that share the chain (O7) */
+	uint64_t cost;        /* bytes of the arena: this block, and the chain unless it is lent */
+	uint32_t alloc_len;   /* of this block */
 	uint32_t owner_refs;
-	uint32_t slot; /* where in the table, while in it */
+	union {
+		uint32_t slot;     /* where in the table, while in it */
+		uint32_t recalled; /* low bits of the time (us) of its last RECALL, later */
+	};
 	uint8_t place; /* enum cache_place */
 	uint8_t shard;
-	uint64_t recall_mask; /* workers whose RECALL is not posted yet */
+	bool lent;   /* the chain belongs to a newer object */
+	bool purged; /* it, or what it was made of, was purged: publishing it is of no avail */
 };
 
 HF_STATIC_ASSERT(sizeof(struct hf_obj) == 3 * HF_CACHE_LINE, "per-object overhead");
@@ -125,6 +135,24 @@ static inline struct hf_cache_life hf_obj_life(const struct hf_obj *obj, uint32_
 	if (atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_STALE)
 		life.lifetime_s = hf_min_u32(life.lifetime_s, age_s);
 	return life;
+}
+
+/* The age by which an object's life is judged (hf_cache_fresh_for, hf_cache_stale_is_valid): that of a
+ * soft-purged one is its lifetime at least. What a client is told is hf_obj_age_s. */
+static inline uint32_t hf_obj_life_age_s(const struct hf_obj *obj, uint64_t now_us)
+{
+	uint32_t age_s = hf_obj_age_s(obj, now_us);
+
+	if (atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_STALE)
+		age_s = hf_max_u32(age_s, obj->life.lifetime_s);
+	return age_s;
+}
+
+/* May the object be used now for this request? REQ may be NULL: no directives. */
+static inline enum hf_cache_use hf_obj_use(
+	const struct hf_obj *obj, const struct hf_http_cc *req, uint64_t now_us)
+{
+	return hf_cache_fresh_for(&obj->life, req, hf_obj_life_age_s(obj, now_us));
 }
 
 /* Where a reader is in a body. Zeroed: at the start. lcore. */

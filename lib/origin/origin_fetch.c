@@ -510,5 +510,5 @@ uint32_t origin_fetch_purge_key(struct hf_origin *origin, const struct hf_key *k
 		fetch->purged = true;
 		fetch->joinable = false;
 	}
-	return hf_shard_purge(origin->shard, key);
+	return hf_shard_purge(origin->shard, key, false);
 }

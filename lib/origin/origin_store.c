@@ -42,7 +42,7 @@ bool origin_store_suits(const struct hf_origin *origin, const struct hf_obj *obj
 	if (req->has_authorization && !(obj->flags & HF_OBJ_AUTH_OK))
 		return false;
 	return hf_cache_vary_matches(obj->vary, obj->vary_len, req) &&
-	       origin_store_is_fresh(&obj->life, cc, hf_obj_age_s(obj, origin->now_us));
+	       origin_store_is_fresh(&obj->life, cc, hf_obj_life_age_s(obj, origin->now_us));
 }
 
 static struct hf_span origin_store_request(const struct origin_fetch *fetch)

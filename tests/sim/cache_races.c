@@ -360,7 +360,7 @@ static void owner_put(struct race_owner *owner, uint64_t k)
 
 static void owner_purge(struct race_owner *owner, uint64_t k)
 {
-	owner->purged += hf_shard_purge(owner->shard, &race.keys[k]);
+	owner->purged += hf_shard_purge(owner->shard, &race.keys[k], false);
 	atomic_store_explicit(&race.purged[k], race.version[k], memory_order_release);
 }
 

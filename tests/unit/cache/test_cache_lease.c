@@ -10,7 +10,7 @@ static void purge(struct fix *fix, const char *text)
 {
 	struct hf_key key = fix_key(fix, text);
 
-	hf_shard_purge(fix->shard, &key);
+	hf_shard_purge(fix->shard, &key, false);
 }
 
 Test(lease, o1_a_borrowed_object_can_be_leased_in_the_same_turn)

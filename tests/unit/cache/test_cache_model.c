@@ -99,7 +99,7 @@ static void model_step(struct model *model)
 		model_put(model, k, text);
 		break;
 	case 4:
-		hf_shard_purge(model->fix.shard, &key);
+		hf_shard_purge(model->fix.shard, &key, false);
 		model->version[k] = 0;
 		break;
 	case 5:
@@ -142,7 +142,7 @@ static void model_run(uint64_t seed, size_t size, int steps)
 
 		snprintf(text, sizeof(text), "http://host/%lu", (unsigned long)k);
 		key = fix_key(&model->fix, text);
-		hf_shard_purge(model->fix.shard, &key);
+		hf_shard_purge(model->fix.shard, &key, false);
 	}
 	fix_grace(&model->fix);
 	fix_recalls(&model->fix);

@@ -23,7 +23,7 @@ Test(object, o2_o4_an_exchange_keeps_an_object_that_left_the_table)
 	key = fix_key(&fix, "k");
 	obj = fix_put(&fix, "k", 3, 50000);
 	hf_shard_obj_ref(fix.shard, obj);
-	hf_shard_purge(fix.shard, &key);
+	hf_shard_purge(fix.shard, &key, false);
 	fix_grace(&fix);
 	hf_shard_check(fix.shard);
 	cr_expect(fix_body_is(obj, 3, 50000));

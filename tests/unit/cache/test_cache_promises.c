@@ -70,7 +70,7 @@ Test(cache, c2_a_borrowed_object_survives_until_the_grace_period)
 	fix_put(&fix, "k", 5, 40000);
 	obj = fix_get(&fix, "k");
 	cr_assert_not_null(obj);
-	cr_expect_eq(hf_shard_purge(fix.shard, &key), 1);
+	cr_expect_eq(hf_shard_purge(fix.shard, &key, false), 1);
 	hf_shard_work(fix.shard, fix.now_us);
 	cr_expect(fix_body_is(obj, 5, 40000), "readable though unlinked");
 	cr_expect_gt(fix.shard->used, 40000);
@@ -132,7 +132,7 @@ Test(cache, c3_keys_with_one_hash_are_told_apart)
 	(void)req;
 	(void)verdict;
 #endif
-	cr_expect_eq(hf_shard_purge(fix.shard, &b), 1);
+	cr_expect_eq(hf_shard_purge(fix.shard, &b, false), 1);
 	cr_expect_eq(fix.shard->objects, 2);
 	hf_shard_check(fix.shard);
 	fix_close(&fix);
@@ -247,11 +247,11 @@ Test(cache, c6_nobody_finds_a_purged_object)
 			&fix, "k", 1, 100, vary, (size_t)vary_block(vary, sizeof(vary), value));
 	}
 	fix_put(&fix, "other", 1, 100);
-	cr_expect_eq(hf_shard_purge(fix.shard, &key), 5);
+	cr_expect_eq(hf_shard_purge(fix.shard, &key, false), 5);
 	hf_shard_check(fix.shard);
 	cr_expect_null(get_as(&fix, "k", "a", &verdict));
 	cr_expect_eq(verdict, HF_LOOKUP_ABSENT);
-	cr_expect_eq(hf_shard_purge(fix.shard, &key), 0);
+	cr_expect_eq(hf_shard_purge(fix.shard, &key, false), 0);
 	cr_expect_not_null(fix_get(&fix, "other"));
 	fix_grace(&fix);
 	cr_expect_eq(fix.shard->objects, 1);

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What leaves the table by name: one key, or all that a prefix or a tag names.
+ *
+ * An object never moves from one slot to another, so a walk from the first slot to the last meets each
+ * one that was there when it began and is there still.
+ */
+#include "hf_cache.h"
+
+#include <string.h>
+
+#include "hf_stat.h"
+
+#include "cache_priv.h"
+
+/* ---- tags ---- */
+
+/* Takes the next field line off the head. False at the end. The status line has no name. */
+static bool purge_next_line(struct hf_span *head, struct hf_span *ret_line)
+{
+	const char *end;
+
+	if (head->len == 0)
+		return false;
+	end = memchr(head->ptr, '\n', head->len);
+	ret_line->ptr = head->ptr;
+	ret_line->len = end ? (size_t)(end - head->ptr) : head->len;
+	head->ptr += ret_line->len + (end != NULL);
+	head->len -= ret_line->len + (end != NULL);
+	if (ret_line->len > 0 && ret_line->ptr[ret_line->len - 1] == '\r')
+		ret_line->len--;
+	return true;
+}
+
+/* A line of tags: takes its name off, and says what stands between the tags. False: another line. */
+static bool purge_is_tags(struct hf_span *line, char *ret_separator)
+{
+	static const struct {
+		struct hf_span name;
+		char separator;
+	} fields[] = {
+		{ { "surrogate-key", 13 }, ' ' },
+		{ { "cache-tag", 9 }, ',' },
+	};
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(fields); i++) {
+		size_t len = fields[i].name.len;
+
+		if (line->len <= len || line->ptr[len] != ':' ||
+			!hf_span_caseeq((struct hf_span){ line->ptr, len }, fields[i].name))
+			continue;
+		line->ptr += len + 1;
+		line->len -= len + 1;
+		*ret_separator = fields[i].separator;
+		return true;
+	}
+	return false;
+}
+
+static bool purge_is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Takes the next tag off a field value; empty ones too. */
+static bool purge_next_tag(struct hf_span *list, char separator, struct hf_span *ret_tag)
+{
+	size_t begin = 0, end, next;
+
+	while (begin < list->len && purge_is_space(list->ptr[begin]))
+		begin++;
+	if (begin == list->len)
+		return false;
+	for (next = begin; next < list->len; next++) {
+		char c = list->ptr[next];
+
+		if (c == separator || (separator == ' ' && c == '\t'))
+			break;
+	}
+	for (end = next; end > begin && purge_is_space(list->ptr[end - 1]); end--)
+		;
+	*ret_tag = (struct hf_span){ list->ptr + begin, end - begin };
+	next += next < list->len; /* the separator */
+	list->ptr += next;
+	list->len -= next;
+	return true;
+}
+
+static bool purge_line_has(struct hf_span line, char separator, struct hf_span tag)
+{
+	struct hf_span one;
+
+	while (purge_next_tag(&line, separator, &one)) {
+		if (hf_span_eq(one, tag))
+			return true;
+	}
+	return false;
+}
+
+bool cache_head_is_tagged(struct hf_span head)
+{
+	struct hf_span line;
+	char separator;
+
+	while (purge_next_line(&head, &line)) {
+		if (purge_is_tags(&line, &separator))
+			return true;
+	}
+	return false;
+}
+
+static bool purge_head_has(struct hf_span head, struct hf_span tag)
+{
+	struct hf_span line;
+	char separator;
+
+	while (purge_next_line(&head, &line)) {
+		if (purge_is_tags(&line, &separator) && purge_line_has(line, separator, tag))
+			return true;
+	}
+	return false;
+}
+
+bool hf_purge_matches(const struct hf_purge_walk *walk, const struct hf_obj *obj)
+{
+	switch (walk->kind) {
+	case HF_PURGE_ALL:
+		return true;
+	case HF_PURGE_PREFIX:
+		return obj->key_len >= walk->text.len &&
+		       (walk->text.len == 0 ||
+			       memcmp(obj->key, walk->text.ptr, walk->text.len) == 0);
+	case HF_PURGE_TAG:
+		break;
+	}
+	if (walk->text.len == 0 ||
+		!(atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_TAGGED))
+		return false;
+	return purge_head_has((struct hf_span){ obj->head, obj->head_len }, walk->text);
+}
+
+/* ---- what is purged ---- */
+
+static bool purge_walk_names(const struct hf_purge_walk *walk, const struct hf_obj *obj)
+{
+	return obj->serial <= walk->serial && hf_purge_matches(walk, obj);
+}
+
+bool cache_purge_names(const struct hf_shard *shard, const struct hf_obj *obj)
+{
+	const struct hf_list *link;
+
+	hf_list_for_each (link, &shard->walks) {
+		const struct hf_purge_walk *walk =
+			HF_CONTAINER_OF(link, const struct hf_purge_walk, link);
+
+		/* What is not in the table yet is the caller's to find. */
+		if (!walk->soft && obj->serial > 0 && purge_walk_names(walk, obj))
+			return true;
+	}
+	return false;
+}
+
+static void purge_one(struct hf_shard *shard, struct hf_obj *obj, bool soft)
+{
+	if (soft) {
+		atomic_fetch_or_explicit(&obj->flags, HF_OBJ_STALE, memory_order_relaxed);
+	} else {
+		obj->purged = true;
+		cache_unlink(shard, obj);
+	}
+	hf_stat_inc(HF_STAT_CACHE_PURGED);
+}
+
+uint32_t hf_shard_purge(struct hf_shard *shard, const struct hf_key *key, bool soft)
+{
+	uint32_t count = 0;
+
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	for (uint32_t i = 0; i < CACHE_WORDS; i++) {
+		struct hf_obj *obj = cache_at(shard, cache_slot(shard, key->hash, i));
+
+		if (!obj || !cache_key_is(obj, key))
+			continue;
+		purge_one(shard, obj, soft);
+		count++;
+	}
+	return count;
+}
+
+void hf_shard_purge_begin(struct hf_shard *shard, struct hf_purge_walk *walk)
+{
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	walk->serial = shard->serial;
+	walk->slot = 0;
+	walk->count = 0;
+	hf_list_add_tail(&shard->walks, &walk->link);
+}
+
+bool hf_shard_purge_step(struct hf_shard *shard, struct hf_purge_walk *walk)
+{
+	uint64_t slots = (shard->bucket_mask + 1) * CACHE_BUCKET_WORDS;
+	uint64_t end = hf_min_u64(walk->slot + HF_PURGE_STEP, slots);
+
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	HF_ASSERT(walk->slot < slots && walk->serial <= shard->serial);
+	for (; walk->slot < end; walk->slot++) {
+		struct hf_obj *obj = cache_at(shard, (uint32_t)walk->slot);
+
+		if (!obj || !purge_walk_names(walk, obj))
+			continue;
+		purge_one(shard, obj, walk->soft);
+		walk->count++;
+	}
+	if (end < slots)
+		return false;
+	hf_list_del(&walk->link);
+	return true;
+}
