@@ -48,6 +48,7 @@ int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err 
 	serve->key_buf = malloc(serve->key_cap);
 	serve->head_buf = malloc(cfg->conf->http.header_bytes);
 	serve->date_s = -1;
+	hf_random_fill(&serve->part_key, sizeof(serve->part_key));
 	if (!serve->key_buf || !serve->head_buf || serve_pools(serve)) {
 		hf_serve_free(serve);
 		return hf_err_set(err, -ENOMEM, "no memory for %u connections of worker %u",

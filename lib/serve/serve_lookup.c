@@ -99,18 +99,38 @@ static bool hit_small(struct hf_serve *serve, struct serve_req *req)
 	return obj->head_len + 256 + obj->length <= room;
 }
 
+/* Takes hold of the object for as long as its bytes are under way. False: too many are. */
+static bool hit_lease(struct hf_serve *serve, struct serve_req *req)
+{
+	req->lease = hf_reader_lease(serve->reader, req->obj);
+	if (!req->lease)
+		return false;
+	req->conn->rate_mark = 0;
+	serve_timer_set(serve, req->conn, SERVE_TIMER_SEND, SERVE_RATE_PERIOD_US);
+	return true;
+}
+
+/* The client has it already, or wants a part of it. */
+static enum serve_go hit_part(struct hf_serve *serve, struct serve_req *req)
+{
+	if (!serve_part_small(req) && !hit_lease(serve, req))
+		return serve_fail(req, 503, HF_DROP_REQ_OVERLOAD);
+	hf_obj_touch(req->obj);
+	hf_stat_inc(HF_STAT_CACHE_HITS);
+	serve_head_done(serve, req);
+	return serve_part_head(serve, req);
+}
+
 enum serve_go serve_hit(struct hf_serve *serve, struct serve_req *req)
 {
 	struct hf_obj *obj = req->obj;
 
 	HF_ASSERT_HOT(obj->length != HF_OBJ_LENGTH_UNKNOWN);
-	if (!hit_small(serve, req)) {
-		req->lease = hf_reader_lease(serve->reader, obj);
-		if (!req->lease)
-			return serve_fail(req, 503, HF_DROP_REQ_OVERLOAD);
-		req->conn->rate_mark = 0;
-		serve_timer_set(serve, req->conn, SERVE_TIMER_SEND, SERVE_RATE_PERIOD_US);
-	}
+	if (hf_unlikely(serve->http.fields.have & SERVE_PART_FIELDS) &&
+		serve_part_begin(serve, req, "hit"))
+		return hit_part(serve, req);
+	if (!hit_small(serve, req) && !hit_lease(serve, req))
+		return serve_fail(req, 503, HF_DROP_REQ_OVERLOAD);
 	hf_obj_touch(obj);
 	hf_stat_inc(HF_STAT_CACHE_HITS);
 	serve_head_done(serve, req);

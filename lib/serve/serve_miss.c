@@ -147,6 +147,7 @@ enum serve_go serve_miss(struct hf_serve *serve, struct serve_req *req)
 		hf_xchg_put(serve->xchgs, xchg);
 		return serve_fail(req, 431, HF_DROP_REQ_HEAD_LARGE);
 	}
+	req->asks_part = (serve->http.fields.have & SERVE_PART_FIELDS) != 0;
 	serve_head_done(serve, req);
 	req->obj = NULL; /* a stale one was borrowed */
 	req->xchg = xchg;

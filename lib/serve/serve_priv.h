@@ -9,6 +9,7 @@
  *   serve_read.c   READ        serve_lookup.c  LOOKUP, HIT
  *   serve_miss.c   MISS, WAIT  serve_reply.c   messages of origin threads
  *   serve_send.c   HEAD, BODY, ERROR, send buffers
+ *   serve_part.c   PART: 304, 206, 416 of what is stored or just being fetched
  *   serve_upload.c the request's body on its way to the origin
  */
 #ifndef HF_PRIV_SERVE
@@ -32,6 +33,13 @@
 #define SERVE_REQUESTS_TURN  32          /* pipelined requests of one connection in one turn */
 #define SERVE_RATE_PERIOD_US 10000000    /* over which the least body rate is measured */
 #define SERVE_REPLIES_TURN   256         /* messages of one origin thread in one turn */
+#define SERVE_PART_HEAD_MAX  8192 /* bytes of the head of a 304 or 206; larger: the whole as 200 */
+#define SERVE_BOUNDARY_LEN   16
+
+/* Fields that may make something else than the whole of a stored 200 the answer. */
+#define SERVE_PART_FIELDS                                                                          \
+	(1ULL << HF_HTTP_FIELD_IF_NONE_MATCH | 1ULL << HF_HTTP_FIELD_IF_MODIFIED_SINCE |           \
+		1ULL << HF_HTTP_FIELD_RANGE)
 
 enum serve_step {
 #define X(id, fn) SERVE_##id,
@@ -75,6 +83,19 @@ struct serve_conn {
 };
 HF_STATIC_ASSERT(sizeof(struct serve_conn) <= 48, "with TCP's 448 and a bucket: 512 when idle");
 
+/* Which ranges of an object are sent, and where between them a response is. */
+struct serve_part {
+	struct hf_http_range range[HF_HTTP_RANGES_MAX];
+	enum hf_resp_part kind;
+	uint32_t count, at;  /* ranges; the one that is sent now */
+	bool multipart;      /* each has its own head, and there is an end behind the last */
+	bool begun;          /* the head of the one that is sent now is queued */
+	uint64_t pushed;     /* response bytes that were queued when it began */
+	uint64_t length;     /* of the whole */
+	struct hf_span type; /* its Content-Type, in the object's head */
+	char boundary[SERVE_BOUNDARY_LEN];
+};
+
 struct serve_req {
 	struct serve_conn *conn;
 	struct hf_list link; /* in hf_serve.reqs */
@@ -84,6 +105,7 @@ struct serve_req {
 	uint8_t minor;
 	bool keep_alive;
 	bool expect_continue;
+	bool asks_part;    /* SERVE_PART_FIELDS were there when it became a miss */
 	uint32_t head_len; /* unread bytes that are this request's head; 0 once consumed */
 	/* the answer */
 	uint16_t error_status; /* ERROR: what to say */
@@ -104,6 +126,7 @@ struct serve_req {
 	uint64_t upload_left; /* LENGTH */
 	uint64_t upload_len;  /* taken so far */
 	struct hf_http_chunked chunked;
+	struct serve_part part; /* in PART; not cleared before */
 };
 
 struct hf_serve {
@@ -131,6 +154,12 @@ struct hf_serve {
 	char *key_buf;
 	char *head_buf; /* a head that came in pieces, made contiguous */
 	uint32_t key_cap;
+	/* of the response that serve_part_begin made */
+	struct hf_http_fields stored;
+	char part_head[SERVE_PART_HEAD_MAX];
+	uint32_t part_head_len;
+	struct hf_sipkey part_key; /* makes boundaries that no body can hold by design */
+	uint64_t part_count;
 };
 
 /* serve_fsm.c */
@@ -177,6 +206,23 @@ bool serve_txbuf_send(struct hf_serve *serve, struct serve_req *req, uint32_t le
 bool serve_send_head(struct hf_serve *serve, struct serve_req *req, const char *cache_status);
 void serve_count_status(uint16_t status);
 struct hf_span serve_date(const struct hf_serve *serve);
+
+/* Who keeps the bytes of req->obj readable; NULL: nobody, beyond this turn. */
+struct hf_ref *serve_owner(struct serve_req *req);
+bool serve_obj_failed(const struct hf_obj *obj);
+/* The rest of the body will never come. */
+enum serve_go serve_cut(struct hf_serve *serve, struct serve_req *req);
+
+/* serve_part.c */
+/* Is something else than the whole of req->obj the answer to serve->http? Then its head is in
+ * serve->part_head and req->part says what follows. */
+bool serve_part_begin(struct hf_serve *serve, struct serve_req *req, const char *cache_status);
+/* Are there so few bytes that they need no lease? */
+bool serve_part_small(const struct serve_req *req);
+/* Queues the head; PART is the next step. */
+enum serve_go serve_part_head(struct hf_serve *serve, struct serve_req *req);
+/* PART: body bytes before this offset are acknowledged; `known`: what was said before. */
+uint64_t serve_part_consumed(const struct serve_req *req, uint64_t queued, uint64_t known);
 
 /* serve_miss.c */
 /* The request is done with its exchange, if it has one; spans in TCP may still hold it. */

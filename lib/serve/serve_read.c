@@ -4,6 +4,7 @@
  */
 #include "hf_serve.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "serve_priv.h"
@@ -21,7 +22,7 @@ struct serve_req *serve_req_new(struct hf_serve *serve, struct serve_conn *conn)
 			hf_ref_put(&txbuf->ref);
 		return NULL;
 	}
-	memset(req, 0, sizeof(*req));
+	memset(req, 0, offsetof(struct serve_req, part)); /* nobody looks at that before PART */
 	req->conn = conn;
 	req->txbuf = txbuf;
 	req->minor = 1;

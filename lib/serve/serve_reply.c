@@ -101,8 +101,10 @@ void serve_progress(struct hf_serve *serve)
 
 		hf_list_del(it);
 		HF_ASSERT_HOT(xchg != NULL);
-		atomic_store(
-			&xchg->consumed, req->cursor.pos - hf_min_u64(queued, req->cursor.pos));
+		atomic_store(&xchg->consumed,
+			req->step == SERVE_PART
+				? serve_part_consumed(req, queued, xchg->consumed)
+				: req->cursor.pos - hf_min_u64(queued, req->cursor.pos));
 		if (atomic_exchange(&xchg->credit_wanted, false))
 			hf_xchg_to_origin(xchg->to, HF_XCHG_CREDIT, xchg);
 	}

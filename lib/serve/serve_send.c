@@ -79,8 +79,7 @@ void serve_count_status(uint16_t status)
 		hf_stat_inc(by_class[status / 100]);
 }
 
-/* Who keeps the bytes of req->obj readable. */
-static struct hf_ref *send_owner(struct serve_req *req)
+struct hf_ref *serve_owner(struct serve_req *req)
 {
 	return req->lease ? &req->lease->ref : req->xchg ? &req->xchg->ref : NULL;
 }
@@ -108,7 +107,7 @@ static bool send_small_body(
 static bool send_large_head(
 	struct hf_serve *serve, struct serve_req *req, struct hf_resp_head *head)
 {
-	struct hf_ref *owner = send_owner(req);
+	struct hf_ref *owner = serve_owner(req);
 	char *at = serve_txbuf_room(serve, req, 512);
 	size_t len;
 
@@ -145,12 +144,12 @@ bool serve_send_head(struct hf_serve *serve, struct serve_req *req, const char *
 	serve_count_status(obj->status);
 	if (len == 0)
 		return send_large_head(serve, req, &head);
-	if (!send_owner(req))
+	if (!serve_owner(req))
 		return send_small_body(serve, req, at, len);
 	return serve_txbuf_send(serve, req, (uint32_t)len);
 }
 
-static bool send_failed(const struct hf_obj *obj)
+bool serve_obj_failed(const struct hf_obj *obj)
 {
 	return atomic_load_explicit(&obj->state, memory_order_acquire) == HF_OBJ_FAILED;
 }
@@ -185,19 +184,40 @@ static enum hf_resp_framing head_framing(const struct serve_req *req, const stru
 	return req->minor > 0 ? HF_RESP_BODY_CHUNKED : HF_RESP_BODY_CLOSE;
 }
 
+/* The request once more, from the exchange's copy: does it want less than the whole? */
+static bool head_part(struct hf_serve *serve, struct serve_req *req)
+{
+	const struct hf_span *head = &req->xchg->head;
+	struct hf_http_fault fault;
+	enum hf_parse verdict =
+		hf_http_req_parse(head->ptr, head->len, &serve->limits, &serve->http, &fault);
+
+	HF_ASSERT(verdict == HF_PARSE_DONE); /* it was parsed before */
+	return serve_part_begin(serve, req, head_cache_status(req->xchg));
+}
+
 enum serve_go serve_head(struct hf_serve *serve, struct serve_req *req)
 {
-	if (send_failed(req->xchg->obj)) /* known before our head went out: then it can be said */
+	bool part = false;
+
+	/* Known before our head went out: then it can be said. */
+	if (serve_obj_failed(req->xchg->obj))
 		return serve_fail(req, 502, HF_DROP_REQ_ORIGIN_FAILED);
 	req->obj = req->xchg->obj;
-	req->framing = head_framing(req, req->obj);
+	/* Only a shared fetch left these fields out: else the origin has answered them. */
+	if (req->asks_part && req->xchg->shared)
+		part = head_part(serve, req);
+	if (!part)
+		req->framing = head_framing(req, req->obj);
 	if (req->framing == HF_RESP_BODY_CLOSE)
 		req->keep_alive = false;
 	serve_miss_count(req);
-	if (!serve_send_head(serve, req, head_cache_status(req->xchg)))
-		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
 	req->conn->rate_mark = 0;
 	serve_timer_set(serve, req->conn, SERVE_TIMER_SEND, SERVE_RATE_PERIOD_US);
+	if (part)
+		return serve_part_head(serve, req);
+	if (!serve_send_head(serve, req, head_cache_status(req->xchg)))
+		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
 	req->step = SERVE_BODY;
 	return SERVE_GO;
 }
@@ -206,7 +226,7 @@ enum serve_go serve_head(struct hf_serve *serve, struct serve_req *req)
 static bool body_send(struct hf_serve *serve, struct serve_req *req, struct hf_span run)
 {
 	bool chunked = req->framing == HF_RESP_BODY_CHUNKED;
-	struct hf_ref *owner = send_owner(req);
+	struct hf_ref *owner = serve_owner(req);
 	bool zero_copy = req->lease != NULL;
 	char *at;
 
@@ -223,9 +243,9 @@ static bool body_send(struct hf_serve *serve, struct serve_req *req, struct hf_s
 	return !chunked || serve_send(serve, req, HF_RESP_CHUNK_END, 2, NULL, false);
 }
 
-/* The rest will never come. Where the framing shows that, the client gets what there is; where the end
- * of the connection is the end of the body, only a reset tells (RFC 9112 §8). */
-static enum serve_go body_cut(struct hf_serve *serve, struct serve_req *req)
+/* Where the framing shows it, the client gets what there is; where the end of the connection is the end
+ * of the body, only a reset tells (RFC 9112 §8). */
+enum serve_go serve_cut(struct hf_serve *serve, struct serve_req *req)
 {
 	if (req->framing == HF_RESP_BODY_CLOSE)
 		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
@@ -257,8 +277,8 @@ static enum serve_go body_pump(struct hf_serve *serve, struct serve_req *req)
 			req->conn); /* the origin's window is as far as the client's ACKs */
 		return SERVE_STAY;  /* MORE will come */
 	}
-	if (send_failed(obj))
-		return body_cut(serve, req);
+	if (serve_obj_failed(obj))
+		return serve_cut(serve, req);
 	if (req->framing == HF_RESP_BODY_CHUNKED &&
 		!serve_send(serve, req, HF_RESP_CHUNKS_FINAL, sizeof(HF_RESP_CHUNKS_FINAL) - 1,
 			NULL, false))
