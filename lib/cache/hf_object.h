@@ -127,16 +127,6 @@ static inline uint32_t hf_obj_age_s(const struct hf_obj *obj, uint64_t now_us)
 	return age_us <= 0 ? 0 : (uint32_t)hf_min_u64((uint64_t)age_us / 1000000, UINT32_MAX);
 }
 
-/* Its life as it counts at that age: a soft purge ended what was left of it. */
-static inline struct hf_cache_life hf_obj_life(const struct hf_obj *obj, uint32_t age_s)
-{
-	struct hf_cache_life life = obj->life;
-
-	if (atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_STALE)
-		life.lifetime_s = hf_min_u32(life.lifetime_s, age_s);
-	return life;
-}
-
 /* The age by which an object's life is judged (hf_cache_fresh_for, hf_cache_stale_is_valid): that of a
  * soft-purged one is its lifetime at least. What a client is told is hf_obj_age_s. */
 static inline uint32_t hf_obj_life_age_s(const struct hf_obj *obj, uint64_t now_us)
