@@ -50,7 +50,7 @@ static enum hf_xchg_cause lookup_judge(struct hf_serve *serve, struct serve_req 
 		return verdict == HF_LOOKUP_VARY ? HF_XCHG_MISS_VARY : HF_XCHG_MISS_ABSENT;
 	if (facts->has_authorization && !(obj->flags & HF_OBJ_AUTH_OK))
 		return HF_XCHG_BYPASS_REQUEST;
-	switch (hf_cache_fresh_for(&obj->life, &facts->cc, hf_obj_age_s(obj, serve->now_us))) {
+	switch (hf_obj_use(obj, &facts->cc, serve->now_us)) {
 	case HF_CACHE_USE_FRESH:
 	case HF_CACHE_USE_STALE:
 		req->step = SERVE_HIT;
