@@ -63,13 +63,17 @@ static bool curl_head_whole(struct hf_origin *origin, struct origin_fetch *fetch
 		fetch->state = ORIGIN_ADMIT;
 		origin_flow_memory_wait(origin, fetch);
 		return true;
+	case ORIGIN_STORE_OVER:
+		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
+		return true;
 	case ORIGIN_STORE_UNWANTED:
 		fetch->unwanted = true;
 		return false;
 	case ORIGIN_STORE_BAD:
 		break;
 	}
-	fetch->fail_text = "malformed head";
+	if (!fetch->fail_text)
+		fetch->fail_text = "malformed head";
 	return false;
 }
 
@@ -98,7 +102,12 @@ static size_t curl_on_body(char *data, size_t size, size_t count, void *arg)
 	size_t len = size * count;
 	size_t got = hf_min_size(fetch->taken, len);
 
-	HF_ASSERT(fetch->state == ORIGIN_ADMIT || fetch->state == ORIGIN_BODY);
+	HF_ASSERT(fetch->state >= ORIGIN_ADMIT);
+	if (fetch->state == ORIGIN_OVER) {
+		/* a short rest is read for the sake of the connection */
+		fetch->taken += len;
+		return fetch->taken > ORIGIN_OVER_MAX ? 0 : len;
+	}
 	if (fetch->state == ORIGIN_ADMIT) {
 		fetch->recv_paused = true;
 		return CURL_WRITEFUNC_PAUSE;

@@ -3,8 +3,9 @@
  * A fetch from submit to its end.
  *
  *      submit -> QUEUED --slot--> SENT --head--> BODY --> complete: publish
- *                  |               |  \-no memory-> ADMIT -/  \-> fail: readers are cut
- *                  \- late: 503    \-> fail: 502, 504
+ *                  |               |\  \-no memory-> ADMIT -/  \-> fail: readers are cut
+ *                  \- late: 503    | \-304, or an error for which a stale one stands-> OVER -> end
+ *                                  \-> fail: 502, 504, or a stale one (RFC 5861)
  */
 #include "hf_origin.h"
 
@@ -40,6 +41,9 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 	}
 	if (fetch->obj)
 		hf_shard_obj_unref(origin->shard, fetch->obj);
+	if (fetch->stale)
+		hf_shard_obj_unref(origin->shard, fetch->stale);
+	origin_stale_refresh_end(origin, fetch);
 	hf_list_del(&fetch->map_link);
 	hf_list_del(&fetch->queue_link);
 	hf_list_del(&fetch->memory_link);
@@ -47,6 +51,7 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 	free((char *)(uintptr_t)fetch->key.ptr);
 	free(fetch->vary);
 	free(fetch->req_head);
+	free(fetch->conditions);
 	free(fetch->head);
 	hf_pool_put(&origin->fetches, fetch);
 }
@@ -75,84 +80,10 @@ void origin_fetch_timer(struct hf_origin *origin, struct origin_fetch *fetch,
 	hf_timer_set(origin->wheel, &fetch->timer, origin->now_us + after_us);
 }
 
-/* ---- what a new reader finds ---- */
-
-struct fetch_look {
-	const struct hf_origin *origin;
-	const struct hf_http_req *req;
-	const struct hf_cache_req *cache_req;
-	const struct hf_obj *suits;
-	const struct hf_obj *sample; /* any variant: it names the fields that matter */
-};
-
-static void fetch_look_at(void *arg, const struct hf_obj *obj)
-{
-	struct fetch_look *look = arg;
-
-	look->sample = obj;
-	if (!look->suits && origin_store_suits(look->origin, obj, look->req, look->cache_req,
-				    /* pending= */ false))
-		look->suits = obj;
-}
-
-/* Its answer is not known; the values that mattered in an earlier one must be the same. */
-static bool fetch_may_wait_for(const struct origin_fetch *fetch, const struct hf_http_req *req)
-{
-	return fetch->vary_len == 0 || hf_cache_vary_matches(fetch->vary, fetch->vary_len, req);
-}
-
-/* Reads along what is being filled, or waits for a head. */
-static bool fetch_join(
-	struct hf_origin *origin, struct origin_reader *reader, struct fetch_look *look)
-{
-	const struct hf_key *key = &reader->xchg->key;
-	struct origin_fetch *waiting = NULL, *fetch = NULL;
-
-	while ((fetch = origin_map_next(origin, key, fetch)) != NULL) {
-		if (!fetch->joinable)
-			continue;
-		if (!fetch->obj) {
-			if (!waiting && fetch_may_wait_for(fetch, look->req))
-				waiting = fetch;
-			continue;
-		}
-		look->sample = fetch->obj;
-		if (origin_store_suits(
-			    origin, fetch->obj, look->req, look->cache_req, /* pending= */ false))
-			break;
-	}
-	if (!fetch) {
-		if (!waiting || reader->xchg->has_authorization)
-			return false;
-		fetch = waiting;
-	}
-	reader->fetch = fetch;
-	hf_list_add_tail(&fetch->readers, &reader->link);
-	hf_stat_inc(HF_STAT_ORIGIN_COALESCED);
-	if (fetch->obj)
-		origin_reader_attach(
-			origin, reader, fetch->obj, fetch->stored_told, /* collapsed= */ true);
-	return true;
-}
-
-/* True: the reader needs no fetch of its own. */
-static bool fetch_find(
-	struct hf_origin *origin, struct origin_reader *reader, struct fetch_look *look)
-{
-	hf_shard_each_variant(origin->shard, &reader->xchg->key, fetch_look_at, look);
-	if (look->suits) {
-		/* published since the worker looked; the owner may take a reference */
-		origin_reader_attach(origin, reader, (struct hf_obj *)(uintptr_t)look->suits,
-			/* stored= */ true, /* collapsed= */ true);
-		return true;
-	}
-	return fetch_join(origin, reader, look);
-}
-
 /* ---- a new fetch ---- */
 
 static int fetch_copy(struct hf_origin *origin, struct origin_fetch *fetch,
-	const struct hf_key *key, const struct fetch_look *look)
+	const struct hf_key *key, const struct origin_look *look)
 {
 	char *copy = malloc(key->len);
 	int len;
@@ -176,7 +107,7 @@ static int fetch_copy(struct hf_origin *origin, struct origin_fetch *fetch,
 }
 
 static struct origin_fetch *fetch_new(
-	struct hf_origin *origin, struct origin_reader *reader, const struct fetch_look *look)
+	struct hf_origin *origin, struct origin_reader *reader, const struct origin_look *look)
 {
 	const struct hf_xchg *xchg = reader->xchg;
 	struct origin_fetch *fetch = hf_pool_get(&origin->fetches);
@@ -235,8 +166,26 @@ static const struct hf_state_group *fetch_route(
 	return route ? route->group : NULL;
 }
 
+/* Of a key whose answers are not stored, and of which nothing is: the origin shall answer what the client
+ * asked, a condition or a range too. */
+static bool fetch_passes(const struct hf_origin *origin, const struct origin_fetch *fetch,
+	const struct origin_look *look)
+{
+	const struct origin_memo *memo = origin_memo_find(origin, fetch->key.hash);
+
+	return memo && memo->reason != HF_CACHE_WHY_EXPIRED && look->req && !look->sample &&
+	       (look->req->has_range || look->req->has_conditional);
+}
+
+/* No fetch can be begun now: what is stored may still do. */
+static void fetch_shed(struct hf_origin *origin, struct origin_reader *reader, enum hf_drop reason)
+{
+	if (!origin_stale_serve(origin, reader, NULL, 0))
+		origin_reader_fail(origin, reader, 503, reason);
+}
+
 static void fetch_start(
-	struct hf_origin *origin, struct origin_reader *reader, const struct fetch_look *look)
+	struct hf_origin *origin, struct origin_reader *reader, const struct origin_look *look)
 {
 	struct hf_xchg *xchg = reader->xchg;
 	const struct hf_state_group *group = fetch_route(origin, xchg);
@@ -249,23 +198,29 @@ static void fetch_start(
 	if (hf_http_method_is_safe(xchg->method) &&
 		(uint64_t)origin->slots_used + origin->queued >=
 			(uint64_t)origin->slots_max + origin->conf->origin.max_queue) {
-		origin_reader_fail(origin, reader, 503, HF_DROP_REQ_OVERLOAD);
+		fetch_shed(origin, reader, HF_DROP_REQ_OVERLOAD);
 		return;
 	}
 	fetch = fetch_new(origin, reader, look);
 	if (!fetch) {
-		origin_reader_fail(origin, reader, 503, HF_DROP_REQ_NO_MEMORY);
+		fetch_shed(origin, reader, HF_DROP_REQ_NO_MEMORY);
 		return;
 	}
 	fetch->group = group;
 	fetch->leader = reader;
 	reader->fetch = fetch;
 	hf_list_add_tail(&fetch->readers, &reader->link);
+	if (fetch->shared && fetch_passes(origin, fetch, look)) {
+		fetch->shared = false;
+		fetch->passes = true;
+	}
 	if (fetch->shared) {
 		fetch->joinable =
 			!xchg->has_authorization && !origin_memo_find(origin, fetch->key.hash);
 		origin_map_add(origin, fetch);
 	}
+	if (xchg->background)
+		origin_stale_refresh_begin(origin, fetch, look->req);
 	fetch_enqueue(origin, fetch);
 }
 
@@ -273,16 +228,19 @@ void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader)
 {
 	struct hf_http_req req;
 	struct hf_cache_req cache_req;
-	struct fetch_look look = { .origin = origin, .req = &req, .cache_req = &cache_req };
+	struct origin_look look = { 0 };
 
 	HF_ASSERT(!reader->fetch && !reader->answered);
 	if (!origin->state) {
 		origin_reader_fail(origin, reader, 503, HF_DROP_REQ_NO_STATE);
 		return;
 	}
-	if (reader->xchg->shared && origin_reader_parse(reader, &req, &cache_req) &&
-		fetch_find(origin, reader, &look))
-		return;
+	if (reader->xchg->shared && origin_reader_parse(reader, &req, &cache_req)) {
+		look.req = &req;
+		look.cache_req = &cache_req;
+		if (origin_look_find(origin, reader, &look))
+			return;
+	}
 	fetch_start(origin, reader, &look);
 }
 
@@ -323,6 +281,7 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 	hf_stat_add(HF_STAT_ORIGIN_IN_FLIGHT, 1);
 	fetch->state = ORIGIN_SENT;
 	fetch->sent_us = origin->now_us;
+	origin_reval_begin(origin, fetch);
 	if (origin_curl_start(origin, fetch)) {
 		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_NO_MEMORY, "no memory");
 		return;
@@ -415,6 +374,10 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 {
 	struct hf_list *it;
 
+	if (fetch->state == ORIGIN_OVER) {
+		fetch_end(origin, fetch); /* nobody waits for what is missing */
+		return;
+	}
 	fetch_log(fetch, text);
 	if (fetch->state != ORIGIN_QUEUED)
 		hf_stat_inc(HF_STAT_ORIGIN_ERRORS);
@@ -427,7 +390,8 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 
 		hf_list_del(it);
 		reader->fetch = NULL;
-		origin_reader_fail(origin, reader, status, reason);
+		if (!origin_stale_serve(origin, reader, fetch, 0))
+			origin_reader_fail(origin, reader, status, reason);
 	}
 	fetch_end(origin, fetch);
 }
@@ -449,7 +413,7 @@ static void fetch_complete(struct hf_origin *origin, struct origin_fetch *fetch)
 void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CURLcode code)
 {
 	origin_curl_stop(origin, fetch);
-	if (fetch->unwanted) {
+	if (fetch->unwanted || fetch->state == ORIGIN_OVER) {
 		fetch_end(origin, fetch);
 		return;
 	}
@@ -510,5 +474,5 @@ uint32_t origin_fetch_purge_key(struct hf_origin *origin, const struct hf_key *k
 		fetch->purged = true;
 		fetch->joinable = false;
 	}
-	return hf_shard_purge(origin->shard, key, false);
+	return hf_shard_purge(origin->shard, key, /* soft= */ false);
 }

@@ -151,7 +151,7 @@ static void origin_flow_resume(struct hf_origin *origin, struct origin_fetch *fe
 {
 	if (!fetch->recv_paused)
 		return;
-	if (!origin_flow_may_resume(origin, fetch)) {
+	if (fetch->state != ORIGIN_OVER && !origin_flow_may_resume(origin, fetch)) {
 		origin_flow_memory_got(origin, fetch); /* it waits for a reader, not for memory */
 		return;
 	}
@@ -179,6 +179,7 @@ static void origin_flow_admit(struct hf_origin *origin, struct origin_fetch *fet
 		origin_fetch_done(origin, fetch, CURLE_WRITE_ERROR);
 		return;
 	case ORIGIN_STORE_DONE:
+	case ORIGIN_STORE_OVER:
 		origin_flow_memory_got(origin, fetch);
 		if (fetch->ended)
 			origin_fetch_done(origin, fetch, CURLE_OK);

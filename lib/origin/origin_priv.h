@@ -7,6 +7,7 @@
  *                        \--xchg->obj--> hf_obj <--obj--/
  *      A reader waits (no obj, no FAIL yet) or reads; its fetch may be over long before it is.
  *      A fetch is led by the reader whose request was sent; the leader may leave before it ends.
+ *      A background reader (stale-while-revalidate) only starts a fetch: it is gone with the answer's head.
  * Threads   origin, all of it but the mailbox.
  * Rule      Within a callback of curl nothing may be started, stopped or unpaused: a callback fills,
  *           posts and queues; what is queued starts in the step.
@@ -44,12 +45,14 @@
 #define ORIGIN_IDLE_EASY_MAX   256
 #define ORIGIN_CONNECTIONS_MAX 256 /* idle ones that curl keeps */
 #define ORIGIN_SCARCE_WINDOW   (HF_XCHG_WINDOW / 8)
+#define ORIGIN_OVER_MAX        (64 * 1024) /* of a body that nobody wants: then the connection is cut */
 
 enum origin_fetch_state {
 	ORIGIN_QUEUED, /* waits for its launch, or for a slot */
 	ORIGIN_SENT,   /* curl has it; no head yet */
 	ORIGIN_ADMIT,  /* the head is whole, memory for the object is awaited */
 	ORIGIN_BODY,   /* the object is being filled */
+	ORIGIN_OVER,   /* everyone was answered otherwise: only the connection is to be freed */
 };
 
 enum origin_timer {
@@ -71,6 +74,7 @@ struct origin_reader {
 	bool body_last;    /* the last byte was taken by curl */
 	bool body_unwanted;
 	bool answered; /* HEAD or FAIL was posted */
+	bool whole;    /* a 304 did not fit: its next fetch asks without validators */
 };
 
 struct origin_fetch {
@@ -84,12 +88,14 @@ struct origin_fetch {
 	enum origin_fetch_state state;
 	enum hf_http_method method;
 	bool shared;   /* may be stored, if the answer allows */
+	bool passes;   /* takes the client's own conditions and ranges along */
 	bool joinable; /* further requests may wait for it or read along */
 	bool purged;   /* G3 */
 	bool takes_slot, has_slot;
 	bool recv_paused, send_paused;
-	bool ended;        /* ADMIT: curl is done with it already */
-	bool unwanted;     /* nobody may have this answer: end without a word */
+	bool ended;    /* ADMIT: curl is done with it already */
+	bool unwanted; /* nobody may have this answer: end without a word */
+	bool refused;  /* an error, for which what is stored stood with some of those who waited */
 	struct hf_key key; /* heap */
 	char *vary; /* heap: its leader's values of the fields that an earlier answer named */
 	uint32_t vary_len;
@@ -97,6 +103,10 @@ struct origin_fetch {
 	uint32_t req_head_len;
 	char *head; /* heap: the answer's, until admitted */
 	uint32_t head_len, head_cap;
+	struct hf_obj *stale;     /* what its validators are of; a reference */
+	char *conditions;         /* heap: field lines with them */
+	struct hf_obj *refreshes; /* its `refreshing` ends with this fetch; a reference */
+	uint16_t fwd_status;      /* of the answer, when obj has another */
 	struct hf_obj *obj;
 	size_t taken; /* bytes at the start of what curl hands over next that were filled already */
 	const struct hf_state_group *group;
@@ -184,6 +194,8 @@ void origin_reader_fail(struct hf_origin *origin, struct origin_reader *reader, 
 	enum hf_drop reason);
 /* More bytes, or the end: at most one message under way (X1). */
 void origin_reader_more(struct hf_origin *origin, struct origin_reader *reader);
+/* A background reader has done its part: GONE. */
+void origin_reader_drop(struct hf_origin *origin, struct origin_reader *reader);
 /* FINISH: gives everything back, GONE. */
 void origin_reader_finish(struct hf_origin *origin, struct origin_reader *reader);
 /* Its request again, as fields. False when it is no request (never). */
@@ -191,6 +203,17 @@ bool origin_reader_parse(const struct origin_reader *reader, struct hf_http_req 
 	struct hf_cache_req *ret_cache_req) HF_MUST_CHECK;
 /* The same for any head that was parsed before. */
 bool origin_reader_parse_head(struct hf_span head, struct hf_http_req *ret_req) HF_MUST_CHECK;
+
+/* origin_look.c: what a new reader finds */
+struct origin_look {
+	const struct hf_http_req *req; /* NULL: the request is nobody's but its own */
+	const struct hf_cache_req *cache_req;
+	const struct hf_obj *sample; /* any variant: it names the fields that matter */
+};
+
+/* True: the reader needs no fetch of its own. */
+bool origin_look_find(
+	struct hf_origin *origin, struct origin_reader *reader, struct origin_look *look);
 
 /* origin_fetch.c */
 /* Finds the reader an object, a fetch to wait for, or starts one. */
@@ -228,12 +251,69 @@ enum origin_store {
 	ORIGIN_STORE_NO_MEMORY, /* try again */
 	ORIGIN_STORE_BAD,       /* not a response */
 	ORIGIN_STORE_UNWANTED,  /* not to be shared, and its reader left */
+	ORIGIN_STORE_OVER,      /* its readers were answered otherwise */
 };
+
+/* What was found out about an answer. */
+struct origin_answer {
+	struct hf_http_resp resp;
+	struct hf_http_req req; /* the leader's, with shared */
+	struct hf_cache_req cache_req;
+	struct hf_cache_verdict verdict;
+	bool store; /* goes into the cache when it is whole */
+	bool share; /* may answer those who wait, too */
+	bool no_body;
+	uint32_t vary_len;
+	char vary[ORIGIN_VARY_MAX];
+};
+
 /* The head of the answer is whole: judges it, makes the object, tells the readers. */
 enum origin_store origin_store_head(struct hf_origin *origin, struct origin_fetch *fetch);
 /* May this request be answered with that object? pending: it was waiting when the head came. */
 bool origin_store_suits(const struct hf_origin *origin, const struct hf_obj *obj,
 	const struct hf_http_req *req, const struct hf_cache_req *cache_req, bool pending);
+/* The head of the request that was sent, though its client may have left. */
+struct hf_span origin_store_request(const struct origin_fetch *fetch);
+/* Of RESP, as the answer to the fetch: verdict, Vary values, `store` and `share`. */
+void origin_store_judge(struct hf_origin *origin, struct origin_fetch *fetch,
+	const struct hf_http_resp *resp, struct origin_answer *answer);
+/* Head (in scratch), status, life, birth of what is stored. 0: the head is too large. */
+size_t origin_store_spec(struct hf_origin *origin, const struct hf_http_resp *resp,
+	const struct origin_answer *answer, bool scrub, struct hf_obj_spec *ret_spec);
+/* The fields that were left out of what is stored are the leader's own. */
+void origin_store_private(struct origin_fetch *fetch, const struct origin_answer *answer);
+void origin_store_remember(struct hf_origin *origin, const struct origin_fetch *fetch,
+	const struct origin_answer *answer);
+/* The leader gets the object; every other reader that waited gets it too, or looks again. */
+void origin_store_settle(struct hf_origin *origin, struct origin_fetch *fetch, bool share);
+/* Every reader looks again. */
+void origin_store_again(struct hf_origin *origin, struct origin_fetch *fetch);
+/* Nobody joins any more, nobody reads; the transfer ends on its own. */
+void origin_store_over(struct origin_fetch *fetch);
+
+/* origin_reval.c: validation (RFC 9111 §4.3) */
+/* Before a fetch is sent: what is stored and its validators, if it can be asked about. */
+void origin_reval_begin(struct hf_origin *origin, struct origin_fetch *fetch);
+/* A 304 came. */
+enum origin_store origin_reval_answer(
+	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer);
+/* An answer came that is not stored, and is no error of the origin's: what was stored for the request is no
+ * longer it. */
+void origin_reval_superseded(struct hf_origin *origin, struct origin_fetch *fetch);
+
+/* origin_stale.c: RFC 5861 */
+/* The origin failed: has the reader been answered with what is stored? fwd_status: its answer, or 0. */
+bool origin_stale_serve(struct hf_origin *origin, struct origin_reader *reader,
+	const struct origin_fetch *fetch, uint16_t fwd_status);
+/* The same for everyone who waits; how many. They have left the fetch. */
+uint32_t origin_stale_serve_all(
+	struct hf_origin *origin, struct origin_fetch *fetch, uint16_t fwd_status);
+/* The fetch does what a background reader came for. */
+void origin_stale_refresh_begin(
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_http_req *req);
+void origin_stale_refresh_end(struct hf_origin *origin, struct origin_fetch *fetch);
+/* No fetch does: a later hit shall ask again. */
+void origin_stale_refresh_none(struct hf_origin *origin, const struct origin_reader *reader);
 
 /* origin_curl.c */
 int origin_curl_init(struct hf_origin *origin, struct hf_err *err) HF_MUST_CHECK;

@@ -33,6 +33,10 @@ void origin_reader_attach(struct hf_origin *origin, struct origin_reader *reader
 
 	HF_ASSERT(!reader->answered);
 	HF_ASSERT(!xchg->obj);
+	if (xchg->background) {
+		origin_reader_drop(origin, reader);
+		return;
+	}
 	hf_shard_obj_ref(origin->shard, obj);
 	reader->answered = true;
 	xchg->obj = obj;
@@ -48,6 +52,10 @@ void origin_reader_fail(struct hf_origin *origin, struct origin_reader *reader, 
 
 	HF_ASSERT(!reader->answered);
 	HF_ASSERT(status >= 400 && reason != HF_DROP_NONE);
+	if (xchg->background) {
+		origin_reader_drop(origin, reader);
+		return;
+	}
 	reader->answered = true;
 	xchg->fail_status = status;
 	xchg->fail_reason = reason;
@@ -63,16 +71,13 @@ void origin_reader_more(struct hf_origin *origin, struct origin_reader *reader)
 		hf_xchg_to_worker(origin_reader_link(origin, reader), HF_XCHG_MORE, reader->xchg);
 }
 
-void origin_reader_finish(struct hf_origin *origin, struct origin_reader *reader)
+/* Everything but the fetch is let go. */
+static void origin_reader_end(struct hf_origin *origin, struct origin_reader *reader)
 {
 	struct hf_xchg *xchg = reader->xchg;
 	struct hf_link *link = origin_reader_link(origin, reader);
 	struct hf_obj *obj = xchg->obj;
 
-	HF_ASSERT(xchg->origin == reader);
-	origin_body_discard(origin, reader);
-	if (reader->fetch)
-		origin_fetch_leave(origin, reader->fetch, reader);
 	HF_ASSERT(!reader->fetch && hf_list_empty(&reader->link));
 	xchg->obj = NULL;
 	xchg->origin = NULL;
@@ -82,6 +87,27 @@ void origin_reader_finish(struct hf_origin *origin, struct origin_reader *reader
 	free(reader->extra);
 	hf_pool_put(&origin->readers, reader);
 	hf_xchg_to_worker(link, HF_XCHG_GONE, xchg);
+}
+
+void origin_reader_drop(struct hf_origin *origin, struct origin_reader *reader)
+{
+	HF_ASSERT(reader->xchg->background && !reader->answered);
+	if (!reader->fetch)
+		origin_stale_refresh_none(origin, reader);
+	else if (reader->fetch->leader == reader)
+		reader->fetch->leader = NULL;
+	hf_list_del(&reader->link);
+	reader->fetch = NULL;
+	origin_reader_end(origin, reader);
+}
+
+void origin_reader_finish(struct hf_origin *origin, struct origin_reader *reader)
+{
+	HF_ASSERT(reader->xchg->origin == reader && !reader->xchg->background);
+	origin_body_discard(origin, reader);
+	if (reader->fetch)
+		origin_fetch_leave(origin, reader->fetch, reader);
+	origin_reader_end(origin, reader);
 }
 
 bool origin_reader_parse_head(struct hf_span head, struct hf_http_req *ret_req)

@@ -35,13 +35,9 @@ static int request_field(struct hf_origin *origin, struct origin_fetch *fetch, s
 	return request_line(fetch, origin->scratch);
 }
 
-static int request_fields(struct hf_origin *origin, struct origin_fetch *fetch)
+/* "Name: value\r\n" each. */
+static int request_lines(struct hf_origin *origin, struct origin_fetch *fetch, struct hf_span rest)
 {
-	/* what curl would add by itself */
-	static const char *const without[] = {
-		"Accept:", "Expect:", "User-Agent:", "Content-Type:"
-	};
-	struct hf_span rest = fetch->leader->xchg->lines;
 	int rc = 0;
 
 	while (rc == 0 && rest.len > 0) {
@@ -53,6 +49,41 @@ static int request_fields(struct hf_origin *origin, struct origin_fetch *fetch)
 		rest.ptr += len + 2;
 		rest.len -= len + 2;
 	}
+	return rc;
+}
+
+/* What the worker left out for a fetch that was to be stored. */
+static int request_own_conditions(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	struct hf_http_req req;
+	int rc = 0;
+
+	if (!origin_reader_parse_head(fetch->leader->xchg->head, &req))
+		return 0;
+	for (uint32_t i = 0; rc == 0 && i < req.fields.count; i++) {
+		const struct hf_http_line *line = &req.fields.lines[i];
+		const char *end = line->value.ptr + line->value.len;
+
+		if (!line->hop && (hf_http_field_flags(line->id) & HF_HTTP_FIELD_COND))
+			rc = request_field(origin, fetch,
+				(struct hf_span){ line->name.ptr, (size_t)(end - line->name.ptr) });
+	}
+	return rc;
+}
+
+static int request_fields(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	/* what curl would add by itself */
+	static const char *const without[] = {
+		"Accept:", "Expect:", "User-Agent:", "Content-Type:"
+	};
+	int rc = request_lines(origin, fetch, fetch->leader->xchg->lines);
+
+	if (rc == 0 && fetch->conditions)
+		rc = request_lines(origin, fetch,
+			(struct hf_span){ fetch->conditions, strlen(fetch->conditions) });
+	if (rc == 0 && fetch->passes)
+		rc = request_own_conditions(origin, fetch);
 	for (size_t i = 0; rc == 0 && i < HF_ARRAY_LEN(without); i++)
 		rc = request_line(fetch, without[i]);
 	return rc;

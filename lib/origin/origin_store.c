@@ -10,24 +10,8 @@
 
 #include "origin_priv.h"
 
-/* What was found out about an answer. */
-struct origin_answer {
-	struct hf_http_resp resp;
-	struct hf_http_req req; /* the leader's, with shared */
-	struct hf_cache_req cache_req;
-	struct hf_cache_verdict verdict;
-	bool store; /* goes into the cache when it is whole */
-	bool share; /* may answer those who wait, too */
-	bool no_body;
-	uint32_t vary_len;
-	char vary[ORIGIN_VARY_MAX];
-};
-
-static bool origin_store_is_fresh(
-	const struct hf_cache_life *life, const struct hf_http_cc *cc, uint32_t age_s)
+static bool origin_store_is_fresh(enum hf_cache_use use)
 {
-	enum hf_cache_use use = hf_cache_fresh_for(life, cc, age_s);
-
 	return use == HF_CACHE_USE_FRESH || use == HF_CACHE_USE_STALE;
 }
 
@@ -42,10 +26,10 @@ bool origin_store_suits(const struct hf_origin *origin, const struct hf_obj *obj
 	if (req->has_authorization && !(obj->flags & HF_OBJ_AUTH_OK))
 		return false;
 	return hf_cache_vary_matches(obj->vary, obj->vary_len, req) &&
-	       origin_store_is_fresh(&obj->life, cc, hf_obj_life_age_s(obj, origin->now_us));
+	       origin_store_is_fresh(hf_obj_use(obj, cc, origin->now_us));
 }
 
-static struct hf_span origin_store_request(const struct origin_fetch *fetch)
+struct hf_span origin_store_request(const struct origin_fetch *fetch)
 {
 	if (fetch->leader)
 		return fetch->leader->xchg->head;
@@ -53,8 +37,8 @@ static struct hf_span origin_store_request(const struct origin_fetch *fetch)
 	return (struct hf_span){ fetch->req_head, fetch->req_head_len };
 }
 
-static void origin_store_judge(
-	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer)
+void origin_store_judge(struct hf_origin *origin, struct origin_fetch *fetch,
+	const struct hf_http_resp *resp, struct origin_answer *answer)
 {
 	const struct hf_cache_policy policy = {
 		.default_ttl_s = origin->conf->cache.default_ttl_s,
@@ -70,15 +54,14 @@ static void origin_store_judge(
 	struct hf_cache_verdict *verdict = &answer->verdict;
 	int vary_len;
 
-	hf_cache_life_of(&answer->resp, &policy, &times, &verdict->life);
+	hf_cache_life_of(resp, &policy, &times, &verdict->life);
 	if (!fetch->shared || !origin_reader_parse_head(origin_store_request(fetch), &answer->req))
 		return;
 	hf_cache_req_init(&answer->req, &answer->cache_req);
-	hf_cache_admit(&answer->cache_req, &answer->resp, &policy, &times, verdict);
+	hf_cache_admit(&answer->cache_req, resp, &policy, &times, verdict);
 	if (!verdict->store)
 		return;
-	vary_len = hf_cache_vary_build(
-		answer->vary, sizeof(answer->vary), &answer->resp, &answer->req);
+	vary_len = hf_cache_vary_build(answer->vary, sizeof(answer->vary), resp, &answer->req);
 	if (vary_len < 0) {
 		verdict->store = false;
 		verdict->reason = HF_CACHE_WHY_VARY_ANY;
@@ -86,7 +69,8 @@ static void origin_store_judge(
 	}
 	answer->vary_len = (uint32_t)vary_len;
 	answer->store = true;
-	answer->share = origin_store_is_fresh(&verdict->life, NULL, verdict->life.initial_age_s);
+	answer->share = origin_store_is_fresh(
+		hf_cache_fresh_for(&verdict->life, NULL, verdict->life.initial_age_s));
 }
 
 /* Would any other request get the same verdict? Else the next ones need not be kept apart. */
@@ -104,10 +88,10 @@ static bool origin_store_is_lasting(enum hf_cache_reason reason)
 	}
 }
 
-static void origin_store_remember(struct hf_origin *origin, const struct origin_fetch *fetch,
+void origin_store_remember(struct hf_origin *origin, const struct origin_fetch *fetch,
 	const struct origin_answer *answer)
 {
-	if (!fetch->shared)
+	if (!fetch->shared || fetch->refused)
 		return;
 	if (answer->share)
 		origin_memo_clear(origin, fetch->key.hash);
@@ -117,25 +101,36 @@ static void origin_store_remember(struct hf_origin *origin, const struct origin_
 		origin_memo_set(origin, fetch->key.hash, answer->verdict.reason);
 }
 
-static struct hf_obj *origin_store_object(
-	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer)
+size_t origin_store_spec(struct hf_origin *origin, const struct hf_http_resp *resp,
+	const struct origin_answer *answer, bool scrub, struct hf_obj_spec *ret_spec)
 {
-	const struct hf_http_resp *resp = &answer->resp;
 	const struct hf_cache_life *life = &answer->verdict.life;
 	char date[HF_HTTP_DATE_LEN];
-	struct hf_resp_store store = { .scrub = answer->store, .date = { date, sizeof(date) } };
-	struct hf_obj_spec spec = { .status = resp->status, .life = *life };
+	struct hf_resp_store store = { .scrub = scrub, .date = { date, sizeof(date) } };
 	size_t head_len;
 
 	hf_http_date_format((int64_t)time(NULL), date);
 	head_len = hf_resp_store_head(origin->scratch, ORIGIN_SCRATCH_LEN, resp, &store);
-	HF_ASSERT(head_len > 0); /* twice the largest head that was let in */
-	spec.head = (struct hf_span){ origin->scratch, head_len };
+	*ret_spec = (struct hf_obj_spec){ .status = resp->status, .life = *life };
+	ret_spec->head = (struct hf_span){ origin->scratch, head_len };
+	ret_spec->born_us = (int64_t)origin->now_us - (int64_t)life->initial_age_s * 1000000;
+	if (answer->verdict.auth_ok)
+		ret_spec->flags |= HF_OBJ_AUTH_OK;
+	return head_len;
+}
+
+static struct hf_obj *origin_store_object(
+	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer)
+{
+	const struct hf_http_resp *resp = &answer->resp;
+	struct hf_obj_spec spec;
+
+	/* twice the largest head that was let in */
+	HF_ASSERT(origin_store_spec(origin, resp, answer, /* scrub= */ answer->store, &spec) > 0);
 	spec.length = resp->has_content_length && !resp->chunked ? resp->content_length
 								 : HF_OBJ_LENGTH_UNKNOWN;
 	if (answer->no_body && fetch->method != HF_HTTP_HEAD)
 		spec.length = 0;
-	spec.born_us = (int64_t)origin->now_us - (int64_t)life->initial_age_s * 1000000;
 	if (answer->no_body)
 		spec.flags |= HF_OBJ_NO_BODY;
 	if (!answer->store) {
@@ -144,19 +139,16 @@ static struct hf_obj *origin_store_object(
 	}
 	spec.key = fetch->key;
 	spec.vary = (struct hf_span){ answer->vary, answer->vary_len };
-	if (answer->verdict.auth_ok)
-		spec.flags |= HF_OBJ_AUTH_OK;
 	return hf_shard_obj_new(origin->shard, &spec);
 }
 
-/* The fields that were left out of what is stored are the leader's own. */
-static void origin_store_private(struct origin_fetch *fetch, const struct origin_answer *answer)
+void origin_store_private(struct origin_fetch *fetch, const struct origin_answer *answer)
 {
 	const struct hf_resp_store store = { .scrub = true };
 	struct origin_reader *leader = fetch->leader;
 	int len;
 
-	if (!answer->store || !leader)
+	if (!leader || leader->xchg->background)
 		return;
 	leader->extra = malloc(fetch->head_len + 1);
 	if (!leader->extra)
@@ -176,8 +168,18 @@ static bool origin_store_reader_suits(const struct hf_origin *origin,
 	       origin_store_suits(origin, fetch->obj, &req, &cache_req, /* pending= */ true);
 }
 
-/* Every reader that waited gets the object, or looks again for one that suits it. */
-static void origin_store_settle(struct hf_origin *origin, struct origin_fetch *fetch, bool share)
+/* Of a list of their own: a reader that looks again may join the fetch that it left. */
+static void origin_store_resubmit(struct hf_origin *origin, struct hf_list *again)
+{
+	struct hf_list *it;
+
+	while ((it = hf_list_first(again)) != NULL) {
+		hf_list_del(it);
+		origin_fetch_submit(origin, HF_CONTAINER_OF(it, struct origin_reader, link));
+	}
+}
+
+void origin_store_settle(struct hf_origin *origin, struct origin_fetch *fetch, bool share)
 {
 	struct hf_list again, *it, *after;
 
@@ -187,6 +189,7 @@ static void origin_store_settle(struct hf_origin *origin, struct origin_fetch *f
 		bool leads = reader == fetch->leader;
 
 		if (leads || (share && origin_store_reader_suits(origin, fetch, reader))) {
+			reader->xchg->fwd_status = fetch->fwd_status;
 			origin_reader_attach(origin, reader, fetch->obj, fetch->stored_told,
 				/* collapsed= */ !leads);
 			continue;
@@ -195,10 +198,31 @@ static void origin_store_settle(struct hf_origin *origin, struct origin_fetch *f
 		reader->fetch = NULL;
 		hf_list_add_tail(&again, it);
 	}
-	while ((it = hf_list_first(&again)) != NULL) {
+	origin_store_resubmit(origin, &again);
+}
+
+void origin_store_again(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	struct hf_list again, *it;
+
+	HF_ASSERT(!fetch->joinable);
+	hf_list_init(&again);
+	while ((it = hf_list_first(&fetch->readers)) != NULL) {
 		hf_list_del(it);
-		origin_fetch_submit(origin, HF_CONTAINER_OF(it, struct origin_reader, link));
+		HF_CONTAINER_OF(it, struct origin_reader, link)->fetch = NULL;
+		hf_list_add_tail(&again, it);
 	}
+	fetch->leader = NULL;
+	origin_store_resubmit(origin, &again);
+}
+
+void origin_store_over(struct origin_fetch *fetch)
+{
+	HF_ASSERT(!fetch->obj);
+	fetch->state = ORIGIN_OVER;
+	fetch->joinable = false;
+	fetch->taken = 0;
+	hf_list_del(&fetch->map_link);
 }
 
 /* RFC 9111 §4.4: a successful unsafe request invalidates its target. This thread owns the key. */
@@ -209,16 +233,57 @@ static void origin_store_invalidate(
 		(void)origin_fetch_purge_key(origin, &fetch->key);
 }
 
+/* RFC 5861 §4 */
+static bool origin_store_is_failure(uint16_t status)
+{
+	return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
+/* The origin failed, and what is stored stands for its answer with some of those who wait: what it said is
+ * then for the others alone. True: there are none. */
+static bool origin_store_stale(
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct origin_answer *answer)
+{
+	if (!origin_store_is_failure(answer->resp.status) ||
+		origin_stale_serve_all(origin, fetch, answer->resp.status) == 0)
+		return false;
+	fetch->refused = true;
+	if (fetch->leader && !fetch->leader->xchg->background)
+		return false;
+	origin_store_over(fetch);
+	origin_store_again(origin, fetch);
+	return true;
+}
+
+static void origin_store_verdict(
+	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer)
+{
+	origin_store_judge(origin, fetch, &answer->resp, answer);
+	if (fetch->refused) {
+		answer->store = false;
+		answer->share = false;
+	}
+	if (!answer->share)
+		fetch->joinable = false;
+	/* nobody waits for a refresh that is not stored */
+	if (!answer->store && fetch->leader && fetch->leader->xchg->background)
+		origin_reader_drop(origin, fetch->leader);
+	if (!answer->store && fetch->shared && answer->resp.status < 500)
+		origin_reval_superseded(origin, fetch);
+}
+
 static enum origin_store origin_store_answer(
 	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer)
 {
 	uint16_t status = answer->resp.status;
 
+	if (status == 304 && fetch->shared)
+		return origin_reval_answer(origin, fetch, answer);
+	if (origin_store_stale(origin, fetch, answer))
+		return ORIGIN_STORE_OVER;
 	answer->no_body = fetch->method == HF_HTTP_HEAD || status == 204 || status == 304;
 	origin_store_invalidate(origin, fetch, status);
-	origin_store_judge(origin, fetch, answer);
-	if (!answer->share)
-		fetch->joinable = false;
+	origin_store_verdict(origin, fetch, answer);
 	if (!answer->store && !fetch->leader) {
 		/* it was for the one who left; the others ask for themselves */
 		origin_store_remember(origin, fetch, answer);
@@ -230,7 +295,8 @@ static enum origin_store origin_store_answer(
 		return ORIGIN_STORE_NO_MEMORY;
 	fetch->state = ORIGIN_BODY;
 	fetch->stored_told = answer->store && !fetch->purged;
-	origin_store_private(fetch, answer);
+	if (answer->store)
+		origin_store_private(fetch, answer);
 	origin_store_remember(origin, fetch, answer);
 	origin_store_settle(origin, fetch, answer->share);
 	free(fetch->head);

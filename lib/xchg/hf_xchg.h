@@ -110,12 +110,12 @@ struct hf_xchg {
 	uint16_t fail_status;
 	enum hf_drop fail_reason;
 	/* how the answer came (RFC 9211) */
-	bool stored;         /* it is stored, or being stored */
-	bool collapsed;      /* joined a fetch that another request began */
-	bool local;          /* the origin was not asked, or gave no answer: `obj` was stored before */
-	bool stale;          /* stale-if-error (RFC 5861 §4): `obj` stands for the origin's failure */
+	bool stored;    /* it is stored, or being stored */
+	bool collapsed; /* joined a fetch that another request began */
+	bool local;     /* the origin was not asked, or gave no answer: `obj` was stored before */
+	bool stale;     /* stale-if-error (RFC 5861 §4): `obj` stands for the origin's failure */
 	uint16_t fwd_status; /* the origin's, where it is not that of `obj`; 0 */
-	void *origin;   /* origin thread's own bookkeeping */
+	void *origin;        /* origin thread's own bookkeeping */
 	/* both */
 	_Atomic uint64_t consumed; /* body bytes acknowledged by the client; worker writes */
 	_Atomic bool more_posted;  /* origin sets, worker clears before it reads `filled` */

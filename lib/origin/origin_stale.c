@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * RFC 5861: what is stored when the origin fails; refreshes that nobody waits for.
+ */
+#include "hf_origin.h"
+
+#include "origin_priv.h"
+
+/* ---- stale-if-error (§4) ---- */
+
+/* What is stored for the request: in the table, or held by the fetch that asked about it and evicted
+ * since. Never what was purged (G3). */
+static struct hf_obj *stale_find(const struct hf_origin *origin, const struct hf_key *key,
+	const struct origin_fetch *fetch, const struct hf_http_req *req)
+{
+	struct hf_obj *obj = hf_shard_lookup(origin->shard, key, req);
+
+	if (obj || !fetch || !fetch->stale || fetch->purged)
+		return obj;
+	obj = fetch->stale;
+	return hf_cache_vary_matches(obj->vary, obj->vary_len, req) ? obj : NULL;
+}
+
+static bool stale_is_valid(const struct hf_origin *origin, const struct hf_obj *obj,
+	const struct hf_cache_req *cache_req)
+{
+	const struct hf_http_cc *cc = &cache_req->cc;
+	uint32_t age_s = hf_obj_life_age_s(obj, origin->now_us);
+	uint32_t window_s = obj->life.sie_s;
+
+	if (cache_req->has_authorization && !(obj->flags & HF_OBJ_AUTH_OK))
+		return false;
+	if (cc->has_stale_if_error) /* the request may say it as well */
+		window_s = hf_max_u32(window_s, cc->stale_if_error_s);
+	if (window_s == 0 && age_s >= obj->life.lifetime_s)
+		return false;
+	return hf_cache_stale_is_valid(&obj->life, cc, age_s, window_s);
+}
+
+bool origin_stale_serve(struct hf_origin *origin, struct origin_reader *reader,
+	const struct origin_fetch *fetch, uint16_t fwd_status)
+{
+	struct hf_xchg *xchg = reader->xchg;
+	struct hf_http_req req;
+	struct hf_cache_req cache_req;
+	struct hf_obj *obj;
+
+	if (xchg->background || !origin_reader_parse(reader, &req, &cache_req) ||
+		!hf_cache_req_allows(&cache_req, /* store_secret_query= */ false))
+		return false;
+	obj = stale_find(origin, &xchg->key, fetch, &req);
+	if (!obj || !stale_is_valid(origin, obj, &cache_req))
+		return false;
+	xchg->stale = true;
+	xchg->local = fwd_status == 0;
+	xchg->fwd_status = fwd_status;
+	hf_obj_touch(obj);
+	hf_stat_inc(fwd_status ? HF_STAT_CACHE_STALE_ERROR : HF_STAT_CACHE_STALE_FAILED);
+	origin_reader_attach(origin, reader, obj, /* stored= */ true, /* collapsed= */ false);
+	return true;
+}
+
+uint32_t origin_stale_serve_all(
+	struct hf_origin *origin, struct origin_fetch *fetch, uint16_t fwd_status)
+{
+	struct hf_list *it, *after;
+	uint32_t count = 0;
+
+	HF_ASSERT(!fetch->obj);
+	hf_list_for_each_safe (it, after, &fetch->readers) {
+		struct origin_reader *reader = HF_CONTAINER_OF(it, struct origin_reader, link);
+
+		if (!origin_stale_serve(origin, reader, fetch, fwd_status))
+			continue;
+		hf_list_del(it);
+		reader->fetch = NULL;
+		if (fetch->leader == reader)
+			fetch->leader = NULL;
+		count++;
+	}
+	return count;
+}
+
+/* ---- stale-while-revalidate (§3) ---- */
+
+static void stale_refresh_clear(struct hf_obj *obj)
+{
+	atomic_store_explicit(&obj->refreshing, 0, memory_order_relaxed);
+}
+
+void origin_stale_refresh_begin(
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_http_req *req)
+{
+	struct hf_obj *obj = hf_shard_lookup(origin->shard, &fetch->key, req);
+
+	if (!obj || obj == fetch->refreshes)
+		return;
+	if (fetch->refreshes) { /* another variant's: this one asks again */
+		stale_refresh_clear(obj);
+		return;
+	}
+	hf_shard_obj_ref(origin->shard, obj);
+	fetch->refreshes = obj;
+}
+
+void origin_stale_refresh_end(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	if (!fetch->refreshes)
+		return;
+	stale_refresh_clear(fetch->refreshes);
+	hf_shard_obj_unref(origin->shard, fetch->refreshes);
+	fetch->refreshes = NULL;
+}
+
+void origin_stale_refresh_none(struct hf_origin *origin, const struct origin_reader *reader)
+{
+	struct hf_http_req req;
+	struct hf_obj *obj;
+
+	if (!origin_reader_parse_head(reader->xchg->head, &req))
+		return;
+	obj = hf_shard_lookup(origin->shard, &reader->xchg->key, &req);
+	if (obj)
+		stale_refresh_clear(obj);
+}
