@@ -25,6 +25,8 @@ void rig_open_with(struct rig *rig, uint32_t connections_per_address)
 
 	memset(rig, 0, sizeof(*rig));
 	rig->now_us = 1000000000;
+	rig->head = rig_head;
+	rig->status = 200;
 	rig->conf.http.connections_max = 64;
 	rig->conf.http.connections_per_address = connections_per_address;
 	rig->conf.http.header_bytes = 16384;
@@ -153,6 +155,12 @@ void rig_settle(struct rig *rig)
 	cr_assert_fail("the worker never falls silent");
 }
 
+void rig_settle_deaf(struct rig *rig)
+{
+	while (rig_turn(rig, NULL, 0) > 0)
+		;
+}
+
 void rig_wait(struct rig *rig, uint64_t us)
 {
 	/* in steps: timers set from within a timer come due on their way */
@@ -229,10 +237,10 @@ static struct hf_obj *rig_object(
 	struct rig *rig, struct hf_key key, uint64_t len, uint32_t lifetime_s, uint16_t flags)
 {
 	struct hf_obj_spec spec = { .key = key,
-		.head = { rig_head, sizeof(rig_head) - 1 },
+		.head = { rig->head, strlen(rig->head) },
 		.length = len,
 		.born_us = (int64_t)rig->now_us,
-		.status = 200,
+		.status = rig->status,
 		.flags = flags };
 	struct hf_obj *obj;
 
@@ -242,19 +250,28 @@ static struct hf_obj *rig_object(
 	return obj;
 }
 
-struct hf_obj *rig_store(struct rig *rig, const char *url, uint64_t len, uint32_t lifetime_s)
+struct hf_obj *rig_store_body(
+	struct rig *rig, const char *url, const char *body, uint64_t len, uint32_t lifetime_s)
 {
 	struct hf_key key = { url, (uint32_t)strlen(url),
 		hf_cache_hash(rig->cache, url, (uint32_t)strlen(url)) };
 	struct hf_obj *obj = rig_object(rig, key, len, lifetime_s, 0);
-	char *body = malloc(len + 1);
 
-	memset(body, 'x', len);
 	cr_assert_eq(hf_shard_fill(rig->shard, obj, body, len), len);
-	free(body);
 	hf_shard_fill_end(rig->shard, obj);
 	hf_shard_publish(rig->shard, obj);
 	hf_shard_obj_unref(rig->shard, obj);
+	return obj;
+}
+
+struct hf_obj *rig_store(struct rig *rig, const char *url, uint64_t len, uint32_t lifetime_s)
+{
+	char *body = malloc(len + 1);
+	struct hf_obj *obj;
+
+	memset(body, 'x', len);
+	obj = rig_store_body(rig, url, body, len, lifetime_s);
+	free(body);
 	return obj;
 }
 
@@ -276,6 +293,14 @@ struct hf_obj *rig_answer(struct rig *rig, struct hf_xchg *xchg, uint64_t len, b
 	return obj;
 }
 
+struct hf_obj *rig_answer_deaf(struct rig *rig, struct hf_xchg *xchg, uint64_t len, bool stream)
+{
+	struct hf_obj *obj = rig_attach(rig, xchg, len, stream);
+
+	rig_settle_deaf(rig);
+	return obj;
+}
+
 struct hf_obj *rig_answer_failed(struct rig *rig, struct hf_xchg *xchg)
 {
 	struct hf_obj *obj = rig_attach(rig, xchg, 10, /* stream= */ true);
@@ -285,9 +310,15 @@ struct hf_obj *rig_answer_failed(struct rig *rig, struct hf_xchg *xchg)
 	return obj;
 }
 
-void rig_more(struct rig *rig, struct hf_xchg *xchg)
+void rig_more_deaf(struct rig *rig, struct hf_xchg *xchg)
 {
 	if (!atomic_exchange(&xchg->more_posted, true))
 		hf_xchg_to_worker(rig->link, HF_XCHG_MORE, xchg);
+	rig_settle_deaf(rig);
+}
+
+void rig_more(struct rig *rig, struct hf_xchg *xchg)
+{
+	rig_more_deaf(rig, xchg);
 	rig_settle(rig);
 }

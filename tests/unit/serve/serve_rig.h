@@ -14,7 +14,7 @@
 #include "hf_xchg.h"
 
 #define RIG_CLIENTS 8
-#define RIG_OUT_MAX (1 << 20)
+#define RIG_OUT_MAX (8 << 20)
 
 struct rig_client {
 	uint16_t port;
@@ -34,6 +34,8 @@ struct rig {
 	struct hf_link *link;
 	struct hf_tcp *tcp;
 	struct hf_serve *serve;
+	const char *head; /* of objects: status line and fields */
+	uint16_t status;
 	struct rig_client client[RIG_CLIENTS];
 };
 
@@ -50,16 +52,24 @@ void rig_fin(struct rig *rig, struct rig_client *client);
 void rig_reset(struct rig *rig, struct rig_client *client);
 /* Turns until nothing is sent any more; everything sent is acknowledged. */
 void rig_settle(struct rig *rig);
+/* The same, but nothing is acknowledged. */
+void rig_settle_deaf(struct rig *rig);
 /* Moves the clock, then settles. */
 void rig_wait(struct rig *rig, uint64_t us);
 /* The next message to the origin thread: its kind, or -1. */
 int rig_origin_next(struct rig *rig, void **ret_ptr);
 /* A stored, published object of `len` bytes of 'x' under a URL. */
 struct hf_obj *rig_store(struct rig *rig, const char *url, uint64_t len, uint32_t lifetime_s);
+/* The same with bytes of the caller's. */
+struct hf_obj *rig_store_body(
+	struct rig *rig, const char *url, const char *body, uint64_t len, uint32_t lifetime_s);
 /* An object that answers an exchange: head, then the body at will. */
 struct hf_obj *rig_answer(struct rig *rig, struct hf_xchg *xchg, uint64_t len, bool stream);
+/* The same, and nothing is acknowledged. */
+struct hf_obj *rig_answer_deaf(struct rig *rig, struct hf_xchg *xchg, uint64_t len, bool stream);
 /* The same, but it failed before the worker heard of it. */
 struct hf_obj *rig_answer_failed(struct rig *rig, struct hf_xchg *xchg);
 void rig_more(struct rig *rig, struct hf_xchg *xchg);
+void rig_more_deaf(struct rig *rig, struct hf_xchg *xchg);
 
 #endif
