@@ -52,14 +52,19 @@ static enum hf_xchg_cause lookup_judge(struct hf_serve *serve, struct serve_req 
 		return HF_XCHG_BYPASS_REQUEST;
 	switch (hf_obj_use(obj, &facts->cc, serve->now_us)) {
 	case HF_CACHE_USE_FRESH:
-	case HF_CACHE_USE_STALE:
-		req->step = SERVE_HIT;
-		return HF_XCHG_MISS_ABSENT; /* of no meaning on a hit */
-	case HF_CACHE_USE_STALE_SWR:
-	case HF_CACHE_USE_REVALIDATE:
 		break;
+	case HF_CACHE_USE_STALE:
+		hf_stat_inc(HF_STAT_CACHE_STALE_CLIENT);
+		break;
+	case HF_CACHE_USE_STALE_SWR:
+		hf_stat_inc(HF_STAT_CACHE_STALE_SWR);
+		serve_refresh(serve, req);
+		break;
+	case HF_CACHE_USE_REVALIDATE:
+		return HF_XCHG_MISS_EXPIRED;
 	}
-	return HF_XCHG_MISS_EXPIRED;
+	req->step = SERVE_HIT;
+	return HF_XCHG_MISS_ABSENT; /* of no meaning on a hit */
 }
 
 enum serve_go serve_lookup(struct hf_serve *serve, struct serve_req *req)

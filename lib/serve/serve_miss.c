@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * MISS and WAIT: a request on its way to an origin thread.
+ * MISS and WAIT: a request on its way to an origin thread. Refreshes, that no client waits for.
  */
 #include "hf_serve.h"
 
@@ -66,7 +66,7 @@ static bool miss_keep(
 	return true;
 }
 
-static void miss_peer(struct serve_req *req, char *buf, size_t cap)
+static void miss_peer(const struct serve_req *req, char *buf, size_t cap)
 {
 	const struct hf_ip *ip = hf_tcp_peer(req->conn->tcp);
 
@@ -90,18 +90,17 @@ static struct hf_span miss_target(const struct hf_serve *serve, const struct hf_
 	return (struct hf_span){ slash, (size_t)(xchg->key.ptr + xchg->key.len - slash) };
 }
 
-/* Everything the origin thread reads, copied out of the connection's bytes. False: does not fit. */
-static bool miss_fill(struct hf_serve *serve, struct serve_req *req, struct hf_xchg *xchg)
+/* Everything the origin thread reads, copied out of the connection's bytes; `used` of the buffer are, and
+ * xchg->head is set. False: does not fit. */
+static bool miss_fill(struct hf_serve *serve, const struct serve_req *req, struct hf_xchg *xchg,
+	const struct hf_http_req *http, uint32_t used)
 {
-	const struct hf_http_req *http = &serve->http;
 	char peer[INET6_ADDRSTRLEN];
 	struct hf_resp_forward forward = { .whole = xchg->shared, .proto = HF_SPAN("http") };
 	struct hf_span key;
-	uint32_t used = 0;
 	size_t lines_len;
 
 	if (!miss_keep(xchg, &used, (struct hf_span){ serve->key.ptr, serve->key.len }, &key) ||
-		!miss_keep(xchg, &used, serve->head, &xchg->head) ||
 		!miss_keep(xchg, &used, http->method_text, &xchg->method_text) ||
 		!miss_keep(xchg, &used, http->authority, &xchg->authority))
 		return false;
@@ -115,7 +114,7 @@ static bool miss_fill(struct hf_serve *serve, struct serve_req *req, struct hf_x
 	return lines_len > 0;
 }
 
-static struct hf_xchg *miss_xchg(struct hf_serve *serve, struct serve_req *req)
+static struct hf_xchg *miss_xchg(struct hf_serve *serve, enum hf_xchg_cause cause)
 {
 	const struct hf_http_req *http = &serve->http;
 	struct hf_xchg *xchg = hf_xchg_get(serve->xchgs, serve->worker);
@@ -125,10 +124,10 @@ static struct hf_xchg *miss_xchg(struct hf_serve *serve, struct serve_req *req)
 	hf_ref_init(&xchg->ref, xchg_release);
 	xchg->shard = (uint16_t)hf_cache_shard_index(serve->cache, serve->key.hash);
 	xchg->to = hf_xchg_link(serve->xchgs, serve->worker, xchg->shard);
-	xchg->cause = req->cause;
+	xchg->cause = cause;
 	xchg->method = http->method;
 	xchg->has_authorization = http->has_authorization;
-	xchg->shared = req->cause <= HF_XCHG_MISS_VARY && http->method == HF_HTTP_GET &&
+	xchg->shared = cause <= HF_XCHG_MISS_VARY && http->method == HF_HTTP_GET &&
 		       !http->has_authorization;
 	xchg->has_body = http->body != HF_HTTP_BODY_NONE;
 	xchg->body_length_known = http->body != HF_HTTP_BODY_CHUNKED;
@@ -139,11 +138,13 @@ static struct hf_xchg *miss_xchg(struct hf_serve *serve, struct serve_req *req)
 
 enum serve_go serve_miss(struct hf_serve *serve, struct serve_req *req)
 {
-	struct hf_xchg *xchg = miss_xchg(serve, req);
+	struct hf_xchg *xchg = miss_xchg(serve, req->cause);
+	uint32_t used = 0;
 
 	if (!xchg)
 		return serve_fail(req, 503, HF_DROP_REQ_OVERLOAD);
-	if (!miss_fill(serve, req, xchg)) {
+	if (!miss_keep(xchg, &used, serve->head, &xchg->head) ||
+		!miss_fill(serve, req, xchg, &serve->http, used)) {
 		hf_xchg_put(serve->xchgs, xchg);
 		return serve_fail(req, 431, HF_DROP_REQ_HEAD_LARGE);
 	}
@@ -182,4 +183,90 @@ enum serve_go serve_wait(struct hf_serve *serve, struct serve_req *req)
 		break;
 	}
 	return SERVE_STAY;
+}
+
+/* ---- stale-while-revalidate ---- */
+
+/* What a refresh takes of the hit's request: nothing that is its client's alone, no wish about caching. */
+static bool refresh_takes(const struct hf_http_line *line)
+{
+	unsigned flags = hf_http_field_flags(line->id);
+
+	return !line->hop && !(flags & (HF_HTTP_FIELD_COND | HF_HTTP_FIELD_SCRUB)) &&
+	       line->id != HF_HTTP_FIELD_COOKIE && line->id != HF_HTTP_FIELD_CACHE_CONTROL &&
+	       line->id != HF_HTTP_FIELD_PRAGMA;
+}
+
+static void refresh_fields(const struct hf_http_fields *from, struct hf_http_fields *ret_fields)
+{
+	ret_fields->count = 0;
+	ret_fields->have = 0;
+	for (uint32_t i = 0; i < from->count; i++) {
+		if (!refresh_takes(&from->lines[i]))
+			continue;
+		ret_fields->lines[ret_fields->count++] = from->lines[i];
+		ret_fields->have |= 1ULL << from->lines[i].id;
+	}
+}
+
+/* The request's head, to be parsed again; 0: does not fit. */
+static uint32_t refresh_head(struct hf_xchg *xchg, const struct hf_http_req *http)
+{
+	uint32_t used = 0;
+	struct hf_span at;
+	bool fits = miss_keep(xchg, &used, http->method_text, &at) &&
+		    miss_keep(xchg, &used, HF_SPAN(" "), &at) &&
+		    miss_keep(xchg, &used, http->target, &at) &&
+		    miss_keep(xchg, &used, HF_SPAN(" HTTP/1.1\r\n"), &at);
+
+	for (uint32_t i = 0; fits && i < http->fields.count; i++)
+		fits = miss_keep(xchg, &used, http->fields.lines[i].name, &at) &&
+		       miss_keep(xchg, &used, HF_SPAN(": "), &at) &&
+		       miss_keep(xchg, &used, http->fields.lines[i].value, &at) &&
+		       miss_keep(xchg, &used, HF_SPAN("\r\n"), &at);
+	fits = fits && miss_keep(xchg, &used, HF_SPAN("\r\n"), &at);
+	xchg->head = (struct hf_span){ xchg->buf, used };
+	return fits ? used : 0;
+}
+
+static bool refresh_start(struct hf_serve *serve, const struct serve_req *req)
+{
+	struct hf_http_req http = serve->http;
+	struct hf_xchg *xchg;
+	uint32_t used;
+
+	/* clients who wait go first */
+	if (hf_xchg_out_count(serve->xchgs, serve->worker) >= serve->conf->origin.exchanges_max / 2)
+		return false;
+	xchg = miss_xchg(serve, HF_XCHG_MISS_EXPIRED);
+	if (!xchg)
+		return false;
+	HF_ASSERT(xchg->shared && !xchg->has_body && !xchg->owner);
+	xchg->background = true;
+	refresh_fields(&serve->http.fields, &http.fields);
+	used = refresh_head(xchg, &http);
+	if (used == 0 || !miss_fill(serve, req, xchg, &http, used)) {
+		hf_xchg_put(serve->xchgs, xchg);
+		return false;
+	}
+	hf_xchg_to_origin(xchg->to, HF_XCHG_START, xchg);
+	return true;
+}
+
+void serve_refresh(struct hf_serve *serve, const struct serve_req *req)
+{
+	struct hf_obj *obj = req->obj;
+
+	/* nothing that may be shared would come of it */
+	if (serve->http.method != HF_HTTP_GET || serve->http.has_authorization)
+		return;
+	if (atomic_load_explicit(&obj->refreshing, memory_order_relaxed) ||
+		atomic_exchange_explicit(&obj->refreshing, 1, memory_order_relaxed))
+		return;
+	if (refresh_start(serve, req)) {
+		hf_stat_inc(HF_STAT_CACHE_REFRESHES);
+		return;
+	}
+	hf_stat_inc(HF_STAT_CACHE_REFRESHES_SHED);
+	atomic_store_explicit(&obj->refreshing, 0, memory_order_relaxed);
 }

@@ -228,6 +228,8 @@ uint64_t serve_part_consumed(const struct serve_req *req, uint64_t queued, uint6
 /* The request is done with its exchange, if it has one; spans in TCP may still hold it. */
 void serve_xchg_drop(struct hf_serve *serve, struct serve_req *req);
 void serve_miss_count(struct serve_req *req);
+/* req->obj answers though it is stale: has it refreshed in the background, once (RFC 5861 §3). */
+void serve_refresh(struct hf_serve *serve, const struct serve_req *req);
 
 /* serve_reply.c */
 void serve_progress(struct hf_serve *serve);

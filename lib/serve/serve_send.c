@@ -154,21 +154,54 @@ bool serve_obj_failed(const struct hf_obj *obj)
 	return atomic_load_explicit(&obj->state, memory_order_acquire) == HF_OBJ_FAILED;
 }
 
+/* What stands for a failed origin. It was forwarded if there was an answer (RFC 9211 §2.1, §2.3). */
+static const char *head_stale_status(const struct hf_xchg *xchg)
+{
+	switch (xchg->fwd_status) {
+	case 500:
+		return "fwd=stale; fwd-status=500; detail=stale-if-error";
+	case 502:
+		return "fwd=stale; fwd-status=502; detail=stale-if-error";
+	case 503:
+		return "fwd=stale; fwd-status=503; detail=stale-if-error";
+	case 504:
+		return "fwd=stale; fwd-status=504; detail=stale-if-error";
+	default:
+		return "hit; detail=stale-if-error";
+	}
+}
+
 /* RFC 9211 §2: why it was forwarded, and what became of the answer. */
 static const char *head_cache_status(const struct hf_xchg *xchg)
 {
 	static const struct {
-		const char *passed, *stored;
+		const char *passed, *stored, *collapsed;
 	} by_cause[] = {
-		[HF_XCHG_MISS_ABSENT] = { "fwd=miss", "fwd=miss; stored" },
-		[HF_XCHG_MISS_EXPIRED] = { "fwd=stale", "fwd=stale; stored" },
-		[HF_XCHG_MISS_VARY] = { "fwd=vary-miss", "fwd=vary-miss; stored" },
-		[HF_XCHG_BYPASS_METHOD] = { "fwd=method", "fwd=method; stored" },
-		[HF_XCHG_BYPASS_REQUEST] = { "fwd=request", "fwd=request; stored" },
+		[HF_XCHG_MISS_ABSENT] = { "fwd=miss", "fwd=miss; stored", "fwd=miss; collapsed" },
+		[HF_XCHG_MISS_EXPIRED] = { "fwd=stale", "fwd=stale; stored",
+			"fwd=stale; collapsed" },
+		[HF_XCHG_MISS_VARY] = { "fwd=vary-miss", "fwd=vary-miss; stored",
+			"fwd=vary-miss; collapsed" },
+		[HF_XCHG_BYPASS_METHOD] = { "fwd=method", "fwd=method; stored",
+			"fwd=method; collapsed" },
+		[HF_XCHG_BYPASS_REQUEST] = { "fwd=request", "fwd=request; stored",
+			"fwd=request; collapsed" },
+	}, revalidated = {
+		"fwd=stale; fwd-status=304",
+		"fwd=stale; fwd-status=304; stored",
+		"fwd=stale; fwd-status=304; collapsed",
 	};
 
+	if (xchg->stale)
+		return head_stale_status(xchg);
+	if (xchg->local)
+		return "hit";
+	if (xchg->fwd_status == 304)
+		return xchg->collapsed ? revalidated.collapsed
+		       : xchg->stored  ? revalidated.stored
+				       : revalidated.passed;
 	if (xchg->collapsed)
-		return "fwd=miss; collapsed";
+		return by_cause[xchg->cause].collapsed;
 	return xchg->stored ? by_cause[xchg->cause].stored : by_cause[xchg->cause].passed;
 }
 
