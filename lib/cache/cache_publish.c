@@ -102,6 +102,10 @@ void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj)
 	HF_ASSERT(atomic_load_explicit(&obj->state, memory_order_relaxed) == HF_OBJ_READY);
 	HF_ASSERT(!(atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_STREAM));
 	HF_ASSERT(hf_cache_shard_index(shard->cache, obj->hash) == shard->index);
+	if (obj->purged) {
+		hf_stat_inc(HF_STAT_CACHE_PURGED);
+		return;
+	}
 	publish_scan(shard, obj, &scan);
 	obj->slot = publish_choose(&scan);
 	obj->serial = ++shard->serial;
@@ -119,11 +123,6 @@ void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj)
 	hf_stat_inc(HF_STAT_CACHE_INSERTS);
 	hf_stat_inc(HF_STAT_CACHE_OBJECTS);
 	hf_stat_add(HF_STAT_CACHE_STORED_BYTES, obj->cost);
-	/* It had to replace what it was made of, but may not stay itself. */
-	if (obj->purged) {
-		cache_unlink(shard, obj);
-		hf_stat_inc(HF_STAT_CACHE_PURGED);
-	}
 }
 
 void hf_shard_each_variant(struct hf_shard *shard, const struct hf_key *key,

@@ -126,7 +126,8 @@ void hf_shard_to_stream(struct hf_shard *shard, struct hf_obj *obj);
 /* Stream: every reader is done with the bytes before `consumed`; frees chunks (O6). */
 void hf_shard_trim(struct hf_shard *shard, struct hf_obj *obj, uint64_t consumed);
 /* A READY object goes into the table (which takes a reference); what was stored for the same key and
- * Vary values is unlinked. */
+ * Vary values is unlinked. Nothing happens when it was freshened from what a hard purge took, or a
+ * purge of many under way is to take. */
 void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj);
 /* The stored response that a lookup of REQ would find, borrowed until the end of this turn; hf_shard_obj_ref
  * keeps it longer. NULL: none. */
@@ -146,9 +147,9 @@ uint32_t hf_shard_purge(struct hf_shard *shard, const struct hf_key *key, bool s
 enum hf_purge { HF_PURGE_ALL, HF_PURGE_PREFIX, HF_PURGE_TAG };
 
 /* A purge of many: a walk through the table, some slots at a call, so that nobody waits for it. What is
- * published after it began stays, but for what was freshened from an object that was to go: that goes
- * too, unless `soft` (it was validated). Who had begun to fetch or to validate before the walk did is
- * for the caller to find: hf_purge_matches. When it is at its end no lcore finds what it named (C6). */
+ * published after it began stays; what is freshened from an object that is to go is not published,
+ * unless `soft` (it was validated). Who had begun to fetch or to validate before the walk did is for the
+ * caller to find: hf_purge_matches. When it is at its end no lcore finds what it named (C6). */
 struct hf_purge_walk {
 	/* the caller's */
 	enum hf_purge kind;

@@ -114,7 +114,7 @@ struct hf_obj {
 	uint8_t place; /* enum cache_place */
 	uint8_t shard;
 	bool lent;   /* the chain belongs to a newer object */
-	bool purged; /* it, or what it was made of, was purged: publishing it is of no avail */
+	bool purged; /* it, or what it was freshened from, was purged: not to be published */
 };
 
 HF_STATIC_ASSERT(sizeof(struct hf_obj) == 3 * HF_CACHE_LINE, "per-object overhead");

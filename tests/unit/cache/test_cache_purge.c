@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Purges: soft ones, and those of many by a walk.
+ */
+#include "cache_fixture.h"
+
+#define LEN 6000 /* of a body that freshening shares */
+
+static struct hf_obj *put_head(struct fix *fix, const char *key, const char *fields)
+{
+	char head[512];
+	int n = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\n%s", fields);
+	struct hf_obj_spec spec = {
+		.key = fix_key(fix, key),
+		.head = { head, (size_t)n },
+		.length = LEN,
+		.born_us = (int64_t)fix->now_us,
+		.status = 200,
+	};
+	struct hf_obj *obj;
+
+	spec.life.lifetime_s = 3600;
+	obj = hf_shard_obj_new(fix->shard, &spec);
+	cr_assert_not_null(obj);
+	cr_assert_eq(fix_fill(fix, obj, 1, LEN), LEN);
+	hf_shard_fill_end(fix->shard, obj);
+	hf_shard_publish(fix->shard, obj);
+	hf_shard_obj_unref(fix->shard, obj);
+	return obj;
+}
+
+static struct hf_purge_walk walk_of(enum hf_purge kind, const char *text, bool soft)
+{
+	return (struct hf_purge_walk){ .kind = kind, .soft = soft, .text = { text, strlen(text) } };
+}
+
+static uint64_t walk_all(struct fix *fix, enum hf_purge kind, const char *text, bool soft)
+{
+	struct hf_purge_walk walk = walk_of(kind, text, soft);
+
+	hf_shard_purge_begin(fix->shard, &walk);
+	while (!hf_shard_purge_step(fix->shard, &walk))
+		fix_check(fix);
+	fix_check(fix);
+	return walk.count;
+}
+
+/* An object with the tag "t" that a walk meets in its first step, or beyond it; and its key. */
+static struct hf_obj *put_at(struct fix *fix, bool beyond, char key[32])
+{
+	static int next;
+	uint32_t slots[2];
+	uint64_t hash;
+
+	do {
+		snprintf(key, 32, "http://at/%d", next++);
+		hash = fix_key(fix, key).hash;
+		slots[0] = cache_slot(fix->shard, hash, 0);
+		slots[1] = cache_slot(fix->shard, hash, CACHE_BUCKET_WORDS);
+	} while ((slots[0] >= HF_PURGE_STEP) != beyond || (slots[1] >= HF_PURGE_STEP) != beyond);
+	return put_head(fix, key, "Surrogate-Key: t\r\n");
+}
+
+/* ---- soft ---- */
+
+Test(purge, soft_marks_every_variant_and_takes_none_away)
+{
+	struct fix fix;
+	struct hf_key key;
+	struct hf_obj *obj;
+	uint64_t purged = hf_stat_own->stat[HF_STAT_CACHE_PURGED];
+
+	fix_open(&fix, 4 * FIX_MIB);
+	key = fix_key(&fix, "k");
+	fix_put_variant(&fix, "k", 1, 10, "a\0-", 4);
+	fix_put_variant(&fix, "k", 2, 10, "b\0-", 4);
+	obj = fix_put(&fix, "k", 3, 10);
+	fix_put(&fix, "other", 4, 10);
+	cr_expect_eq(hf_shard_purge(fix.shard, &key, true), 3);
+	cr_expect_eq(fix.shard->objects, 4);
+	cr_expect_eq(fix_get(&fix, "k"), obj);
+	cr_expect(atomic_load(&obj->flags) & HF_OBJ_STALE);
+	cr_expect_not(atomic_load(&fix_get(&fix, "other")->flags) & HF_OBJ_STALE);
+	cr_expect_eq(hf_shard_purge(fix.shard, &key, true), 3, "again");
+	cr_expect_eq(hf_stat_own->stat[HF_STAT_CACHE_PURGED] - purged, 6);
+	obj = fix_put(&fix, "k", 3, 10);
+	cr_expect_not(atomic_load(&obj->flags) & HF_OBJ_STALE, "what comes later is fresh");
+	fix_close(&fix);
+}
+
+Test(purge, soft_counts_as_past_the_lifetime_rfc9111_4_2_4_rfc5861)
+{
+	static const struct hf_http_cc max_stale = { .has_max_stale = true, .max_stale_s = 9 };
+	static const struct hf_http_cc max_age = { .has_max_age = true, .max_age_s = 7000 };
+	struct fix fix;
+	struct hf_key key;
+	struct hf_obj *obj;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	key = fix_key(&fix, "k");
+	obj = fix_put(&fix, "k", 3, 10);
+	cr_expect_eq(hf_obj_use(obj, NULL, fix.now_us), HF_CACHE_USE_FRESH);
+	cr_expect_eq(hf_obj_life_age_s(obj, fix.now_us + 5000000), 5);
+	hf_shard_purge(fix.shard, &key, true);
+	for (uint64_t age_s = 0; age_s < 3700; age_s += 60)
+		cr_expect_eq(hf_obj_use(obj, NULL, fix.now_us + age_s * 1000000),
+			HF_CACHE_USE_REVALIDATE);
+	cr_expect_eq(hf_obj_age_s(obj, fix.now_us + 5000000), 5, "what clients are told");
+	cr_expect_eq(hf_obj_life_age_s(obj, fix.now_us + 5000000), 3600);
+	cr_expect_eq(hf_obj_life_age_s(obj, fix.now_us + 4000000000), 4000);
+	cr_expect_eq(hf_obj_use(obj, &max_stale, fix.now_us), HF_CACHE_USE_STALE);
+	cr_expect_eq(hf_obj_use(obj, &max_age, fix.now_us), HF_CACHE_USE_REVALIDATE);
+	obj->life.swr_s = 10;
+	cr_expect_eq(hf_obj_use(obj, NULL, fix.now_us), HF_CACHE_USE_STALE_SWR);
+	cr_expect(
+		hf_cache_stale_is_valid(&obj->life, NULL, hf_obj_life_age_s(obj, fix.now_us), 10));
+	obj = fix_renew(&fix, obj);
+	cr_expect_eq(hf_obj_use(obj, NULL, fix.now_us), HF_CACHE_USE_FRESH, "validated");
+	fix_close(&fix);
+}
+
+/* ---- tags, prefixes ---- */
+
+Test(purge, tags_are_compared_whole_and_by_field)
+{
+	static const struct {
+		const char *fields, *tag;
+		bool tagged, named;
+	} rows[] = {
+		{ "", "a", false, false },
+		{ "X: a\r\nSurrogate-Control: a\r\n", "a", false, false },
+		{ "Surrogate-Key: a\r\n", "a", true, true },
+		{ "surrogate-KEY:a\r\n", "a", true, true },
+		{ "Surrogate-Key: a\r\n", "A", true, false },
+		{ "Surrogate-Key: ab abc\r\n", "a", true, false },
+		{ "Surrogate-Key: ab abc\r\n", "bc", true, false },
+		{ "Surrogate-Key: ab abc\r\n", "ab", true, true },
+		{ "Surrogate-Key: ab  abc \t d\t\r\n", "abc", true, true },
+		{ "Surrogate-Key: ab  abc \t d\t\r\n", "d", true, true },
+		{ "Surrogate-Key: ab abc\r\n", "ab abc", true, false },
+		{ "Surrogate-Key: a,b\r\n", "a", true, false },
+		{ "Surrogate-Key: a,b\r\n", "a,b", true, true },
+		{ "Cache-Tag: a,b\r\n", "a", true, true },
+		{ "Cache-Tag: a,b\r\n", "b", true, true },
+		{ "Cache-Tag: a,b\r\n", "a,b", true, false },
+		{ "Cache-Tag:  a ,\tb c , ,d\r\n", "a", true, true },
+		{ "Cache-Tag:  a ,\tb c , ,d\r\n", "b c", true, true },
+		{ "Cache-Tag:  a ,\tb c , ,d\r\n", "b", true, false },
+		{ "Cache-Tag:  a ,\tb c , ,d\r\n", "d", true, true },
+		{ "Cache-Tag:  a ,\tb c , ,d\r\n", "", true, false },
+		{ "Cache-Tag:\r\n", "", true, false },
+		{ "Cache-Tag:\r\n", "a", true, false },
+		{ "X: y\r\nCache-Tag: b\r\nZ: a\r\nCache-Tag: a\r\n", "a", true, true },
+		{ "X: y\r\nCache-Tag: b\r\nSurrogate-Key: c a\r\nZ: z\r\n", "a", true, true },
+		{ "Cache-Tag: b\r\nZ: a\r\n", "a", true, false },
+		{ "Cache-Tags: a\r\n", "a", false, false },
+		{ "X-Cache-Tag: a\r\n", "a", false, false },
+		{ "Cache-Tag: a", "a", true, true },
+		{ "Cache-Tag", "a", false, false },
+	};
+	struct fix fix;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
+		struct hf_purge_walk walk = walk_of(HF_PURGE_TAG, rows[i].tag, false);
+		struct hf_obj *obj = put_head(&fix, "k", rows[i].fields);
+
+		cr_expect_eq((atomic_load(&obj->flags) & HF_OBJ_TAGGED) != 0, rows[i].tagged,
+			"row %zu", i);
+		cr_expect_eq(hf_purge_matches(&walk, obj), rows[i].named, "row %zu", i);
+		cr_expect_eq(walk_all(&fix, HF_PURGE_TAG, rows[i].tag, false), rows[i].named,
+			"row %zu", i);
+		cr_expect_eq(fix_get(&fix, "k") == NULL, rows[i].named, "row %zu", i);
+	}
+	fix_close(&fix);
+}
+
+Test(purge, a_prefix_is_one_of_the_key)
+{
+	static const struct {
+		const char *prefix;
+		uint64_t count;
+	} rows[] = { { "http://a/x", 3 }, { "http://a/x/", 2 }, { "http://a/", 4 },
+		{ "http://a/x/1/and/more/than/the/key", 0 }, { "http://A/", 0 }, { "", 5 } };
+	static const char *const keys[] = { "http://a/x", "http://a/x/1", "http://a/x/2",
+		"http://a/y", "http://b/x/1" };
+	struct fix fix;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
+		size_t len = strlen(rows[i].prefix);
+
+		for (size_t k = 0; k < HF_ARRAY_LEN(keys); k++)
+			fix_put(&fix, keys[k], k, 100);
+		cr_expect_eq(walk_all(&fix, HF_PURGE_PREFIX, rows[i].prefix, false), rows[i].count,
+			"row %zu", i);
+		for (size_t k = 0; k < HF_ARRAY_LEN(keys); k++)
+			cr_expect_eq(fix_get(&fix, keys[k]) == NULL,
+				strncmp(keys[k], rows[i].prefix, len) == 0, "row %zu key %zu", i,
+				k);
+	}
+	fix_close(&fix);
+}
+
+/* ---- the walk ---- */
+
+Test(purge, a_walk_meets_every_object_in_bounded_steps)
+{
+	struct fix fix;
+	struct hf_purge_walk walk = walk_of(HF_PURGE_ALL, "", false);
+	uint64_t steps = 0, slots, objects;
+
+	fix_open(&fix, 16 * FIX_MIB);
+	slots = (fix.shard->bucket_mask + 1) * CACHE_BUCKET_WORDS;
+	cr_assert_gt(slots, 2 * HF_PURGE_STEP);
+	for (int i = 0; i < 5000; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "http://a/%d", i);
+		fix_put(&fix, key, 1, 200);
+	}
+	objects = fix.shard->objects;
+	hf_shard_purge_begin(fix.shard, &walk);
+	do {
+		steps++;
+	} while (!hf_shard_purge_step(fix.shard, &walk));
+	cr_expect_eq(steps, (slots + HF_PURGE_STEP - 1) / HF_PURGE_STEP);
+	cr_expect_eq(walk.count, objects);
+	cr_expect_eq(fix.shard->objects, 0);
+	cr_expect(hf_list_empty(&fix.shard->walks));
+	fix_check(&fix);
+	fix_close(&fix);
+}
+
+Test(purge, a_soft_walk_marks_and_a_hard_one_removes)
+{
+	struct fix fix;
+	struct hf_obj *obj;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	put_head(&fix, "a", "Cache-Tag: t\r\n");
+	put_head(&fix, "b", "Cache-Tag: u\r\n");
+	cr_expect_eq(walk_all(&fix, HF_PURGE_TAG, "t", true), 1);
+	obj = fix_get(&fix, "a");
+	cr_assert_not_null(obj);
+	cr_expect_eq(atomic_load(&obj->flags), HF_OBJ_TAGGED | HF_OBJ_STALE);
+	cr_expect_eq(atomic_load(&fix_get(&fix, "b")->flags), HF_OBJ_TAGGED);
+	cr_expect_eq(walk_all(&fix, HF_PURGE_TAG, "t", false), 1);
+	cr_expect_null(fix_get(&fix, "a"));
+	cr_expect_not_null(fix_get(&fix, "b"));
+	fix_grace(&fix);
+	cr_expect_eq(fix.shard->objects, 1);
+	fix_close(&fix);
+}
+
+Test(purge, what_is_published_after_the_walk_began_stays)
+{
+	struct fix fix;
+	struct hf_purge_walk walk = walk_of(HF_PURGE_TAG, "t", false);
+	char replaced[32], met[32], fresh[32];
+
+	fix_open(&fix, 16 * FIX_MIB);
+	put_at(&fix, true, replaced);
+	put_at(&fix, false, met);
+	hf_shard_purge_begin(fix.shard, &walk);
+	put_head(&fix, replaced, "Cache-Tag: t\r\n"); /* where the walk has not been */
+	put_at(&fix, true, fresh);
+	cr_expect_not(hf_shard_purge_step(fix.shard, &walk));
+	cr_expect_null(fix_get(&fix, met));
+	put_head(&fix, met, "Cache-Tag: t\r\n"); /* where it has been */
+	while (!hf_shard_purge_step(fix.shard, &walk))
+		fix_check(&fix);
+	cr_expect_eq(walk.count, 1);
+	cr_expect_not_null(fix_get(&fix, replaced));
+	cr_expect_not_null(fix_get(&fix, fresh));
+	cr_expect_not_null(fix_get(&fix, met));
+	fix_close(&fix);
+}
+
+Test(purge, what_leaves_while_the_walk_is_under_way_is_no_matter)
+{
+	struct fix fix;
+	struct hf_purge_walk walk = walk_of(HF_PURGE_ALL, "", false);
+	char evicted[32], purged[32], kept[32];
+	struct hf_key key;
+	struct hf_lease *lease;
+	struct hf_obj *obj;
+
+	fix_open(&fix, 16 * FIX_MIB);
+	obj = put_at(&fix, true, evicted);
+	put_at(&fix, true, purged);
+	lease = hf_reader_lease(hf_cache_reader(fix.cache, 0), put_at(&fix, true, kept));
+	hf_shard_purge_begin(fix.shard, &walk);
+	cr_expect_not(hf_shard_purge_step(fix.shard, &walk));
+	cache_unlink(fix.shard, obj);
+	key = fix_key(&fix, purged);
+	cr_expect_eq(hf_shard_purge(fix.shard, &key, false), 1);
+	fix_grace(&fix);
+	while (!hf_shard_purge_step(fix.shard, &walk))
+		fix_grace(&fix);
+	cr_expect_eq(walk.count, 1);
+	cr_expect_eq(fix.shard->objects, 0);
+	cr_expect(fix_body_is(lease->obj, 1, LEN), "leased");
+	hf_ref_put(&lease->ref);
+	fix_grace(&fix);
+	fix_recalls(&fix);
+	cr_expect_eq(fix.shard->used, 0);
+	fix_close(&fix);
+}
+
+Test(purge, two_walks_at_once)
+{
+	struct fix fix;
+	struct hf_purge_walk a = walk_of(HF_PURGE_PREFIX, "http://at/", false);
+	struct hf_purge_walk b = walk_of(HF_PURGE_TAG, "t", true);
+	char first[32], second[32];
+	bool a_done = false, b_done = false;
+
+	fix_open(&fix, 16 * FIX_MIB);
+	put_at(&fix, true, first);
+	hf_shard_purge_begin(fix.shard, &a);
+	put_at(&fix, true, second);
+	hf_shard_purge_begin(fix.shard, &b);
+	while (!a_done || !b_done) {
+		if (!b_done)
+			b_done = hf_shard_purge_step(fix.shard, &b);
+		if (!a_done)
+			a_done = hf_shard_purge_step(fix.shard, &a);
+	}
+	cr_expect_eq(a.count, 1);
+	cr_expect_eq(b.count, 2);
+	cr_expect_null(fix_get(&fix, first));
+	cr_assert_not_null(fix_get(&fix, second));
+	cr_expect(atomic_load(&fix_get(&fix, second)->flags) & HF_OBJ_STALE);
+	fix_close(&fix);
+}
+
+/* ---- purges and freshening ---- */
+
+enum where { IN_TABLE, MET, REPLACED, EVICTED };
+
+/* Freshens an object that a hard walk under way names, and looks what becomes of it. */
+static void freshen_named(enum where where)
+{
+	struct fix fix;
+	struct hf_purge_walk walk = walk_of(HF_PURGE_TAG, "t", false);
+	char key[32];
+	struct hf_obj *old, *obj, *there;
+	bool done = false;
+
+	fix_open(&fix, 16 * FIX_MIB);
+	old = put_at(&fix, where != MET, key);
+	hf_shard_obj_ref(fix.shard, old);
+	hf_shard_purge_begin(fix.shard, &walk);
+	cr_expect_not(hf_shard_purge_step(fix.shard, &walk));
+	there = where == IN_TABLE ? old : NULL;
+	if (where == REPLACED)
+		there = put_head(&fix, key, "X: y\r\n");
+	if (where == EVICTED)
+		cache_unlink(fix.shard, old);
+	while (where != IN_TABLE && !done)
+		done = hf_shard_purge_step(fix.shard, &walk);
+	obj = fix_freshen(&fix, old, "X: y\r\n"); /* without the tag */
+	cr_expect(fix_body_is(obj, 1, LEN), "for who waits for it");
+	hf_shard_publish(fix.shard, obj);
+	fix_check(&fix);
+	cr_expect_eq(obj->place, CACHE_LOOSE);
+	cr_expect_eq(fix_get(&fix, key), there, "%d", where);
+	fix_renew(&fix, obj); /* nor what comes of that */
+	cr_expect_eq(fix_get(&fix, key), there, "%d", where);
+	while (!done)
+		done = hf_shard_purge_step(fix.shard, &walk);
+	cr_expect_eq(fix_get(&fix, key), where == REPLACED ? there : NULL);
+	hf_shard_obj_unref(fix.shard, old);
+	hf_shard_obj_unref(fix.shard, obj);
+	fix_grace(&fix);
+	cr_expect_eq(fix.shard->used, where == REPLACED ? there->cost : 0);
+	fix_close(&fix);
+}
+
+Test(purge, what_is_freshened_from_what_is_to_go_is_not_published)
+{
+	for (enum where where = IN_TABLE; where <= EVICTED; where++)
+		freshen_named(where);
+}
+
+Test(purge, what_is_freshened_from_a_key_that_was_purged_is_not_published)
+{
+	struct fix fix;
+	struct hf_key key;
+	struct hf_obj *old;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	key = fix_key(&fix, "k");
+	old = fix_put(&fix, "k", 1, LEN);
+	hf_shard_obj_ref(fix.shard, old);
+	hf_shard_purge(fix.shard, &key, false);
+	fix_renew(&fix, old);
+	cr_expect_null(fix_get(&fix, "k"));
+	cr_expect_eq(fix.shard->objects, 0);
+	hf_shard_obj_unref(fix.shard, old);
+	fix_grace(&fix);
+	cr_expect_eq(fix.shard->used, 0);
+	fix_close(&fix);
+}
+
+Test(purge, what_is_freshened_while_a_walk_names_something_else_or_is_soft_stays)
+{
+	struct fix fix;
+	struct hf_purge_walk other = walk_of(HF_PURGE_TAG, "u", false);
+	struct hf_purge_walk soft = walk_of(HF_PURGE_ALL, "", true);
+	char key[32];
+	struct hf_obj *obj;
+
+	fix_open(&fix, 16 * FIX_MIB);
+	obj = put_at(&fix, true, key);
+	hf_shard_purge_begin(fix.shard, &other);
+	hf_shard_purge_begin(fix.shard, &soft);
+	obj = fix_renew(&fix, obj);
+	while (!hf_shard_purge_step(fix.shard, &other))
+		;
+	while (!hf_shard_purge_step(fix.shard, &soft))
+		;
+	cr_expect_eq(fix_get(&fix, key), obj);
+	cr_expect_not(atomic_load(&obj->flags) & HF_OBJ_STALE);
+	fix_close(&fix);
+}
+
+/* ---- what a purge of many gives back ---- */
+
+Test(purge, memory_of_very_many_comes_back_in_bounded_turns)
+{
+	struct fix fix;
+	uint64_t before, turns = 0;
+	struct hf_waker waker;
+
+	fix_open(&fix, 32 * FIX_MIB);
+	cr_assert_eq(hf_waker_init(&waker), 0);
+	hf_shard_waker_set(fix.shard, &waker);
+	for (int i = 0; i < 12000; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "http://a/%d", i);
+		fix_put(&fix, key, 1, 100);
+	}
+	before = walk_all(&fix, HF_PURGE_ALL, "", false);
+	cr_assert_gt(before, 9000);
+	(void)hf_cache_reclaim_step(fix.cache);
+	while (fix.shard->used > 0) {
+		cr_assert_lt(turns++, 5);
+		hf_shard_work(fix.shard, ++fix.now_us);
+		fix_check(&fix);
+	}
+	cr_expect_eq(turns, (before + 4095) / 4096);
+	hf_waker_fini(&waker);
+	fix_close(&fix);
+}
