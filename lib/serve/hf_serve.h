@@ -14,7 +14,8 @@
  *           request that was answered without its body never become the next request: the body is read
  *           to its end or the connection is closed.  V3 small bodies are copied, stored large ones are sent
  *           by reference on a lease, all else is copied from the object.  V4 a client that leaves gives back
- *           everything within the turn; its exchange by FINISH.
+ *           everything within the turn; its exchange by FINISH.  V5 conditions and ranges are judged against
+ *           what is stored or was fetched whole for them, once: what went to the origin with them is its answer.
  * Limits    connections: the TCP table; requests at origin threads: exchanges_max; both shed with a reason.
  */
 #ifndef HF_SERVE_H

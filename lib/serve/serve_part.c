@@ -174,6 +174,7 @@ bool serve_part_begin(struct hf_serve *serve, struct serve_req *req, const char 
 		return false;
 	req->part.at = 0;
 	req->part.begun = false;
+	req->part.pushed = 0;
 	req->part.multipart = false;
 	if (!part_judge(serve, req, serve->date_s < 0 ? 0 : serve->date_s, &cut))
 		return false;
@@ -357,19 +358,12 @@ enum serve_go serve_part(struct hf_serve *serve, struct serve_req *req)
 	return SERVE_GO;
 }
 
-/* While nothing but bytes of one range is unacknowledged, a skipped stretch before it counts, and what is
- * queued is taken for body bytes; else nothing more is said until it is so again. */
+/* While all that is queued is of one range, and of what stands before it, it is taken for body bytes, and a
+ * stretch skipped before it counts. Else earlier bytes are under way: nothing more is said. */
 uint64_t serve_part_consumed(const struct serve_req *req, uint64_t queued, uint64_t known)
 {
-	const struct serve_part *part = &req->part;
-	uint64_t pos = req->cursor.pos;
-	const struct hf_http_range *range;
-
-	if (part->at == 0 && !part->begun)
+	HF_ASSERT_HOT(req->pushed >= req->part.pushed);
+	if (queued > req->pushed - req->part.pushed)
 		return known;
-	range = &part->range[part->begun ? part->at : part->at - 1];
-	HF_ASSERT_HOT(req->pushed >= part->pushed);
-	if (range != part->range && queued > req->pushed - part->pushed)
-		return known;
-	return hf_max_u64(hf_min_u64(pos, range->begin), pos - hf_min_u64(queued, pos));
+	return req->cursor.pos - hf_min_u64(queued, req->cursor.pos);
 }
