@@ -48,6 +48,7 @@ struct rig_conn {
 	bool eof; /* the origin thread closed */
 	struct rig_buf in, out;
 	size_t out_pos;
+	size_t seen;      /* of in: heads that rig_asked returned */
 	bool close_after; /* when out is out */
 };
 
@@ -429,8 +430,31 @@ static inline void rig_parse(struct hf_span head, struct hf_http_req *ret_req)
 	cr_assert(hf_http_req_parse(head.ptr, head.len, &limits, ret_req, &fault) == HF_PARSE_DONE);
 }
 
+/* The next request that came, in the order of connections: its head and where to answer. */
+static inline struct rig_conn *rig_asked(struct rig *rig, const char **ret_head)
+{
+	uint64_t give_up_us = hf_clock_us() + RIG_PATIENCE_US;
+
+	for (;;) {
+		for (uint32_t i = 0; i < rig->conns; i++) {
+			struct rig_conn *conn = &rig->conn[i];
+			char *head = conn->in.data ? conn->in.data + conn->seen : NULL;
+			char *end = head ? strstr(head, "\r\n\r\n") : NULL;
+
+			if (!end || conn->fd < 0)
+				continue;
+			conn->seen += (size_t)(end + 4 - head);
+			*ret_head = head;
+			return conn;
+		}
+		rig_turn(rig);
+		cr_assert(hf_clock_us() < give_up_us, "never: a request");
+	}
+}
+
 /* Fills in a request as lib/serve does, and posts START. */
-static inline void rig_start_text(struct rig *rig, struct rig_client *client, const char *text)
+static inline void rig_start_with(
+	struct rig *rig, struct rig_client *client, const char *text, bool background)
 {
 	struct hf_xchg *xchg = hf_xchg_get(rig->net, 0);
 	struct hf_http_req req;
@@ -456,7 +480,7 @@ static inline void rig_start_text(struct rig *rig, struct rig_client *client, co
 	xchg->authority = rig_keep(xchg, &used, req.authority);
 	xchg->path_query = rig_keep(xchg, &used, req.path_query);
 	xchg->has_authorization = req.has_authorization;
-	xchg->shared = req.method == HF_HTTP_GET && !req.has_authorization && !req.has_range;
+	xchg->shared = req.method == HF_HTTP_GET && !req.has_authorization;
 	forward.whole = xchg->shared;
 	xchg->has_body = req.body != HF_HTTP_BODY_NONE;
 	xchg->body_length_known = req.body == HF_HTTP_BODY_LENGTH;
@@ -466,7 +490,13 @@ static inline void rig_start_text(struct rig *rig, struct rig_client *client, co
 	xchg->lines.len =
 		hf_resp_request_head(xchg->buf + used, xchg->buf_len - used, &req, &forward);
 	cr_assert(xchg->lines.len > 0);
+	xchg->background = background;
 	hf_xchg_to_origin(rig->link, HF_XCHG_START, xchg);
+}
+
+static inline void rig_start_text(struct rig *rig, struct rig_client *client, const char *text)
+{
+	rig_start_with(rig, client, text, /* background= */ false);
 }
 
 static inline void rig_get(
@@ -478,6 +508,17 @@ static inline void rig_get(
 		text, sizeof(text), "GET %s HTTP/1.1\r\nHost: a.test\r\n%s\r\n", path, fields);
 	rig_start_text(rig, client, text);
 	client->eager = true;
+}
+
+/* What a worker asks for when it served a stale one; it had set `refreshing`. */
+static inline void rig_refresh(
+	struct rig *rig, struct rig_client *client, const char *path, const char *fields)
+{
+	char text[4096];
+
+	(void)snprintf(
+		text, sizeof(text), "GET %s HTTP/1.1\r\nHost: a.test\r\n%s\r\n", path, fields);
+	rig_start_with(rig, client, text, /* background= */ true);
 }
 
 static inline void rig_finish(struct rig *rig, struct rig_client *client)
@@ -527,6 +568,22 @@ static inline void rig_answer(struct rig_conn *conn, const char *fields, size_t 
 	free(body);
 }
 
+/* Stores an answer under the path, and makes it so much older. */
+static inline void rig_store(
+	struct rig *rig, const char *path, const char *fields, size_t len, uint32_t older_s)
+{
+	struct rig_client client;
+	const char *head;
+
+	rig_get(rig, &client, path, "");
+	rig_answer(rig_asked(rig, &head), fields, len);
+	rig_until(rig, rig_client_at_end(&client));
+	origin_memo_clear(rig->origin, client.xchg->key.hash);
+	rig_end(rig, &client);
+	cr_assert(rig_lookup(rig, path, ""));
+	rig_lookup(rig, path, "")->born_us -= (int64_t)older_s * 1000000;
+}
+
 static inline bool rig_has(struct hf_span text, const char *what)
 {
 	return memmem(text.ptr, text.len, what, strlen(what)) != NULL;
@@ -535,6 +592,13 @@ static inline bool rig_has(struct hf_span text, const char *what)
 static inline struct hf_span rig_head_of(const struct rig_client *client)
 {
 	return (struct hf_span){ client->xchg->obj->head, client->xchg->obj->head_len };
+}
+
+/* The field line is in that request's head, which ends with its empty line. */
+static inline bool rig_head_has(const char *head, const char *line)
+{
+	return rig_has(
+		(struct hf_span){ head, (size_t)(strstr(head, "\r\n\r\n") + 2 - head) }, line);
 }
 
 #define RIG_FRESH "Cache-Control: max-age=60\r\n"
