@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * cache_races - real threads at one small cache: workers that look up, lease and read; owners that
- * publish, replace, purge, stream and evict; the reclaim thread between them.
+ * publish, replace, freshen, purge one and many, stream and evict; the reclaim thread between them.
  *
  *   cache_races [--seconds N] [--seed K]
  *
@@ -23,6 +23,8 @@
 #define RACE_KEYS     600
 #define RACE_HELD     32
 #define RACE_FLOWS    4
+#define RACE_ASKED    16
+#define RACE_TAGS     5
 #define RACE_RING     4096
 #define RACE_PATTERN  65536
 #define RACE_BODY_MAX 48000
@@ -59,12 +61,25 @@ struct race_worker {
 	uint32_t index;
 };
 
+/* An object whose origin is being asked whether it is still good. */
+struct race_asked {
+	struct hf_obj *obj;
+	uint64_t key, version;
+	uint32_t turns;
+	bool purged; /* meanwhile */
+};
+
 struct race_owner {
 	pthread_t thread;
 	struct hf_shard *shard;
 	struct hf_waker waker;
 	struct race_flow flows[RACE_FLOWS];
-	uint64_t rand, published, refused, purged;
+	struct race_asked asked[RACE_ASKED];
+	struct hf_purge_walk walk;
+	bool walking;
+	char tag[8];                   /* that the walk names */
+	uint64_t walk_from[RACE_KEYS]; /* versions that were there when it began */
+	uint64_t rand, published, refused, purged, freshened, walked;
 	uint32_t index;
 };
 
@@ -76,6 +91,7 @@ struct race {
 	struct race_worker workers[RACE_WORKERS];
 	struct race_owner owners[RACE_OWNERS];
 	char names[RACE_KEYS][24];
+	char heads[RACE_KEYS][48];
 	struct hf_key keys[RACE_KEYS];
 	_Atomic uint64_t published[RACE_KEYS]; /* set when publish has returned */
 	_Atomic uint64_t purged[RACE_KEYS];    /* the last version that a purge removed */
@@ -200,6 +216,9 @@ static void worker_get(struct race_worker *worker)
 	if (head.version <= purged)
 		race_fail("a purged version", head.version, purged);
 	worker_verify_all(obj, k, head.version, head.len);
+	if (obj->head_len != strlen(race.heads[k]) ||
+		memcmp(obj->head, race.heads[k], obj->head_len) != 0)
+		race_fail("another key's head", k, obj->head_len);
 	hf_obj_touch(obj);
 	if (race_rand(&worker->rand, 3) == 0)
 		worker_hold(worker, obj, &head);
@@ -289,11 +308,18 @@ static void *worker_main(void *arg)
 
 /* ---- owner ---- */
 
+static struct hf_span owner_head(const struct hf_key *key)
+{
+	const char *head = race.heads[key ? key - race.keys : 0];
+
+	return (struct hf_span){ head, strlen(head) };
+}
+
 static struct hf_obj *owner_new(
 	struct race_owner *owner, const struct hf_key *key, uint64_t len, bool known)
 {
 	struct hf_obj_spec spec = {
-		.head = HF_SPAN("HTTP/1.1 200 OK\r\n"),
+		.head = owner_head(key),
 		.length = known ? len : HF_OBJ_LENGTH_UNKNOWN,
 		.status = 200,
 		.flags = key ? 0 : HF_OBJ_STREAM,
@@ -360,8 +386,94 @@ static void owner_put(struct race_owner *owner, uint64_t k)
 
 static void owner_purge(struct race_owner *owner, uint64_t k)
 {
+	if (race_rand(&owner->rand, 4) == 0) {
+		owner->purged += hf_shard_purge(owner->shard, &race.keys[k], true);
+		return;
+	}
 	owner->purged += hf_shard_purge(owner->shard, &race.keys[k], false);
+	for (uint32_t i = 0; i < RACE_ASKED; i++)
+		owner->asked[i].purged |= owner->asked[i].key == k;
 	atomic_store_explicit(&race.purged[k], race.version[k], memory_order_release);
+}
+
+static void owner_ask(struct race_owner *owner, uint64_t k)
+{
+	struct race_asked *asked = &owner->asked[race_rand(&owner->rand, RACE_ASKED)];
+	struct hf_obj *obj = hf_shard_lookup(owner->shard, &race.keys[k], &race_req);
+	struct hf_obj_cursor cursor = { 0 };
+	struct race_head head;
+
+	if (!obj || asked->obj)
+		return;
+	memcpy(&head, hf_obj_peek(obj, &cursor, sizeof(head)).ptr, sizeof(head));
+	hf_shard_obj_ref(owner->shard, obj);
+	*asked = (struct race_asked){ .obj = obj, .key = k, .version = head.version };
+	asked->turns = (uint32_t)race_rand(&owner->rand, 20);
+}
+
+/* The origin said 304. What a newer version replaced meanwhile must not come back. */
+static void owner_freshen(struct race_owner *owner, struct race_asked *asked)
+{
+	struct hf_obj_spec spec = { .head = owner_head(&race.keys[asked->key]) };
+	struct hf_obj *obj;
+
+	spec.life.lifetime_s = 60;
+	obj = hf_shard_obj_freshen(owner->shard, asked->obj, &spec);
+	if (obj && !asked->purged && asked->version == race.version[asked->key]) {
+		hf_shard_publish(owner->shard, obj);
+		owner->freshened++;
+	}
+	if (obj)
+		hf_shard_obj_unref(owner->shard, obj);
+	hf_shard_obj_unref(owner->shard, asked->obj);
+	asked->obj = NULL;
+}
+
+static void owner_answers(struct race_owner *owner, bool stopping)
+{
+	for (uint32_t i = 0; i < RACE_ASKED; i++) {
+		struct race_asked *asked = &owner->asked[i];
+
+		if (asked->obj && (stopping || asked->turns-- == 0))
+			owner_freshen(owner, asked);
+	}
+}
+
+static bool owner_has(const struct race_owner *owner, uint64_t k)
+{
+	return hf_cache_shard_index(race.cache, race.keys[k].hash) == owner->index;
+}
+
+static void owner_walk_begin(struct race_owner *owner)
+{
+	int len = snprintf(owner->tag, sizeof(owner->tag), "t%llu",
+		(unsigned long long)race_rand(&owner->rand, RACE_TAGS));
+
+	owner->walk = (struct hf_purge_walk){ .kind = HF_PURGE_TAG,
+		.text = { owner->tag, (size_t)len },
+		.soft = race_rand(&owner->rand, 4) == 0 };
+	hf_shard_purge_begin(owner->shard, &owner->walk);
+	owner->walking = true;
+	for (uint64_t k = 0; k < RACE_KEYS; k++)
+		owner->walk_from[k] = owner_has(owner, k) ? race.version[k] : 0;
+	for (uint32_t i = 0; i < RACE_ASKED; i++)
+		owner->asked[i].purged |= owner->asked[i].obj && !owner->walk.soft &&
+					  hf_purge_matches(&owner->walk, owner->asked[i].obj);
+}
+
+/* C6 for every key with the tag, from the end of the walk on. */
+static void owner_walk(struct race_owner *owner)
+{
+	if (!hf_shard_purge_step(owner->shard, &owner->walk))
+		return;
+	owner->walking = false;
+	owner->walked++;
+	for (uint64_t k = 0; k < RACE_KEYS; k++) {
+		if (owner->walk.soft || k % RACE_TAGS != (uint64_t)(owner->tag[1] - '0') ||
+			owner->walk_from[k] <= atomic_load(&race.purged[k]))
+			continue;
+		atomic_store_explicit(&race.purged[k], owner->walk_from[k], memory_order_release);
+	}
 }
 
 static void owner_post(struct race_owner *owner, uint32_t worker, enum race_msg kind, void *ptr)
@@ -446,13 +558,27 @@ static void owner_turn(struct race_owner *owner, bool stopping)
 	for (int i = 0; i < 4 && !stopping; i++) {
 		uint64_t k = race_rand(&owner->rand, race_rand(&owner->rand, 4) ? 8 : RACE_KEYS);
 
-		if (hf_cache_shard_index(race.cache, race.keys[k].hash) != owner->index)
+		if (!owner_has(owner, k))
 			continue;
-		if (race_rand(&owner->rand, 12) == 0)
+		switch (race_rand(&owner->rand, 12)) {
+		case 0:
 			owner_purge(owner, k);
-		else
+			break;
+		case 1:
+		case 2:
+		case 3:
+		case 4:
+			owner_ask(owner, k);
+			break;
+		default:
 			owner_put(owner, k);
+		}
 	}
+	owner_answers(owner, stopping);
+	if (owner->walking)
+		owner_walk(owner);
+	else if (!stopping && race_rand(&owner->rand, 200) == 0)
+		owner_walk_begin(owner);
 	if (race_rand(&owner->rand, 32) == 0)
 		hf_shard_check(owner->shard);
 }
@@ -463,7 +589,7 @@ static void owner_drain(struct race_owner *owner, size_t table)
 	uint64_t deadline_us = hf_clock_us() + 20000000;
 
 	for (uint64_t k = 0; k < RACE_KEYS; k++) {
-		if (hf_cache_shard_index(race.cache, race.keys[k].hash) == owner->index)
+		while (owner_has(owner, k) && race.purged[k] < race.version[k])
 			owner_purge(owner, k);
 	}
 	while (hf_arena_used(race.arena) > table) {
@@ -524,6 +650,9 @@ static void race_setup(void)
 		int len = snprintf(race.names[k], sizeof(race.names[k]), "http://race/%llu",
 			(unsigned long long)k);
 
+		snprintf(race.heads[k], sizeof(race.heads[k]),
+			"HTTP/1.1 200 OK\r\nCache-Tag: t%llu\r\n",
+			(unsigned long long)k % RACE_TAGS);
 		race.keys[k] = (struct hf_key){ race.names[k], (uint32_t)len,
 			hf_cache_hash(race.cache, race.names[k], (uint32_t)len) };
 	}
@@ -563,10 +692,12 @@ static void race_report(void)
 	for (uint32_t i = 0; i < RACE_OWNERS; i++) {
 		const struct race_owner *o = &race.owners[i];
 
-		printf("owner %u: %llu published, %llu refused, %llu purged\n", i,
-			(unsigned long long)o->published, (unsigned long long)o->refused,
-			(unsigned long long)o->purged);
-		if (o->published == 0 || o->purged == 0)
+		printf("owner %u: %llu published, %llu refused, %llu purged, %llu freshened, %llu "
+		       "walks\n",
+			i, (unsigned long long)o->published, (unsigned long long)o->refused,
+			(unsigned long long)o->purged, (unsigned long long)o->freshened,
+			(unsigned long long)o->walked);
+		if (o->published == 0 || o->purged == 0 || o->freshened == 0 || o->walked == 0)
 			race_fail("an owner tested nothing", i, o->published);
 	}
 }

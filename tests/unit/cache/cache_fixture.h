@@ -24,6 +24,7 @@ struct fix {
 	struct hf_cache *cache;
 	struct hf_shard *shard;
 	uint64_t now_us;
+	struct hf_span head;             /* of what is put; empty: one like any other */
 	uint64_t stored_base, used_base; /* the gauges at the beginning */
 };
 
@@ -94,6 +95,8 @@ static inline struct hf_obj *fix_new(
 		.flags = key ? 0 : HF_OBJ_STREAM,
 	};
 
+	if (fix->head.len > 0)
+		spec.head = fix->head;
 	spec.life.lifetime_s = 3600;
 	if (key)
 		spec.key = fix_key(fix, key);
