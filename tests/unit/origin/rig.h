@@ -586,7 +586,7 @@ static inline void rig_store(
 
 static inline bool rig_has(struct hf_span text, const char *what)
 {
-	return memmem(text.ptr, text.len, what, strlen(what)) != NULL;
+	return text.len > 0 && memmem(text.ptr, text.len, what, strlen(what)) != NULL;
 }
 
 static inline struct hf_span rig_head_of(const struct rig_client *client)
