@@ -80,8 +80,7 @@ struct hf_obj {
 	_Atomic uint16_t flags;
 	_Atomic uint8_t
 		touched; /* read since eviction last looked; set by lcores, only when clear */
-	/* a refresh in the background was asked for: by the lcore whose exchange set it; cleared by that
-	 * lcore when it has no exchange for it, by the owner when the refresh brought nothing */
+	/* whether a refresh in the background is under way: hf_obj_refresh_take */
 	_Atomic uint8_t refreshing;
 	uint64_t serial; /* order of publication in the shard: of two that match the later counts */
 	const char *head; /* status line and fields, no final CRLF */
@@ -143,6 +142,34 @@ static inline enum hf_cache_use hf_obj_use(
 	const struct hf_obj *obj, const struct hf_http_cc *req, uint64_t now_us)
 {
 	return hf_cache_fresh_for(&obj->life, req, hf_obj_life_age_s(obj, now_us));
+}
+
+/* ---- stale-while-revalidate: one refresh an object, and after one that brought nothing none within
+ * the same second ---- */
+
+#define HF_OBJ_REFRESH_IDLE 0
+#define HF_OBJ_REFRESH_ON   1
+
+static inline uint8_t hf_obj_refresh_pause(uint64_t now_us)
+{
+	return (uint8_t)(2 + now_us / 1000000 % (UINT8_MAX - 1));
+}
+
+/* Any lcore: true for the one that has to ask for it. */
+static inline bool hf_obj_refresh_take(struct hf_obj *obj, uint64_t now_us)
+{
+	uint8_t seen = atomic_load_explicit(&obj->refreshing, memory_order_relaxed);
+
+	if (seen == HF_OBJ_REFRESH_ON || seen == hf_obj_refresh_pause(now_us))
+		return false;
+	return atomic_compare_exchange_strong_explicit(&obj->refreshing, &seen, HF_OBJ_REFRESH_ON,
+		memory_order_relaxed, memory_order_relaxed);
+}
+
+/* It came to nothing: whoever has it to do. */
+static inline void hf_obj_refresh_put(struct hf_obj *obj, uint64_t now_us)
+{
+	atomic_store_explicit(&obj->refreshing, hf_obj_refresh_pause(now_us), memory_order_relaxed);
 }
 
 /* Where a reader is in a body. Zeroed: at the start. lcore. */

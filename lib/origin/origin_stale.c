@@ -83,11 +83,6 @@ uint32_t origin_stale_serve_all(
 
 /* ---- stale-while-revalidate (§3) ---- */
 
-static void stale_refresh_clear(struct hf_obj *obj)
-{
-	atomic_store_explicit(&obj->refreshing, 0, memory_order_relaxed);
-}
-
 void origin_stale_refresh_begin(
 	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_http_req *req)
 {
@@ -96,7 +91,7 @@ void origin_stale_refresh_begin(
 	if (!obj || obj == fetch->refreshes)
 		return;
 	if (fetch->refreshes) { /* another variant's: this one asks again */
-		stale_refresh_clear(obj);
+		hf_obj_refresh_put(obj, origin->now_us);
 		return;
 	}
 	hf_shard_obj_ref(origin->shard, obj);
@@ -107,7 +102,7 @@ void origin_stale_refresh_end(struct hf_origin *origin, struct origin_fetch *fet
 {
 	if (!fetch->refreshes)
 		return;
-	stale_refresh_clear(fetch->refreshes);
+	hf_obj_refresh_put(fetch->refreshes, origin->now_us);
 	hf_shard_obj_unref(origin->shard, fetch->refreshes);
 	fetch->refreshes = NULL;
 }
@@ -121,5 +116,5 @@ void origin_stale_refresh_none(struct hf_origin *origin, const struct origin_rea
 		return;
 	obj = hf_shard_lookup(origin->shard, &reader->xchg->key, &req);
 	if (obj)
-		stale_refresh_clear(obj);
+		hf_obj_refresh_put(obj, origin->now_us);
 }

@@ -260,13 +260,12 @@ void serve_refresh(struct hf_serve *serve, const struct serve_req *req)
 	/* nothing that may be shared would come of it */
 	if (serve->http.method != HF_HTTP_GET || serve->http.has_authorization)
 		return;
-	if (atomic_load_explicit(&obj->refreshing, memory_order_relaxed) ||
-		atomic_exchange_explicit(&obj->refreshing, 1, memory_order_relaxed))
+	if (!hf_obj_refresh_take(obj, serve->now_us))
 		return;
 	if (refresh_start(serve, req)) {
 		hf_stat_inc(HF_STAT_CACHE_REFRESHES);
 		return;
 	}
 	hf_stat_inc(HF_STAT_CACHE_REFRESHES_SHED);
-	atomic_store_explicit(&obj->refreshing, 0, memory_order_relaxed);
+	hf_obj_refresh_put(obj, serve->now_us);
 }

@@ -356,7 +356,7 @@ static struct hf_obj *refresh(struct rig *rig, struct rig_client *client)
 
 	rig_store(rig, "/a", SWR TAG, 1000, 100);
 	obj = rig_lookup(rig, "/a", "");
-	atomic_store(&obj->refreshing, 1);
+	cr_assert(hf_obj_refresh_take(obj, hf_clock_us()));
 	rig_refresh(rig, client, "/a", "");
 	return obj;
 }
@@ -378,7 +378,7 @@ Test(origin_stale, rfc5861_3_a_refresh_is_a_validation_that_nobody_waits_for)
 	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
 	cr_assert_eq(
 		hf_obj_use(rig_lookup(rig, "/a", ""), NULL, hf_clock_us()), HF_CACHE_USE_FRESH);
-	cr_assert_eq(rig_lookup(rig, "/a", "")->refreshing, 0);
+	cr_assert_neq(rig_lookup(rig, "/a", "")->refreshing, HF_OBJ_REFRESH_ON);
 	rig_free(rig);
 }
 
@@ -410,7 +410,7 @@ static void expect_tried_again(const char *answer, bool stays)
 	rig_until(rig, client.gone);
 	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
 	cr_assert_eq(rig_lookup(rig, "/a", "") != NULL, stays, "%s", answer);
-	cr_assert(!stays || rig_lookup(rig, "/a", "")->refreshing == 0, "%s", answer);
+	cr_assert(!stays || rig_lookup(rig, "/a", "")->refreshing != HF_OBJ_REFRESH_ON);
 	rig_free(rig);
 }
 
@@ -429,6 +429,20 @@ Test(origin_stale, rfc9111_4_3_3_a_refresh_that_may_not_be_stored_takes_the_stal
 		"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nCache-Control: no-store\r\n\r\nabc",
 		false);
 	expect_tried_again("HTTP/1.1 304 Not Modified\r\nCache-Control: private\r\n\r\n", false);
+}
+
+Test(origin_stale, a_refresh_that_failed_is_tried_again_in_another_second)
+{
+	struct hf_obj obj = { 0 };
+
+	cr_assert(hf_obj_refresh_take(&obj, 0));
+	cr_assert(!hf_obj_refresh_take(&obj, 0) && !hf_obj_refresh_take(&obj, 9000000));
+	for (uint64_t at_us = 0; at_us < 600000000; at_us += 1000000) {
+		hf_obj_refresh_put(&obj, at_us);
+		cr_assert(!hf_obj_refresh_take(&obj, at_us + 999999));
+		cr_assert(hf_obj_refresh_take(&obj, at_us + 1000000));
+		cr_assert(!hf_obj_refresh_take(&obj, at_us + 2000000));
+	}
 }
 
 Test(origin_stale, clients_join_a_refresh)
@@ -481,14 +495,14 @@ Test(origin_stale, a_refresh_joins_nothing_but_leaves_it_to_the_fetch_under_way)
 	obj = rig_lookup(rig, "/a", "");
 	rig_get(rig, &waits, "/a", "Cache-Control: max-age=5\r\n");
 	conn = rig_asked(rig, &head);
-	atomic_store(&obj->refreshing, 1);
+	cr_assert(hf_obj_refresh_take(obj, hf_clock_us()));
 	rig_refresh(rig, &client, "/a", "");
 	rig_until(rig, client.gone);
-	cr_assert_eq(obj->refreshing, 1);
+	cr_assert_eq(obj->refreshing, HF_OBJ_REFRESH_ON);
 	rig_say(conn, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
 	rig_until(rig, waits.head);
 	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
-	cr_assert_eq(obj->refreshing, 0);
+	cr_assert_neq(obj->refreshing, HF_OBJ_REFRESH_ON);
 	end_all(rig, &waits, 1);
 }
 
@@ -498,10 +512,10 @@ Test(origin_stale, a_refresh_of_what_is_fresh_by_now_asks_nobody)
 	struct rig_client client;
 
 	rig_store(rig, "/a", SWR TAG, 1000, 0);
-	atomic_store(&rig_lookup(rig, "/a", "")->refreshing, 1);
+	cr_assert(hf_obj_refresh_take(rig_lookup(rig, "/a", ""), hf_clock_us()));
 	rig_refresh(rig, &client, "/a", "");
 	rig_until(rig, client.gone);
-	cr_assert_eq(rig_lookup(rig, "/a", "")->refreshing, 0);
+	cr_assert_neq(rig_lookup(rig, "/a", "")->refreshing, HF_OBJ_REFRESH_ON);
 	cr_assert_eq(rig_requests(rig), 1);
 	rig_free(rig);
 }
@@ -517,10 +531,10 @@ Test(origin_stale, a_refresh_that_finds_no_place_is_tried_again)
 	rig_get(rig, &slow[0], "/slow", "");
 	(void)rig_asked(rig, &head);
 	rig_get(rig, &slow[1], "/queued", "");
-	atomic_store(&rig_lookup(rig, "/a", "")->refreshing, 1);
+	cr_assert(hf_obj_refresh_take(rig_lookup(rig, "/a", ""), hf_clock_us()));
 	rig_refresh(rig, &client, "/a", "");
 	rig_until(rig, client.gone);
-	cr_assert_eq(rig_lookup(rig, "/a", "")->refreshing, 0);
+	cr_assert_neq(rig_lookup(rig, "/a", "")->refreshing, HF_OBJ_REFRESH_ON);
 	end_all(rig, slow, 2);
 }
 
