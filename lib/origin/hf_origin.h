@@ -5,9 +5,14 @@
  * What      One instance per origin thread. Requests for one key join (one fetch, many exchanges);
  *           what may be stored is stored; what may not streams through with bounded memory, both ways.
  *           Connections to origins are libcurl's (multi, with epoll).
+ *           What is stored but stale is asked about with its validators (RFC 9111 §4.3): a 304 freshens it
+ *           for everyone who waits. Where the origin fails it may stand for the answer (RFC 5861).
  * Picture
  *      START -> [stored meanwhile? attach] -> [same key in flight? join] -> route -> curl
- *      head complete -> admit (RFC 9111 §3) -> object -> HEAD to every exchange
+ *                                                            stored, with a validator: If-None-Match ...
+ *      head complete -> 304: freshen -> publish -> HEAD to every exchange that it suits
+ *                    -> 500, 502, 503, 504, or no head at all: HEAD with the stale one where that is allowed
+ *                    -> admit (RFC 9111 §3) -> object -> HEAD to every exchange
  *                         |  not storable: the first keeps it as a stream; each other fetches for itself,
  *                         |  and the key is remembered so that the next do not wait for one another
  *      body -> fill -> MORE ... -> end -> READY -> publish
@@ -17,7 +22,13 @@
  *           from being stored.  G4 memory ahead of the slowest reader of a stream is at most
  *           HF_XCHG_WINDOW.  G5 an origin that breaks off before its head is complete is 502, one that is
  *           late 504; after the head the client's connection is cut.  G6 a body that finds no memory
- *           to be stored in goes on as a stream: no fetch waits for another one's whole body.
+ *           to be stored in goes on as a stream: no fetch waits for another one's whole body.  G7 a 304
+ *           counts only for what was asked about and is stored still; else the whole is fetched, once.
+ *           G8 what may not be stored any more is not kept either: an answer below 500 to a fetch for all,
+ *           or a 304, that may not be stored takes away what was stored under its key.  G9 a stale response
+ *           is served for an error only where response and request allow it (RFC 9111 §4.2.4), and then the
+ *           error is not stored.  G10 a refresh in the background asks once, whoever joins it.
+ * Tests     tests/unit/origin, tests/system/test_revalidate.py
  * Limits    max_in_flight fetches (0: exchanges_max of all workers), max_queue waiting for a slot.
  */
 #ifndef HF_ORIGIN_H

@@ -15,7 +15,8 @@
  * Threads   The worker owns the exchange before START and after GONE. Between them each side writes only
  *           its own part; `consumed` and the two flags are atomic.
  * Lifetime  A worker that is done, or whose client left, posts FINISH once, at any time after START.
- *           Until then the object is readable (O2). The origin thread answers GONE, its last message.
+ *           Until then the object is readable (O2). The origin thread answers GONE, its last message. A
+ *           background exchange is the origin thread's from START on: GONE comes without FINISH.
  * Promises  X1 at most one MORE is under way for an exchange (`more_posted`), one CREDIT
  *           (`credit_posted`).  X2 the rings hold every message that can be under way at once, so that a
  *           post never fails: START 1, FINISH 1, BODY HF_XCHG_BODIES_MAX, CREDIT 1 per exchange, RECALLED
