@@ -9,7 +9,6 @@
 #include "cache_priv.h"
 
 #define EVICT_RECALL_SCAN_MAX 64
-#define EVICT_GRACED_MAX      4096 /* objects that one turn frees, or recalls: purges free many */
 
 static struct hf_obj *evict_obj(struct hf_list *link)
 {
@@ -150,7 +149,7 @@ void cache_take_graced(struct hf_shard *shard)
 {
 	struct hf_list *link;
 
-	for (int i = 0; i < EVICT_GRACED_MAX; i++) {
+	for (int i = 0; i < CACHE_GRACED_MAX; i++) {
 		struct hf_obj *obj = shard->graced_rest;
 
 		if (!obj)

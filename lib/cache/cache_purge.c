@@ -13,6 +13,8 @@
 
 #include "cache_priv.h"
 
+#define PURGE_PREFETCH_LINES 6
+
 /* ---- tags ---- */
 
 /* Takes the next field line off the head. False at the end. The status line has no name. */
@@ -197,6 +199,21 @@ void hf_shard_purge_begin(struct hf_shard *shard, struct hf_purge_walk *walk)
 	hf_list_add_tail(&shard->walks, &walk->link);
 }
 
+/* What the walk will look at a bucket from here comes from memory meanwhile. */
+static void purge_prefetch(const struct hf_shard *shard, uint64_t slot, enum hf_purge kind)
+{
+	const char *obj;
+
+	if (slot / CACHE_BUCKET_WORDS > shard->bucket_mask)
+		return;
+	obj = (const char *)cache_at(shard, (uint32_t)slot);
+	if (!obj)
+		return;
+	__builtin_prefetch(obj + HF_CACHE_LINE);
+	for (int i = 0; i < PURGE_PREFETCH_LINES && kind == HF_PURGE_TAG; i++)
+		__builtin_prefetch(obj + sizeof(struct hf_obj) + i * HF_CACHE_LINE);
+}
+
 bool hf_shard_purge_step(struct hf_shard *shard, struct hf_purge_walk *walk)
 {
 	uint64_t slots = (shard->bucket_mask + 1) * CACHE_BUCKET_WORDS;
@@ -207,6 +224,7 @@ bool hf_shard_purge_step(struct hf_shard *shard, struct hf_purge_walk *walk)
 	for (; walk->slot < end; walk->slot++) {
 		struct hf_obj *obj = cache_at(shard, (uint32_t)walk->slot);
 
+		purge_prefetch(shard, walk->slot + CACHE_BUCKET_WORDS, walk->kind);
 		if (!obj || !purge_walk_names(walk, obj))
 			continue;
 		purge_one(shard, obj, walk->soft);

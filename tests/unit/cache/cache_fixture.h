@@ -196,9 +196,14 @@ static inline bool fix_body_is(const struct hf_obj *obj, uint64_t seed, uint64_t
 /* A grace period, and what the shard does with it. Recalls are not pumped. */
 static inline bool fix_grace(struct fix *fix)
 {
+	bool freed;
+
 	(void)hf_cache_reclaim_step(fix->cache);
 	fix->now_us += 1000;
-	return hf_shard_work(fix->shard, fix->now_us);
+	freed = hf_shard_work(fix->shard, fix->now_us);
+	while (fix->shard->graced_rest)
+		freed |= hf_shard_work(fix->shard, fix->now_us);
+	return freed;
 }
 
 /* RECALLs out and RECALLEDs back, without delay; returns how many RECALLs. */
