@@ -51,8 +51,10 @@ struct hf_obj *hf_shard_lookup(
 	struct hf_shard *shard, const struct hf_key *key, const struct hf_http_req *req)
 {
 	enum hf_lookup verdict;
+	struct hf_obj *obj;
 
 	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
 	HF_ASSERT(hf_cache_shard_index(shard->cache, key->hash) == shard->index);
-	return lookup_in(shard, key, req, &verdict);
+	obj = lookup_in(shard, key, req, &verdict);
+	return obj && cache_purge_names(shard, obj) ? NULL : obj;
 }

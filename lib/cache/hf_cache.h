@@ -130,7 +130,7 @@ void hf_shard_trim(struct hf_shard *shard, struct hf_obj *obj, uint64_t consumed
  * purge of many under way is to take. */
 void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj);
 /* The stored response that a lookup of REQ would find, borrowed until the end of this turn; hf_shard_obj_ref
- * keeps it longer. NULL: none. */
+ * keeps it longer. NULL: none, or one that a hard purge of many under way is to take. */
 struct hf_obj *hf_shard_lookup(
 	struct hf_shard *shard, const struct hf_key *key, const struct hf_http_req *req);
 /* RFC 9111 §4.3.4: OLD's status and body under the head, life and birth of SPEC; of SPEC's flags

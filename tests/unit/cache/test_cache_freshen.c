@@ -66,6 +66,11 @@ Test(freshen, rfc9111_4_3_4_the_old_body_under_the_new_head)
 		cr_expect(fix_body_is(obj, i, lens[i]));
 		cr_expect_eq(fix.shard->objects, 1);
 		cr_expect_eq(fix.shard->used, obj->cost);
+		for (size_t pos = 0; pos < lens[i]; pos += 4999) {
+			struct hf_obj_cursor cursor = { .pos = pos }; /* a range */
+
+			cr_assert_eq(hf_obj_peek(obj, &cursor, 9).ptr[0], fix_byte(i, pos));
+		}
 	}
 	fix_close(&fix);
 }

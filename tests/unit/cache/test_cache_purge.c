@@ -335,6 +335,36 @@ Test(purge, two_walks_at_once)
 	fix_close(&fix);
 }
 
+Test(purge, the_owner_finds_nothing_that_a_walk_under_way_is_to_take)
+{
+	static const struct hf_http_req req;
+	struct fix fix;
+	struct hf_purge_walk walk = walk_of(HF_PURGE_TAG, "t", false);
+	struct hf_purge_walk soft = walk_of(HF_PURGE_ALL, "", true);
+	char text[32], other_text[32];
+	struct hf_key key, other;
+	struct hf_obj *obj;
+
+	fix_open(&fix, 16 * FIX_MIB);
+	obj = put_at(&fix, true, text);
+	key = fix_key(&fix, text);
+	put_at(&fix, true, other_text);
+	put_head(&fix, other_text, "X: y\r\n");
+	other = fix_key(&fix, other_text);
+	hf_shard_purge_begin(fix.shard, &soft);
+	cr_expect_eq(hf_shard_lookup(fix.shard, &key, &req), obj);
+	hf_shard_purge_begin(fix.shard, &walk);
+	cr_expect_null(hf_shard_lookup(fix.shard, &key, &req));
+	cr_expect_eq(fix_get(&fix, text), obj, "workers do until the walk meets it");
+	cr_expect_not_null(hf_shard_lookup(fix.shard, &other, &req));
+	obj = put_head(&fix, text, "Surrogate-Key: t\r\n");
+	cr_expect_eq(hf_shard_lookup(fix.shard, &key, &req), obj, "published later");
+	while (!hf_shard_purge_step(fix.shard, &walk))
+		;
+	cr_expect_eq(hf_shard_lookup(fix.shard, &key, &req), obj);
+	fix_close(&fix);
+}
+
 /* ---- purges and freshening ---- */
 
 enum where { IN_TABLE, MET, REPLACED, EVICTED };
