@@ -159,8 +159,6 @@ void cache_take_graced(struct hf_shard *shard)
 		shard->graced_rest = obj->next_retired;
 		evict_graced(shard, obj);
 	}
-	if (shard->graced_rest && shard->waker)
-		hf_waker_wake(shard->waker);
 	while ((link = hf_list_first(&shard->posted)) != NULL) {
 		struct hf_obj *obj = evict_obj(link);
 
@@ -184,6 +182,12 @@ bool hf_shard_work(struct hf_shard *shard, uint64_t now_us)
 	freed = shard->freed_count != shard->freed_seen;
 	shard->freed_seen = shard->freed_count;
 	return freed;
+}
+
+bool hf_shard_has_work(const struct hf_shard *shard)
+{
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	return shard->graced_rest || atomic_load(&shard->graced);
 }
 
 /* The first worker in the mask that may get another RECALL, or CACHE_WORKERS_MAX. */

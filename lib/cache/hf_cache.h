@@ -175,6 +175,9 @@ void hf_shard_each_variant(struct hf_shard *shard, const struct hf_key *key,
 /* Takes back what passed its grace period, and evicts ahead so that a reserve stays free. Once per
  * turn of the origin thread. True: memory came free since the last call. */
 bool hf_shard_work(struct hf_shard *shard, uint64_t now_us);
+/* Objects have passed their grace period and wait for the next turn's work (a turn takes a bounded
+ * number): the owner must not sleep. To be asked after hf_waker_sleep_begin. */
+bool hf_shard_has_work(const struct hf_shard *shard);
 /* The next RECALL to post: object and worker; false: none. Posting is the caller's. */
 bool hf_shard_recall_next(struct hf_shard *shard, struct hf_obj **ret_obj, uint32_t *ret_worker);
 /* A worker answered RECALLED. */

@@ -169,7 +169,8 @@ static void origin_sleep(struct hf_origin *origin, uint32_t wait_ms)
 	wait_ms = origin_wait_until(origin, origin->curl_due_us, wait_ms);
 	wait_ms = origin_wait_until(origin, hf_wheel_next_us(origin->wheel), wait_ms);
 	hf_waker_sleep_begin(&origin->waker);
-	if (!origin_inbox_empty(origin) || atomic_load(&origin->call_waiting))
+	if (!origin_inbox_empty(origin) || atomic_load(&origin->call_waiting) ||
+		hf_shard_has_work(origin->shard))
 		wait_ms = 0;
 	(void)origin_curl_run(origin, wait_ms); /* what came is the next turn's too */
 	hf_waker_sleep_end(&origin->waker);

@@ -23,6 +23,8 @@ Test(object, o2_o4_an_exchange_keeps_an_object_that_left_the_table)
 	key = fix_key(&fix, "k");
 	obj = fix_put(&fix, "k", 3, 50000);
 	hf_shard_obj_ref(fix.shard, obj);
+	fix_put(&fix, "l", 4, 10);
+	hf_shard_purge(fix.shard, &(struct hf_key){ "l", 1, fix_key(&fix, "l").hash }, false);
 	hf_shard_purge(fix.shard, &key, false);
 	fix_grace(&fix);
 	hf_shard_check(fix.shard);

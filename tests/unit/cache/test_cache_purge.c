@@ -456,17 +456,34 @@ Test(purge, what_is_freshened_while_a_walk_names_something_else_or_is_soft_stays
 	fix_close(&fix);
 }
 
+Test(purge, what_gets_the_tag_while_a_walk_is_under_way_stays)
+{
+	struct fix fix;
+	struct hf_purge_walk walk = walk_of(HF_PURGE_TAG, "t", false);
+	struct hf_obj *old, *first, *second;
+
+	fix_open(&fix, 16 * FIX_MIB);
+	old = put_head(&fix, "k", "Cache-Tag: u\r\n");
+	hf_shard_purge_begin(fix.shard, &walk);
+	first = fix_freshen(&fix, old, "Cache-Tag: t\r\n");
+	second = fix_freshen(&fix, first, "Cache-Tag: t\r\n");
+	hf_shard_publish(fix.shard, second);
+	while (!hf_shard_purge_step(fix.shard, &walk))
+		;
+	cr_expect_eq(fix_get(&fix, "k"), second);
+	hf_shard_obj_unref(fix.shard, first);
+	hf_shard_obj_unref(fix.shard, second);
+	fix_close(&fix);
+}
+
 /* ---- what a purge of many gives back ---- */
 
 Test(purge, memory_of_very_many_comes_back_in_bounded_turns)
 {
 	struct fix fix;
 	uint64_t before, turns = 0;
-	struct hf_waker waker;
 
 	fix_open(&fix, 32 * FIX_MIB);
-	cr_assert_eq(hf_waker_init(&waker), 0);
-	hf_shard_waker_set(fix.shard, &waker);
 	for (int i = 0; i < 12000; i++) {
 		char key[32];
 
@@ -475,13 +492,14 @@ Test(purge, memory_of_very_many_comes_back_in_bounded_turns)
 	}
 	before = walk_all(&fix, HF_PURGE_ALL, "", false);
 	cr_assert_gt(before, 9000);
+	cr_expect_not(hf_shard_has_work(fix.shard));
 	(void)hf_cache_reclaim_step(fix.cache);
-	while (fix.shard->used > 0) {
+	while (hf_shard_has_work(fix.shard)) {
 		cr_assert_lt(turns++, 100);
 		hf_shard_work(fix.shard, ++fix.now_us);
 		fix_check(&fix);
 	}
 	cr_expect_eq(turns, (before + CACHE_GRACED_MAX - 1) / CACHE_GRACED_MAX);
-	hf_waker_fini(&waker);
+	cr_expect_eq(fix.shard->used, 0);
 	fix_close(&fix);
 }
