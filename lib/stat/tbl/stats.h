@@ -55,7 +55,7 @@ X(CACHE_INSERTS,       "cache_inserts_total",         COUNTER, "",      "Respons
 X(CACHE_REPLACED,      "cache_replaced_total",        COUNTER, "",      "Stored responses replaced by a newer one")
 X(CACHE_EVICTIONS,     "cache_evictions_total",       COUNTER, "",      "Responses evicted to make room")
 X(CACHE_EXPIRED,       "cache_expired_total",         COUNTER, "",      "Responses removed because they were long stale")
-X(CACHE_PURGED,        "cache_purged_total",          COUNTER, "",      "Responses removed by purge or invalidation")
+X(CACHE_PURGED,        "cache_purged_total",          COUNTER, "",      "Responses removed, or marked stale, by purge or invalidation")
 X(ORIGIN_REQUESTS,     "origin_requests_total",       COUNTER, "",      "Requests sent to an origin")
 X(ORIGIN_COALESCED,    "origin_coalesced_total",      COUNTER, "",      "Requests that joined a fetch already under way")
 X(ORIGIN_ERRORS,       "origin_errors_total",         COUNTER, "",      "Fetches that ended without a whole answer")
