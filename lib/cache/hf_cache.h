@@ -18,7 +18,8 @@
  *           until the lease's reference is put.  C3 keys are compared whole, never only hashes.
  *           C4 a lookup writes nothing but `touched` and `holders`, each only when clear.  C5 memory in
  *           use never exceeds the arena; a table, its objects, fills and streams all count.  C6 after
- *           hf_shard_purge returned and a grace period, no lcore finds the purged object.
+ *           hf_shard_purge returned, or a walk ended, and a grace period, no lcore finds what was
+ *           purged, nor what was freshened from it.
  * Limits    objects_max = memory / 1 KiB; HF_CACHE_VARIANTS_MAX variants a key, the oldest gives way.
  * Tests     tests/unit/cache, tests/sim/cache_races.c
  */

@@ -18,7 +18,7 @@
  *          state. To keep it, take a lease in the same turn (hf_reader_lease).
  *      O2  A pointer that came with an exchange is good until this lcore posts FINISH for it.
  *      O3  Head, key, vary never change after the object left its builder. `filled` only grows; bytes
- *          below it never change. A READY object is wholly immutable.
+ *          below it never change. A READY object is immutable but for its flags.
  *      O4  The owner counts references in `owner_refs` (plain integer): table, fill, each exchange, each
  *          lcore whose lease was recalled. Freed at 0.
  *      O5  Leaving the table: unlink, then a grace period (reclaim thread), then every lcore in
