@@ -580,3 +580,21 @@ Test(origin_stale, a_304_to_conditions_that_passed_is_the_client_s)
 	cr_assert_eq(client.xchg->obj->status, 304);
 	end_all(rig, &client, 1);
 }
+
+Test(origin_stale, what_is_validated_each_time_is_asked_for_whole)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+	const char *head;
+
+	rig_get(rig, &client, "/a", "");
+	rig_answer(rig_asked(rig, &head), "Cache-Control: no-cache\r\n" TAG, 1000);
+	rig_until(rig, rig_client_at_end(&client));
+	cr_assert_eq(hf_shard_purge(rig->shard, &client.xchg->key, /* soft= */ false), 1);
+	cr_assert(origin_memo_find(rig->origin, client.xchg->key.hash));
+	rig_end(rig, &client);
+	rig_get(rig, &client, "/a", "If-None-Match: \"b\"\r\n");
+	(void)rig_asked(rig, &head);
+	cr_assert(!rig_head_has(head, "If-None-Match"));
+	end_all(rig, &client, 1);
+}
