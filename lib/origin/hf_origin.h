@@ -28,6 +28,8 @@
  *           or a 304, that may not be stored takes away what was stored under its key.  G9 a stale response
  *           is served for an error only where response and request allow it (RFC 9111 §4.2.4), and then the
  *           error is not stored.  G10 a refresh in the background asks once, whoever joins it.
+ *           G11 the answer to an unsafe request reaches its client when nobody finds any more what it
+ *           invalidates (RFC 9111 §4.4), whichever thread owns that.
  * Tests     tests/unit/origin, tests/system/test_revalidate.py
  * Limits    max_in_flight fetches (0: exchanges_max of all workers), max_queue waiting for a slot.
  */

@@ -84,6 +84,7 @@ int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *c
 	origin->conf = conf;
 	origin->index = index;
 	origin->workers = hf_xchg_workers(net);
+	origin->net = net;
 	origin->cache = cache;
 	origin->shard = hf_cache_shard(cache, index);
 	origin->now_us = hf_clock_us();
@@ -170,7 +171,7 @@ static void origin_sleep(struct hf_origin *origin, uint32_t wait_ms)
 	wait_ms = origin_wait_until(origin, hf_wheel_next_us(origin->wheel), wait_ms);
 	hf_waker_sleep_begin(&origin->waker);
 	if (!origin_inbox_empty(origin) || atomic_load(&origin->call_waiting) ||
-		hf_shard_has_work(origin->shard))
+		hf_errand_waits(origin->net, origin->index) || hf_shard_has_work(origin->shard))
 		wait_ms = 0;
 	(void)origin_curl_run(origin, wait_ms); /* what came is the next turn's too */
 	hf_waker_sleep_end(&origin->waker);
@@ -186,6 +187,7 @@ void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms)
 	origin->now_us = hf_clock_us();
 	busy = origin_inbox_run(origin);
 	busy |= origin_call_run(origin);
+	busy |= origin_invalid_run(origin);
 	busy |= origin_fetch_launch(origin);
 	if (origin->in_flight > 0)
 		busy |= origin_curl_run(origin, 0);

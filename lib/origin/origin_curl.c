@@ -63,6 +63,9 @@ static bool curl_head_whole(struct hf_origin *origin, struct origin_fetch *fetch
 		fetch->state = ORIGIN_ADMIT;
 		origin_flow_memory_wait(origin, fetch);
 		return true;
+	case ORIGIN_STORE_WAIT:
+		fetch->state = ORIGIN_ADMIT;
+		return true;
 	case ORIGIN_STORE_OVER:
 		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
 		return true;

@@ -44,6 +44,7 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 	if (fetch->stale)
 		hf_shard_obj_unref(origin->shard, fetch->stale);
 	origin_stale_refresh_end(origin, fetch);
+	origin_invalid_end(fetch);
 	hf_list_del(&fetch->map_link);
 	hf_list_del(&fetch->queue_link);
 	hf_list_del(&fetch->memory_link);
@@ -119,6 +120,7 @@ static struct origin_fetch *fetch_new(
 	hf_list_init(&fetch->queue_link);
 	hf_list_init(&fetch->memory_link);
 	hf_list_init(&fetch->readers);
+	hf_list_init(&fetch->errands);
 	hf_list_add_tail(&origin->all, &fetch->all_link);
 	hf_timer_init(&fetch->timer, ORIGIN_TIMER_QUEUE);
 	fetch->method = xchg->method;

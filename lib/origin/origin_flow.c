@@ -165,11 +165,13 @@ void origin_flow_credit(struct hf_origin *origin, struct origin_fetch *fetch)
 		origin_flow_resume(origin, fetch);
 }
 
-/* The head waited for its object. */
-static void origin_flow_admit(struct hf_origin *origin, struct origin_fetch *fetch)
+void origin_flow_admit(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	switch (origin_store_head(origin, fetch)) {
 	case ORIGIN_STORE_NO_MEMORY:
+		origin_flow_memory_wait(origin, fetch); /* unless it does */
+		return;
+	case ORIGIN_STORE_WAIT:
 		return;
 	case ORIGIN_STORE_BAD:
 		origin_fetch_fail(origin, fetch, 502, HF_DROP_REQ_ORIGIN_FAILED, "bad head");

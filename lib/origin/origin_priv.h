@@ -50,9 +50,9 @@
 enum origin_fetch_state {
 	ORIGIN_QUEUED, /* waits for its launch, or for a slot */
 	ORIGIN_SENT,   /* curl has it; no head yet */
-	ORIGIN_ADMIT,  /* the head is whole, memory for the object is awaited */
-	ORIGIN_BODY,   /* the object is being filled */
-	ORIGIN_OVER,   /* everyone was answered otherwise: only the connection is to be freed */
+	ORIGIN_ADMIT, /* the head is whole; memory for the object, or an errand's end, is awaited */
+	ORIGIN_BODY,  /* the object is being filled */
+	ORIGIN_OVER,  /* everyone was answered otherwise: only the connection is to be freed */
 };
 
 enum origin_timer {
@@ -83,6 +83,7 @@ struct origin_fetch {
 	struct hf_list queue_link;  /* QUEUED: origin->queue or ->direct */
 	struct hf_list memory_link; /* waits for memory */
 	struct hf_list all_link;
+	struct hf_list errands; /* other threads have them: the answer waits */
 	struct hf_list readers;
 	struct origin_reader *leader; /* whose request is or was sent; NULL once it left */
 	enum origin_fetch_state state;
@@ -93,9 +94,10 @@ struct origin_fetch {
 	bool purged;   /* G3 */
 	bool takes_slot, has_slot;
 	bool recv_paused, send_paused;
-	bool ended;    /* ADMIT: curl is done with it already */
-	bool unwanted; /* nobody may have this answer: end without a word */
-	bool refused;  /* an error, for which what is stored stood with some of those who waited */
+	bool ended;       /* ADMIT: curl is done with it already */
+	bool unwanted;    /* nobody may have this answer: end without a word */
+	bool invalidated; /* the answer's head was looked at for RFC 9111 §4.4 */
+	bool refused; /* an error, for which what is stored stood with some of those who waited */
 	struct hf_key key; /* heap */
 	char *vary; /* heap: its leader's values of the fields that an earlier answer named */
 	uint32_t vary_len;
@@ -138,6 +140,7 @@ struct hf_origin {
 	uint32_t index, workers;
 	struct hf_cache *cache;
 	struct hf_shard *shard;
+	struct hf_xchg_net *net;
 	struct hf_link **link; /* [worker] */
 	struct hf_pool readers, fetches;
 	struct hf_list all;    /* every fetch */
@@ -243,12 +246,15 @@ void origin_flow_memory(struct hf_origin *origin);
 void origin_flow_memory_wait(struct hf_origin *origin, struct origin_fetch *fetch);
 /* The wait for memory was too long. */
 void origin_flow_memory_late(struct hf_origin *origin, struct origin_fetch *fetch);
+/* The head waited for its object, or for an errand. */
+void origin_flow_admit(struct hf_origin *origin, struct origin_fetch *fetch);
 void origin_flow_more(struct hf_origin *origin, struct origin_fetch *fetch);
 
 /* origin_store.c */
 enum origin_store {
 	ORIGIN_STORE_DONE,
 	ORIGIN_STORE_NO_MEMORY, /* try again */
+	ORIGIN_STORE_WAIT,      /* invalidation is under way: origin_flow_admit goes on */
 	ORIGIN_STORE_BAD,       /* not a response */
 	ORIGIN_STORE_UNWANTED,  /* not to be shared, and its reader left */
 	ORIGIN_STORE_OVER,      /* its readers were answered otherwise */
@@ -300,6 +306,15 @@ enum origin_store origin_reval_answer(
 /* An answer came that is not stored, and is no error of the origin's: what was stored for the request is no
  * longer it. */
 void origin_reval_superseded(struct hf_origin *origin, struct origin_fetch *fetch);
+
+/* origin_invalid.c: invalidation (RFC 9111 §4.4) */
+/* True: other threads were asked; the head is for nobody yet. */
+bool origin_invalid_begin(
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_http_resp *resp);
+/* The fetch ends. */
+void origin_invalid_end(struct origin_fetch *fetch);
+/* What other threads ask of this one, and what they have done for it. */
+bool origin_invalid_run(struct hf_origin *origin);
 
 /* origin_stale.c: RFC 5861 */
 /* The origin failed: has the reader been answered with what is stored? fwd_status: its answer, or 0. */

@@ -225,14 +225,6 @@ void origin_store_over(struct origin_fetch *fetch)
 	hf_list_del(&fetch->map_link);
 }
 
-/* RFC 9111 §4.4: a successful unsafe request invalidates its target. This thread owns the key. */
-static void origin_store_invalidate(
-	struct hf_origin *origin, struct origin_fetch *fetch, uint16_t status)
-{
-	if (!hf_http_method_is_safe(fetch->method) && status >= 200 && status < 400)
-		(void)origin_fetch_purge_key(origin, &fetch->key);
-}
-
 /* RFC 5861 §4 */
 static bool origin_store_is_failure(uint16_t status)
 {
@@ -281,8 +273,9 @@ static enum origin_store origin_store_answer(
 		return origin_reval_answer(origin, fetch, answer);
 	if (origin_store_stale(origin, fetch, answer))
 		return ORIGIN_STORE_OVER;
+	if (origin_invalid_begin(origin, fetch, &answer->resp))
+		return ORIGIN_STORE_WAIT;
 	answer->no_body = fetch->method == HF_HTTP_HEAD || status == 204 || status == 304;
-	origin_store_invalidate(origin, fetch, status);
 	origin_store_verdict(origin, fetch, answer);
 	if (!answer->store && !fetch->leader) {
 		/* it was for the one who left; the others ask for themselves */

@@ -3,7 +3,8 @@
  * xchg - an exchange: one request that a worker hands to an origin thread, and the answer's way back.
  *
  * What      The only thing that serve (lcore) and origin (thread) share beside the cache: the exchange,
- *           its messages, and the two rings between each worker and each origin thread.
+ *           its messages, and the two rings between each worker and each origin thread. And what one
+ *           origin thread wants of another, which owns another part of the keys: errands.
  * Picture
  *      worker i                                                origin thread j (owner of the key's shard)
  *        START, BODY, CREDIT, FINISH, RECALLED   -- to_origin ring -->
@@ -13,7 +14,7 @@
  *      origin:            HEAD (object attached) or FAIL, then MORE when more is readable or it ended
  *      background (a refresh that nobody waits for): START ... GONE, no other message
  * Threads   The worker owns the exchange before START and after GONE. Between them each side writes only
- *           its own part; `consumed` and the two flags are atomic.
+ *           its own part; `consumed` and the two flags are atomic. Errands: origin threads, by a mutex.
  * Lifetime  A worker that is done, or whose client left, posts FINISH once, at any time after START.
  *           Until then the object is readable (O2). The origin thread answers GONE, its last message. A
  *           background exchange is the origin thread's from START on: GONE comes without FINISH.
@@ -157,5 +158,28 @@ uint32_t hf_xchg_out_count(const struct hf_xchg_net *net, uint32_t worker);
 /* Either side: posts, and wakes the origin thread where it sleeps. */
 void hf_xchg_to_origin(struct hf_link *link, enum hf_xchg_msg kind, void *ptr);
 void hf_xchg_to_worker(struct hf_link *link, enum hf_xchg_msg kind, void *ptr);
+
+/* ---- errands: origin thread to origin thread ---- */
+
+/* "Let nobody find this key any more": from one origin thread to the key's owner, and back when done. */
+struct hf_errand {
+	struct hf_list link; /* in a letter box */
+	uint32_t from;
+	bool done;
+	/* the asker's own */
+	struct hf_list asker_link;
+	void *asker;
+	struct hf_key key; /* in buf */
+	char buf[];
+};
+
+/* A copy of the key. NULL: no memory. */
+struct hf_errand *hf_errand_new(const struct hf_key *key, uint32_t from);
+void hf_errand_free(struct hf_errand *errand);
+/* Any origin thread; wakes the other. What nobody takes is freed with the net. */
+void hf_errand_post(struct hf_xchg_net *net, uint32_t to, struct hf_errand *errand);
+/* The next one for this origin thread, or NULL. */
+struct hf_errand *hf_errand_take(struct hf_xchg_net *net, uint32_t own);
+bool hf_errand_waits(struct hf_xchg_net *net, uint32_t own);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xchg_priv.h"
+
 struct xchg_worker {
 	struct hf_pool exchanges;
 	struct hf_pool bodies;
@@ -14,6 +16,7 @@ struct hf_xchg_net {
 	uint32_t workers, origins;
 	struct xchg_worker *worker;
 	struct hf_link *link; /* [worker][origin] */
+	struct xchg_box *box; /* [origin] */
 };
 
 /* Every message that can be under way at once in one direction (X2): a sum, one line per kind. */
@@ -69,8 +72,11 @@ int hf_xchg_net_new(const struct hf_xchg_cfg *cfg, struct hf_err *err, struct hf
 	net->origins = cfg->origins;
 	net->worker = calloc(cfg->workers, sizeof(*net->worker));
 	net->link = calloc((size_t)cfg->workers * cfg->origins, sizeof(*net->link));
-	if (!net->worker || !net->link)
+	net->box = calloc(cfg->origins, sizeof(*net->box));
+	if (!net->worker || !net->link || !net->box)
 		goto fail;
+	for (uint32_t i = 0; i < cfg->origins; i++)
+		xchg_box_init(&net->box[i]);
 	rc = xchg_net_fill(net, cfg);
 	if (rc)
 		goto fail;
@@ -94,6 +100,10 @@ void hf_xchg_net_free(struct hf_xchg_net *net)
 		hf_pool_fini(&net->worker[i].exchanges);
 		hf_pool_fini(&net->worker[i].bodies);
 	}
+	/* without all three the boxes were not made */
+	for (uint32_t i = 0; net->worker && net->link && net->box && i < net->origins; i++)
+		xchg_box_fini(&net->box[i]);
+	free(net->box);
 	free(net->link);
 	free(net->worker);
 	free(net);
@@ -104,6 +114,12 @@ struct hf_link *hf_xchg_link(struct hf_xchg_net *net, uint32_t worker, uint32_t 
 	HF_ASSERT(worker < net->workers);
 	HF_ASSERT(origin < net->origins);
 	return &net->link[worker * net->origins + origin];
+}
+
+struct xchg_box *xchg_net_box(struct hf_xchg_net *net, uint32_t origin)
+{
+	HF_ASSERT(origin < net->origins);
+	return &net->box[origin];
 }
 
 uint32_t hf_xchg_workers(const struct hf_xchg_net *net)

@@ -61,6 +61,7 @@ struct rig {
 	struct hf_link *link;
 	struct hf_state *state;
 	struct hf_origin *origin;
+	struct hf_origin *second; /* owns the other half of the keys; NULL: one owns all */
 	struct hf_reader *reader;
 	int listener;
 	uint16_t port;
@@ -125,6 +126,8 @@ static inline void rig_state(struct rig *rig)
 		rig->port);
 	cr_assert(hf_state_parse(text, strlen(text), stderr, &rig->state) == 0);
 	hf_origin_state_set(rig->origin, rig->state);
+	if (rig->second)
+		hf_origin_state_set(rig->second, rig->state);
 }
 
 static inline void rig_conf(struct rig *rig)
@@ -140,12 +143,16 @@ static inline void rig_conf(struct rig *rig)
 	rig->conf.origin.keepalive_ms = 30000;
 }
 
+/* As many origin threads as the configuration says, one or two. */
 static inline void rig_up(struct rig *rig, size_t memory)
 {
-	struct hf_cache_cfg cache_cfg = { .shards = 1, .workers = 1, .leases_max = 64 };
-	struct hf_xchg_cfg net_cfg = {
-		.workers = 1, .origins = 1, .exchanges_max = 256, .buf_len = 16384
+	struct hf_cache_cfg cache_cfg = {
+		.shards = rig->conf.origin.threads, .workers = 1, .leases_max = 64
 	};
+	struct hf_xchg_cfg net_cfg = { .workers = 1,
+		.origins = rig->conf.origin.threads,
+		.exchanges_max = 256,
+		.buf_len = 16384 };
 	struct hf_err err = { "" };
 
 	static bool registered; /* a test may have rigs one after the other */
@@ -163,6 +170,9 @@ static inline void rig_up(struct rig *rig, size_t memory)
 	rig->link = hf_xchg_link(rig->net, 0, 0);
 	cr_assert(hf_origin_new(&rig->conf, 0, rig->cache, rig->net, &err, &rig->origin) == 0, "%s",
 		err.text);
+	if (rig->conf.origin.threads > 1)
+		cr_assert(hf_origin_new(&rig->conf, 1, rig->cache, rig->net, &err, &rig->second) ==
+			  0);
 	rig_listen(rig);
 	rig_state(rig);
 }
@@ -177,6 +187,12 @@ static inline struct rig *rig_new(void)
 	return rig;
 }
 
+/* Who owns what. */
+static inline struct hf_link *rig_link(const struct rig *rig, uint32_t shard)
+{
+	return hf_xchg_link(rig->net, 0, shard);
+}
+
 static inline void rig_reclaim(struct rig *rig)
 {
 	struct hf_obj *obj;
@@ -185,7 +201,7 @@ static inline void rig_reclaim(struct rig *rig)
 	(void)hf_cache_reclaim_step(rig->cache);
 	hf_rcu_online();
 	while ((obj = hf_reader_released(rig->reader)) != NULL)
-		hf_xchg_to_origin(rig->link, HF_XCHG_RECALLED, obj);
+		hf_xchg_to_origin(rig_link(rig, obj->shard), HF_XCHG_RECALLED, obj);
 }
 
 #ifdef HF_SANITIZED
@@ -204,7 +220,10 @@ static inline int rig_leaks(void)
 static inline void rig_free(struct rig *rig)
 {
 	hf_origin_free(rig->origin);
+	hf_origin_free(rig->second);
 	hf_shard_check(rig->shard);
+	if (rig->second)
+		hf_shard_check(hf_cache_shard(rig->cache, 1));
 	hf_cache_free(rig->cache);
 	hf_xchg_net_free(rig->net);
 	hf_arena_free(rig->arena);
@@ -316,7 +335,7 @@ static inline void rig_client_ack(struct rig *rig, struct rig_client *client)
 {
 	atomic_store(&client->xchg->consumed, client->read_len);
 	if (atomic_exchange(&client->xchg->credit_wanted, false))
-		hf_xchg_to_origin(rig->link, HF_XCHG_CREDIT, client->xchg);
+		hf_xchg_to_origin(client->xchg->to, HF_XCHG_CREDIT, client->xchg);
 }
 
 static inline bool rig_client_at_end(const struct rig_client *client)
@@ -337,8 +356,10 @@ static inline void rig_worker_message(struct rig *rig, const struct hf_msg *msg)
 	struct rig_client *client;
 
 	if (msg->kind == HF_XCHG_RECALL) {
-		if (hf_reader_recall(rig->reader, msg->ptr))
-			hf_xchg_to_origin(rig->link, HF_XCHG_RECALLED, msg->ptr);
+		struct hf_obj *obj = msg->ptr;
+
+		if (hf_reader_recall(rig->reader, obj))
+			hf_xchg_to_origin(rig_link(rig, obj->shard), HF_XCHG_RECALLED, obj);
 		return;
 	}
 	if (msg->kind == HF_XCHG_BODY_DONE) {
@@ -382,14 +403,17 @@ static inline void rig_worker_turn(struct rig *rig)
 	struct hf_msg msgs[64];
 	uint32_t n;
 
-	while ((n = hf_ring_drain(rig->link->to_worker, msgs, 64)) > 0)
-		for (uint32_t i = 0; i < n; i++)
-			rig_worker_message(rig, &msgs[i]);
+	for (uint32_t shard = 0; shard < rig->conf.origin.threads; shard++)
+		while ((n = hf_ring_drain(rig_link(rig, shard)->to_worker, msgs, 64)) > 0)
+			for (uint32_t i = 0; i < n; i++)
+				rig_worker_message(rig, &msgs[i]);
 }
 
 static inline void rig_turn(struct rig *rig)
 {
 	hf_origin_step(rig->origin, 1);
+	if (rig->second)
+		hf_origin_step(rig->second, 1);
 	rig_peer_turn(rig);
 	rig_worker_turn(rig);
 	rig_reclaim(rig);
@@ -491,7 +515,9 @@ static inline void rig_start_with(
 		hf_resp_request_head(xchg->buf + used, xchg->buf_len - used, &req, &forward);
 	cr_assert(xchg->lines.len > 0);
 	xchg->background = background;
-	hf_xchg_to_origin(rig->link, HF_XCHG_START, xchg);
+	xchg->shard = (uint16_t)hf_cache_shard_index(rig->cache, xchg->key.hash);
+	xchg->to = rig_link(rig, xchg->shard);
+	hf_xchg_to_origin(xchg->to, HF_XCHG_START, xchg);
 }
 
 static inline void rig_start_text(struct rig *rig, struct rig_client *client, const char *text)
@@ -525,7 +551,7 @@ static inline void rig_finish(struct rig *rig, struct rig_client *client)
 {
 	cr_assert(!client->xchg->finished);
 	client->xchg->finished = true;
-	hf_xchg_to_origin(rig->link, HF_XCHG_FINISH, client->xchg);
+	hf_xchg_to_origin(client->xchg->to, HF_XCHG_FINISH, client->xchg);
 }
 
 /* FINISH and GONE. */
