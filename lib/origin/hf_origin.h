@@ -6,7 +6,8 @@
  *           what may be stored is stored; what may not streams through with bounded memory, both ways.
  *           Connections to origins are libcurl's (multi, with epoll).
  *           What is stored but stale is asked about with its validators (RFC 9111 §4.3): a 304 freshens it
- *           for everyone who waits. Where the origin fails it may stand for the answer (RFC 5861).
+ *           for everyone who waits. Where the origin fails it may stand for the answer (RFC 5861). HEAD
+ *           answers update or age what is stored for GET (§4.3.5).
  * Picture
  *      START -> [stored meanwhile? attach] -> [same key in flight? join] -> route -> curl
  *                                                            stored, with a validator: If-None-Match ...

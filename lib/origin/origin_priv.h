@@ -280,7 +280,7 @@ bool origin_store_suits(const struct hf_origin *origin, const struct hf_obj *obj
 	const struct hf_http_req *req, const struct hf_cache_req *cache_req, bool pending);
 /* The head of the request that was sent, though its client may have left. */
 struct hf_span origin_store_request(const struct origin_fetch *fetch);
-/* Of RESP, as the answer to the fetch: verdict, Vary values, `store` and `share`. */
+/* Of RESP, as the answer to a GET with the fetch's request: verdict, Vary values, `store` and `share`. */
 void origin_store_judge(struct hf_origin *origin, struct origin_fetch *fetch,
 	const struct hf_http_resp *resp, struct origin_answer *answer);
 /* Head (in scratch), status, life, birth of what is stored. 0: the head is too large. */
@@ -302,6 +302,9 @@ void origin_store_over(struct origin_fetch *fetch);
 void origin_reval_begin(struct hf_origin *origin, struct origin_fetch *fetch);
 /* A 304 came. */
 enum origin_store origin_reval_answer(
+	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer);
+/* A HEAD was answered with 200: what is stored for the GET is updated by it, or stale from now on. */
+void origin_reval_head(
 	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer);
 /* An answer came that is not stored, and is no error of the origin's: what was stored for the request is no
  * longer it. */

@@ -206,27 +206,29 @@ static struct hf_obj *reval_freshen(struct hf_origin *origin, struct hf_obj *bas
 	return hf_shard_obj_freshen(origin->shard, base, &spec);
 }
 
-/* Judges the updated response, and makes fetch->obj of it. What cannot be updated is served as it is: it
- * was validated. */
-static void reval_update(struct hf_origin *origin, struct origin_fetch *fetch, struct hf_obj *base,
-	struct origin_answer *answer)
+/* Judges the updated response, makes it and lets it be found. NULL: it cannot be updated. Otherwise the
+ * caller has a reference. */
+static struct hf_obj *reval_update(struct hf_origin *origin, struct origin_fetch *fetch,
+	struct hf_obj *base, struct origin_answer *answer)
 {
 	struct hf_http_resp merged;
+	struct hf_obj *obj;
 	bool same_variant;
 
 	if (!reval_merge(base, &answer->resp, &merged))
-		return;
+		return NULL;
 	origin_store_judge(origin, fetch, &merged, answer);
 	same_variant = answer->store && answer->vary_len == base->vary_len &&
 		       memcmp(answer->vary, base->vary, base->vary_len) == 0;
-	fetch->obj = reval_freshen(origin, base, &merged, answer);
+	obj = reval_freshen(origin, base, &merged, answer);
 	if (!same_variant) {
 		/* not to be stored any more, or not for the requests that it was stored for */
 		origin_reval_superseded(origin, fetch);
 		answer->store = false;
-	} else if (fetch->obj) {
-		hf_shard_publish(origin->shard, fetch->obj);
+	} else if (obj) {
+		hf_shard_publish(origin->shard, obj);
 	}
+	return obj;
 }
 
 /* The one that was asked about is good still. */
@@ -236,7 +238,7 @@ static void reval_confirm(
 	struct hf_obj *base = reval_base(origin, fetch, answer);
 
 	hf_shard_obj_ref(origin->shard, base);
-	reval_update(origin, fetch, base, answer);
+	fetch->obj = reval_update(origin, fetch, base, answer);
 	if (fetch->obj) {
 		hf_shard_obj_unref(origin->shard, base);
 	} else {
@@ -284,6 +286,78 @@ enum origin_store origin_reval_answer(
 		reval_ask_whole(fetch);
 	origin_store_again(origin, fetch);
 	return ORIGIN_STORE_OVER;
+}
+
+/* ---- freshening with HEAD (§4.3.5) ---- */
+
+enum reval_head { REVAL_HEAD_SAME, REVAL_HEAD_OTHER, REVAL_HEAD_UNKNOWN };
+
+static bool reval_differs(const struct hf_http_fields *a, const struct hf_http_fields *b,
+	enum hf_http_field id, bool *validated)
+{
+	struct hf_span value = reval_value(a, id);
+
+	*validated |= value.len > 0;
+	return value.len > 0 && !hf_span_eq(value, reval_value(b, id));
+}
+
+/* Is what a GET would have brought the stored one? Without any validator that is not known. */
+static enum reval_head reval_head_compare(const struct hf_obj *obj, const struct hf_http_resp *resp)
+{
+	struct hf_http_fields stored;
+	bool validated = false;
+
+	if (!hf_http_stored_parse((struct hf_span){ obj->head, obj->head_len }, &stored))
+		return REVAL_HEAD_UNKNOWN;
+	if (resp->has_content_length && resp->content_length != obj->length)
+		return REVAL_HEAD_OTHER;
+	if (reval_differs(&resp->fields, &stored, HF_HTTP_FIELD_ETAG, &validated) ||
+		reval_differs(&resp->fields, &stored, HF_HTTP_FIELD_LAST_MODIFIED, &validated))
+		return REVAL_HEAD_OTHER;
+	return validated ? REVAL_HEAD_SAME : REVAL_HEAD_UNKNOWN;
+}
+
+/* What was answered to credentials, or to a request that wanted no caching, says nothing of what all
+ * others may have. */
+static struct hf_obj *reval_head_stored(const struct hf_origin *origin,
+	const struct origin_fetch *fetch, struct origin_answer *answer)
+{
+	struct hf_obj *obj;
+
+	if (!fetch->leader ||
+		!origin_reader_parse(fetch->leader, &answer->req, &answer->cache_req) ||
+		answer->cache_req.has_authorization ||
+		!hf_cache_req_allows(&answer->cache_req, /* store_secret_query= */ false))
+		return NULL;
+	obj = hf_shard_lookup(origin->shard, &fetch->key, &answer->req);
+	return obj && reval_can_ask(obj) ? obj : NULL;
+}
+
+void origin_reval_head(
+	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer)
+{
+	struct hf_obj *base = reval_head_stored(origin, fetch, answer);
+	struct hf_obj *obj;
+
+	if (!base)
+		return;
+	switch (reval_head_compare(base, &answer->resp)) {
+	case REVAL_HEAD_SAME:
+		/* a purge came after the question: then a GET has to ask */
+		if (base->flags & HF_OBJ_STALE)
+			return;
+		hf_shard_obj_ref(origin->shard, base);
+		obj = reval_update(origin, fetch, base, answer);
+		hf_shard_obj_unref(origin->shard, base);
+		if (obj)
+			hf_shard_obj_unref(origin->shard, obj);
+		return;
+	case REVAL_HEAD_OTHER:
+		atomic_fetch_or_explicit(&base->flags, HF_OBJ_STALE, memory_order_relaxed);
+		return;
+	case REVAL_HEAD_UNKNOWN:
+		return;
+	}
 }
 
 void origin_reval_superseded(struct hf_origin *origin, struct origin_fetch *fetch)

@@ -54,10 +54,15 @@ void origin_store_judge(struct hf_origin *origin, struct origin_fetch *fetch,
 	struct hf_cache_verdict *verdict = &answer->verdict;
 	int vary_len;
 
+	answer->store = false;
+	answer->share = false;
 	hf_cache_life_of(resp, &policy, &times, &verdict->life);
-	if (!fetch->shared || !origin_reader_parse_head(origin_store_request(fetch), &answer->req))
+	if (!fetch->shared && fetch->method != HF_HTTP_HEAD)
+		return;
+	if (!origin_reader_parse_head(origin_store_request(fetch), &answer->req))
 		return;
 	hf_cache_req_init(&answer->req, &answer->cache_req);
+	answer->cache_req.method = HF_HTTP_GET; /* as which it is stored */
 	hf_cache_admit(&answer->cache_req, resp, &policy, &times, verdict);
 	if (!verdict->store)
 		return;
@@ -251,7 +256,7 @@ static void origin_store_verdict(
 	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer)
 {
 	origin_store_judge(origin, fetch, &answer->resp, answer);
-	if (fetch->refused) {
+	if (fetch->refused || !fetch->shared) {
 		answer->store = false;
 		answer->share = false;
 	}
@@ -275,6 +280,8 @@ static enum origin_store origin_store_answer(
 		return ORIGIN_STORE_OVER;
 	if (origin_invalid_begin(origin, fetch, &answer->resp))
 		return ORIGIN_STORE_WAIT;
+	if (fetch->method == HF_HTTP_HEAD && status == 200)
+		origin_reval_head(origin, fetch, answer);
 	answer->no_body = fetch->method == HF_HTTP_HEAD || status == 204 || status == 304;
 	origin_store_verdict(origin, fetch, answer);
 	if (!answer->store && !fetch->leader) {

@@ -527,6 +527,99 @@ Test(origin_reval, what_cannot_be_updated_is_served_as_it_is)
 	end_all(rig, &client, 1);
 }
 
+/* ---- §4.3.5: HEAD ---- */
+
+/* What a HEAD that is answered so leaves of a stored response with those validators. */
+static void head_of(struct rig *rig, const char *request, uint32_t older_s, const char *answer)
+{
+	struct rig_client client;
+	char text[512];
+	const char *head;
+
+	rig_store(rig, "/a", RIG_FRESH TAG_A LM "X-Old: 1\r\n", 1000, older_s);
+	(void)snprintf(text, sizeof(text), "HEAD /a HTTP/1.1\r\nHost: a.test\r\n%s\r\n", request);
+	rig_start_text(rig, &client, text);
+	(void)snprintf(text, sizeof(text), "HTTP/1.1 %s\r\n", answer);
+	rig_say(rig_asked(rig, &head), text);
+	rig_until(rig, client.head);
+	rig_end(rig, &client);
+	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
+}
+
+static void expect_after_head(const char *request, uint32_t older_s, const char *answer,
+	enum hf_cache_use use, bool updated)
+{
+	struct rig *rig = rig_new();
+	struct hf_obj *obj;
+
+	head_of(rig, request, older_s, answer);
+	obj = rig_lookup(rig, "/a", "");
+	cr_assert(obj, "%s", answer);
+	cr_assert_eq(hf_obj_use(obj, NULL, hf_clock_us()), use, "%s", answer);
+	cr_assert_eq(rig_has((struct hf_span){ obj->head, obj->head_len }, "X-New"), updated, "%s",
+		answer);
+	cr_assert(rig_has((struct hf_span){ obj->head, obj->head_len }, "X-Old"));
+	cr_assert_eq(obj->length, 1000);
+	rig_free(rig);
+}
+
+Test(origin_reval, rfc9111_4_3_5_a_head_answer_that_matches_updates_the_stored_get)
+{
+	expect_after_head("", 100, "200 OK\r\n" TAG_A LM "Content-Length: 1000\r\nX-New: 1\r\n",
+		HF_CACHE_USE_FRESH, true);
+	expect_after_head("", 100, "200 OK\r\n" TAG_A "X-New: 1\r\n", HF_CACHE_USE_FRESH, true);
+	expect_after_head("", 100, "200 OK\r\n" LM "X-New: 1\r\n", HF_CACHE_USE_FRESH, true);
+}
+
+Test(origin_reval, rfc9111_4_3_5_one_that_does_not_match_makes_it_stale)
+{
+	expect_after_head("", 0, "200 OK\r\nETag: \"b\"\r\n" LM "X-New: 1\r\n",
+		HF_CACHE_USE_REVALIDATE, false);
+	expect_after_head("", 0, "200 OK\r\n" TAG_A "Content-Length: 999\r\nX-New: 1\r\n",
+		HF_CACHE_USE_REVALIDATE, false);
+	expect_after_head("", 0,
+		"200 OK\r\n" TAG_A "Last-Modified: Wed, 01 Jan 2025 00:00:01 GMT\r\n",
+		HF_CACHE_USE_REVALIDATE, false);
+}
+
+Test(origin_reval, rfc9111_4_3_5_one_that_says_nothing_changes_nothing)
+{
+	expect_after_head("", 0, "200 OK\r\nX-New: 1\r\n", HF_CACHE_USE_FRESH, false);
+	expect_after_head("", 100, "200 OK\r\nX-New: 1\r\n", HF_CACHE_USE_REVALIDATE, false);
+	expect_after_head("", 0, "404 No\r\nETag: \"b\"\r\n", HF_CACHE_USE_FRESH, false);
+	expect_after_head("Authorization: Basic eA==\r\n", 0, "200 OK\r\nETag: \"b\"\r\n",
+		HF_CACHE_USE_FRESH, false);
+	expect_after_head("Cache-Control: no-store\r\n", 0, "200 OK\r\nETag: \"b\"\r\n",
+		HF_CACHE_USE_FRESH, false);
+}
+
+Test(origin_reval, rfc9111_4_3_5_one_that_forbids_storing_takes_it_away)
+{
+	struct rig *rig = rig_new();
+
+	head_of(rig, "", 0, "200 OK\r\n" TAG_A "Cache-Control: private\r\n");
+	cr_assert(!rig_lookup(rig, "/a", ""));
+	rig_free(rig);
+}
+
+Test(origin_reval, rfc9111_4_3_5_a_soft_purge_is_not_undone_by_a_head)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+	const char *head;
+	struct rig_conn *conn;
+
+	rig_store(rig, "/a", RIG_FRESH TAG_A, 1000, 0);
+	rig_start_text(rig, &client, "HEAD /a HTTP/1.1\r\nHost: a.test\r\n\r\n");
+	conn = rig_asked(rig, &head);
+	cr_assert_eq(hf_shard_purge(rig->shard, &client.xchg->key, /* soft= */ true), 1);
+	rig_say(conn, "HTTP/1.1 200 OK\r\n" TAG_A "\r\n");
+	rig_until(rig, client.head);
+	cr_assert_neq(
+		hf_obj_use(rig_lookup(rig, "/a", ""), NULL, hf_clock_us()), HF_CACHE_USE_FRESH);
+	end_all(rig, &client, 1);
+}
+
 /* ---- leaving, purging ---- */
 
 Test(origin_reval, when_the_leader_leaves_a_304_is_for_the_others)
