@@ -190,6 +190,16 @@ uint32_t hf_shard_purge(struct hf_shard *shard, const struct hf_key *key, bool s
 	return count;
 }
 
+bool hf_shard_remove(struct hf_shard *shard, struct hf_obj *obj)
+{
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	HF_ASSERT(obj->shard == shard->index && obj->owner_refs > 0);
+	if (obj->place != CACHE_LINKED)
+		return false;
+	purge_one(shard, obj, /* soft= */ false);
+	return true;
+}
+
 void hf_shard_purge_begin(struct hf_shard *shard, struct hf_purge_walk *walk)
 {
 	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);

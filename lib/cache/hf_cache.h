@@ -144,6 +144,9 @@ struct hf_obj *hf_shard_obj_freshen(
 /* Unlinks every variant of the key, or with `soft` marks them stale (HF_OBJ_STALE); returns how many,
  * those that were stale already too. */
 uint32_t hf_shard_purge(struct hf_shard *shard, const struct hf_key *key, bool soft);
+/* Unlinks one variant: what the origin says now may not stand for it any more. False: it was not in the
+ * table. */
+bool hf_shard_remove(struct hf_shard *shard, struct hf_obj *obj);
 
 enum hf_purge { HF_PURGE_ALL, HF_PURGE_PREFIX, HF_PURGE_TAG };
 
