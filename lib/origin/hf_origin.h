@@ -24,7 +24,7 @@
  *           HF_XCHG_WINDOW.  G5 an origin that breaks off before its head is complete is 502, one that is
  *           late 504; after the head the client's connection is cut.  G6 a body that finds no memory
  *           to be stored in goes on as a stream: no fetch waits for another one's whole body.  G7 a 304
- *           counts only for what was asked about and is stored still; else the whole is fetched, once.
+ *           counts only for what was asked about and is stored still, unpurged; else it is asked anew.
  *           G8 what may not be stored any more is not kept either: an answer below 500 to a fetch for all,
  *           or a 304, that may not be stored takes away what was stored under its key.  G9 a stale response
  *           is served for an error only where response and request allow it (RFC 9111 §4.2.4), and then the

@@ -106,6 +106,7 @@ struct origin_fetch {
 	char *head; /* heap: the answer's, until admitted */
 	uint32_t head_len, head_cap;
 	struct hf_obj *stale;     /* what its validators are of; a reference */
+	bool asked_soft;          /* that was soft-purged already */
 	char *conditions;         /* heap: field lines with them */
 	struct hf_obj *refreshes; /* its `refreshing` ends with this fetch; a reference */
 	uint16_t fwd_status;      /* of the answer, when obj has another */
@@ -308,7 +309,7 @@ void origin_reval_head(
 	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer);
 /* An answer came that is not stored, and is no error of the origin's: what was stored for the request is no
  * longer it. */
-void origin_reval_superseded(struct hf_origin *origin, struct origin_fetch *fetch);
+void origin_reval_superseded(struct hf_origin *origin, const struct origin_fetch *fetch);
 
 /* origin_invalid.c: invalidation (RFC 9111 §4.4) */
 /* True: other threads were asked; the head is for nobody yet. */

@@ -96,6 +96,7 @@ void origin_reval_begin(struct hf_origin *origin, struct origin_fetch *fetch)
 		return;
 	hf_shard_obj_ref(origin->shard, obj);
 	fetch->stale = obj;
+	fetch->asked_soft = obj->flags & HF_OBJ_STALE;
 }
 
 /* ---- what a 304 is about (§4.3.4) ---- */
@@ -126,19 +127,22 @@ static bool reval_obj_is_meant(const struct hf_obj *obj, const struct hf_http_fi
 	       reval_identifies(answer, &stored);
 }
 
-/* What is to be updated: what was asked about, or what came in its place and is the same. */
+/* What is to be updated: what was asked about, or what came in its place and is the same. NULL: neither is
+ * stored any more, or it was purged, softly perhaps, after the question (G3). */
 static struct hf_obj *reval_base(const struct hf_origin *origin, const struct origin_fetch *fetch,
 	const struct origin_answer *answer)
 {
 	struct hf_http_req req;
-	struct hf_obj *obj = NULL;
+	struct hf_obj *obj;
 
-	if (origin_reader_parse_head(origin_store_request(fetch), &req))
-		obj = hf_shard_lookup(origin->shard, &fetch->key, &req);
-	if (obj && obj != fetch->stale && reval_can_ask(obj) &&
-		reval_obj_is_meant(obj, &answer->resp.fields))
+	if (fetch->purged || !origin_reader_parse_head(origin_store_request(fetch), &req))
+		return NULL;
+	obj = hf_shard_lookup(origin->shard, &fetch->key, &req);
+	if (!obj || ((obj->flags & HF_OBJ_STALE) && !fetch->asked_soft))
+		return NULL;
+	if (obj == fetch->stale)
 		return obj;
-	return fetch->stale;
+	return reval_can_ask(obj) && reval_obj_is_meant(obj, &answer->resp.fields) ? obj : NULL;
 }
 
 /* ---- the updated head (§3.2) ---- */
@@ -232,11 +236,9 @@ static struct hf_obj *reval_update(struct hf_origin *origin, struct origin_fetch
 }
 
 /* The one that was asked about is good still. */
-static void reval_confirm(
-	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer)
+static void reval_confirm(struct hf_origin *origin, struct origin_fetch *fetch, struct hf_obj *base,
+	struct origin_answer *answer)
 {
-	struct hf_obj *base = reval_base(origin, fetch, answer);
-
 	hf_shard_obj_ref(origin->shard, base);
 	fetch->obj = reval_update(origin, fetch, base, answer);
 	if (fetch->obj) {
@@ -269,6 +271,7 @@ static void reval_ask_whole(struct origin_fetch *fetch)
 enum origin_store origin_reval_answer(
 	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer)
 {
+	struct hf_obj *base;
 	bool meant;
 
 	if (!fetch->stale) {
@@ -276,12 +279,12 @@ enum origin_store origin_reval_answer(
 		return ORIGIN_STORE_BAD;
 	}
 	meant = reval_obj_is_meant(fetch->stale, &answer->resp.fields);
+	base = meant ? reval_base(origin, fetch, answer) : NULL;
 	origin_store_over(fetch);
-	if (meant && !fetch->purged) {
-		reval_confirm(origin, fetch, answer);
+	if (base) {
+		reval_confirm(origin, fetch, base, answer);
 		return ORIGIN_STORE_OVER;
 	}
-	/* about another response than ours, or about one that was purged meanwhile (G3) */
 	if (!meant)
 		reval_ask_whole(fetch);
 	origin_store_again(origin, fetch);
@@ -360,8 +363,13 @@ void origin_reval_head(
 	}
 }
 
-void origin_reval_superseded(struct hf_origin *origin, struct origin_fetch *fetch)
+void origin_reval_superseded(struct hf_origin *origin, const struct origin_fetch *fetch)
 {
-	if (!fetch->purged)
-		(void)hf_shard_purge(origin->shard, &fetch->key, /* soft= */ false);
+	struct hf_http_req req;
+	struct hf_obj *obj;
+
+	if (fetch->purged || !origin_reader_parse_head(origin_store_request(fetch), &req))
+		return;
+	while ((obj = hf_shard_lookup(origin->shard, &fetch->key, &req)) != NULL)
+		HF_ASSERT(hf_shard_remove(origin->shard, obj));
 }

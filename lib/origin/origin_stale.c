@@ -15,7 +15,7 @@ static struct hf_obj *stale_find(const struct hf_origin *origin, const struct hf
 {
 	struct hf_obj *obj = hf_shard_lookup(origin->shard, key, req);
 
-	if (obj || !fetch || !fetch->stale || fetch->purged)
+	if (obj || !fetch || !fetch->stale || fetch->purged || fetch->stale->purged)
 		return obj;
 	obj = fetch->stale;
 	return hf_cache_vary_matches(obj->vary, obj->vary_len, req) ? obj : NULL;

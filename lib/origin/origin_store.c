@@ -245,7 +245,9 @@ static bool origin_store_stale(
 		origin_stale_serve_all(origin, fetch, answer->resp.status) == 0)
 		return false;
 	fetch->refused = true;
-	if (fetch->leader && !fetch->leader->xchg->background)
+	if (fetch->leader && fetch->leader->xchg->background)
+		origin_reader_drop(origin, fetch->leader);
+	if (fetch->leader)
 		return false;
 	origin_store_over(fetch);
 	origin_store_again(origin, fetch);
@@ -262,11 +264,11 @@ static void origin_store_verdict(
 	}
 	if (!answer->share)
 		fetch->joinable = false;
+	if (!answer->store && fetch->shared && answer->resp.status < 500)
+		origin_reval_superseded(origin, fetch);
 	/* nobody waits for a refresh that is not stored */
 	if (!answer->store && fetch->leader && fetch->leader->xchg->background)
 		origin_reader_drop(origin, fetch->leader);
-	if (!answer->store && fetch->shared && answer->resp.status < 500)
-		origin_reval_superseded(origin, fetch);
 }
 
 static enum origin_store origin_store_answer(

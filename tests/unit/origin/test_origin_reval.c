@@ -392,6 +392,30 @@ Test(origin_reval, rfc9111_4_3_3_an_answer_that_may_not_be_stored_takes_the_stor
 	expect_gone("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", 0, "404");
 }
 
+Test(origin_reval, rfc9111_4_1_an_answer_that_may_not_be_stored_ends_its_own_variant_alone)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client[2];
+	const char *head;
+
+	rig_store(rig, "/a", RIG_FRESH TAG_A "Vary: Accept\r\n", 1000, 100);
+	rig_get(rig, &client[0], "/a", "Accept: b/b\r\n");
+	rig_answer(rig_asked(rig, &head), RIG_FRESH "Vary: Accept\r\n", 2000);
+	expect_body(rig, &client[0], 2000);
+	rig_get(rig, &client[1], "/a", "Accept: c/c\r\n");
+	rig_say(rig_asked(rig, &head), "HTTP/1.1 406 No\r\nContent-Length: 0\r\n\r\n");
+	rig_until(rig, rig_client_at_end(&client[1]));
+	cr_assert(rig_lookup(rig, "/a", ""), "of another request");
+	cr_assert(rig_lookup(rig, "/a", "Accept: b/b\r\n"));
+	rig_end(rig, &client[1]);
+	rig_get(rig, &client[1], "/a", "");
+	rig_answer(rig_asked(rig, &head), "Cache-Control: no-store\r\n", 500);
+	expect_body(rig, &client[1], 500);
+	cr_assert(!rig_lookup(rig, "/a", ""));
+	cr_assert(rig_lookup(rig, "/a", "Accept: b/b\r\n"));
+	end_all(rig, client, 2);
+}
+
 static void expect_vary_gone(const char *stored, const char *answer)
 {
 	struct rig *rig = rig_new();
@@ -668,6 +692,57 @@ Test(origin_reval, g3_a_purge_during_the_validation_wins)
 	expect_body(rig, &client, 2000);
 	cr_assert_eq(rig_lookup(rig, "/a", "")->length, 2000);
 	end_all(rig, &client, 1);
+}
+
+Test(origin_reval, g3_a_soft_purge_during_the_validation_wins)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+	const char *head;
+	struct rig_conn *conn = ask_about(rig, &client, TAG_A, "", &head);
+
+	cr_assert_eq(hf_shard_purge(rig->shard, &client.xchg->key, /* soft= */ true), 1);
+	rig_say(conn, NOT_MOD TAG_A "\r\n");
+	conn = rig_asked(rig, &head);
+	cr_assert(!client.head, "the question was older than the purge");
+	cr_assert(rig_head_has(head, "If-None-Match: \"a\""));
+	rig_say(conn, NOT_MOD TAG_A "\r\n");
+	expect_body(rig, &client, 1000);
+	end_all(rig, &client, 1);
+}
+
+Test(origin_reval, what_was_evicted_during_the_validation_is_asked_for_whole)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+	const char *head;
+	struct rig_conn *conn = ask_about(rig, &client, TAG_A, "", &head);
+
+	cr_assert(hf_shard_remove(rig->shard, rig_lookup(rig, "/a", "")));
+	rig_say(conn, NOT_MOD TAG_A "\r\n");
+	conn = rig_asked(rig, &head);
+	cr_assert(!rig_head_has(head, "If-None-Match"));
+	rig_answer(conn, RIG_FRESH, 2000);
+	expect_body(rig, &client, 2000);
+	end_all(rig, &client, 1);
+}
+
+Test(origin_reval, what_was_replaced_during_the_validation_is_not_brought_back)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client[2];
+	const char *head;
+	struct rig_conn *conn = ask_about(rig, &client[0], TAG_A, "", &head);
+
+	origin_map_next(rig->origin, &client[0].xchg->key, NULL)->joinable = false;
+	rig_get(rig, &client[1], "/a", "");
+	rig_answer(rig_asked(rig, &head), RIG_FRESH "ETag: \"b\"\r\n", 2000);
+	expect_body(rig, &client[1], 2000);
+	rig_say(conn, NOT_MOD TAG_A "\r\n");
+	expect_body(rig, &client[0], 2000);
+	cr_assert(client[0].xchg->local);
+	cr_assert_eq(rig_requests(rig), 3);
+	end_all(rig, client, 2);
 }
 
 Test(origin_reval, a_soft_purged_one_is_validated)

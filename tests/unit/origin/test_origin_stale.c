@@ -463,6 +463,31 @@ Test(origin_stale, clients_join_a_refresh)
 	end_all(rig, &waits, 1);
 }
 
+Test(origin_stale, clients_who_joined_a_refresh_that_failed_get_the_stale_one)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client, waits[2];
+	struct rig_conn *conn;
+	const char *head;
+
+	rig_store(rig, "/a",
+		"Cache-Control: max-age=60, stale-while-revalidate=600, stale-if-error=600\r\n" TAG,
+		1000, 100);
+	rig_refresh(rig, &client, "/a", "");
+	conn = rig_asked(rig, &head);
+	rig_get(rig, &waits[0], "/a", "Cache-Control: max-age=5\r\n");
+	rig_get(rig, &waits[1], "/a", "Cache-Control: no-cache\r\n");
+	rig_settle(rig);
+	rig_say(conn, ERROR);
+	expect_stale(rig, &waits[0], 503);
+	cr_assert(client.gone);
+	rig_say(rig_asked(rig, &head), ERROR);
+	rig_until(rig, rig_client_at_end(&waits[1]));
+	cr_assert_eq(waits[1].xchg->obj->status, 503);
+	cr_assert_eq(rig_requests(rig), 3);
+	end_all(rig, waits, 2);
+}
+
 Test(origin_stale, clients_who_joined_a_refresh_get_no_answer_that_was_not_for_them)
 {
 	struct rig *rig = rig_new();
