@@ -26,7 +26,7 @@
  *           to be stored in goes on as a stream: no fetch waits for another one's whole body.  G7 a 304
  *           counts only for what was asked about and is stored still, unpurged; else it is asked anew.
  *           G8 what may not be stored any more is not kept either: an answer below 500 to a fetch for all,
- *           or a 304, that may not be stored takes away what was stored under its key.  G9 a stale response
+ *           or a 304, that may not be stored takes away what was stored for its request.  G9 a stale response
  *           is served for an error only where response and request allow it (RFC 9111 §4.2.4), and then the
  *           error is not stored.  G10 a refresh in the background asks once, whoever joins it.
  *           G11 the answer to an unsafe request reaches its client when nobody finds any more what it
