@@ -125,6 +125,7 @@ static struct origin_fetch *fetch_new(
 	hf_timer_init(&fetch->timer, ORIGIN_TIMER_QUEUE);
 	fetch->method = xchg->method;
 	fetch->shared = xchg->shared;
+	fetch->known = look->sample != NULL;
 	/* unsafe methods pass: a slot is for what the cache wants */
 	fetch->takes_slot = hf_http_method_is_safe(xchg->method);
 	if (fetch_copy(origin, fetch, &xchg->key, look)) {

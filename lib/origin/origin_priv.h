@@ -91,6 +91,7 @@ struct origin_fetch {
 	bool shared;   /* may be stored, if the answer allows */
 	bool passes;   /* takes the client's own conditions and ranges along */
 	bool joinable; /* further requests may wait for it or read along */
+	bool known;    /* something was stored under its key when it began */
 	bool purged;   /* G3 */
 	bool takes_slot, has_slot;
 	bool recv_paused, send_paused;

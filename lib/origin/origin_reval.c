@@ -85,7 +85,7 @@ void origin_reval_begin(struct hf_origin *origin, struct origin_fetch *fetch)
 	struct hf_obj *obj;
 
 	HF_ASSERT(fetch->leader && !fetch->stale && !fetch->conditions);
-	if (!fetch->shared || fetch->leader->whole ||
+	if (!fetch->shared || !fetch->known || fetch->leader->whole ||
 		!origin_reader_parse_head(fetch->leader->xchg->head, &req))
 		return;
 	obj = hf_shard_lookup(origin->shard, &fetch->key, &req);
