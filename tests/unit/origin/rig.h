@@ -370,6 +370,8 @@ static inline void rig_worker_message(struct rig *rig, const struct hf_msg *msg)
 	}
 	client = xchg->owner;
 	cr_assert(!client->gone, "a message behind GONE");
+	if (xchg->finished && msg->kind != HF_XCHG_GONE)
+		return; /* nobody listens any more */
 	switch ((enum hf_xchg_msg)msg->kind) {
 	case HF_XCHG_HEAD:
 		cr_assert(!client->head && !client->fail && xchg->obj);
