@@ -80,17 +80,25 @@ Test(origin_invalid, rfc9111_4_4_not_after_an_error)
 	expect_found(500, "Content-Location: /d/b?q=1\r\n", true);
 }
 
-Test(origin_invalid, rfc3986_5_2_a_query_alone_is_of_the_same_path)
+static void expect_gone(const char *stored, const char *fields)
 {
 	struct rig *rig = rig_new();
 	struct rig_client client;
 
-	rig_store(rig, "/d/a?q=1", RIG_FRESH, 10, 0);
-	say_status(post(rig, &client, "/d/a?x"), 201, "Location: ?q=1\r\n");
+	rig_store(rig, stored, RIG_FRESH, 10, 0);
+	say_status(post(rig, &client, "/d/a?x"), 201, fields);
 	rig_until(rig, client.head);
-	cr_assert(!rig_lookup(rig, "/d/a?q=1", ""));
+	cr_assert(!rig_lookup(rig, stored, ""), "%s %s", stored, fields);
 	rig_end(rig, &client);
 	rig_free(rig);
+}
+
+Test(origin_invalid, rfc3986_5_2_references_without_a_path)
+{
+	expect_gone("/d/a?q=1", "Location: ?q=1\r\n");
+	expect_gone("/", "Location: http://a.test\r\n");
+	expect_gone("/?q=1", "Location: //a.test?q=1\r\n");
+	expect_gone("/d/a?x", "Location: #top\r\n");
 }
 
 Test(origin_invalid, rfc9111_4_4_keys_of_another_thread_are_gone_before_the_answer_is_there)

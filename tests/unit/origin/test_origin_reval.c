@@ -111,6 +111,24 @@ Test(origin_reval, rfc9111_4_3_1_only_the_variant_of_the_request_is_asked_about)
 	end_all(rig, &client, 1);
 }
 
+Test(origin_reval, rfc9110_13_2_1_only_a_representation_is_asked_about)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+	const char *head;
+
+	rig_get(rig, &client, "/a", "");
+	rig_say(rig_asked(rig, &head),
+		"HTTP/1.1 404 No\r\nContent-Length: 0\r\n" TAG_A RIG_FRESH "\r\n");
+	rig_until(rig, rig_client_at_end(&client));
+	rig_end(rig, &client);
+	rig_lookup(rig, "/a", "")->born_us -= 100000000;
+	rig_get(rig, &client, "/a", "");
+	(void)rig_asked(rig, &head);
+	cr_assert(!rig_head_has(head, "If-None-Match"));
+	end_all(rig, &client, 1);
+}
+
 Test(origin_reval, rfc9111_5_2_1_4_a_fresh_one_is_validated_when_the_request_says_no_cache)
 {
 	struct rig *rig = rig_new();
