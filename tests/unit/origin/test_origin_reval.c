@@ -569,6 +569,32 @@ Test(origin_reval, what_cannot_be_updated_is_served_as_it_is)
 	end_all(rig, &client, 1);
 }
 
+Test(origin_reval, without_memory_for_another_head_it_is_served_as_it_is)
+{
+	static void *block[65536];
+	static size_t lens[65536];
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct rig_client client;
+	struct rig_conn *conn;
+	uint32_t blocks = 0;
+	const char *head;
+
+	rig_conf(rig);
+	rig_up(rig, 8 << 20);
+	conn = ask_about(rig, &client, TAG_A, "", &head);
+	for (size_t len = HF_ARENA_CHUNK; len >= 64; len -= 64) /* every size class */
+		while (blocks < 65536 && (block[blocks] = hf_arena_alloc(rig->arena, len)) != NULL)
+			lens[blocks++] = len;
+	rig_say(conn, NOT_MOD TAG_A "X-New: 1\r\n\r\n");
+	expect_body(rig, &client, 1000);
+	cr_assert_eq(client.xchg->fwd_status, 304);
+	cr_assert(!client.xchg->stored && !rig_has(rig_head_of(&client), "X-New"));
+	cr_assert_eq(rig_requests(rig), 2);
+	while (blocks-- > 0)
+		hf_arena_release(rig->arena, block[blocks], lens[blocks]);
+	end_all(rig, &client, 1);
+}
+
 /* ---- §4.3.5: HEAD ---- */
 
 /* What a HEAD that is answered so leaves of a stored response with those validators. */
