@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * lists - some lists over objects that are numbers; each object is on at most one. They know the bytes
- * that are on them.
+ * lists - some lists over objects that are numbers; each object is on at most one. They know the
+ * bytes that are on them.
  */
 #ifndef LISTS_H
 #define LISTS_H

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * policy - who stays in a cache of so many bytes: the product's code and reference policies, all asked
- * the same way.
+ * policy - who stays in a cache of so many bytes: the product's code and reference policies, all
+ * asked the same way.
  *
- * What      A policy is told of each request by the object's number and says whether it was a hit; on
- *           a miss it takes the object in (or not) and puts out others. Objects cost what they cost in
- *           the product: struct, head and size classes of the arena included.
+ * What      A policy is told of each request by the object's number and says whether it was a hit;
+ *           on a miss it takes the object in (or not) and puts out others. Objects cost what they
+ *           cost in the product: struct, head and size classes of the arena included.
  * Threads   one.
  * Limits    who runs a policy keeps objects away that cost more than half of the capacity, as the
  *           product does.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The product's own policy: one shard of lib/cache, driven as an origin thread does it, with the lookups
- * of a worker, all in this thread. Only the shard's budget is set from outside, so that it can be
- * compared at the byte.
+ * The product's own policy: one shard of lib/cache, driven as an origin thread does it, with the
+ * lookups of a worker, all in this thread. Only the shard's budget is set from outside, so that it
+ * can be compared at the byte.
  */
 #include "policy.h"
 

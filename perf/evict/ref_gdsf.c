@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Reference policy GDSF (Cherkasova 1998): out goes the least of  clock + hits / bytes,  and the clock
- * becomes its value. A binary heap.
+ * Reference policy GDSF (Cherkasova 1998): out goes the least of  clock + hits / bytes,  and the
+ * clock becomes its value. A binary heap.
  */
 #include "lists.h"
 

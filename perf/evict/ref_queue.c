@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Reference policies of one or two queues, with sizes as bytes of the queues: LRU; SIEVE (Zhang et al.,
- * NSDI 2024); S3-FIFO (Yang et al., SOSP 2023).
+ * Reference policies of one or two queues, with sizes as bytes of the queues: LRU; SIEVE (Zhang et
+ * al., NSDI 2024); S3-FIFO (Yang et al., SOSP 2023).
  */
 #include "lists.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The reference policies do on small sequences what can be followed by hand; the readers and generators
- * give the traces that they say.
+ * The reference policies do on small sequences what can be followed by hand; the readers and
+ * generators give the traces that they say.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>

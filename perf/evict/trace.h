@@ -2,8 +2,8 @@
  *
  * trace - a sequence of requests for objects of fixed sizes, read from a file or generated.
  *
- * What      Objects are numbered from 0 in order of first appearance, so that policies can keep what
- *           they know of each in arrays. An object has the size that its first request said.
+ * What      Objects are numbered from 0 in order of first appearance, so that policies can keep
+ *           what they know of each in arrays. An object has the size that its first request said.
  * Threads   one.
  * Lifetime  trace_fini gives everything back.
  * Limits    2^32 - 2 objects.
@@ -30,8 +30,9 @@ struct trace_spec {
 	uint64_t size; /* of objects that are all alike */
 };
 
-/* Lines "id [size]", separated by blanks, tabs or a comma; id is any word, '#' begins a comment. Or, when
- * the name ends in .bin or .oracleGeneral, libCacheSim's records. 0, or a message on stderr and -errno. */
+/* Lines "id [size]", separated by blanks, tabs or a comma; id is any word, '#' begins a comment.
+ * Or, when the name ends in .bin or .oracleGeneral, libCacheSim's records. 0, or a message on stderr
+ * and -errno. */
 int trace_read(const char *path, const struct trace_spec *spec, struct trace *ret_trace);
 /* By name, see trace_gen_names; -ENOENT for others. */
 int trace_gen(const char *name, const struct trace_spec *spec, struct trace *ret_trace);

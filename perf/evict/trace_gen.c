@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Traces made from a seed: what web caches, CDNs and block caches are known to see, each alone, so that
- * what a policy is bad at shows.
+ * Traces made from a seed: what web caches, CDNs and block caches are known to see, each alone, so
+ * that what a policy is bad at shows.
  */
 #include "trace.h"
 
@@ -240,8 +240,8 @@ static void gen_make_recency(struct gen *gen)
 	free(stack.id_at);
 }
 
-/* A web's day: popularity that drifts, one rank at a time; one-hit wonders; news; a crawler that comes
- * again and again. */
+/* A web's day: popularity that drifts, one rank at a time; one-hit wonders; news; a crawler that
+ * comes again and again. */
 struct gen_web {
 	uint64_t cold, crawled, born, period, now;
 };
@@ -275,7 +275,7 @@ static void gen_make_web(struct gen *gen)
 	}
 }
 
-/* Every eighth of the trace is of another kind, over ids of its own: zipf, a loop, news, one scan. */
+/* Each eighth of the trace is of another kind, over ids of its own: zipf, a loop, news, a scan. */
 static void gen_make_phases(struct gen *gen)
 {
 	uint64_t period = gen->spec->requests / 8 + 1, scanned = 0;
