@@ -328,6 +328,8 @@ bool origin_stale_serve(struct hf_origin *origin, struct origin_reader *reader,
 /* The same for everyone who waits; how many. They have left the fetch. */
 uint32_t origin_stale_serve_all(
 	struct hf_origin *origin, struct origin_fetch *fetch, uint16_t fwd_status);
+/* Is there something stored that may stand for an error, if a request does not mind? */
+bool origin_stale_stands(const struct hf_origin *origin, const struct origin_fetch *fetch);
 /* The fetch does what a background reader came for. */
 void origin_stale_refresh_begin(
 	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_http_req *req);

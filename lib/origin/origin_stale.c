@@ -81,6 +81,18 @@ uint32_t origin_stale_serve_all(
 	return count;
 }
 
+bool origin_stale_stands(const struct hf_origin *origin, const struct origin_fetch *fetch)
+{
+	const struct hf_cache_req nothing = { .method = HF_HTTP_GET };
+	struct hf_http_req req;
+	struct hf_obj *obj;
+
+	if (!origin_reader_parse_head(origin_store_request(fetch), &req))
+		return false;
+	obj = hf_shard_lookup(origin->shard, &fetch->key, &req);
+	return obj && obj->status < 500 && stale_is_valid(origin, obj, &nothing);
+}
+
 /* ---- stale-while-revalidate (§3) ---- */
 
 void origin_stale_refresh_begin(

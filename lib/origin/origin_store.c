@@ -241,8 +241,12 @@ static bool origin_store_is_failure(uint16_t status)
 static bool origin_store_stale(
 	struct hf_origin *origin, struct origin_fetch *fetch, const struct origin_answer *answer)
 {
-	if (!origin_store_is_failure(answer->resp.status) ||
-		origin_stale_serve_all(origin, fetch, answer->resp.status) == 0)
+	if (!origin_store_is_failure(answer->resp.status))
+		return false;
+	/* also when nobody who waits takes the stale one: others will */
+	if (fetch->shared && origin_stale_stands(origin, fetch))
+		fetch->refused = true;
+	if (origin_stale_serve_all(origin, fetch, answer->resp.status) == 0)
 		return false;
 	fetch->refused = true;
 	if (fetch->leader && fetch->leader->xchg->background)

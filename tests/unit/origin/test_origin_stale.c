@@ -216,6 +216,39 @@ Test(origin_stale, rfc9111_5_2_1_4_never_where_the_request_says_no_cache)
 	expect_error(SIE TAG, 100, "Cache-Control: no-cache\r\n");
 }
 
+Test(origin_stale,
+	rfc5861_4_an_error_that_one_client_had_to_get_does_not_replace_what_others_may_have)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+	const char *head;
+
+	rig_store(rig, "/a", SIE TAG, 1000, 100);
+	rig_get(rig, &client, "/a", "Cache-Control: no-cache\r\n");
+	rig_say(rig_asked(rig, &head), ERROR);
+	rig_until(rig, rig_client_at_end(&client));
+	cr_assert_eq(client.xchg->obj->status, 503);
+	cr_assert(!client.xchg->stored);
+	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
+	cr_assert_eq(rig_lookup(rig, "/a", "")->status, 200);
+	end_all(rig, &client, 1);
+}
+
+Test(origin_stale, an_error_is_stored_where_nothing_can_stand_for_it)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+	const char *head;
+
+	rig_store(rig, "/a", RIG_FRESH TAG, 1000, 100);
+	rig_get(rig, &client, "/a", "");
+	rig_say(rig_asked(rig, &head), ERROR);
+	rig_until(rig, rig_client_at_end(&client));
+	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
+	cr_assert_eq(rig_lookup(rig, "/a", "")->status, 503);
+	end_all(rig, &client, 1);
+}
+
 Test(origin_stale, rfc9111_3_5_not_for_credentials_without_leave)
 {
 	expect_error(SIE TAG, 100, "Authorization: Basic eA==\r\n");
