@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Conditional requests, answered from the cache (RFC 9110 section 13, RFC 9111 section 4.3.2)."""
 import pytest
-from harness import (answer, cache_status, connect, curl, is_hit, read_answer, url)
+from harness import answer, cache_status, connect, curl, is_hit, read_answer, url
 
 MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
 EARLIER = "Sun, 06 Nov 1994 08:49:36 GMT"

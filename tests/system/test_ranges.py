@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from harness import (answer, blocks, body_hash, cache_status, connect, curl, is_hit, read_answer,
-                     url)
+                     url, wait_until)
 
 BODY = bytes(random.Random(1).randbytes(100000))
 HEADERS = ("Cache-Control: max-age=600", 'ETag: "v1"', "Content-Type: text/plain",
@@ -96,25 +96,28 @@ def test_a_range_of_what_is_being_filled_does_not_wait_for_the_rest(start, origi
     go = threading.Event()
 
     def script(conn, request):
-        conn.sendall(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: 100000\r\n\r\n"
-                     + BODY[:60000])
+        conn.sendall(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\n"
+                     b"Content-Length: 100000\r\n\r\n" + BODY[:60000])
         go.wait(30)
         conn.sendall(BODY[60000:])
         return True
 
     origin.on("/slow", script)
-    start(origin.url)
+    hf = start(origin.url)
     ask = b"GET /slow HTTP/1.1\r\nHost: x\r\nRange: bytes=%b\r\n\r\n"
     with connect() as first, connect() as second:
         first.sendall(ask % b"50000-50999")
         reply = read_answer(first.makefile("rb"))
         assert (reply.status, reply.body) == (206, BODY[50000:51000])
         second.sendall(ask % b"-10,0-9")
+        stream = second.makefile("rb")
+        assert stream.peek(1)  # its head: in what order the parts come is settled
         go.set()
-        reply = read_answer(second.makefile("rb"))
+        reply = read_answer(stream)
         assert [data for _, data in parts(reply)] == [BODY[:10], BODY[-10:]]
     assert origin.count("/slow") == 1
-    assert is_hit(curl(url("/slow")))
+    wait_until(lambda: hf.stat("cache_objects") == 1, what="the whole is stored")
+    assert is_hit(curl(url("/slow"), "-H", "Host: x"))
 
 
 def test_many_clients_put_a_file_together(start, nginx):
