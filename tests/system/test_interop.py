@@ -23,7 +23,7 @@ if __name__ == "__main__":
 
 import pytest
 from harness import BUILD, SANITIZED, body_hash
-from impair import Bench, capture
+from impair import Bench, Late, capture
 
 LONG = "HF_LONG" in os.environ and not SANITIZED  # times say nothing under sanitizers
 KIB, MIB = 1 << 10, 1 << 20
@@ -93,7 +93,24 @@ def test_bodies_survive_over_ipv6(bench, direction):
 # ---- beside nginx ----
 
 RATIO = 1.25
-AIM_S, WHOLE = 15, 100 * MIB
+AIM_S, LATE_S, WHOLE = 15, 180, 100 * MIB
+# Where losses decide, many short transfers tell more than a few long ones, most of all at one in five:
+# there it is timeouts that double.
+OFTEN = {0: {}, 1: {"runs": 9, "aim_s": 4}, 5: {"runs": 9, "aim_s": 4},
+         20: {"runs": 25, "aim_s": 3}}
+
+
+def timed(bench, server, direction, size):
+    """As transfer. At one loss in five it now and then happens to any TCP that timeouts double until
+    it is late, or, with Linux, that the connection is given up: then it took LATE_S at least."""
+    try:
+        return transfer(bench, server, direction, size, LATE_S)
+    except Late:
+        return LATE_S, 0
+    except AssertionError:
+        if server != "nginx":
+            raise
+        return LATE_S, 0
 
 
 def size_for(bench, direction, aim_s, **wire):
@@ -102,7 +119,7 @@ def size_for(bench, direction, aim_s, **wire):
     size = 32 * KIB
     while True:
         bench.impair(**wire)
-        seconds, _ = transfer(bench, "nginx", direction, size, 600)
+        seconds, _ = timed(bench, "nginx", direction, size)
         if size == WHOLE or seconds > aim_s / 2:
             break
         if seconds > aim_s / 5:
@@ -124,7 +141,7 @@ def compare(bench, direction, size=None, runs=5, seed=1, nginx=True, aim_s=AIM_S
     for run in range(runs):
         for name in servers:
             bench.impair(seed=seed + run, **wire)
-            took, again = transfer(bench, name, direction, size, 1800)
+            took, again = timed(bench, name, direction, size)
             seconds[name].append(took)
             resent[name] += again
         servers.reverse()
@@ -146,9 +163,7 @@ if LONG:
     @pytest.mark.parametrize("direction", ["get", "post"])
     def test_as_fast_as_nginx(bench, direction, fault, delay):
         signal.alarm(3600)  # instead of conftest's
-        # one lost in five: timeouts that double decide, and a few long transfers tell nothing
-        often = {"runs": 25, "aim_s": 3} if fault.get("loss") == 20 else {}
-        row = compare(bench, direction, delay=delay, **often, **fault)
+        row = compare(bench, direction, delay=delay, **OFTEN[fault.get("loss", 0)], **fault)
         table.append(row)
         (BUILD / "interop.json").write_text(
             "[\n" + ",\n".join(json.dumps(line) for line in table) + "\n]\n")
