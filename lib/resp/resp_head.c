@@ -38,7 +38,6 @@ size_t hf_resp_head_build(char *buf, size_t cap, const struct hf_resp_head *head
 {
 	struct resp_buf out = { .ptr = buf, .cap = cap };
 
-	HF_ASSERT(head->stored.len > 0);
 	HF_ASSERT(head->framing != HF_RESP_BODY_CHUNKED || head->minor >= 1);
 	resp_put(&out, head->stored);
 	resp_put(&out, head->extra);
