@@ -34,12 +34,13 @@ enum hf_resp_framing {
 };
 
 struct hf_resp_head {
-	uint8_t minor;         /* of the request */
-	bool keep_alive;       /* ignored with BODY_CLOSE */
-	struct hf_span stored; /* status line and fields, each line with its CRLF */
-	struct hf_span extra;  /* more field lines, or empty */
-	int64_t age_s;         /* -1: no Age */
-	struct hf_span date;   /* Date to add, or empty: stored has one */
+	uint8_t minor;   /* of the request */
+	bool keep_alive; /* ignored with BODY_CLOSE */
+	struct hf_span
+		stored; /* status line and fields, each line with its CRLF; empty: sent before */
+	struct hf_span extra; /* more field lines, or empty */
+	int64_t age_s;        /* -1: no Age */
+	struct hf_span date;  /* Date to add, or empty: stored has one */
 	enum hf_resp_framing framing;
 	uint64_t content_length;
 	/* "hit", "fwd=miss; stored": what follows "holdfast; " (RFC 9211); or NULL */

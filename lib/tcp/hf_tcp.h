@@ -128,7 +128,7 @@ struct hf_tcp_cfg {
 	uint32_t send_queue_max;  /* bytes queued per connection, unacknowledged too (4 MiB) */
 	uint32_t msl_ms;          /* TIME_WAIT is twice this (30000) */
 	uint32_t syn_timeout_ms;  /* SYN_RECEIVED, SYN_SENT at most (20000) */
-	uint32_t user_timeout_ms; /* no progress at most (100000; RFC 9293 §3.8.3) */
+	uint32_t user_timeout_ms; /* no progress at most (300000; RFC 9293 §3.8.3) */
 	uint32_t fin_timeout_ms;  /* FIN_WAIT_2, and the ACK of our last FIN, at most (30000) */
 	uint32_t drain_rate;      /* bytes a second that a peer must take after we closed (240) */
 	uint32_t keepalive_ms;    /* silence before a probe; 0: none (7200000; RFC 9293 §3.8.4) */

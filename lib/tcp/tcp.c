@@ -23,7 +23,7 @@ void hf_tcp_cfg_default(struct hf_tcp_cfg *cfg)
 		.send_queue_max = 4194304,
 		.msl_ms = 30000,
 		.syn_timeout_ms = 20000,
-		.user_timeout_ms = 100000,
+		.user_timeout_ms = 300000, /* twelve tries: one in three lost both ways may last */
 		.fin_timeout_ms = 30000,
 		.drain_rate = 240,
 		.keepalive_ms = 7200000,

@@ -4,17 +4,21 @@
  */
 #include "tcp_cubic.h"
 
-#define CUBIC_MSS_MIN     48         /* 88 without 40 bytes of options */
-#define CUBIC_MS_MAX      (1U << 19) /* TCP_CWND_MAX of the smallest segments is 382 s away */
-#define CUBIC_GAP_US      100000     /* between ACKs, above two round trips: delayed, coalesced */
-#define CUBIC_ABC_L       8          /* RFC 9406 §4.3, unpaced */
-#define CUBIC_ABC_CSS     4          /* CSS_GROWTH_DIVISOR */
-#define CUBIC_CSS_ROUNDS  5
-#define CUBIC_RTT_SAMPLES 8
-#define CUBIC_RISE_MIN_US 4000  /* MIN_RTT_THRESH */
-#define CUBIC_RISE_MAX_US 16000 /* MAX_RTT_THRESH */
-#define CUBIC_RISE_SHARE  8     /* MIN_RTT_DIVISOR */
-#define CUBIC_RTT_NONE    UINT32_MAX
+#define CUBIC_MSS_MIN         48         /* 88 without 40 bytes of options */
+#define CUBIC_MS_MAX          (1U << 19) /* TCP_CWND_MAX of the smallest segments is 382 s away */
+#define CUBIC_GAP_US          100000 /* between ACKs, above two round trips: delayed, coalesced */
+#define CUBIC_ABC_L           8      /* RFC 9406 §4.3, unpaced */
+#define CUBIC_ABC_CSS         4      /* CSS_GROWTH_DIVISOR */
+#define CUBIC_CSS_ROUNDS      5
+#define CUBIC_RTT_SAMPLES     8
+#define CUBIC_RISE_MIN_US     4000  /* MIN_RTT_THRESH */
+#define CUBIC_RISE_MAX_US     16000 /* MAX_RTT_THRESH */
+#define CUBIC_RISE_SHARE      8     /* MIN_RTT_DIVISOR */
+#define CUBIC_RTT_NONE        UINT32_MAX
+#define CUBIC_TRAIN_GAP_US    2000 /* ACKs that belong together are not farther apart, or than */
+#define CUBIC_TRAIN_GAP_SHARE 8    /* this part of the least round trip */
+#define CUBIC_TRAIN_MSS       16   /* a smaller window tells nothing by its ACKs */
+#define CUBIC_HYSTART         (TCP_CUBIC_ROUND | TCP_CUBIC_CSS | TCP_CUBIC_TRAIN)
 
 static bool cubic_has(const struct tcp_cubic *cc, uint32_t flags)
 {
@@ -146,56 +150,85 @@ static void cubic_slow_start(struct tcp_cubic *cc, const struct tcp_cubic_ack *a
 	cc->cwnd = hf_min_u32(cc->cwnd + more, cc->ssthresh);
 }
 
-static void cubic_round_begin(struct tcp_cubic *cc, uint32_t nxt, uint32_t last_rtt_us)
+static void cubic_round_begin(
+	struct tcp_cubic *cc, const struct tcp_cubic_ack *ack, uint32_t last_rtt_us)
 {
 	cubic_set(cc, TCP_CUBIC_ROUND);
-	cc->round_end = nxt;
+	cc->round_end = ack->nxt;
+	cc->train_us = 0;
+	cc->last_us = ack->now_us;
 	cc->round_rtt_us = CUBIC_RTT_NONE;
 	cc->last_rtt_us = last_rtt_us;
 	cc->rtt_count = 0;
 }
 
+/* Is the round's least time above this one by as much as a queue would make it? */
+static bool cubic_has_risen(const struct tcp_cubic *cc, uint32_t base_us)
+{
+	uint32_t rise_us = hf_min_u32(base_us / CUBIC_RISE_SHARE, CUBIC_RISE_MAX_US);
+
+	rise_us = hf_max_u32(rise_us, CUBIC_RISE_MIN_US);
+	return cc->round_rtt_us >= cubic_sat_add(base_us, rise_us);
+}
+
+static void cubic_css_begin(struct tcp_cubic *cc, uint32_t base_us, uint32_t why)
+{
+	cubic_set(cc, TCP_CUBIC_CSS | why);
+	cc->css_rtt_us = base_us;
+	cc->css_rounds = 0;
+}
+
+static void cubic_slow_start_end(struct tcp_cubic *cc)
+{
+	cubic_clear(cc, CUBIC_HYSTART);
+	cc->ssthresh = cc->cwnd;
+}
+
 static void cubic_round_rtt(struct tcp_cubic *cc)
 {
-	uint32_t rise_us;
+	if (!cubic_has(cc, TCP_CUBIC_CSS)) {
+		if (cc->last_rtt_us != CUBIC_RTT_NONE && cubic_has_risen(cc, cc->last_rtt_us))
+			cubic_css_begin(cc, cc->round_rtt_us, 0);
+	} else if (cubic_has_risen(cc, cc->css_rtt_us)) { /* a queue, and it grows */
+		cubic_slow_start_end(cc);
+	} else if (cc->round_rtt_us < cc->css_rtt_us && !cubic_has(cc, TCP_CUBIC_TRAIN)) {
+		cubic_clear(cc, TCP_CUBIC_CSS); /* the rise was no queue */
+	}
+}
 
-	if (cubic_has(cc, TCP_CUBIC_CSS)) {
-		if (cc->round_rtt_us < cc->css_rtt_us) /* the rise was no queue */
-			cubic_clear(cc, TCP_CUBIC_CSS);
-		return;
-	}
-	if (cc->last_rtt_us == CUBIC_RTT_NONE)
-		return;
-	rise_us = hf_min_u32(cc->last_rtt_us / CUBIC_RISE_SHARE, CUBIC_RISE_MAX_US);
-	rise_us = hf_max_u32(rise_us, CUBIC_RISE_MIN_US);
-	if (cc->round_rtt_us >= cubic_sat_add(cc->last_rtt_us, rise_us)) {
-		cubic_set(cc, TCP_CUBIC_CSS);
-		cc->css_rtt_us = cc->round_rtt_us;
-		cc->css_rounds = 0;
-	}
+static void cubic_train(struct tcp_cubic *cc, const struct tcp_cubic_ack *ack)
+{
+	uint32_t least_us = hf_min_u32(cc->last_rtt_us, cc->round_rtt_us);
+	uint32_t gap_us = ack->now_us - cc->last_us;
+	uint32_t gap_max_us = hf_max_u32(least_us / CUBIC_TRAIN_GAP_SHARE, CUBIC_TRAIN_GAP_US);
+
+	cc->last_us = ack->now_us;
+	cc->train_us = gap_us > gap_max_us ? 0 : cc->train_us + gap_us;
+	if (ack->limited && !cubic_has(cc, TCP_CUBIC_CSS) && least_us != CUBIC_RTT_NONE &&
+		cc->train_us > least_us / 2 && cc->cwnd >= CUBIC_TRAIN_MSS * ack->mss)
+		cubic_css_begin(cc, least_us, TCP_CUBIC_TRAIN);
 }
 
 /* RFC 9406 §4.2. What is not limited fills no queue, so its delays decide nothing. */
 static void cubic_hystart(struct tcp_cubic *cc, const struct tcp_cubic_ack *ack)
 {
 	if (!cubic_has(cc, TCP_CUBIC_ROUND))
-		cubic_round_begin(cc, ack->nxt, CUBIC_RTT_NONE);
+		cubic_round_begin(cc, ack, CUBIC_RTT_NONE);
 	if (ack->rtt_us > 0) {
 		cc->round_rtt_us = hf_min_u32(cc->round_rtt_us, ack->rtt_us);
 		if (cc->rtt_count < CUBIC_RTT_SAMPLES)
 			cc->rtt_count++;
 	}
+	cubic_train(cc, ack);
 	if (ack->limited && cc->rtt_count == CUBIC_RTT_SAMPLES)
 		cubic_round_rtt(cc);
-	if ((int32_t)(ack->una - cc->round_end) < 0)
+	if (cc->ssthresh != TCP_CWND_MAX || (int32_t)(ack->una - cc->round_end) < 0)
 		return;
-	cubic_round_begin(cc, ack->nxt, cc->round_rtt_us);
+	cubic_round_begin(cc, ack, cc->round_rtt_us);
 	if (!ack->limited || !cubic_has(cc, TCP_CUBIC_CSS))
 		return;
-	if (++cc->css_rounds == CUBIC_CSS_ROUNDS) {
-		cubic_clear(cc, TCP_CUBIC_CSS | TCP_CUBIC_ROUND);
-		cc->ssthresh = cc->cwnd;
-	}
+	if (++cc->css_rounds == CUBIC_CSS_ROUNDS)
+		cubic_slow_start_end(cc);
 }
 
 void tcp_cubic_init(struct tcp_cubic *cc, uint32_t cwnd)
@@ -250,7 +283,7 @@ void tcp_cubic_reduce(struct tcp_cubic *cc, uint16_t mss, uint32_t in_flight, ui
 	cubic_congestion(cc, mss, in_flight, now_us);
 	/* RFC 9438 §4.7: less than the last time, so somebody else wants a share */
 	cc->w_max = cc->cwnd < cc->w_max ? (uint32_t)(cc->cwnd * 17ULL / 20) : cc->cwnd;
-	cubic_clear(cc, TCP_CUBIC_EPOCH | TCP_CUBIC_ROUND | TCP_CUBIC_CSS);
+	cubic_clear(cc, TCP_CUBIC_EPOCH | CUBIC_HYSTART);
 	cubic_set(cc, TCP_CUBIC_PRR);
 	cc->prr_delivered = 0;
 	cc->prr_out = 0;
@@ -312,7 +345,7 @@ void tcp_cubic_timeout(
 		cubic_congestion(cc, mss, in_flight, now_us);
 	cc->cwnd = mss;
 	cc->w_max = 0; /* avoidance will begin at its own window */
-	cubic_clear(cc, TCP_CUBIC_EPOCH | TCP_CUBIC_ROUND | TCP_CUBIC_CSS | TCP_CUBIC_PRR);
+	cubic_clear(cc, TCP_CUBIC_EPOCH | CUBIC_HYSTART | TCP_CUBIC_PRR);
 }
 
 void tcp_cubic_undo(struct tcp_cubic *cc)
@@ -332,7 +365,7 @@ void tcp_cubic_undo(struct tcp_cubic *cc)
 	cc->t_us = cc->prior_t_us;
 	cc->cwnd_rest = 0;
 	cc->est_rest = 0;
-	cubic_clear(cc, TCP_CUBIC_EPOCH | TCP_CUBIC_ROUND | TCP_CUBIC_CSS);
+	cubic_clear(cc, TCP_CUBIC_EPOCH | CUBIC_HYSTART);
 	if (cubic_has(cc, TCP_CUBIC_PRIOR_EPOCH))
 		cubic_set(cc, TCP_CUBIC_EPOCH);
 }
@@ -344,7 +377,7 @@ void tcp_cubic_idle(struct tcp_cubic *cc, uint16_t mss)
 	cc->cwnd = hf_min_u32(cc->cwnd, tcp_cubic_iw(mss));
 	cc->prr_delivered = 0; /* what arrived long ago lets no burst out now */
 	cc->prr_out = 0;
-	cubic_clear(cc, TCP_CUBIC_EPOCH | TCP_CUBIC_ROUND | TCP_CUBIC_CSS | TCP_CUBIC_UNDO);
+	cubic_clear(cc, TCP_CUBIC_EPOCH | CUBIC_HYSTART | TCP_CUBIC_UNDO);
 }
 
 void tcp_cubic_check(const struct tcp_cubic *cc, uint16_t mss)
@@ -356,7 +389,7 @@ void tcp_cubic_check(const struct tcp_cubic *cc, uint16_t mss)
 	HF_ASSERT(cc->w_max <= TCP_CWND_MAX && cc->w_prior <= TCP_CWND_MAX);
 	HF_ASSERT(cc->w_est <= TCP_CWND_MAX && cc->k_ms < CUBIC_MS_MAX);
 	HF_ASSERT(!cubic_has(cc, TCP_CUBIC_EPOCH) || cc->w_max > 0);
-	HF_ASSERT(initial || !cubic_has(cc, TCP_CUBIC_CSS | TCP_CUBIC_ROUND));
+	HF_ASSERT(initial || !cubic_has(cc, CUBIC_HYSTART));
 	HF_ASSERT(!cubic_has(cc, TCP_CUBIC_CSS) || cubic_has(cc, TCP_CUBIC_ROUND));
 	HF_ASSERT(!cubic_has(cc, TCP_CUBIC_PRR) || (!initial && cc->recover_fs > 0));
 	HF_ASSERT(cc->rtt_count <= CUBIC_RTT_SAMPLES && cc->css_rounds <= CUBIC_CSS_ROUNDS);

@@ -11,6 +11,12 @@
  *             -> timeout(first) -> acked*                   a further one: timeout(!first)
  *             -> undo at any time after reduce or timeout, in recovery or later
  *             -> idle whenever nothing was in flight for longer than the retransmission timeout
+ * Rule      The first slow start is also slowed when the ACKs of one round come in a train that lasts half
+ *           the least round trip (HyStart's other sign: Ha and Rhee, "Taming the elephants", 2011): a
+ *           window that takes so long to pass the bottleneck fills the path when it has grown by
+ *           that. Delays rise (RFC 9406) only when the queue is filling, which in a queue of one
+ *           round trip is a round too late. It ends when a queue has begun and grows, or after
+ *           CSS_ROUNDS. ACKs that come in clumps make no train, and change nothing.
  * Threads   the connection's. Pure.
  * Lifetime  Embedded in its owner; init is all it needs.
  * Promises  C1 mss <= cwnd <= TCP_CWND_MAX.  C2 an ACK adds at most what it delivered and a byte.
@@ -36,6 +42,7 @@ enum tcp_cubic_flag {
 	TCP_CUBIC_PRIOR_EPOCH = 1 << 3, /* TCP_CUBIC_EPOCH as it was */
 	TCP_CUBIC_ROUND = 1 << 4,       /* a HyStart++ round is being measured */
 	TCP_CUBIC_CSS = 1 << 5,         /* RFC 9406 §4.2: conservative slow start */
+	TCP_CUBIC_TRAIN = 1 << 6,       /* in it because of a train */
 };
 
 struct tcp_cubic {
@@ -47,8 +54,11 @@ struct tcp_cubic {
 	uint32_t w_prior; /* cwnd before the last reduction */
 	uint32_t w_est;
 	uint32_t k_ms;
-	uint32_t t_us;      /* since the epoch began, without what C4 leaves out */
-	uint32_t last_us;   /* the clock when t_us was last looked at */
+	union {
+		uint32_t t_us;     /* since the epoch began, without what C4 leaves out */
+		uint32_t train_us; /* in a round: since when ACKs follow one another closely */
+	};
+	uint32_t last_us;   /* the clock when either was last looked at */
 	uint32_t cwnd_rest; /* of divisions, for the next ACK: these two */
 	uint32_t est_rest;
 

@@ -131,6 +131,10 @@ def mac_of(interface):
     return pathlib.Path(f"/sys/class/net/{interface}/address").read_text().strip()
 
 
+class Late(AssertionError):
+    """A transfer took longer than it was given."""
+
+
 class Bench:
     """Client, wires, holdfastd, nginx (unless alone) and their origin, which serves /length/N and
     tells of a POST what it got."""
@@ -281,6 +285,8 @@ http {{
                 raise
             finally:
                 reader.join()
+        if curl.returncode == 28:
+            raise Late(f"curl {url}: {errors[0]}")
         assert curl.returncode == 0, f"curl {url}: {errors[0]}"
         status, seconds = errors[0].split()
         return Transfer(int(status), length, digest.hexdigest(), body, float(seconds))

@@ -91,6 +91,18 @@ def test_pipelining(start, origin, cut):
             assert read_answer(stream).body == path.encode() * 9
 
 
+@pytest.mark.parametrize("length", [1500, 2500, 5000, 30000])
+def test_large_heads(start, origin, length):
+    """An answer's head is as large as the origin makes it; ours fits a send buffer no more."""
+    origin.on("*", answer(b"x" * 3000, ["Cache-Control: max-age=60", f"X-Large: {'y' * length}"]))
+    hf = start(origin.url)
+    for hit in (False, True):
+        reply = curl(url("/"))
+        assert (reply.status, reply.body, is_hit(reply)) == (200, b"x" * 3000, hit)
+        assert reply.headers["x-large"] == "y" * length
+    assert hf.process.poll() is None
+
+
 def test_pipelined_large_bodies(start, nginx):
     """Hits larger than any send window, one behind the other."""
     start(nginx.url)

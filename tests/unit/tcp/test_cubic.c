@@ -548,6 +548,82 @@ Test(tcp_cubic, rfc9406_s4_2_five_conservative_rounds_end_slow_start)
 	cr_assert_eq(s.cc.k_ms, 0);
 }
 
+Test(tcp_cubic, a_further_rise_ends_conservative_slow_start_at_once)
+{
+	struct sim s;
+
+	hystart_init(&s, 50 * MS);
+	hystart_acks(&s, 60 * MS, 10);
+	hystart_acks(&s, 67499, 10);
+	cr_assert(hystart_css(&s), "less than an eighth");
+	hystart_acks(&s, 67500, 7);
+	cr_assert(hystart_css(&s), "seven samples are too few");
+	hystart_acks(&s, 67500, 1);
+	cr_assert(!hystart_css(&s));
+	cr_assert_eq(s.cc.ssthresh, s.cc.cwnd);
+}
+
+/* ACKs of segments so far apart, ten of them a round. */
+static void train_acks(struct sim *s, uint32_t gap_us, uint32_t rtt_us, int n)
+{
+	while (n-- > 0) {
+		s->ack.now_us += gap_us;
+		hystart_acks(s, rtt_us, 1);
+	}
+}
+
+Test(tcp_cubic, a_train_of_acks_for_half_the_least_round_trip_slows_slow_start)
+{
+	static const struct {
+		uint32_t gap_us;
+		bool css;
+	} rows[] = {
+		{ 2000, false }, /* ten of them are half, not more */
+		{ 2200, true },
+		{ 5000, true },
+		{ 5001, false }, /* clumps: an eighth of the round trip apart */
+		{ 20000, false },
+	};
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
+		struct sim s;
+
+		hystart_init(&s, 40 * MS);
+		train_acks(&s, rows[i].gap_us, 40 * MS, 10);
+		cr_assert_eq(hystart_css(&s), rows[i].css, "row %zu", i);
+		cr_assert_eq(s.cc.ssthresh, TCP_CWND_MAX);
+	}
+}
+
+Test(tcp_cubic, the_acks_of_a_small_window_are_no_train)
+{
+	struct sim s;
+
+	sim_init(&s, MSS, 2 * MSS, 40 * MS);
+	train_acks(&s, 4 * MS, 40 * MS, 13);
+	cr_assert_eq(s.cc.cwnd, 15 * MSS);
+	cr_assert(!hystart_css(&s));
+	train_acks(&s, 4 * MS, 40 * MS, 4);
+	cr_assert(hystart_css(&s), "sixteen are enough");
+}
+
+Test(tcp_cubic, after_a_train_the_first_rise_ends_slow_start_and_a_fall_does_not_resume_it)
+{
+	struct sim s;
+	uint32_t before;
+
+	hystart_init(&s, 40 * MS);
+	train_acks(&s, 4 * MS, 40 * MS, 10);
+	cr_assert(hystart_css(&s));
+	before = s.cc.cwnd;
+	train_acks(&s, 4 * MS, 39 * MS, 12);
+	cr_assert(hystart_css(&s), "the smallest of a few samples is a matter of luck");
+	cr_assert_eq(s.cc.cwnd, before + 3 * MSS);
+	train_acks(&s, 4 * MS, 45 * MS, 16);
+	cr_assert(!hystart_css(&s));
+	cr_assert_eq(s.cc.ssthresh, s.cc.cwnd);
+}
+
 Test(tcp_cubic, rfc9406_s4_3_only_the_first_slow_start_is_watched)
 {
 	struct sim s;

@@ -135,7 +135,7 @@ Test(tcp_rexmit, rfc9293_s3_8_3_the_user_timeout_ends_the_connection)
 	th_open(&t);
 	th_send(&t, 100);
 	start = t.now_us;
-	for (int i = 0; i < 2000 && !(t.events & HF_TCP_EV_CLOSED); i++)
+	for (int i = 0; i < 4000 && !(t.events & HF_TCP_EV_CLOSED); i++)
 		th_tick(&t, 100000);
 	cr_assert_eq(t.events, HF_TCP_EV_CLOSED);
 	cr_assert_geq(t.now_us - start, 1000ULL * t.cfg.user_timeout_ms);
