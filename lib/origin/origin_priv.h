@@ -290,6 +290,8 @@ size_t origin_store_spec(struct hf_origin *origin, const struct hf_http_resp *re
 	const struct origin_answer *answer, bool scrub, struct hf_obj_spec *ret_spec);
 /* The fields that were left out of what is stored are the leader's own. */
 void origin_store_private(struct origin_fetch *fetch, const struct origin_answer *answer);
+/* Would any other request get the same verdict? Else the next ones need not be kept apart. */
+bool origin_store_is_lasting(enum hf_cache_reason reason);
 void origin_store_remember(struct hf_origin *origin, const struct origin_fetch *fetch,
 	const struct origin_answer *answer);
 /* The leader gets the object; every other reader that waited gets it too, or looks again. */
@@ -309,8 +311,9 @@ enum origin_store origin_reval_answer(
 void origin_reval_head(
 	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer);
 /* An answer came that is not stored, and is no error of the origin's: what was stored for the request is no
- * longer it. */
-void origin_reval_superseded(struct hf_origin *origin, const struct origin_fetch *fetch);
+ * longer it, unless the reason is this request's alone. */
+void origin_reval_superseded(struct hf_origin *origin, const struct origin_fetch *fetch,
+	const struct origin_answer *answer);
 
 /* origin_invalid.c: invalidation (RFC 9111 §4.4) */
 /* True: other threads were asked; the head is for nobody yet. */

@@ -227,7 +227,7 @@ static struct hf_obj *reval_update(struct hf_origin *origin, struct origin_fetch
 	obj = reval_freshen(origin, base, &merged, answer);
 	if (!same_variant) {
 		/* not to be stored any more, or not for the requests that it was stored for */
-		origin_reval_superseded(origin, fetch);
+		origin_reval_superseded(origin, fetch, answer);
 		answer->store = false;
 	} else if (obj) {
 		hf_shard_publish(origin->shard, obj);
@@ -363,13 +363,18 @@ void origin_reval_head(
 	}
 }
 
-void origin_reval_superseded(struct hf_origin *origin, const struct origin_fetch *fetch)
+void origin_reval_superseded(struct hf_origin *origin, const struct origin_fetch *fetch,
+	const struct origin_answer *answer)
 {
 	struct hf_http_req req;
 	struct hf_obj *obj;
+	bool removed;
 
-	if (fetch->purged || !origin_reader_parse_head(origin_store_request(fetch), &req))
+	if (fetch->purged || !origin_store_is_lasting(answer->verdict.reason) ||
+		!origin_reader_parse_head(origin_store_request(fetch), &req))
 		return;
-	while ((obj = hf_shard_lookup(origin->shard, &fetch->key, &req)) != NULL)
-		HF_ASSERT(hf_shard_remove(origin->shard, obj));
+	while ((obj = hf_shard_lookup(origin->shard, &fetch->key, &req)) != NULL) {
+		removed = hf_shard_remove(origin->shard, obj);
+		HF_ASSERT(removed);
+	}
 }

@@ -78,8 +78,7 @@ void origin_store_judge(struct hf_origin *origin, struct origin_fetch *fetch,
 		hf_cache_fresh_for(&verdict->life, NULL, verdict->life.initial_age_s));
 }
 
-/* Would any other request get the same verdict? Else the next ones need not be kept apart. */
-static bool origin_store_is_lasting(enum hf_cache_reason reason)
+bool origin_store_is_lasting(enum hf_cache_reason reason)
 {
 	switch (reason) {
 	case HF_CACHE_WHY_METHOD:
@@ -129,9 +128,10 @@ static struct hf_obj *origin_store_object(
 {
 	const struct hf_http_resp *resp = &answer->resp;
 	struct hf_obj_spec spec;
+	size_t head_len;
 
-	/* twice the largest head that was let in */
-	HF_ASSERT(origin_store_spec(origin, resp, answer, /* scrub= */ answer->store, &spec) > 0);
+	head_len = origin_store_spec(origin, resp, answer, /* scrub= */ answer->store, &spec);
+	HF_ASSERT(head_len > 0); /* there is room for twice the largest that was let in */
 	spec.length = resp->has_content_length && !resp->chunked ? resp->content_length
 								 : HF_OBJ_LENGTH_UNKNOWN;
 	if (answer->no_body && fetch->method != HF_HTTP_HEAD)
@@ -269,7 +269,7 @@ static void origin_store_verdict(
 	if (!answer->share)
 		fetch->joinable = false;
 	if (!answer->store && fetch->shared && answer->resp.status < 500)
-		origin_reval_superseded(origin, fetch);
+		origin_reval_superseded(origin, fetch, answer);
 	/* nobody waits for a refresh that is not stored */
 	if (!answer->store && fetch->leader && fetch->leader->xchg->background)
 		origin_reader_drop(origin, fetch->leader);

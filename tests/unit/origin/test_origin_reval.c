@@ -410,6 +410,21 @@ Test(origin_reval, rfc9111_4_3_3_an_answer_that_may_not_be_stored_takes_the_stor
 	expect_gone("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", 0, "404");
 }
 
+/* What is not stored because of who asked says nothing about what others may have. */
+Test(origin_reval, an_answer_for_one_cookie_leaves_what_is_stored_for_all)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+	const char *head;
+
+	rig_answer(ask_about(rig, &client, TAG_A, "Cookie: a=b\r\n", &head),
+		"Cache-Control: max-age=60\r\nVary: Cookie\r\n", 500);
+	expect_body(rig, &client, 500);
+	cr_assert(!client.xchg->stored);
+	cr_assert(rig_lookup(rig, "/a", ""));
+	end_all(rig, &client, 1);
+}
+
 Test(origin_reval, rfc9111_4_1_an_answer_that_may_not_be_stored_ends_its_own_variant_alone)
 {
 	struct rig *rig = rig_new();
