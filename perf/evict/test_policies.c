@@ -130,12 +130,14 @@ Test(trace, lines_are_ids_with_or_without_sizes)
 {
 	static const char text[] = "# ids\n7\n9 2000\n7,5\nword\n7\n";
 	const struct trace_spec spec = { .size = 300 };
-	char path[] = "trace-XXXXXX.txt";
+	char path[] = "/tmp/hf_trace_XXXXXX.txt";
 	struct trace trace;
+	int rc;
 
 	write_file(path, text, sizeof(text) - 1);
-	cr_assert_eq(trace_read(path, &spec, &trace), 0);
+	rc = trace_read(path, &spec, &trace);
 	unlink(path);
+	cr_assert_eq(rc, 0);
 	cr_expect_eq(trace.count, 5);
 	cr_expect_eq(trace.objects, 3);
 	cr_expect_eq(trace.requests[2], 0);
@@ -151,15 +153,18 @@ Test(trace, oracle_general_is_packed_and_little_endian)
 		0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 1, 1, 2, 0, 0, 255, 255, 255,
 		255, 255, 255, 255, 255 };
 	const struct trace_spec spec = { .size = 300 };
-	char path[] = "trace-XXXXXX.bin", cut[] = "trace-XXXXXX.bin";
+	char path[] = "/tmp/hf_trace_XXXXXX.bin", cut[] = "/tmp/hf_trace_XXXXXX.bin";
 	struct trace trace;
+	int rc, cut_rc;
 
 	write_file(path, records, sizeof(records));
 	write_file(cut, records, sizeof(records) - 1);
-	cr_assert_eq(trace_read(path, &spec, &trace), 0);
-	cr_expect_neq(trace_read(cut, &spec, &(struct trace){ .count = 0 }), 0);
+	rc = trace_read(path, &spec, &trace);
+	cut_rc = trace_read(cut, &spec, &(struct trace){ .count = 0 });
 	unlink(path);
 	unlink(cut);
+	cr_assert_eq(rc, 0);
+	cr_expect_neq(cut_rc, 0);
 	cr_expect_eq(trace.count, 2);
 	cr_expect_eq(trace.objects, 1);
 	cr_expect_eq(trace.size[0], 512);

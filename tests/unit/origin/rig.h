@@ -629,6 +629,22 @@ static inline bool rig_head_has(const char *head, const char *line)
 		(struct hf_span){ head, (size_t)(strstr(head, "\r\n\r\n") + 2 - head) }, line);
 }
 
+/* Its body is whole, and is the one that was meant. */
+static inline void rig_expect_body(struct rig *rig, struct rig_client *client, size_t len)
+{
+	rig_until(rig, rig_client_at_end(client));
+	cr_assert_eq(client->read_len, len);
+	cr_assert_eq(client->bad_at, UINT64_MAX);
+}
+
+static inline void rig_end_all(struct rig *rig, struct rig_client *client, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		rig_end(rig, &client[i]);
+	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
+	rig_free(rig);
+}
+
 #define RIG_FRESH "Cache-Control: max-age=60\r\n"
 
 #endif

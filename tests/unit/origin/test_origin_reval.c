@@ -20,21 +20,6 @@ static struct rig_conn *ask_about(struct rig *rig, struct rig_client *client, co
 	return rig_asked(rig, ret_head);
 }
 
-static void expect_body(struct rig *rig, struct rig_client *client, size_t len)
-{
-	rig_until(rig, rig_client_at_end(client));
-	cr_assert_eq(client->read_len, len);
-	cr_assert_eq(client->bad_at, UINT64_MAX);
-}
-
-static void end_all(struct rig *rig, struct rig_client *client, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		rig_end(rig, &client[i]);
-	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
-	rig_free(rig);
-}
-
 /* ---- §4.3.1: the question ---- */
 
 Test(origin_reval, rfc9111_4_3_1_the_question_carries_both_validators)
@@ -47,8 +32,8 @@ Test(origin_reval, rfc9111_4_3_1_the_question_carries_both_validators)
 	cr_assert(rig_head_has(head, "If-None-Match: \"a\"\r\n"));
 	cr_assert(rig_head_has(head, "If-Modified-Since: Wed, 01 Jan 2025 00:00:00 GMT\r\n"));
 	rig_say(conn, NOT_MOD "\r\n");
-	expect_body(rig, &client, 1000);
-	end_all(rig, &client, 1);
+	rig_expect_body(rig, &client, 1000);
+	rig_end_all(rig, &client, 1);
 }
 
 static void expect_question(const char *validators, const char *tag, const char *since)
@@ -62,7 +47,7 @@ static void expect_question(const char *validators, const char *tag, const char 
 	cr_assert_eq(rig_head_has(head, "If-Modified-Since: "), since != NULL, "%s", validators);
 	cr_assert(!tag || rig_head_has(head, tag), "%s", validators);
 	cr_assert(!since || rig_head_has(head, since), "%s", validators);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, rfc9111_4_3_1_a_validator_is_repeated_as_it_came)
@@ -94,8 +79,8 @@ Test(origin_reval, rfc9111_4_3_1_the_client_s_own_conditions_stay_with_us)
 	cr_assert(!rig_head_has(head, "mine") && !rig_head_has(head, "2020"));
 	cr_assert(!rig_head_has(head, "Range"));
 	rig_say(conn, NOT_MOD TAG_A "\r\n");
-	expect_body(rig, &client, 1000);
-	end_all(rig, &client, 1);
+	rig_expect_body(rig, &client, 1000);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, rfc9111_4_3_1_only_the_variant_of_the_request_is_asked_about)
@@ -108,7 +93,7 @@ Test(origin_reval, rfc9111_4_3_1_only_the_variant_of_the_request_is_asked_about)
 	rig_get(rig, &client, "/a", "Accept: b/b\r\n");
 	(void)rig_asked(rig, &head);
 	cr_assert(!rig_head_has(head, "If-None-Match"));
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, rfc9110_13_2_1_only_a_representation_is_asked_about)
@@ -126,7 +111,7 @@ Test(origin_reval, rfc9110_13_2_1_only_a_representation_is_asked_about)
 	rig_get(rig, &client, "/a", "");
 	(void)rig_asked(rig, &head);
 	cr_assert(!rig_head_has(head, "If-None-Match"));
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, rfc9111_5_2_1_4_a_fresh_one_is_validated_when_the_request_says_no_cache)
@@ -141,8 +126,8 @@ Test(origin_reval, rfc9111_5_2_1_4_a_fresh_one_is_validated_when_the_request_say
 	conn = rig_asked(rig, &head);
 	cr_assert(rig_head_has(head, "If-None-Match: \"a\"\r\n"));
 	rig_say(conn, NOT_MOD TAG_A "\r\n");
-	expect_body(rig, &client, 1000);
-	end_all(rig, &client, 1);
+	rig_expect_body(rig, &client, 1000);
+	rig_end_all(rig, &client, 1);
 }
 
 /* ---- §4.3.3, §4.3.4: the answer ---- */
@@ -161,7 +146,7 @@ Test(origin_reval, rfc9111_4_3_4_a_304_freshens_and_answers_everyone_who_waits)
 	cr_assert_eq(rig_requests(rig), 2, "one question for all");
 	rig_say(conn, NOT_MOD TAG_A "X-New: 2\r\n\r\n");
 	for (uint32_t i = 0; i < 5; i++) {
-		expect_body(rig, &client[i], 1000);
+		rig_expect_body(rig, &client[i], 1000);
 		cr_assert_eq(client[i].xchg->fwd_status, 304);
 		cr_assert(client[i].xchg->stored && !client[i].xchg->stale);
 		cr_assert_eq(client[i].xchg->collapsed, i > 0);
@@ -181,7 +166,7 @@ Test(origin_reval, rfc9111_4_3_4_a_304_freshens_and_answers_everyone_who_waits)
 	rig_end(rig, &late);
 	cr_assert_eq(rig->conns, 1);
 	cr_assert_eq(rig_requests(rig), 2);
-	end_all(rig, client, 5);
+	rig_end_all(rig, client, 5);
 }
 
 Test(origin_reval, rfc9111_3_2_every_field_of_the_304_replaces_the_stored_one)
@@ -200,7 +185,7 @@ Test(origin_reval, rfc9111_3_2_every_field_of_the_304_replaces_the_stored_one)
 			      "Date: Wed, 01 Jan 2025 11:11:11 GMT\r\nVia: 1.1 "
 			      "then\r\nCache-Control: max-age=99\r\n"
 			      "\r\n");
-	expect_body(rig, &client, 1000);
+	rig_expect_body(rig, &client, 1000);
 	now = rig_head_of(&client);
 	cr_assert(rig_has(now, "x-two: 3\r\n") && !rig_has(now, "X-Two") && !rig_has(now, "X-TWO"));
 	cr_assert(rig_has(now, "X-More: 4\r\n") && rig_has(now, "X-More: 5\r\n"));
@@ -209,7 +194,7 @@ Test(origin_reval, rfc9111_3_2_every_field_of_the_304_replaces_the_stored_one)
 	cr_assert(rig_has(now, "11:11:11") && !rig_has(now, "00:00:00"));
 	cr_assert(rig_has(now, "Cache-Control: max-age=99\r\n") && !rig_has(now, "max-age=60"));
 	cr_assert(rig_has(now, "Via: 1.1 then, 1.1 holdfast\r\n") && !rig_has(now, "before"));
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, rfc9110_6_6_1_a_304_without_date_came_now)
@@ -221,12 +206,12 @@ Test(origin_reval, rfc9110_6_6_1_a_304_without_date_came_now)
 		TAG_A "Date: Wed, 01 Jan 2025 00:00:00 GMT\r\nVia: 1.1 before\r\n", "", &head);
 
 	rig_say(conn, NOT_MOD TAG_A "\r\n");
-	expect_body(rig, &client, 1000);
+	rig_expect_body(rig, &client, 1000);
 	cr_assert(rig_has(rig_head_of(&client), "Date: "));
 	cr_assert(!rig_has(rig_head_of(&client), "Date: Wed, 01 Jan 2025"));
 	cr_assert(rig_has(rig_head_of(&client), "Via: 1.1 holdfast\r\n"));
 	cr_assert_lt(hf_obj_age_s(client.xchg->obj, hf_clock_us()), 60);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, rfc9111_3_2_what_the_stored_bytes_are_stays)
@@ -243,7 +228,7 @@ Test(origin_reval, rfc9111_3_2_what_the_stored_bytes_are_stays)
 		"Connection: x-hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=1\r\nProxy-Authenticate: "
 		"x\r\n"
 		"\r\n");
-	expect_body(rig, &client, 1000);
+	rig_expect_body(rig, &client, 1000);
 	now = rig_head_of(&client);
 	cr_assert_eq(client.xchg->obj->length, 1000);
 	cr_assert(rig_has(now, "Content-Encoding: gzip\r\n") && !rig_has(now, "br\r\n"));
@@ -251,7 +236,7 @@ Test(origin_reval, rfc9111_3_2_what_the_stored_bytes_are_stays)
 	cr_assert(rig_has(now, "X-Hop: 0\r\n") && !rig_has(now, "X-Hop: 1"));
 	cr_assert(!rig_has(now, "Keep-Alive"));
 	cr_assert(!rig_has(now, "Connection") && !rig_has(now, "Proxy-A"));
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, rfc9111_4_2_3_age_begins_anew_with_the_304)
@@ -262,11 +247,11 @@ Test(origin_reval, rfc9111_4_2_3_age_begins_anew_with_the_304)
 	struct rig_conn *conn = ask_about(rig, &client, TAG_A, "", &head);
 
 	rig_say(conn, NOT_MOD TAG_A "Age: 7\r\n\r\n");
-	expect_body(rig, &client, 1000);
+	rig_expect_body(rig, &client, 1000);
 	cr_assert_geq(hf_obj_age_s(client.xchg->obj, hf_clock_us()), 7);
 	cr_assert_lt(hf_obj_age_s(client.xchg->obj, hf_clock_us()), 60);
 	cr_assert(!rig_has(rig_head_of(&client), "Age"));
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 /* A 304 that is about another response: then the origin is asked for the whole. */
@@ -287,11 +272,11 @@ static void expect_used(const char *stored, const char *answer, bool used)
 		cr_assert(!rig_head_has(head, "If-"), "%s %s", stored, answer);
 		rig_answer(conn, RIG_FRESH "ETag: \"b\"\r\n", 2000);
 	}
-	expect_body(rig, &client[0], used ? 1000 : 2000);
-	expect_body(rig, &client[1], used ? 1000 : 2000);
+	rig_expect_body(rig, &client[0], used ? 1000 : 2000);
+	rig_expect_body(rig, &client[1], used ? 1000 : 2000);
 	cr_assert_eq(rig_requests(rig), used ? 2 : 3, "%s %s", stored, answer);
 	cr_assert_eq(rig_lookup(rig, "/a", "")->length, used ? 1000 : 2000);
-	end_all(rig, client, 2);
+	rig_end_all(rig, client, 2);
 }
 
 Test(origin_reval, rfc9111_4_3_4_a_strong_validator_must_be_the_same)
@@ -331,7 +316,7 @@ Test(origin_reval, rfc9110_15_4_5_a_304_that_nobody_asked_for_is_502)
 		rig_until(rig, client[i].fail);
 		cr_assert_eq(client[i].xchg->fail_status, 502);
 	}
-	end_all(rig, client, 2);
+	rig_end_all(rig, client, 2);
 }
 
 Test(origin_reval, rfc9110_15_4_5_a_second_304_to_a_whole_request_is_502)
@@ -344,7 +329,7 @@ Test(origin_reval, rfc9110_15_4_5_a_second_304_to_a_whole_request_is_502)
 	rig_say(rig_asked(rig, &head), NOT_MOD "ETag: \"b\"\r\n\r\n");
 	rig_until(rig, client.fail);
 	cr_assert_eq(rig_requests(rig), 3);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, rfc9111_4_3_3_a_full_response_replaces_the_stored_one)
@@ -354,10 +339,10 @@ Test(origin_reval, rfc9111_4_3_3_a_full_response_replaces_the_stored_one)
 	const char *head;
 
 	rig_answer(ask_about(rig, &client, TAG_A, "", &head), RIG_FRESH "ETag: \"b\"\r\n", 2000);
-	expect_body(rig, &client, 2000);
+	rig_expect_body(rig, &client, 2000);
 	cr_assert_eq(client.xchg->fwd_status, 0);
 	cr_assert_eq(rig_lookup(rig, "/a", "")->length, 2000);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, rfc9111_4_3_3_an_error_of_the_origin_is_forwarded_and_the_stored_one_stays)
@@ -371,7 +356,7 @@ Test(origin_reval, rfc9111_4_3_3_an_error_of_the_origin_is_forwarded_and_the_sto
 	rig_until(rig, rig_client_at_end(&client));
 	cr_assert_eq(client.xchg->obj->status, 503);
 	cr_assert(rig_lookup(rig, "/a", ""));
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 /* The leader has the answer; the other asks for itself; nothing is stored any more. */
@@ -391,10 +376,10 @@ static void expect_gone(const char *answer, size_t len, const char *in_head)
 	cr_assert(!client[0].xchg->stored);
 	cr_assert(rig_has(rig_head_of(&client[0]), in_head), "%s", answer);
 	cr_assert(!rig_lookup(rig, "/a", ""), "%s", answer);
-	expect_body(rig, &client[0], len);
+	rig_expect_body(rig, &client[0], len);
 	rig_answer(conn, "Cache-Control: no-store\r\n", 500);
-	expect_body(rig, &client[1], 500);
-	end_all(rig, client, 2);
+	rig_expect_body(rig, &client[1], 500);
+	rig_end_all(rig, client, 2);
 }
 
 Test(origin_reval, rfc9111_5_2_2_5_a_304_that_says_no_store_takes_the_stored_one_away)
@@ -419,10 +404,10 @@ Test(origin_reval, an_answer_for_one_cookie_leaves_what_is_stored_for_all)
 
 	rig_answer(ask_about(rig, &client, TAG_A, "Cookie: a=b\r\n", &head),
 		"Cache-Control: max-age=60\r\nVary: Cookie\r\n", 500);
-	expect_body(rig, &client, 500);
+	rig_expect_body(rig, &client, 500);
 	cr_assert(!client.xchg->stored);
 	cr_assert(rig_lookup(rig, "/a", ""));
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, rfc9111_4_1_an_answer_that_may_not_be_stored_ends_its_own_variant_alone)
@@ -434,7 +419,7 @@ Test(origin_reval, rfc9111_4_1_an_answer_that_may_not_be_stored_ends_its_own_var
 	rig_store(rig, "/a", RIG_FRESH TAG_A "Vary: Accept\r\n", 1000, 100);
 	rig_get(rig, &client[0], "/a", "Accept: b/b\r\n");
 	rig_answer(rig_asked(rig, &head), RIG_FRESH "Vary: Accept\r\n", 2000);
-	expect_body(rig, &client[0], 2000);
+	rig_expect_body(rig, &client[0], 2000);
 	rig_get(rig, &client[1], "/a", "Accept: c/c\r\n");
 	rig_say(rig_asked(rig, &head), "HTTP/1.1 406 No\r\nContent-Length: 0\r\n\r\n");
 	rig_until(rig, rig_client_at_end(&client[1]));
@@ -443,10 +428,10 @@ Test(origin_reval, rfc9111_4_1_an_answer_that_may_not_be_stored_ends_its_own_var
 	rig_end(rig, &client[1]);
 	rig_get(rig, &client[1], "/a", "");
 	rig_answer(rig_asked(rig, &head), "Cache-Control: no-store\r\n", 500);
-	expect_body(rig, &client[1], 500);
+	rig_expect_body(rig, &client[1], 500);
 	cr_assert(!rig_lookup(rig, "/a", ""));
 	cr_assert(rig_lookup(rig, "/a", "Accept: b/b\r\n"));
-	end_all(rig, client, 2);
+	rig_end_all(rig, client, 2);
 }
 
 static void expect_vary_gone(const char *stored, const char *answer)
@@ -459,11 +444,11 @@ static void expect_vary_gone(const char *stored, const char *answer)
 
 	(void)snprintf(text, sizeof(text), NOT_MOD TAG_A "%s\r\n", answer);
 	rig_say(conn, text);
-	expect_body(rig, &client, 1000);
+	rig_expect_body(rig, &client, 1000);
 	cr_assert(!client.xchg->stored);
 	cr_assert(!rig_lookup(rig, "/a", ""));
 	cr_assert(!origin_memo_find(rig->origin, client.xchg->key.hash));
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, rfc9111_4_1_a_304_that_changes_vary_takes_the_stored_one_away)
@@ -483,12 +468,12 @@ Test(origin_reval, rfc9111_7_cookies_of_a_304_are_the_leader_s_alone)
 	rig_settle(rig);
 	rig_say(conn, NOT_MOD TAG_A "Cache-Control: public, max-age=60\r\nSet-Cookie: s=1\r\n\r\n");
 	for (uint32_t i = 0; i < 2; i++) {
-		expect_body(rig, &client[i], 1000);
+		rig_expect_body(rig, &client[i], 1000);
 		cr_assert(client[i].xchg->stored);
 		cr_assert(!rig_has(rig_head_of(&client[i]), "Set-Cookie"));
 		cr_assert_eq(rig_has(client[i].xchg->extra, "Set-Cookie: s=1\r\n"), i == 0);
 	}
-	end_all(rig, client, 2);
+	rig_end_all(rig, client, 2);
 }
 
 Test(origin_reval, rfc9111_5_2_2_4_no_cache_is_validated_each_time)
@@ -507,10 +492,10 @@ Test(origin_reval, rfc9111_5_2_2_4_no_cache_is_validated_each_time)
 	cr_assert(rig_head_has(head, "If-None-Match: \"a\""));
 	rig_say(conn, NOT_MOD TAG_A "\r\n");
 	for (uint32_t i = 0; i < 2; i++) {
-		expect_body(rig, &client[i], 100000);
+		rig_expect_body(rig, &client[i], 100000);
 		cr_assert(!client[i].xchg->collapsed);
 	}
-	end_all(rig, client, 2);
+	rig_end_all(rig, client, 2);
 }
 
 Test(origin_reval, two_validations_side_by_side_are_both_good)
@@ -532,12 +517,12 @@ Test(origin_reval, two_validations_side_by_side_are_both_good)
 	conn[1] = rig_asked(rig, &head);
 	cr_assert_neq(conn[0], conn[1]);
 	rig_say(conn[1], NOT_MOD TAG_A "\r\n");
-	expect_body(rig, &client[1], 100000);
+	rig_expect_body(rig, &client[1], 100000);
 	rig_say(conn[0], NOT_MOD TAG_A "X-Second: 1\r\n\r\n");
-	expect_body(rig, &client[0], 100000);
+	rig_expect_body(rig, &client[0], 100000);
 	cr_assert(rig_has(rig_head_of(&client[0]), "X-Second"));
 	cr_assert_eq(rig_lookup(rig, "/a", ""), client[0].xchg->obj);
-	end_all(rig, client, 2);
+	rig_end_all(rig, client, 2);
 }
 
 /* Forty lines of a KiB. */
@@ -581,7 +566,7 @@ Test(origin_reval, what_cannot_be_updated_is_served_as_it_is)
 	cr_assert(!client.xchg->stored && !rig_has(rig_head_of(&client), "Y-0000"));
 	cr_assert(rig_lookup(rig, "/a", ""), "it stays as it was");
 	free(text.data);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, without_memory_for_another_head_it_is_served_as_it_is)
@@ -601,13 +586,13 @@ Test(origin_reval, without_memory_for_another_head_it_is_served_as_it_is)
 		while (blocks < 65536 && (block[blocks] = hf_arena_alloc(rig->arena, len)) != NULL)
 			lens[blocks++] = len;
 	rig_say(conn, NOT_MOD TAG_A "X-New: 1\r\n\r\n");
-	expect_body(rig, &client, 1000);
+	rig_expect_body(rig, &client, 1000);
 	cr_assert_eq(client.xchg->fwd_status, 304);
 	cr_assert(!client.xchg->stored && !rig_has(rig_head_of(&client), "X-New"));
 	cr_assert_eq(rig_requests(rig), 2);
 	while (blocks-- > 0)
 		hf_arena_release(rig->arena, block[blocks], lens[blocks]);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 /* ---- §4.3.5: HEAD ---- */
@@ -700,7 +685,7 @@ Test(origin_reval, rfc9111_4_3_5_a_soft_purge_is_not_undone_by_a_head)
 	rig_until(rig, client.head);
 	cr_assert_neq(
 		hf_obj_use(rig_lookup(rig, "/a", ""), NULL, hf_clock_us()), HF_CACHE_USE_FRESH);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 /* ---- leaving, purging ---- */
@@ -716,9 +701,9 @@ Test(origin_reval, when_the_leader_leaves_a_304_is_for_the_others)
 	rig_settle(rig);
 	rig_end(rig, &client[0]);
 	rig_say(conn, NOT_MOD TAG_A "\r\n");
-	expect_body(rig, &client[1], 1000);
+	rig_expect_body(rig, &client[1], 1000);
 	cr_assert_eq(rig_requests(rig), 2);
-	end_all(rig, &client[1], 1);
+	rig_end_all(rig, &client[1], 1);
 }
 
 Test(origin_reval, a_validation_that_nobody_waits_for_ends)
@@ -748,9 +733,9 @@ Test(origin_reval, g3_a_purge_during_the_validation_wins)
 	cr_assert(!client.head, "what was purged is shown to nobody");
 	cr_assert(!rig_head_has(head, "If-None-Match"));
 	rig_answer(conn, RIG_FRESH, 2000);
-	expect_body(rig, &client, 2000);
+	rig_expect_body(rig, &client, 2000);
 	cr_assert_eq(rig_lookup(rig, "/a", "")->length, 2000);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, g3_a_soft_purge_during_the_validation_wins)
@@ -766,8 +751,8 @@ Test(origin_reval, g3_a_soft_purge_during_the_validation_wins)
 	cr_assert(!client.head, "the question was older than the purge");
 	cr_assert(rig_head_has(head, "If-None-Match: \"a\""));
 	rig_say(conn, NOT_MOD TAG_A "\r\n");
-	expect_body(rig, &client, 1000);
-	end_all(rig, &client, 1);
+	rig_expect_body(rig, &client, 1000);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, what_was_evicted_during_the_validation_is_asked_for_whole)
@@ -782,8 +767,8 @@ Test(origin_reval, what_was_evicted_during_the_validation_is_asked_for_whole)
 	conn = rig_asked(rig, &head);
 	cr_assert(!rig_head_has(head, "If-None-Match"));
 	rig_answer(conn, RIG_FRESH, 2000);
-	expect_body(rig, &client, 2000);
-	end_all(rig, &client, 1);
+	rig_expect_body(rig, &client, 2000);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, what_was_replaced_during_the_validation_is_not_brought_back)
@@ -796,12 +781,12 @@ Test(origin_reval, what_was_replaced_during_the_validation_is_not_brought_back)
 	origin_map_next(rig->origin, &client[0].xchg->key, NULL)->joinable = false;
 	rig_get(rig, &client[1], "/a", "");
 	rig_answer(rig_asked(rig, &head), RIG_FRESH "ETag: \"b\"\r\n", 2000);
-	expect_body(rig, &client[1], 2000);
+	rig_expect_body(rig, &client[1], 2000);
 	rig_say(conn, NOT_MOD TAG_A "\r\n");
-	expect_body(rig, &client[0], 2000);
+	rig_expect_body(rig, &client[0], 2000);
 	cr_assert(client[0].xchg->local);
 	cr_assert_eq(rig_requests(rig), 3);
-	end_all(rig, client, 2);
+	rig_end_all(rig, client, 2);
 }
 
 Test(origin_reval, a_soft_purged_one_is_validated)
@@ -817,9 +802,9 @@ Test(origin_reval, a_soft_purged_one_is_validated)
 	conn = rig_asked(rig, &head);
 	cr_assert(rig_head_has(head, "If-None-Match: \"a\""));
 	rig_say(conn, NOT_MOD TAG_A "\r\n");
-	expect_body(rig, &client, 1000);
+	rig_expect_body(rig, &client, 1000);
 	cr_assert(!(rig_lookup(rig, "/a", "")->flags & HF_OBJ_STALE));
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_reval, a_transfer_that_is_over_for_everyone_is_cut_when_it_stands_still)
@@ -835,8 +820,8 @@ Test(origin_reval, a_transfer_that_is_over_for_everyone_is_cut_when_it_stands_st
 	rig_up(rig, 64 << 20);
 	conn = ask_about(rig, &client, TAG_A, "", &head);
 	rig_say(conn, "HTTP/1.1 500 No\r\nContent-Length: 10\r\n\r\n");
-	expect_body(rig, &client, 1000);
+	rig_expect_body(rig, &client, 1000);
 	rig_until(rig, conn->eof);
 	cr_assert_eq(hf_stat_sum(HF_STAT_ORIGIN_ERRORS), 0);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }

@@ -17,17 +17,7 @@ static void expect_stale(struct rig *rig, struct rig_client *client, uint16_t fw
 	cr_assert(client->xchg->stale);
 	cr_assert_eq(client->xchg->local, fwd_status == 0);
 	cr_assert_eq(client->xchg->fwd_status, fwd_status);
-	rig_until(rig, rig_client_at_end(client));
-	cr_assert_eq(client->read_len, 1000);
-	cr_assert_eq(client->bad_at, UINT64_MAX);
-}
-
-static void end_all(struct rig *rig, struct rig_client *client, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		rig_end(rig, &client[i]);
-	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
-	rig_free(rig);
+	rig_expect_body(rig, client, 1000);
 }
 
 /* ---- stale-if-error ---- */
@@ -61,7 +51,7 @@ Test(origin_stale, rfc5861_4_an_error_answer_is_neither_shown_nor_stored)
 		cr_assert_eq(hf_stat_sum(HF_STAT_CACHE_STALE_ERROR), before + 3);
 		rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
 		cr_assert(!conn->eof, "its rest was read: the connection is good still");
-		end_all(rig, client, 3);
+		rig_end_all(rig, client, 3);
 	}
 }
 
@@ -83,7 +73,7 @@ Test(origin_stale, rfc5861_4_other_errors_are_shown)
 		rig_until(rig, rig_client_at_end(&client));
 		cr_assert_eq(client.xchg->obj->status, status[i]);
 		cr_assert(!client.xchg->stale);
-		end_all(rig, &client, 1);
+		rig_end_all(rig, &client, 1);
 	}
 }
 
@@ -120,7 +110,7 @@ Test(origin_stale, rfc5861_4_refused_and_cut_and_garbage)
 		expect_stale(rig, &client[0], 0);
 		expect_stale(rig, &client[1], 0);
 		cr_assert_eq(hf_stat_sum(HF_STAT_CACHE_STALE_FAILED), before + 2);
-		end_all(rig, client, 2);
+		rig_end_all(rig, client, 2);
 	}
 }
 
@@ -148,7 +138,7 @@ Test(origin_stale, rfc5861_4_a_late_head)
 	rig_get(rig, &client, "/a", "");
 	expect_stale(rig, &client, 0);
 	cr_assert_eq(rig_requests(rig), 2);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 static void change_slots(struct hf_conf *conf)
@@ -174,7 +164,7 @@ Test(origin_stale, rfc5861_4_no_slot_in_time_and_a_full_queue)
 	expect_stale(rig, &client[2], 0); /* no place in the queue */
 	expect_stale(rig, &client[1], 0); /* no slot */
 	rig_until(rig, client[3].fail);
-	end_all(rig, client, 4);
+	rig_end_all(rig, client, 4);
 }
 
 static void expect_error(const char *stored, uint32_t older_s, const char *request)
@@ -189,7 +179,7 @@ static void expect_error(const char *stored, uint32_t older_s, const char *reque
 	rig_until(rig, rig_client_at_end(&client));
 	cr_assert_eq(client.xchg->obj->status, 503, "%s %s", stored, request);
 	cr_assert(!client.xchg->stale && !client.xchg->local);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_stale, rfc9111_4_2_4_never_where_the_response_forbids_it)
@@ -231,7 +221,7 @@ Test(origin_stale,
 	cr_assert(!client.xchg->stored);
 	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
 	cr_assert_eq(rig_lookup(rig, "/a", "")->status, 200);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_stale, an_error_is_stored_where_nothing_can_stand_for_it)
@@ -246,7 +236,7 @@ Test(origin_stale, an_error_is_stored_where_nothing_can_stand_for_it)
 	rig_until(rig, rig_client_at_end(&client));
 	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
 	cr_assert_eq(rig_lookup(rig, "/a", "")->status, 503);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_stale, rfc9111_3_5_not_for_credentials_without_leave)
@@ -264,7 +254,7 @@ Test(origin_stale, rfc5861_4_the_request_may_say_it_as_well)
 	rig_get(rig, &client, "/a", "Cache-Control: stale-if-error=600\r\n");
 	rig_say(rig_asked(rig, &head), ERROR);
 	expect_stale(rig, &client, 503);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_stale, each_reader_gets_what_its_request_allows)
@@ -289,7 +279,7 @@ Test(origin_stale, each_reader_gets_what_its_request_allows)
 	rig_until(rig, rig_client_at_end(&client[2]));
 	cr_assert_eq(client[2].xchg->obj->status, 503);
 	cr_assert_eq(rig_requests(rig), 3);
-	end_all(rig, client, 3);
+	rig_end_all(rig, client, 3);
 }
 
 Test(origin_stale, head_and_allowed_credentials_get_it_too)
@@ -307,7 +297,7 @@ Test(origin_stale, head_and_allowed_credentials_get_it_too)
 	rig_get(rig, &client[1], "/a", "Authorization: Basic eA==\r\n");
 	rig_say(rig_asked(rig, &head), ERROR);
 	expect_stale(rig, &client[1], 503);
-	end_all(rig, client, 2);
+	rig_end_all(rig, client, 2);
 }
 
 Test(origin_stale, unsafe_requests_get_the_error)
@@ -323,7 +313,7 @@ Test(origin_stale, unsafe_requests_get_the_error)
 	rig_until(rig, rig_client_at_end(&client));
 	cr_assert_eq(client.xchg->obj->status, 503);
 	cr_assert(rig_lookup(rig, "/a", ""));
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_stale, a_long_error_is_cut)
@@ -343,7 +333,7 @@ Test(origin_stale, a_long_error_is_cut)
 	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
 	rig_until(rig, conn->eof);
 	free(body);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_stale, g3_what_was_purged_meanwhile_is_not_served)
@@ -360,7 +350,7 @@ Test(origin_stale, g3_what_was_purged_meanwhile_is_not_served)
 	rig_say(conn, ERROR);
 	rig_until(rig, rig_client_at_end(&client));
 	cr_assert_eq(client.xchg->obj->status, 503);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_stale, a_body_that_is_cut_is_cut)
@@ -377,7 +367,7 @@ Test(origin_stale, a_body_that_is_cut_is_cut)
 	conn->close_after = true;
 	rig_until(rig, rig_client_cut(&client));
 	cr_assert_eq(rig_lookup(rig, "/a", "")->length, 1000, "what was whole stays");
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 /* ---- stale-while-revalidate ---- */
@@ -493,7 +483,7 @@ Test(origin_stale, clients_join_a_refresh)
 	rig_answer(conn, SWR, 2000);
 	rig_until(rig, rig_client_at_end(&waits) && client.gone);
 	cr_assert_eq(waits.read_len, 2000);
-	end_all(rig, &waits, 1);
+	rig_end_all(rig, &waits, 1);
 }
 
 Test(origin_stale, clients_who_joined_a_refresh_that_failed_get_the_stale_one)
@@ -518,7 +508,7 @@ Test(origin_stale, clients_who_joined_a_refresh_that_failed_get_the_stale_one)
 	rig_until(rig, rig_client_at_end(&waits[1]));
 	cr_assert_eq(waits[1].xchg->obj->status, 503);
 	cr_assert_eq(rig_requests(rig), 3);
-	end_all(rig, waits, 2);
+	rig_end_all(rig, waits, 2);
 }
 
 Test(origin_stale, clients_who_joined_a_refresh_get_no_answer_that_was_not_for_them)
@@ -538,7 +528,7 @@ Test(origin_stale, clients_who_joined_a_refresh_get_no_answer_that_was_not_for_t
 	rig_answer(conn, "Cache-Control: private\r\n", 3000);
 	rig_until(rig, rig_client_at_end(&waits));
 	cr_assert_eq(waits.read_len, 3000);
-	end_all(rig, &waits, 1);
+	rig_end_all(rig, &waits, 1);
 }
 
 Test(origin_stale, a_refresh_joins_nothing_but_leaves_it_to_the_fetch_under_way)
@@ -561,7 +551,7 @@ Test(origin_stale, a_refresh_joins_nothing_but_leaves_it_to_the_fetch_under_way)
 	rig_until(rig, waits.head);
 	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
 	cr_assert_neq(obj->refreshing, HF_OBJ_REFRESH_ON);
-	end_all(rig, &waits, 1);
+	rig_end_all(rig, &waits, 1);
 }
 
 Test(origin_stale, a_refresh_of_what_is_fresh_by_now_asks_nobody)
@@ -593,7 +583,7 @@ Test(origin_stale, a_refresh_that_finds_no_place_is_tried_again)
 	rig_refresh(rig, &client, "/a", "");
 	rig_until(rig, client.gone);
 	cr_assert_neq(rig_lookup(rig, "/a", "")->refreshing, HF_OBJ_REFRESH_ON);
-	end_all(rig, slow, 2);
+	rig_end_all(rig, slow, 2);
 }
 
 /* ---- keys that are remembered as not to be stored ---- */
@@ -619,7 +609,7 @@ Test(origin_stale, rfc9110_14_2_conditions_and_ranges_pass_where_nothing_is_stor
 	rig_until(rig, rig_client_at_end(&client[1]));
 	cr_assert_eq(client[1].xchg->obj->status, 206);
 	cr_assert(!rig_lookup(rig, "/a", ""));
-	end_all(rig, client, 2);
+	rig_end_all(rig, client, 2);
 }
 
 Test(origin_stale, a_304_to_conditions_that_passed_is_the_client_s)
@@ -636,7 +626,7 @@ Test(origin_stale, a_304_to_conditions_that_passed_is_the_client_s)
 	rig_say(rig_asked(rig, &head), "HTTP/1.1 304 Not Modified\r\n\r\n");
 	rig_until(rig, client.head);
 	cr_assert_eq(client.xchg->obj->status, 304);
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_stale, what_is_validated_each_time_is_asked_for_whole)
@@ -654,5 +644,5 @@ Test(origin_stale, what_is_validated_each_time_is_asked_for_whole)
 	rig_get(rig, &client, "/a", "If-None-Match: \"b\"\r\n");
 	(void)rig_asked(rig, &head);
 	cr_assert(!rig_head_has(head, "If-None-Match"));
-	end_all(rig, &client, 1);
+	rig_end_all(rig, &client, 1);
 }

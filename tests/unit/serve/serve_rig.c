@@ -322,3 +322,26 @@ void rig_more(struct rig *rig, struct hf_xchg *xchg)
 	rig_more_deaf(rig, xchg);
 	rig_settle(rig);
 }
+
+struct hf_xchg *rig_expect_start(struct rig *rig)
+{
+	void *ptr = NULL;
+
+	cr_assert_eq(rig_origin_next(rig, &ptr), HF_XCHG_START);
+	return ptr;
+}
+
+void rig_expect_finish(struct rig *rig, struct hf_xchg *xchg)
+{
+	void *ptr = NULL;
+	int kind;
+
+	while ((kind = rig_origin_next(rig, &ptr)) == HF_XCHG_CREDIT)
+		;
+	cr_assert_eq(kind, HF_XCHG_FINISH);
+	cr_assert_eq(ptr, xchg);
+	if (xchg->obj)
+		hf_shard_obj_unref(rig->shard, xchg->obj);
+	hf_xchg_to_worker(rig->link, HF_XCHG_GONE, xchg);
+	rig_settle(rig);
+}

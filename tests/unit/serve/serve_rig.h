@@ -58,6 +58,10 @@ void rig_settle_deaf(struct rig *rig);
 void rig_wait(struct rig *rig, uint64_t us);
 /* The next message to the origin thread: its kind, or -1. */
 int rig_origin_next(struct rig *rig, void **ret_ptr);
+/* It is START, of this exchange. */
+struct hf_xchg *rig_expect_start(struct rig *rig);
+/* CREDITs aside it is FINISH, of that one; it is GONE then. */
+void rig_expect_finish(struct rig *rig, struct hf_xchg *xchg);
 /* A stored, published object of `len` bytes of 'x' under a URL. */
 struct hf_obj *rig_store(struct rig *rig, const char *url, uint64_t len, uint32_t lifetime_s);
 /* The same with bytes of the caller's. */

@@ -26,29 +26,6 @@ static void teardown(void)
 
 TestSuite(serve, .init = setup, .fini = teardown);
 
-static struct hf_xchg *expect_start(void)
-{
-	void *ptr = NULL;
-
-	cr_assert_eq(rig_origin_next(&rig, &ptr), HF_XCHG_START);
-	return ptr;
-}
-
-static void expect_finish(struct hf_xchg *xchg)
-{
-	void *ptr = NULL;
-	int kind;
-
-	while ((kind = rig_origin_next(&rig, &ptr)) == HF_XCHG_CREDIT)
-		;
-	cr_assert_eq(kind, HF_XCHG_FINISH);
-	cr_assert_eq(ptr, xchg);
-	if (xchg->obj)
-		hf_shard_obj_unref(rig.shard, xchg->obj);
-	hf_xchg_to_worker(rig.link, HF_XCHG_GONE, xchg);
-	rig_settle(&rig);
-}
-
 static uint32_t count_of(const char *text, const char *part)
 {
 	uint32_t count = 0;
@@ -143,7 +120,7 @@ Test(serve, miss_streams_while_the_object_fills)
 
 	rig_send(&rig, client, GET("/m"));
 	cr_assert_eq(client->out_len, 0);
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	cr_assert(xchg->shared);
 	cr_assert_eq(xchg->cause, HF_XCHG_MISS_ABSENT);
 	obj = rig_answer(&rig, xchg, 6, /* stream= */ false);
@@ -155,7 +132,7 @@ Test(serve, miss_streams_while_the_object_fills)
 	hf_shard_fill_end(rig.shard, obj);
 	rig_more(&rig, xchg);
 	cr_assert_str_eq(strstr(client->out, "\r\n\r\n"), "\r\n\r\nabcdef");
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	cr_assert_eq(hf_xchg_out_count(rig.xchgs, 0), 0);
 	hf_shard_obj_unref(rig.shard, obj);
 }
@@ -171,7 +148,7 @@ Test(serve, unknown_length_is_chunked_to_1_1_and_closes_to_1_0)
 		struct hf_obj *obj;
 
 		rig_send(&rig, client, asks[i]);
-		xchg = expect_start();
+		xchg = rig_expect_start(&rig);
 		obj = rig_answer(&rig, xchg, HF_OBJ_LENGTH_UNKNOWN, /* stream= */ true);
 		cr_assert_eq(hf_shard_fill(rig.shard, obj, "abc", 3), 3);
 		rig_more(&rig, xchg);
@@ -180,7 +157,7 @@ Test(serve, unknown_length_is_chunked_to_1_1_and_closes_to_1_0)
 		cr_assert_str_eq(strstr(client->out, "\r\n\r\n"),
 			i == 0 ? "\r\n\r\n3\r\nabc\r\n0\r\n\r\n" : "\r\n\r\nabc");
 		cr_assert_eq(client->fin, i == 1);
-		expect_finish(xchg);
+		rig_expect_finish(&rig, xchg);
 		hf_shard_obj_unref(rig.shard, obj);
 	}
 }
@@ -196,7 +173,7 @@ Test(serve, a_fill_that_fails_cuts_the_connection_and_never_looks_whole)
 		struct hf_obj *obj;
 
 		rig_send(&rig, client, asks[i]);
-		xchg = expect_start();
+		xchg = rig_expect_start(&rig);
 		obj = rig_answer(&rig, xchg, HF_OBJ_LENGTH_UNKNOWN, /* stream= */ true);
 		cr_assert_eq(hf_shard_fill(rig.shard, obj, "abc", 3), 3);
 		hf_shard_fill_fail(rig.shard, obj);
@@ -205,7 +182,7 @@ Test(serve, a_fill_that_fails_cuts_the_connection_and_never_looks_whole)
 		cr_assert_null(strstr(client->out, "0\r\n\r\n"));
 		cr_assert(
 			i == 0 ? client->fin : client->rst, "an end alone would look whole to 1.0");
-		expect_finish(xchg);
+		rig_expect_finish(&rig, xchg);
 		hf_shard_obj_unref(rig.shard, obj);
 	}
 }
@@ -217,10 +194,10 @@ Test(serve, a_fill_that_failed_before_the_head_went_out_is_502)
 	struct hf_obj *obj;
 
 	rig_send(&rig, client, GET("/m"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	obj = rig_answer_failed(&rig, xchg);
 	cr_assert(strstr(client->out, "HTTP/1.1 502 "));
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	hf_shard_obj_unref(rig.shard, obj);
 }
 
@@ -231,13 +208,13 @@ Test(serve, a_failed_fetch_is_told_with_its_status_and_the_connection_goes_on)
 
 	rig_store(&rig, URL("/a"), 10, 60);
 	rig_send(&rig, client, GET("/m"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	xchg->fail_status = 502;
 	xchg->fail_reason = HF_DROP_REQ_ORIGIN_FAILED;
 	hf_xchg_to_worker(rig.link, HF_XCHG_FAIL, xchg);
 	rig_settle(&rig);
 	cr_assert(strstr(client->out, "HTTP/1.1 502 Bad Gateway\r\n"));
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	rig_send(&rig, client, GET("/a"));
 	cr_assert(strstr(client->out, "HTTP/1.1 200 OK\r\n"));
 }
@@ -248,9 +225,9 @@ Test(serve, V4_a_client_that_leaves_finishes_its_exchange_in_the_same_turn)
 	struct hf_xchg *xchg;
 
 	rig_send(&rig, client, GET("/m"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	rig_reset(&rig, client);
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	cr_assert_eq(hf_serve_conn_count(rig.serve), 0);
 	cr_assert_eq(hf_xchg_out_count(rig.xchgs, 0), 0);
 }
@@ -263,14 +240,14 @@ Test(serve, half_closed_client_still_gets_its_answer)
 
 	rig_send(&rig, client, GET("/m"));
 	rig_fin(&rig, client);
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	obj = rig_answer(&rig, xchg, 3, /* stream= */ true);
 	cr_assert_eq(hf_shard_fill(rig.shard, obj, "abc", 3), 3);
 	hf_shard_fill_end(rig.shard, obj);
 	rig_more(&rig, xchg);
 	cr_assert_str_eq(strstr(client->out, "\r\n\r\n"), "\r\n\r\nabc");
 	cr_assert(client->fin);
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	hf_shard_obj_unref(rig.shard, obj);
 }
 
@@ -287,7 +264,7 @@ Test(serve, request_body_streams_to_the_origin_with_bounded_buffers)
 	text[1024] = '\0';
 	rig_send(&rig, client,
 		"POST /p HTTP/1.1\r\nHost: a.example\r\nContent-Length: 32768\r\n\r\n");
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	cr_assert(!xchg->shared && xchg->has_body && xchg->body_length == 32768);
 	for (int i = 0; i < 32; i++) {
 		rig_send(&rig, client, text);
@@ -308,7 +285,7 @@ Test(serve, request_body_streams_to_the_origin_with_bounded_buffers)
 	}
 	cr_assert_eq(total, 32768);
 	rig_reset(&rig, client);
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 }
 
 Test(serve, V2_a_body_that_is_not_read_ends_the_connection)
@@ -333,12 +310,12 @@ Test(serve, a_client_that_stops_within_its_body_ends_the_exchange)
 
 		rig_send(&rig, client,
 			"PUT /p HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n\r\n");
-		xchg = expect_start();
+		xchg = rig_expect_start(&rig);
 		if (answered)
 			obj = rig_answer(&rig, xchg, 10, /* stream= */ true);
 		rig_fin(&rig, client);
 		cr_assert(client->fin);
-		expect_finish(xchg);
+		rig_expect_finish(&rig, xchg);
 		if (obj)
 			hf_shard_obj_unref(rig.shard, obj);
 	}
@@ -351,10 +328,10 @@ Test(serve, bad_chunk_in_a_request_body_is_400_and_cancels_the_fetch)
 
 	rig_send(&rig, client,
 		"POST /p HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n");
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	cr_assert(strstr(client->out, "HTTP/1.1 400 "));
 	cr_assert(client->fin);
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 }
 
 Test(serve, expect_100_continue_is_answered_before_the_body)
@@ -426,7 +403,7 @@ Test(serve, expired_is_a_miss_of_its_own_class)
 	rig.now_us += 3000000;
 	client = rig_connect(&rig, 0);
 	rig_send(&rig, client, GET("/a"));
-	cr_assert_eq(expect_start()->cause, HF_XCHG_MISS_EXPIRED);
+	cr_assert_eq(rig_expect_start(&rig)->cause, HF_XCHG_MISS_EXPIRED);
 	rig_reset(&rig, client);
 }
 
@@ -439,7 +416,7 @@ Test(serve, authorization_gets_no_object_that_was_not_stored_for_it)
 	client = rig_connect(&rig, 0);
 	rig_send(&rig, client,
 		"GET /a HTTP/1.1\r\nHost: a.example\r\nAuthorization: Basic Zm9v\r\n\r\n");
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	cr_assert(!xchg->shared);
 	rig_reset(&rig, client);
 }
@@ -480,7 +457,7 @@ Test(serve, drain_closes_idle_connections_and_finishes_the_others)
 	struct hf_obj *obj;
 
 	rig_send(&rig, busy, GET("/m"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	hf_serve_drain(rig.serve);
 	rig_settle(&rig);
 	cr_assert(idle->fin);
@@ -491,7 +468,7 @@ Test(serve, drain_closes_idle_connections_and_finishes_the_others)
 	rig_more(&rig, xchg);
 	cr_assert_str_eq(strstr(busy->out, "\r\n\r\n"), "\r\n\r\nabc");
 	cr_assert(busy->fin);
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	hf_shard_obj_unref(rig.shard, obj);
 	cr_assert_eq(hf_serve_conn_count(rig.serve), 0);
 }

@@ -45,28 +45,6 @@ static uint64_t stat_of(enum hf_stat stat)
 	return atomic_load(&hf_stat_own->stat[stat]);
 }
 
-static struct hf_xchg *expect_start(void)
-{
-	void *ptr = NULL;
-
-	cr_assert_eq(rig_origin_next(&rig, &ptr), HF_XCHG_START);
-	return ptr;
-}
-
-static void expect_finish(struct hf_xchg *xchg)
-{
-	void *ptr = NULL;
-	int kind;
-
-	while ((kind = rig_origin_next(&rig, &ptr)) == HF_XCHG_CREDIT)
-		;
-	cr_assert_eq(kind, HF_XCHG_FINISH);
-	cr_assert_eq(ptr, xchg);
-	hf_shard_obj_unref(rig.shard, xchg->obj);
-	hf_xchg_to_worker(rig.link, HF_XCHG_GONE, xchg);
-	rig_settle(&rig);
-}
-
 static void fill(struct hf_obj *obj, uint64_t to)
 {
 	uint64_t from = atomic_load(&obj->filled);
@@ -515,14 +493,14 @@ Test(serve_part, rfc9111_s4_3_2_a_shared_miss_is_304_when_the_client_has_what_ca
 	struct hf_obj *obj;
 
 	rig_send(&rig, client, ASK("/m", "If-None-Match: \"v1\"\r\n"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	cr_assert(xchg->shared);
 	cr_assert_null(memmem(xchg->lines.ptr, xchg->lines.len, "If-None-Match", 13));
 	obj = rig_answer(&rig, xchg, 1000, /* stream= */ false);
 	reply = take(client, true);
 	cr_assert_eq(reply.status, 304);
 	cr_assert(has(&reply, "Cache-Status: holdfast; fwd=miss; stored"));
-	expect_finish(xchg); /* the fetch goes on without it */
+	rig_expect_finish(&rig, xchg); /* the fetch goes on without it */
 	fill(obj, 1000);
 	hf_shard_fill_end(rig.shard, obj);
 	hf_shard_publish(rig.shard, obj);
@@ -541,10 +519,10 @@ Test(serve_part, rfc9111_s4_3_2_a_304_of_what_has_no_known_length)
 	rig_send(&rig, client,
 		"GET /m HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\n"
 		"If-None-Match: \"v1\"\r\n\r\n");
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	obj = rig_answer(&rig, xchg, HF_OBJ_LENGTH_UNKNOWN, /* stream= */ true);
 	cr_assert_eq(take(client, true).status, 304);
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	hf_shard_obj_unref(rig.shard, obj);
 	expect_usable(client);
 }
@@ -556,13 +534,13 @@ Test(serve_part, rfc9110_s13_1_2_a_shared_miss_whose_answer_does_not_match_is_wh
 	struct hf_obj *obj;
 
 	rig_send(&rig, client, ASK("/m", "If-None-Match: \"v0\"\r\n"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	obj = rig_answer(&rig, xchg, 1000, /* stream= */ false);
 	fill(obj, 1000);
 	hf_shard_fill_end(rig.shard, obj);
 	rig_more(&rig, xchg);
 	cr_assert_eq(take(client, false).length, 1000);
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	hf_shard_obj_unref(rig.shard, obj);
 }
 
@@ -582,7 +560,7 @@ Test(serve_part, rfc9110_s13_2_1_what_the_origin_was_asked_conditionally_is_not_
 		struct hf_obj *obj;
 
 		rig_send(&rig, client, asks[i]);
-		xchg = expect_start();
+		xchg = rig_expect_start(&rig);
 		cr_assert(!xchg->shared);
 		cr_assert(memmem(xchg->lines.ptr, xchg->lines.len, head ? "If-None" : "Range", 5));
 		obj = rig_answer(&rig, xchg, 100, /* stream= */ true);
@@ -591,7 +569,7 @@ Test(serve_part, rfc9110_s13_2_1_what_the_origin_was_asked_conditionally_is_not_
 		rig_more(&rig, xchg);
 		cr_assert_eq(take(client, head).status, 200);
 		cr_assert_eq(client->out_len, 0);
-		expect_finish(xchg);
+		rig_expect_finish(&rig, xchg);
 		hf_shard_obj_unref(rig.shard, obj);
 	}
 }
@@ -605,7 +583,7 @@ Test(serve_part, rfc9110_s14_2_a_range_of_what_is_being_filled_waits_for_its_byt
 	uint32_t head_len;
 
 	rig_send(&rig, client, ASK("/m", "Range: bytes=500-509\r\n"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	cr_assert_null(memmem(xchg->lines.ptr, xchg->lines.len, "Range", 5));
 	obj = rig_answer(&rig, xchg, 1000, /* stream= */ false);
 	cr_assert(strstr(client->out, "HTTP/1.1 206 ") == client->out);
@@ -620,7 +598,7 @@ Test(serve_part, rfc9110_s14_2_a_range_of_what_is_being_filled_waits_for_its_byt
 	rig_more(&rig, xchg);
 	reply = take(client, false);
 	expect_range(&reply, 500, 510, 1000);
-	expect_finish(xchg); /* what else there is it need not wait for */
+	rig_expect_finish(&rig, xchg); /* what else there is it need not wait for */
 	hf_shard_fill_fail(rig.shard, obj);
 	hf_shard_obj_unref(rig.shard, obj);
 	expect_usable(client);
@@ -633,14 +611,14 @@ Test(serve_part, rfc9110_s14_2_of_unknown_length_the_whole_is_sent)
 	struct hf_obj *obj;
 
 	rig_send(&rig, client, ASK("/m", "Range: bytes=1-2\r\n"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	obj = rig_answer(&rig, xchg, HF_OBJ_LENGTH_UNKNOWN, /* stream= */ false);
 	cr_assert_eq(hf_shard_fill(rig.shard, obj, "abc", 3), 3);
 	hf_shard_fill_end(rig.shard, obj);
 	rig_more(&rig, xchg);
 	cr_assert(strstr(client->out, "HTTP/1.1 200 OK\r\n") == client->out);
 	cr_assert_str_eq(strstr(client->out, "\r\n\r\n"), "\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	hf_shard_obj_unref(rig.shard, obj);
 }
 
@@ -651,10 +629,10 @@ Test(serve_part, rfc9110_s15_5_17_a_miss_learns_its_length_and_is_416)
 	struct hf_obj *obj;
 
 	rig_send(&rig, client, ASK("/m", "Range: bytes=5000-\r\n"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	obj = rig_answer(&rig, xchg, 1000, /* stream= */ false);
 	cr_assert_eq(take(client, false).status, 416);
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	hf_shard_obj_unref(rig.shard, obj);
 	expect_usable(client);
 }
@@ -666,7 +644,7 @@ Test(serve_part, rfc9112_s8_a_fill_that_fails_within_the_range_cuts_the_connecti
 	struct hf_obj *obj;
 
 	rig_send(&rig, client, ASK("/m", "Range: bytes=500-599\r\n"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	obj = rig_answer(&rig, xchg, 1000, /* stream= */ false);
 	fill(obj, 550);
 	hf_shard_fill_fail(rig.shard, obj);
@@ -674,7 +652,7 @@ Test(serve_part, rfc9112_s8_a_fill_that_fails_within_the_range_cuts_the_connecti
 	cr_assert(client->fin);
 	cr_assert(strstr(client->out, "Content-Length: 100\r\n"));
 	cr_assert_eq(client->out_len, strstr(client->out, "\r\n\r\n") + 4 - client->out + 50);
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	hf_shard_obj_unref(rig.shard, obj);
 }
 
@@ -685,12 +663,12 @@ Test(serve_part, V4_a_client_that_leaves_within_a_range_finishes_its_exchange)
 	struct hf_obj *obj;
 
 	rig_send(&rig, client, ASK("/m", "Range: bytes=0-9,500-599\r\n"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	obj = rig_answer(&rig, xchg, 1000, /* stream= */ false);
 	fill(obj, 550);
 	rig_more(&rig, xchg);
 	rig_reset(&rig, client);
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	hf_shard_obj_unref(rig.shard, obj);
 	cr_assert_eq(hf_serve_conn_count(rig.serve), 0);
 }
@@ -704,7 +682,7 @@ Test(serve_part, rfc9110_s14_2_of_what_goes_away_behind_us_ranges_come_in_rising
 	struct hf_obj *obj;
 
 	rig_send(&rig, client, ASK("/m", "Range: bytes=-10,500-509,100-109\r\n"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	obj = rig_answer(&rig, xchg, 1000, /* stream= */ true);
 	fill(obj, 1000);
 	hf_shard_fill_end(rig.shard, obj);
@@ -712,7 +690,7 @@ Test(serve_part, rfc9110_s14_2_of_what_goes_away_behind_us_ranges_come_in_rising
 	reply = take(client, false);
 	cr_assert_eq(expect_parts(&reply, 1000, begins, ends), 3);
 	cr_assert(begins[0] == 100 && begins[1] == 500 && begins[2] == 990);
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	hf_shard_obj_unref(rig.shard, obj);
 }
 
@@ -726,7 +704,7 @@ Test(serve_part, what_is_skipped_counts_as_consumed)
 	struct hf_obj *obj;
 
 	rig_send(&rig, client, ASK("/m", "Range: bytes=5000000-5000999\r\n"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	obj = rig_answer(&rig, xchg, BODY_MAX, /* stream= */ true);
 	for (uint64_t to = 500000; to < 5000000; to += 500000) {
 		fill(obj, to);
@@ -740,7 +718,7 @@ Test(serve_part, what_is_skipped_counts_as_consumed)
 	rig_more(&rig, xchg);
 	reply = take(client, false);
 	expect_range(&reply, 5000000, 5001000, BODY_MAX);
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	hf_shard_obj_unref(rig.shard, obj);
 }
 
@@ -753,7 +731,7 @@ Test(serve_part, bytes_under_way_are_not_consumed_however_far_the_next_range_is)
 	struct hf_obj *obj;
 
 	rig_send(&rig, client, ASK("/m", "Range: bytes=1000-1999,900000-900999\r\n"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	obj = rig_answer_deaf(&rig, xchg, 1000000, /* stream= */ true);
 	for (uint64_t to = 2000; to < 700000; to += 100000) {
 		fill(obj, to);
@@ -774,7 +752,7 @@ Test(serve_part, bytes_under_way_are_not_consumed_however_far_the_next_range_is)
 	reply = take(client, false);
 	cr_assert_eq(expect_parts(&reply, 1000000, begins, ends), 2);
 	cr_assert(begins[0] == 1000 && ends[1] == 901000);
-	expect_finish(xchg);
+	rig_expect_finish(&rig, xchg);
 	hf_shard_obj_unref(rig.shard, obj);
 }
 
@@ -892,7 +870,7 @@ Test(serve_part, ranges_are_true_however_the_bytes_come)
 			obj = rig_answer_deaf(&rig, xchg, length, any(2) == 0);
 			origin_run(xchg, obj, length, step, first);
 			cr_assert(xchg->finished);
-			expect_finish(xchg);
+			rig_expect_finish(&rig, xchg);
 			hf_shard_obj_unref(rig.shard, obj);
 			misses++;
 		}

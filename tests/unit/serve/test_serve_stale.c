@@ -43,14 +43,6 @@ static bool has(struct hf_span text, const char *part)
 	return memmem(text.ptr, text.len, part, strlen(part)) != NULL;
 }
 
-static struct hf_xchg *expect_start(void)
-{
-	void *ptr = NULL;
-
-	cr_assert_eq(rig_origin_next(&rig, &ptr), HF_XCHG_START);
-	return ptr;
-}
-
 static void expect_nothing(void)
 {
 	void *ptr;
@@ -75,7 +67,7 @@ Test(serve_stale, rfc5861_3_the_stale_one_at_once_and_one_refresh)
 	cr_assert(strstr(client->out, "Age: 100\r\n"));
 	cr_assert(strstr(client->out, "Cache-Status: holdfast; hit\r\n"));
 	cr_assert(strstr(client->out, "\r\n\r\nxxxxxxxxxx"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	cr_assert(xchg->background && xchg->shared && !xchg->owner && !xchg->has_body);
 	for (uint32_t i = 0; i < 5; i++) /* the same, another second, another connection */
 		rig_send(&rig, rig_connect(&rig, 1 + i), GET("/a"));
@@ -91,7 +83,7 @@ Test(serve_stale, rfc5861_3_the_stale_one_at_once_and_one_refresh)
 	expect_nothing();
 	rig_wait(&rig, 1000000);
 	rig_send(&rig, client, GET("/a"));
-	gone(expect_start());
+	gone(rig_expect_start(&rig));
 }
 
 Test(serve_stale, rfc5861_3_a_refresh_has_nothing_of_its_client_s_own)
@@ -111,7 +103,7 @@ Test(serve_stale, rfc5861_3_a_refresh_has_nothing_of_its_client_s_own)
 		"Cache-Control: no-transform\r\nPragma: x\r\nX-Auth-Token: secret\r\n"
 		"Connection: X-Hop\r\nX-Hop: secret\r\nAccept-Language: de\r\n\r\n");
 	cr_assert(strstr(client->out, "Cache-Status: holdfast; hit"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	for (size_t i = 0; i < HF_ARRAY_LEN(own); i++) {
 		cr_assert(!has(xchg->head, own[i]), "%s", own[i]);
 		cr_assert(!has(xchg->lines, own[i]), "%s", own[i]);
@@ -153,15 +145,15 @@ Test(serve_stale, refreshes_leave_half_of_the_exchanges_to_clients)
 		rig_send(&rig, client, get[i]);
 		cr_assert(strstr(client->out, "Cache-Status: holdfast; hit"));
 	}
-	xchg[0] = expect_start();
-	xchg[1] = expect_start();
+	xchg[0] = rig_expect_start(&rig);
+	xchg[1] = rig_expect_start(&rig);
 	expect_nothing();
 	cr_assert_eq(hf_stat_sum(HF_STAT_CACHE_REFRESHES_SHED), 1);
 	gone(xchg[0]);
 	gone(xchg[1]);
 	rig_wait(&rig, 1000000);
 	rig_send(&rig, rig_connect(&rig, 3), get[2]);
-	gone(expect_start());
+	gone(rig_expect_start(&rig));
 }
 
 Test(serve_stale, rfc9111_5_2_1_2_max_stale_is_counted_and_refreshes_nothing)
@@ -186,7 +178,7 @@ static void expect_status(
 	char line[128];
 
 	rig_send(&rig, client, GET("/a"));
-	xchg = expect_start();
+	xchg = rig_expect_start(&rig);
 	xchg->collapsed = collapsed;
 	xchg->local = local;
 	xchg->stale = stale;
