@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hf_stat.h"
+#include "hf_wipe.h"
 
 #include "cache_priv.h"
 
@@ -30,11 +31,15 @@ static void *object_block_get(struct hf_shard *shard, size_t len)
 	return block;
 }
 
-static void object_block_put(struct hf_shard *shard, void *block, size_t len)
+/* A block of the object, or its own. */
+static void object_block_put(
+	struct hf_shard *shard, const struct hf_obj *obj, void *block, size_t len)
 {
 	uint64_t cost = hf_arena_cost(len);
 
 	HF_ASSERT(shard->used >= cost);
+	if (atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_STREAM)
+		hf_wipe(block, len); /* O8 */
 	hf_arena_release(shard->arena, block, len);
 	shard->used -= cost;
 	shard->freed_count++;
@@ -161,7 +166,7 @@ static void object_chunk_free(struct hf_shard *shard, struct hf_obj *obj, struct
 		return; /* in the object's own block */
 	HF_ASSERT(obj->cost >= hf_arena_cost(chunk->alloc_len));
 	obj->cost -= hf_arena_cost(chunk->alloc_len);
-	object_block_put(shard, chunk, chunk->alloc_len);
+	object_block_put(shard, obj, chunk, chunk->alloc_len);
 }
 
 void cache_object_free(struct hf_shard *shard, struct hf_obj *obj)
@@ -179,7 +184,7 @@ void cache_object_free(struct hf_shard *shard, struct hf_obj *obj)
 		chunk = next;
 	}
 	HF_ASSERT(obj->cost == hf_arena_cost(obj->alloc_len));
-	object_block_put(shard, obj, obj->alloc_len);
+	object_block_put(shard, obj, obj, obj->alloc_len);
 }
 
 /* A body of known length gets what is missing of it. One of unknown length gets chunks that grow

@@ -30,6 +30,8 @@
  *      O7  Objects that freshening made of one another share one chain of chunks, which is freed with the
  *          last of them. It counts as the newest one's (cost), and when that one is freed as the next
  *          older one's. Each is freed as soon as nobody needs it, whatever becomes of the others.
+ *      O8  What is not stored may be one client's alone: every block of an object with HF_OBJ_STREAM (head,
+ *          chunks) is wiped when it is freed, so that it is nowhere in the cache's memory afterwards.
  */
 #ifndef HF_OBJECT_H
 #define HF_OBJECT_H

@@ -22,7 +22,8 @@
  *           (`credit_posted`).  X2 the rings hold every message that can be under way at once, so that a
  *           post never fails: START 1, FINISH 1, BODY HF_XCHG_BODIES_MAX, CREDIT 1 per exchange, RECALLED
  *           HF_CACHE_RECALLS_MAX; likewise back.  X3 the origin thread reads a request body only as fast
- *           as it sends it: a worker has HF_XCHG_BODIES_MAX buffers out at most.
+ *           as it sends it: a worker has HF_XCHG_BODIES_MAX buffers out at most.  X4 what was written of a
+ *           request (head, lines, key, body) is wiped when its buffer goes back; an errand's key too.
  * Limits    exchanges_max and bodies_max a worker, from configuration; none free: the caller sheds (503)
  *           or waits (body).
  */
@@ -92,7 +93,7 @@ struct hf_xchg {
 	/* the request: written before START, then read-only */
 	enum hf_xchg_cause cause;
 	enum hf_http_method method;
-	bool shared; /* a GET whose answer may be stored and shared: coalesce by key */
+	bool shared; /* a GET whose answer may be stored and shared, if it allows: coalesce by key */
 	/* stale-while-revalidate's refresh (RFC 5861 §3): has no owner and gets no answer; the worker posts
 	 * START only and has it back with GONE */
 	bool background;

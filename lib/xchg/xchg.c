@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hf_wipe.h"
+
 #include "xchg_priv.h"
 
 struct xchg_worker {
@@ -141,10 +143,20 @@ struct hf_xchg *hf_xchg_get(struct hf_xchg_net *net, uint32_t worker)
 	return xchg;
 }
 
+/* Bytes of buf that were written: lines are the last of them. Without lines nobody knows. */
+static size_t xchg_used(const struct hf_xchg *xchg)
+{
+	if (xchg->lines.len == 0)
+		return xchg->buf_len;
+	return (size_t)(xchg->lines.ptr + xchg->lines.len - xchg->buf);
+}
+
 void hf_xchg_put(struct hf_xchg_net *net, struct hf_xchg *xchg)
 {
 	HF_ASSERT(xchg->bodies_out == 0);
 	HF_ASSERT(hf_list_empty(&xchg->link));
+	HF_ASSERT(xchg_used(xchg) <= xchg->buf_len);
+	hf_wipe(xchg->buf, xchg_used(xchg)); /* X4 */
 	hf_pool_put(&net->worker[xchg->worker].exchanges, xchg);
 }
 
@@ -168,6 +180,7 @@ void hf_xchg_body_put(struct hf_xchg_net *net, struct hf_xchg_body *body)
 {
 	HF_ASSERT(body->xchg->bodies_out > 0);
 	body->xchg->bodies_out--;
+	hf_wipe(body->data, body->len); /* X4 */
 	hf_pool_put(&net->worker[body->xchg->worker].bodies, body);
 }
 

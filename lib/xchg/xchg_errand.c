@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hf_wipe.h"
+
 #include "xchg_priv.h"
 
 struct hf_errand *hf_errand_new(const struct hf_key *key, uint32_t from)
@@ -27,7 +29,7 @@ struct hf_errand *hf_errand_new(const struct hf_key *key, uint32_t from)
 
 void hf_errand_free(struct hf_errand *errand)
 {
-	free(errand);
+	hf_wipe_free(errand); /* X4 */
 }
 
 void hf_errand_post(struct hf_xchg_net *net, uint32_t to, struct hf_errand *errand)

@@ -271,3 +271,74 @@ Test(object, a_fill_that_finds_no_memory_says_how_far_it_came_and_goes_on_later)
 	cr_expect_leq(total, hf_shard_object_max(fix.shard) * 2);
 	fix_close(&fix);
 }
+
+/* How often the text is in the whole region of the arena, freed blocks and all. */
+static size_t region_count(const struct fix *fix, const char *text)
+{
+	char *at;
+	void *base;
+	size_t len, page, count = 0;
+
+	hf_arena_region(fix->arena, &base, &len, &page);
+	at = base;
+	while (len > 0 &&
+		(at = memmem(at, (size_t)((char *)base + len - at), text, strlen(text)))) {
+		count++;
+		at++;
+	}
+	return count;
+}
+
+/* Appends `count` times the text. */
+static void fill_text(struct fix *fix, struct hf_obj *obj, const char *text, size_t count)
+{
+	while (count-- > 0)
+		cr_assert_eq(hf_shard_fill(fix->shard, obj, text, strlen(text)), strlen(text));
+}
+
+#ifdef HF_SANITIZED
+#define REGION_TEST .disabled = true /* there is no region: each block is a malloc */
+#else
+#define REGION_TEST .disabled = false
+#endif
+
+Test(object, o8_what_is_not_stored_is_wiped_when_it_is_freed, REGION_TEST)
+{
+	static const uint64_t lengths[] = { 3000, HF_OBJ_LENGTH_UNKNOWN, 300 * 150 };
+	struct fix fix;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	fix.head = HF_SPAN("HTTP/1.1 200 OK\r\nSet-Cookie: SECRET-of-a\r\n");
+	for (size_t i = 0; i < HF_ARRAY_LEN(lengths); i++) {
+		uint64_t length = lengths[i];
+		struct hf_obj *obj = fix_new(&fix, NULL, NULL, 0, length);
+
+		fill_text(&fix, obj, "SECRET-of-a-body", 3000 / 16);
+		cr_expect_gt(region_count(&fix, "SECRET"), 3000 / 16);
+		/* whole, failed, cut: all the same */
+		if (length == HF_OBJ_LENGTH_UNKNOWN)
+			hf_shard_fill_end(fix.shard, obj);
+		else
+			hf_shard_fill_fail(fix.shard, obj);
+		hf_shard_obj_unref(fix.shard, obj);
+		cr_expect_eq(region_count(&fix, "SECRET"), 0);
+	}
+	fix_close(&fix);
+}
+
+Test(object, o8_a_stream_is_wiped_behind_its_reader, REGION_TEST)
+{
+	struct fix fix;
+	struct hf_obj *obj;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	obj = fix_new(&fix, NULL, NULL, 0, HF_OBJ_LENGTH_UNKNOWN);
+	fill_text(&fix, obj, "SECRET-of-a-body", 10000);
+	cr_expect_gt(region_count(&fix, "SECRET-of-a"), 9900); /* some stand in two chunks */
+	hf_shard_trim(fix.shard, obj, 16 * 9000);
+	cr_expect_lt(region_count(&fix, "SECRET-of-a"), 1000 + HF_ARENA_CHUNK / 16 + 2);
+	hf_shard_fill_fail(fix.shard, obj);
+	hf_shard_obj_unref(fix.shard, obj);
+	cr_expect_eq(region_count(&fix, "SECRET"), 0);
+	fix_close(&fix);
+}

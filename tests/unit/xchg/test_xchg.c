@@ -3,6 +3,7 @@
  * Exchanges, their buffers and rings. One test a promise of hf_xchg.h.
  */
 #include <criterion/criterion.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "hf_xchg.h"
@@ -71,6 +72,29 @@ Test(xchg, X3_a_request_body_has_few_buffers_out)
 	cr_assert_null(hf_xchg_body_get(net, xchg));
 	hf_xchg_body_put(net, bodies[0]);
 	cr_assert_not_null(hf_xchg_body_get(net, xchg));
+}
+
+/* Elements of a pool come back as they were put. */
+Test(xchg, X4_nothing_of_a_request_is_left_in_a_buffer_that_was_put)
+{
+	static const char secret[] = "Authorization: Bearer SECRET\r\n";
+	struct hf_xchg *xchg = hf_xchg_get(net, 0);
+	struct hf_xchg_body *body = hf_xchg_body_get(net, xchg);
+
+	memcpy(body->data + 100, secret, sizeof(secret));
+	body->len = 100 + sizeof(secret);
+	hf_xchg_body_put(net, body);
+	cr_assert_eq(hf_xchg_body_get(net, xchg), body);
+	cr_assert_null(memmem(body->data, sizeof(body->data), "SECRET", 6));
+	hf_xchg_body_put(net, body);
+	for (int whole = 0; whole < 2; whole++) {
+		memcpy(xchg->buf + 1000, secret, sizeof(secret));
+		if (whole)
+			xchg->lines = (struct hf_span){ xchg->buf + 1000, sizeof(secret) };
+		hf_xchg_put(net, xchg);
+		cr_assert_eq(hf_xchg_get(net, 0), xchg);
+		cr_assert_null(memmem(xchg->buf, xchg->buf_len, "SECRET", 6));
+	}
 }
 
 Test(xchg, X2_rings_hold_every_message_that_can_be_under_way)
