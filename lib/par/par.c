@@ -12,6 +12,19 @@
 
 #include "hf_stat.h"
 
+/* liburcu is not compiled with ThreadSanitizer, which must be told what a grace period orders: what
+ * readers did before they were quiescent comes before what synchronize's caller does after it. */
+#ifdef HF_TSAN
+#include <sanitizer/tsan_interface.h>
+
+static char par_grace;
+#define PAR_READER_DONE() __tsan_release(&par_grace)
+#define PAR_GRACE_OVER()  __tsan_acquire(&par_grace)
+#else
+#define PAR_READER_DONE() ((void)0)
+#define PAR_GRACE_OVER()  ((void)0)
+#endif
+
 _Thread_local enum hf_thread_class hf_thread_own;
 
 void hf_thread_enter(enum hf_thread_class class, const char *name)
@@ -34,11 +47,13 @@ void hf_rcu_register(void)
 
 void hf_rcu_unregister(void)
 {
+	PAR_READER_DONE();
 	urcu_qsbr_unregister_thread();
 }
 
 void hf_rcu_quiescent(void)
 {
+	PAR_READER_DONE();
 	urcu_qsbr_quiescent_state();
 }
 
@@ -49,6 +64,7 @@ void hf_rcu_online(void)
 
 void hf_rcu_offline(void)
 {
+	PAR_READER_DONE();
 	urcu_qsbr_thread_offline();
 }
 
@@ -56,6 +72,7 @@ void hf_rcu_synchronize(void)
 {
 	HF_ASSERT(hf_thread_own != HF_THREAD_LCORE);
 	urcu_qsbr_synchronize_rcu();
+	PAR_GRACE_OVER();
 }
 
 /* An rte_ring in memory of our own: works without EAL, so unit tests need none. */

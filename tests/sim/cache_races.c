@@ -3,9 +3,10 @@
  * cache_races - real threads at one small cache: workers that look up, lease and read; owners that
  * publish, replace, freshen, purge one and many, stream and evict; the reclaim thread between them.
  *
- *   cache_races [--seconds N] [--seed K]
+ *   cache_races [--seconds N] [--keys N] [--memory KIB] [--seed K]
  *
- * Every body begins with its key, version, length and a checksum over them, and goes on with bytes
+ * Half of all steps are about the first few keys, as in the world: the n-th is asked for about 1/n as
+ * often as the first. Every body begins with its key, version, length and a checksum over them, and goes on with bytes
  * that follow from these. A worker that reads anything else, an older version than was published
  * before its lookup began (C1), or one that was purged before (C6), ends the program with 1.
  */
@@ -20,7 +21,8 @@
 
 #define RACE_WORKERS  2
 #define RACE_OWNERS   2
-#define RACE_KEYS     600
+#define RACE_KEYS_MAX 16384
+#define RACE_KEYS_HOT 8
 #define RACE_HELD     32
 #define RACE_FLOWS    4
 #define RACE_ASKED    16
@@ -28,7 +30,6 @@
 #define RACE_RING     4096
 #define RACE_PATTERN  65536
 #define RACE_BODY_MAX 48000
-#define RACE_ARENA    (2UL * 1024 * 1024)
 
 enum race_msg { RACE_RECALL, RACE_RECALLED, RACE_FLOW, RACE_FLOW_DONE };
 
@@ -77,8 +78,8 @@ struct race_owner {
 	struct race_asked asked[RACE_ASKED];
 	struct hf_purge_walk walk;
 	bool walking;
-	char tag[8];                   /* that the walk names */
-	uint64_t walk_from[RACE_KEYS]; /* versions that were there when it began */
+	char tag[8];                       /* that the walk names */
+	uint64_t walk_from[RACE_KEYS_MAX]; /* versions that were there when it began */
 	uint64_t rand, published, refused, purged, freshened, walked;
 	uint32_t index;
 };
@@ -90,19 +91,19 @@ struct race {
 	struct hf_ring *to_worker[RACE_WORKERS][RACE_OWNERS];
 	struct race_worker workers[RACE_WORKERS];
 	struct race_owner owners[RACE_OWNERS];
-	char names[RACE_KEYS][24];
-	char heads[RACE_KEYS][48];
-	struct hf_key keys[RACE_KEYS];
-	_Atomic uint64_t published[RACE_KEYS]; /* set when publish has returned */
-	_Atomic uint64_t purged[RACE_KEYS];    /* the last version that a purge removed */
-	uint64_t version[RACE_KEYS];           /* the owner's */
+	char names[RACE_KEYS_MAX][24];
+	char heads[RACE_KEYS_MAX][48];
+	struct hf_key keys[RACE_KEYS_MAX];
+	_Atomic uint64_t published[RACE_KEYS_MAX]; /* set when publish has returned */
+	_Atomic uint64_t purged[RACE_KEYS_MAX];    /* the last version that a purge removed */
+	uint64_t version[RACE_KEYS_MAX];           /* the owner's */
 	char pattern[2 * RACE_PATTERN];
 	_Atomic bool stop, reclaim_stop;
 	_Atomic uint32_t owners_left;
-	uint64_t seed;
+	uint64_t seed, key_count, memory;
 };
 
-static struct race race;
+static struct race race = { .key_count = 600, .memory = 2UL << 20 };
 static const struct hf_http_req race_req;
 
 static void race_fail(const char *what, uint64_t a, uint64_t b)
@@ -123,6 +124,13 @@ static uint64_t race_rand(uint64_t *state, uint64_t n)
 {
 	*state += 0x9e3779b97f4a7c15;
 	return race_mix(*state) % n;
+}
+
+static uint64_t race_key(uint64_t *state)
+{
+	uint64_t among = race.key_count >> race_rand(state, 12);
+
+	return race_rand(state, hf_max_u64(among, RACE_KEYS_HOT));
 }
 
 static const char *race_bytes(uint64_t key, uint64_t version, uint64_t at)
@@ -195,7 +203,7 @@ static void worker_hold(
 
 static void worker_get(struct race_worker *worker)
 {
-	uint64_t k = race_rand(&worker->rand, race_rand(&worker->rand, 4) ? 8 : RACE_KEYS);
+	uint64_t k = race_key(&worker->rand);
 	uint64_t least = atomic_load_explicit(&race.published[k], memory_order_acquire);
 	uint64_t purged = atomic_load_explicit(&race.purged[k], memory_order_acquire);
 	enum hf_lookup verdict;
@@ -454,7 +462,7 @@ static void owner_walk_begin(struct race_owner *owner)
 		.soft = race_rand(&owner->rand, 4) == 0 };
 	hf_shard_purge_begin(owner->shard, &owner->walk);
 	owner->walking = true;
-	for (uint64_t k = 0; k < RACE_KEYS; k++)
+	for (uint64_t k = 0; k < race.key_count; k++)
 		owner->walk_from[k] = owner_has(owner, k) ? race.version[k] : 0;
 	for (uint32_t i = 0; i < RACE_ASKED; i++)
 		owner->asked[i].purged |= owner->asked[i].obj && !owner->walk.soft &&
@@ -468,7 +476,7 @@ static void owner_walk(struct race_owner *owner)
 		return;
 	owner->walking = false;
 	owner->walked++;
-	for (uint64_t k = 0; k < RACE_KEYS; k++) {
+	for (uint64_t k = 0; k < race.key_count; k++) {
 		if (owner->walk.soft || k % RACE_TAGS != (uint64_t)(owner->tag[1] - '0') ||
 			owner->walk_from[k] <= atomic_load(&race.purged[k]))
 			continue;
@@ -488,7 +496,7 @@ static void owner_flow_begin(struct race_owner *owner, struct race_flow *flow)
 	flow->obj = owner_new(owner, NULL, flow->len, false);
 	if (!flow->obj)
 		return;
-	flow->key = RACE_KEYS + owner->index;
+	flow->key = RACE_KEYS_MAX + owner->index;
 	flow->version = race_rand(&owner->rand, 1000000);
 	flow->done = 0;
 	flow->worker = (uint32_t)race_rand(&owner->rand, RACE_WORKERS);
@@ -506,7 +514,7 @@ static void owner_flow(struct race_owner *owner, struct race_flow *flow, bool st
 	if (atomic_load(&flow->obj->state) != HF_OBJ_FILLING)
 		return;
 	hf_shard_trim(owner->shard, flow->obj, consumed);
-	if (flow->done - consumed < 128 * 1024)
+	if (flow->done - consumed < race.memory / 16)
 		flow->done = owner_fill(
 			owner, flow->obj, &head, flow->done, 1 + race_rand(&owner->rand, 20000));
 	if (flow->done == flow->len)
@@ -556,7 +564,7 @@ static void owner_turn(struct race_owner *owner, bool stopping)
 		owner_post(owner, worker, RACE_RECALL, obj);
 	owner_flows(owner, stopping);
 	for (int i = 0; i < 4 && !stopping; i++) {
-		uint64_t k = race_rand(&owner->rand, race_rand(&owner->rand, 4) ? 8 : RACE_KEYS);
+		uint64_t k = race_key(&owner->rand);
 
 		if (!owner_has(owner, k))
 			continue;
@@ -577,7 +585,7 @@ static void owner_turn(struct race_owner *owner, bool stopping)
 	owner_answers(owner, stopping);
 	if (owner->walking)
 		owner_walk(owner);
-	else if (!stopping && race_rand(&owner->rand, 200) == 0)
+	else if (!stopping && race_rand(&owner->rand, 100) == 0)
 		owner_walk_begin(owner);
 	if (race_rand(&owner->rand, 32) == 0)
 		hf_shard_check(owner->shard);
@@ -588,7 +596,7 @@ static void owner_drain(struct race_owner *owner, size_t table)
 {
 	uint64_t deadline_us = hf_clock_us() + 20000000;
 
-	for (uint64_t k = 0; k < RACE_KEYS; k++) {
+	for (uint64_t k = 0; k < race.key_count; k++) {
 		while (owner_has(owner, k) && race.purged[k] < race.version[k])
 			owner_purge(owner, k);
 	}
@@ -638,7 +646,7 @@ static void race_setup(void)
 	struct hf_err err = { "" };
 	uint64_t rand = race.seed;
 
-	if (hf_arena_new(RACE_ARENA, false, &err, &race.arena) != 0)
+	if (hf_arena_new(race.memory, false, &err, &race.arena) != 0)
 		race_fail(err.text, 0, 0);
 	cfg.arena = race.arena;
 	if (hf_cache_new(&cfg, &err, &race.cache) != 0)
@@ -646,7 +654,7 @@ static void race_setup(void)
 	owner_table_bytes = hf_arena_used(race.arena);
 	for (size_t i = 0; i < RACE_PATTERN; i++)
 		race.pattern[i] = race.pattern[i + RACE_PATTERN] = (char)race_rand(&rand, 256);
-	for (uint64_t k = 0; k < RACE_KEYS; k++) {
+	for (uint64_t k = 0; k < race.key_count; k++) {
 		int len = snprintf(race.names[k], sizeof(race.names[k]), "http://race/%llu",
 			(unsigned long long)k);
 
@@ -716,20 +724,34 @@ static void race_teardown(void)
 	}
 }
 
+static bool race_options(int argc, char **argv, unsigned *ret_seconds)
+{
+	for (int i = 1; i < argc; i += 2) {
+		uint64_t value = i + 1 < argc ? strtoull(argv[i + 1], NULL, 10) : 0;
+
+		if (strcmp(argv[i], "--seconds") == 0)
+			*ret_seconds = (unsigned)value;
+		else if (strcmp(argv[i], "--keys") == 0)
+			race.key_count = value;
+		else if (strcmp(argv[i], "--memory") == 0)
+			race.memory = value * 1024;
+		else if (strcmp(argv[i], "--seed") == 0)
+			race.seed = value;
+		else
+			return false;
+	}
+	return *ret_seconds > 0 && race.memory > 0 && race.key_count >= RACE_KEYS_HOT &&
+	       race.key_count <= RACE_KEYS_MAX;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned seconds = 5;
 	pthread_t reclaim;
 
 	race.seed = hf_clock_us();
-	for (int i = 1; i + 1 < argc; i += 2) {
-		if (strcmp(argv[i], "--seconds") == 0)
-			seconds = (unsigned)strtoul(argv[i + 1], NULL, 10);
-		else if (strcmp(argv[i], "--seed") == 0)
-			race.seed = strtoull(argv[i + 1], NULL, 10);
-		else
-			return 2;
-	}
+	if (!race_options(argc, argv, &seconds))
+		return 2;
 	race_setup();
 	HF_ASSERT(pthread_create(&reclaim, NULL, reclaim_main, NULL) == 0);
 	for (uint32_t i = 0; i < RACE_OWNERS; i++)
