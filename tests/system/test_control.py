@@ -141,7 +141,7 @@ ports:
     addresses: [192.0.2.300/24]
 listen: [80, 70000]
 cache:
-  memory: 1MiB
+  memory: 1023KiB
   max_objects: 4
 http: {header_timeout: 10}
 metrics: {listen: "127.0.0.1:9145"}

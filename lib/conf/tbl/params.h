@@ -49,7 +49,7 @@ PORT(vlan,   vlan,   UINT, 1, 4094, "none", "none", "802.1Q tag of all frames")
 PORT(mtu,    mtu,    UINT, 1280, 9216, "auto", "auto", "Largest IP packet; auto: the driver's")
 
 SECTION(cache)
-X(cache, memory,                 cache.memory,                   SIZE,    16 * MIB, 64 * TIB, NULL, "1GiB", "Hard cap on the memory of stored responses")
+X(cache, memory,                 cache.memory,                   SIZE,    MIB, 64 * TIB, NULL, "1GiB", "Hard cap on the memory of stored responses")
 X(cache, max_object,             cache.max_object,               SIZE,    KIB, 32 * TIB, NULL, "64MiB", "Larger responses are not stored; at most half of memory")
 X(cache, default_ttl,            cache.default_ttl_s,            SECONDS, 0, 365 * DAY_S, NULL, "0s", "Lifetime of a response that names none")
 X(cache, negative_ttl,           cache.negative_ttl_s,           SECONDS, 0, 365 * DAY_S, NULL, "5s", "Lifetime of an error response that names none")

@@ -76,7 +76,7 @@ Test(conf, C1_every_error_of_a_file_is_told_at_once_in_its_order)
 		"2: workers: found \"64\"; allowed: auto or 1 to 63\n"
 		"3: listen[2]: found \"80\"; allowed: each port once\n"
 		"3: listen[3]: found \"0\"; allowed: 1 to 65535\n"
-		"5: cache.memory: found \"1GB\"; allowed: 16MiB to 65536GiB, in B, KiB, MiB, GiB\n"
+		"5: cache.memory: found \"1GB\"; allowed: 1MiB to 65536GiB, in B, KiB, MiB, GiB\n"
 		"6: cache.max_objekt: found an unknown key; allowed: the keys memory, max_object, "
 		"default_ttl, negative_ttl, stale_while_revalidate, stale_if_error\n"
 		"7: cache.default_ttl: found a list; allowed: one value\n"
