@@ -291,7 +291,7 @@ size_t origin_store_spec(struct hf_origin *origin, const struct hf_http_resp *re
 /* The fields that were left out of what is stored are the leader's own. */
 void origin_store_private(struct origin_fetch *fetch, const struct origin_answer *answer);
 /* Would any other request get the same verdict? Else the next ones need not be kept apart. */
-bool origin_store_is_lasting(enum hf_cache_reason reason);
+bool origin_store_is_lasting(const struct origin_answer *answer);
 void origin_store_remember(struct hf_origin *origin, const struct origin_fetch *fetch,
 	const struct origin_answer *answer);
 /* The leader gets the object; every other reader that waited gets it too, or looks again. */

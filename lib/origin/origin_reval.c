@@ -73,9 +73,12 @@ static char *reval_conditions(const struct hf_obj *obj)
 	return text;
 }
 
-/* A 304 speaks of what a 200 would have carried (RFC 9110 §15.4.5). */
-static bool reval_can_ask(const struct hf_obj *obj)
+/* A 304 speaks of what a 200 would have carried (RFC 9110 §15.4.5). One to credentials says nothing of what
+ * they may not have (RFC 9111 §3.5). */
+static bool reval_can_ask(const struct hf_obj *obj, const struct hf_http_req *req)
 {
+	if (req->has_authorization && !(obj->flags & HF_OBJ_AUTH_OK))
+		return false;
 	return obj->life.has_validator && (obj->status == 200 || obj->status == 203);
 }
 
@@ -89,7 +92,7 @@ void origin_reval_begin(struct hf_origin *origin, struct origin_fetch *fetch)
 		!origin_reader_parse_head(fetch->leader->xchg->head, &req))
 		return;
 	obj = hf_shard_lookup(origin->shard, &fetch->key, &req);
-	if (!obj || !reval_can_ask(obj))
+	if (!obj || !reval_can_ask(obj, &req))
 		return;
 	fetch->conditions = reval_conditions(obj);
 	if (!fetch->conditions)
@@ -142,7 +145,8 @@ static struct hf_obj *reval_base(const struct hf_origin *origin, const struct or
 		return NULL;
 	if (obj == fetch->stale)
 		return obj;
-	return reval_can_ask(obj) && reval_obj_is_meant(obj, &answer->resp.fields) ? obj : NULL;
+	return reval_can_ask(obj, &req) && reval_obj_is_meant(obj, &answer->resp.fields) ? obj
+											 : NULL;
 }
 
 /* ---- the updated head (§3.2) ---- */
@@ -333,7 +337,7 @@ static struct hf_obj *reval_head_stored(const struct hf_origin *origin,
 		!hf_cache_req_allows(&answer->cache_req, /* store_secret_query= */ false))
 		return NULL;
 	obj = hf_shard_lookup(origin->shard, &fetch->key, &answer->req);
-	return obj && reval_can_ask(obj) ? obj : NULL;
+	return obj && reval_can_ask(obj, &answer->req) ? obj : NULL;
 }
 
 void origin_reval_head(
@@ -370,7 +374,7 @@ void origin_reval_superseded(struct hf_origin *origin, const struct origin_fetch
 	struct hf_obj *obj;
 	bool removed;
 
-	if (fetch->purged || !origin_store_is_lasting(answer->verdict.reason) ||
+	if (fetch->purged || !origin_store_is_lasting(answer) ||
 		!origin_reader_parse_head(origin_store_request(fetch), &req))
 		return;
 	while ((obj = hf_shard_lookup(origin->shard, &fetch->key, &req)) != NULL) {

@@ -78,9 +78,11 @@ void origin_store_judge(struct hf_origin *origin, struct origin_fetch *fetch,
 		hf_cache_fresh_for(&verdict->life, NULL, verdict->life.initial_age_s));
 }
 
-bool origin_store_is_lasting(enum hf_cache_reason reason)
+bool origin_store_is_lasting(const struct origin_answer *answer)
 {
-	switch (reason) {
+	if (answer->cache_req.has_authorization)
+		return false;
+	switch (answer->verdict.reason) {
 	case HF_CACHE_WHY_METHOD:
 	case HF_CACHE_WHY_REQ_NO_STORE:
 	case HF_CACHE_WHY_SECRET_QUERY:
@@ -101,7 +103,7 @@ void origin_store_remember(struct hf_origin *origin, const struct origin_fetch *
 		origin_memo_clear(origin, fetch->key.hash);
 	else if (answer->store)
 		origin_memo_set(origin, fetch->key.hash, HF_CACHE_WHY_EXPIRED);
-	else if (origin_store_is_lasting(answer->verdict.reason))
+	else if (origin_store_is_lasting(answer))
 		origin_memo_set(origin, fetch->key.hash, answer->verdict.reason);
 }
 
@@ -266,8 +268,7 @@ static void origin_store_verdict(
 		answer->store = false;
 		answer->share = false;
 	}
-	if (!answer->share)
-		fetch->joinable = false;
+	fetch->joinable = answer->share && !fetch->purged;
 	if (!answer->store && fetch->shared && answer->resp.status < 500)
 		origin_reval_superseded(origin, fetch, answer);
 	/* nobody waits for a refresh that is not stored */
@@ -321,6 +322,7 @@ enum origin_store origin_store_head(struct hf_origin *origin, struct origin_fetc
 	answer.store = false;
 	answer.share = false;
 	answer.vary_len = 0;
+	memset(&answer.cache_req, 0, sizeof(answer.cache_req));
 	memset(&answer.verdict, 0, sizeof(answer.verdict));
 	if (hf_http_resp_parse(fetch->head, fetch->head_len, &answer.resp) != HF_PARSE_DONE)
 		return ORIGIN_STORE_BAD;

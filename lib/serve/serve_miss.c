@@ -76,18 +76,28 @@ static void miss_peer(const struct serve_req *req, char *buf, size_t cap)
 		(void)inet_ntop(AF_INET6, ip->b, buf, (socklen_t)cap);
 }
 
-/* What an answer that many may share was asked for: the key's own spelling of the target, so that no
- * client stores another spelling's answer under this key. */
-static struct hf_span miss_target(const struct hf_serve *serve, const struct hf_xchg *xchg)
+/* The target as the key spells it. An answer that many may share is asked for by that, so that no client
+ * stores another spelling's answer under the key. */
+static struct hf_span miss_key_target(const struct hf_key *key)
 {
 	static const size_t scheme_len = sizeof("http://") - 1;
-	const char *slash;
+	const char *slash = memchr(key->ptr + scheme_len, '/', key->len - scheme_len);
 
-	if (!xchg->shared)
-		return serve->http.path_query;
-	slash = memchr(xchg->key.ptr + scheme_len, '/', xchg->key.len - scheme_len);
 	HF_ASSERT(slash != NULL);
-	return (struct hf_span){ slash, (size_t)(xchg->key.ptr + xchg->key.len - slash) };
+	return (struct hf_span){ slash, (size_t)(key->ptr + key->len - slash) };
+}
+
+/* May the answer be stored and shared, if it allows? With credentials (RFC 9111 §3.5) it mostly does not:
+ * then the origin shall have the client's own condition or range, and the spelling that it may have signed. */
+static bool miss_is_shared(const struct hf_serve *serve, enum hf_xchg_cause cause)
+{
+	const struct hf_http_req *http = &serve->http;
+
+	if (cause > HF_XCHG_MISS_VARY || http->method != HF_HTTP_GET)
+		return false;
+	return !http->has_authorization ||
+	       (!http->has_conditional && !http->has_range &&
+		       hf_span_eq(http->path_query, miss_key_target(&serve->key)));
 }
 
 /* Everything the origin thread reads, copied out of the connection's bytes; `used` of the buffer are, and
@@ -105,7 +115,8 @@ static bool miss_fill(struct hf_serve *serve, const struct serve_req *req, struc
 		!miss_keep(xchg, &used, http->authority, &xchg->authority))
 		return false;
 	xchg->key = (struct hf_key){ key.ptr, (uint32_t)key.len, serve->key.hash };
-	if (!miss_keep(xchg, &used, miss_target(serve, xchg), &xchg->path_query))
+	if (!miss_keep(xchg, &used, xchg->shared ? miss_key_target(&xchg->key) : http->path_query,
+		    &xchg->path_query))
 		return false;
 	miss_peer(req, peer, sizeof(peer));
 	forward.client = (struct hf_span){ peer, strlen(peer) };
@@ -127,8 +138,7 @@ static struct hf_xchg *miss_xchg(struct hf_serve *serve, enum hf_xchg_cause caus
 	xchg->cause = cause;
 	xchg->method = http->method;
 	xchg->has_authorization = http->has_authorization;
-	xchg->shared = cause <= HF_XCHG_MISS_VARY && http->method == HF_HTTP_GET &&
-		       !http->has_authorization;
+	xchg->shared = miss_is_shared(serve, cause);
 	xchg->has_body = http->body != HF_HTTP_BODY_NONE;
 	xchg->body_length_known = http->body != HF_HTTP_BODY_CHUNKED;
 	xchg->body_length = http->content_length;
@@ -187,11 +197,14 @@ enum serve_go serve_wait(struct hf_serve *serve, struct serve_req *req)
 
 /* ---- stale-while-revalidate ---- */
 
-/* What a refresh takes of the hit's request: nothing that is its client's alone, no wish about caching. */
+/* What a refresh takes of the hit's request: no wish about caching, and nothing that is its client's alone
+ * but credentials, without which there may be no answer (RFC 9111 §3.5 judges it). */
 static bool refresh_takes(const struct hf_http_line *line)
 {
 	unsigned flags = hf_http_field_flags(line->id);
 
+	if (line->id == HF_HTTP_FIELD_AUTHORIZATION)
+		return true;
 	return !line->hop && !(flags & (HF_HTTP_FIELD_COND | HF_HTTP_FIELD_SCRUB)) &&
 	       line->id != HF_HTTP_FIELD_COOKIE && line->id != HF_HTTP_FIELD_CACHE_CONTROL &&
 	       line->id != HF_HTTP_FIELD_PRAGMA;
@@ -257,9 +270,8 @@ void serve_refresh(struct hf_serve *serve, const struct serve_req *req)
 {
 	struct hf_obj *obj = req->obj;
 
-	/* nothing that may be shared would come of it */
-	if (serve->http.method != HF_HTTP_GET || serve->http.has_authorization)
-		return;
+	if (!miss_is_shared(serve, HF_XCHG_MISS_EXPIRED))
+		return; /* nothing that may be stored would come of it */
 	if (!hf_obj_refresh_take(obj, serve->now_us))
 		return;
 	if (refresh_start(serve, req)) {

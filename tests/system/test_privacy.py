@@ -4,9 +4,10 @@ other. (product.md §4, RFC 9111 §3)"""
 import itertools
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from harness import answer, curl, is_hit, url
+from harness import SLOW, answer, cache_status, curl, is_hit, url
 
 UNSHARED = {  # response headers, request options
     "private": (["Cache-Control: private, max-age=60"], []),
@@ -71,14 +72,34 @@ def test_authorization(start, origin, control, shared):
     origin.on("/a", numbered([f"Cache-Control: {control}"]))
     start(origin.url)
     mine = ["-H", "Authorization: Bearer mine"]
-    assert curl(url("/a"), *mine).body == b"answer-0"
+    first = curl(url("/a"), *mine)
+    assert first.body == b"answer-0" and ("stored" in cache_status(first)) == shared
+    # stored for everybody where the origin allows it, else never the first one's answer
     other = curl(url("/a"), "-H", "Authorization: Bearer other")
-    # stored or not, never the first one's answer unless the origin allowed it
-    assert shared or other.body == b"answer-1"
+    assert other.body == (b"answer-0" if shared else b"answer-1")
     stranger = curl(url("/a"))
-    assert shared or stranger.body == b"answer-2"
+    assert stranger.body == (b"answer-0" if shared else b"answer-2")
     # what a stranger stored is for those with credentials only if §3.5 says so
     assert is_hit(curl(url("/a"), *mine)) == shared
+    assert origin.count("/a") == (1 if shared else 4)
+
+
+def test_clients_with_credentials_do_not_wait_for_one_another(start, origin):
+    """RFC 9111 §3.5: whose answer it is only its head tells, so each asks; none is served in turn."""
+    clients = 20
+    together = threading.Barrier(clients, timeout=30 * SLOW)
+
+    def each(conn, request):
+        together.wait()  # all of them are being asked at once
+        who = dict(request.headers)["authorization"].encode()
+        return answer(who, ["Cache-Control: private, max-age=60"])(conn, request)
+
+    origin.on("/own", each)
+    start(origin.url, workers=2)
+    names = [f"Bearer {i}" for i in range(clients)]
+    with ThreadPoolExecutor(clients) as pool:
+        bodies = list(pool.map(lambda n: curl(url("/own"), "-H", f"Authorization: {n}").body, names))
+    assert bodies == [name.encode() for name in names]
 
 
 def test_vary_keeps_languages_apart(start, origin):

@@ -155,15 +155,18 @@ def test_rfc5861_s3_stale_at_once_and_one_refresh(start, origin):
     assert (script.full, script.not_modified) == (1, 1)
 
 
-def test_rfc5861_s3_who_asks_with_credentials_refreshes_nothing(start, origin):
+def test_rfc9111_s3_5_a_refresh_carries_the_credentials_of_the_hit(start, origin):
     script = Validated(b"body", ["Cache-Control: public, max-age=60, stale-while-revalidate=10000",
-                                 STALE], [])
+                                 STALE], ["Age: 0", "X-New: 1"])
     origin.on("/a", script)
     hf = start(origin.url)
-    curl(url("/a"))
+    mine = ("-H", "Authorization: Basic c2VjcmV0")
+    curl(url("/a"), *mine)
     for _ in range(5):
-        assert is_hit(curl(url("/a"), "-H", "Authorization: Basic c2VjcmV0"))
-    assert hf.stat("cache_refreshes_total") == 0 and script.not_modified == 0
+        assert is_hit(curl(url("/a"), *mine))
+    wait_until(lambda: curl(url("/a")).headers.get("x-new") == "1", what="the refreshed one")
+    assert dict(origin.seen[-1].headers)["authorization"] == "Basic c2VjcmV0"
+    assert hf.stat("cache_refreshes_total") == 1 and (script.full, script.not_modified) == (1, 1)
 
 
 def test_rfc5861_s3_a_refresh_that_fails_is_tried_again(start, origin):

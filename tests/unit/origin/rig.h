@@ -506,7 +506,8 @@ static inline void rig_start_with(
 	xchg->authority = rig_keep(xchg, &used, req.authority);
 	xchg->path_query = rig_keep(xchg, &used, req.path_query);
 	xchg->has_authorization = req.has_authorization;
-	xchg->shared = req.method == HF_HTTP_GET && !req.has_authorization;
+	xchg->shared = req.method == HF_HTTP_GET &&
+		       (!req.has_authorization || !(req.has_range || req.has_conditional));
 	forward.whole = xchg->shared;
 	xchg->has_body = req.body != HF_HTTP_BODY_NONE;
 	xchg->body_length_known = req.body == HF_HTTP_BODY_LENGTH;

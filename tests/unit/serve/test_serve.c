@@ -421,6 +421,43 @@ Test(serve, authorization_gets_no_object_that_was_not_stored_for_it)
 	rig_reset(&rig, client);
 }
 
+#define AUTHORISED(path, fields)                                                                   \
+	"GET " path " HTTP/1.1\r\nHost: a.example\r\nAuthorization: Basic Zm9v\r\n" fields "\r\n"
+
+Test(serve, rfc9111_3_5_an_answer_to_credentials_may_be_stored_if_it_allows)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *xchg;
+
+	rig_send(&rig, client, AUTHORISED("/a", ""));
+	xchg = rig_expect_start(&rig);
+	cr_assert(xchg->shared && xchg->has_authorization);
+	rig_reset(&rig, client);
+}
+
+Test(serve, conditions_ranges_and_spellings_of_those_with_credentials_go_to_the_origin)
+{
+	static const char *const requests[] = {
+		AUTHORISED("/a", "Range: bytes=5-\r\n"),
+		AUTHORISED("/a", "If-None-Match: \"v\"\r\n"),
+		AUTHORISED("/%61", ""),
+	};
+
+	for (uint32_t i = 0; i < HF_ARRAY_LEN(requests); i++) {
+		struct rig_client *client = rig_connect(&rig, i);
+		struct hf_xchg *xchg;
+
+		rig_send(&rig, client, requests[i]);
+		xchg = rig_expect_start(&rig);
+		cr_assert(!xchg->shared, "%s", requests[i]);
+		cr_assert(hf_span_eq(xchg->path_query, i == 2 ? HF_SPAN("/%61") : HF_SPAN("/a")));
+		cr_assert_eq(i == 0,
+			memmem(xchg->lines.ptr, xchg->lines.len, "Range: bytes=5-", 15) != NULL);
+		rig_reset(&rig, client);
+		rig_expect_finish(&rig, xchg);
+	}
+}
+
 Test(serve, only_if_cached_without_a_stored_answer_is_504)
 {
 	struct rig_client *client = rig_connect(&rig, 0);

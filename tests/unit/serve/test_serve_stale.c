@@ -117,18 +117,38 @@ Test(serve_stale, rfc5861_3_a_refresh_has_nothing_of_its_client_s_own)
 	gone(xchg);
 }
 
-Test(serve_stale, rfc5861_3_who_is_not_to_be_shared_refreshes_nothing)
+Test(serve_stale, rfc5861_3_who_gets_nothing_that_may_be_stored_refreshes_nothing)
 {
 	struct rig_client *client = rig_connect(&rig, 0);
 	struct hf_obj *obj = store_stale(URL("/a"));
 
 	obj->flags |= HF_OBJ_AUTH_OK;
 	rig_send(&rig, client,
-		"GET /a HTTP/1.1\r\nHost: a.example\r\nAuthorization: Basic eA==\r\n\r\n");
+		"GET /a HTTP/1.1\r\nHost: a.example\r\nAuthorization: Basic eA==\r\n"
+		"Range: bytes=0-1\r\n\r\n");
 	cr_assert(strstr(client->out, "Cache-Status: holdfast; hit"));
 	rig_send(&rig, client, "HEAD /a HTTP/1.1\r\nHost: a.example\r\n\r\n");
 	expect_nothing();
 	cr_assert_eq(obj->refreshing, HF_OBJ_REFRESH_IDLE);
+}
+
+Test(serve_stale, rfc9111_3_5_a_refresh_has_the_credentials_by_which_its_answer_is_judged)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_obj *obj = store_stale(URL("/a"));
+	struct hf_xchg *xchg;
+
+	obj->flags |= HF_OBJ_AUTH_OK;
+	rig_send(&rig, client,
+		"GET /a HTTP/1.1\r\nHost: a.example\r\nAuthorization: Basic eA==\r\n"
+		"Cookie: b=1\r\n\r\n");
+	cr_assert(strstr(client->out, "Cache-Status: holdfast; hit"));
+	xchg = rig_expect_start(&rig);
+	cr_assert(xchg->background && xchg->shared && xchg->has_authorization);
+	cr_assert(has(xchg->lines, "Authorization: Basic eA==\r\n"));
+	cr_assert(has(xchg->head, "Authorization: Basic eA==\r\n"));
+	cr_assert(!has(xchg->lines, "Cookie"));
+	gone(xchg);
 }
 
 Test(serve_stale, refreshes_leave_half_of_the_exchanges_to_clients)
