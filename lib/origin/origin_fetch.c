@@ -171,13 +171,14 @@ static const struct hf_state_group *fetch_route(
 
 /* Of a key whose answers are not stored, and of which nothing is: the origin shall answer what the client
  * asked, a condition or a range too. */
-static bool fetch_passes(const struct hf_origin *origin, const struct origin_fetch *fetch,
+static bool fetch_passes(const struct hf_origin *origin, const struct origin_reader *reader,
 	const struct origin_look *look)
 {
-	const struct origin_memo *memo = origin_memo_find(origin, fetch->key.hash);
+	const struct origin_memo *memo = origin_memo_find(origin, reader->xchg->key.hash);
 
-	return memo && memo->reason != HF_CACHE_WHY_EXPIRED && look->req && !look->sample &&
-	       (look->req->has_range || look->req->has_conditional);
+	if (!look->req || !(look->req->has_range || look->req->has_conditional))
+		return false;
+	return reader->passes || (memo && memo->reason != HF_CACHE_WHY_EXPIRED && !look->sample);
 }
 
 /* No fetch can be begun now: what is stored may still do. */
@@ -213,7 +214,7 @@ static void fetch_start(
 	fetch->leader = reader;
 	reader->fetch = fetch;
 	hf_list_add_tail(&fetch->readers, &reader->link);
-	if (fetch->shared && fetch_passes(origin, fetch, look)) {
+	if (fetch->shared && fetch_passes(origin, reader, look)) {
 		fetch->shared = false;
 		fetch->passes = true;
 	}

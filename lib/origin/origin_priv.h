@@ -75,6 +75,7 @@ struct origin_reader {
 	bool body_unwanted;
 	bool answered; /* HEAD or FAIL was posted */
 	bool whole;    /* a 304 did not fit: its next fetch asks without validators */
+	bool passes;   /* its next fetch takes its own conditions and ranges along */
 };
 
 struct origin_fetch {

@@ -276,6 +276,36 @@ static void origin_store_verdict(
 		origin_reader_drop(origin, fetch->leader);
 }
 
+/* Does the leader want only what stands far into a body that is not stored? */
+static bool origin_store_is_far(
+	const struct origin_fetch *fetch, const struct origin_answer *answer)
+{
+	const struct hf_http_resp *resp = &answer->resp;
+	struct hf_http_range range[HF_HTTP_RANGES_MAX];
+	uint64_t begin = UINT64_MAX;
+	uint32_t count;
+
+	if (answer->store || !fetch->shared || !fetch->leader || fetch->leader->passes ||
+		resp->status != 200 || !resp->has_content_length || resp->chunked)
+		return false;
+	if (hf_http_ranges_of(&answer->req, &resp->fields, resp->content_length,
+		    (int64_t)time(NULL), range, &count) != HF_HTTP_RANGES_SOME)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		begin = hf_min_u64(begin, range[i].begin);
+	return begin > ORIGIN_OVER_MAX;
+}
+
+/* Then the origin shall skip to it, instead of all of us: the leader asks again, as it was asked. */
+static void origin_store_skip(
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct origin_answer *answer)
+{
+	fetch->leader->passes = true;
+	origin_store_remember(origin, fetch, answer);
+	origin_store_over(fetch);
+	origin_store_again(origin, fetch);
+}
+
 static enum origin_store origin_store_answer(
 	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer)
 {
@@ -296,6 +326,10 @@ static enum origin_store origin_store_answer(
 		origin_store_remember(origin, fetch, answer);
 		origin_store_settle(origin, fetch, /* share= */ false);
 		return ORIGIN_STORE_UNWANTED;
+	}
+	if (origin_store_is_far(fetch, answer)) {
+		origin_store_skip(origin, fetch, answer);
+		return ORIGIN_STORE_OVER;
 	}
 	fetch->obj = origin_store_object(origin, fetch, answer);
 	if (!fetch->obj)

@@ -154,4 +154,20 @@ def test_ranges_of_what_is_too_large_to_be_stored(start, nginx, value):
     else:
         assert reply.length == int(reply.headers["content-length"])
     assert hf.stat("cache_used_bytes") <= 32 << 20
+    if value == "bytes=60000000-60000999":  # nothing near the beginning: the origin skips to it
+        assert hf.stat("origin_body_bytes_total") == 1000
+        assert get(path, value).sha256 == direct.sha256
+        assert hf.stat("origin_body_bytes_total") == 2000
     assert curl(url(path)).sha256 == body_hash(length)
+
+
+def test_rfc9110_s15_5_17_a_416_of_the_origin_is_passed(start, origin):
+    """Of what is known not to be stored the origin gets the range, and tells what it thinks of it."""
+    origin.on("/a", answer(b"x" * 10, ["Cache-Control: no-store"]))
+    start(origin.url)
+    curl(url("/a"))
+    origin.on("/a", answer(b"no", ["Content-Range: bytes */10"], "416 Range Not Satisfiable"))
+    reply = get("/a", "bytes=20-", "-H", 'If-Range: "e"')
+    assert (reply.status, reply.body, reply.headers["content-range"]) == (416, b"no", "bytes */10")
+    asked = dict(origin.seen[-1].headers)
+    assert (asked["range"], asked["if-range"]) == ("bytes=20-", '"e"')

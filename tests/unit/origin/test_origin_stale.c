@@ -612,6 +612,93 @@ Test(origin_stale, rfc9110_14_2_conditions_and_ranges_pass_where_nothing_is_stor
 	rig_end_all(rig, client, 2);
 }
 
+#define HUGE_200 "HTTP/1.1 200 OK\r\n" RIG_FRESH "Content-Length: 10000000\r\nETag: \"e\"\r\n\r\n"
+
+/* The first and only request for a range of what is too large to be stored. */
+static struct rig_conn *ask_huge(struct rig *rig, struct rig_client *client, const char *fields)
+{
+	struct rig_conn *conn;
+	const char *head;
+
+	rig_get(rig, client, "/a", fields);
+	conn = rig_asked(rig, &head);
+	cr_assert(!rig_head_has(head, "Range:"));
+	rig_say(conn, HUGE_200);
+	return conn;
+}
+
+Test(origin_stale, rfc9110_14_2_the_origin_skips_to_a_range_far_into_what_is_not_stored)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client[3];
+	struct rig_conn *conn[2];
+	const char *head;
+
+	rig_get(rig, &client[1], "/a", "Range: bytes=9000000-9000001\r\nIf-Range: \"e\"\r\n");
+	conn[0] = rig_asked(rig, &head);
+	rig_get(rig, &client[0], "/a", ""); /* waits, and is for the whole */
+	rig_get(rig, &client[2], "/a", "Range: bytes=-2\r\n");
+	rig_settle(rig);
+	rig_say(conn[0], HUGE_200);
+	for (uint32_t i = 0; i < 3; i++) {
+		conn[1] = rig_asked(rig, &head);
+		if (rig_head_has(head, "Range: bytes=9000000-9000001\r\nIf-Range: \"e\"\r\n")) {
+			rig_say(conn[1], "HTTP/1.1 206 P\r\nContent-Length: 2\r\n"
+					 "Content-Range: bytes 9000000-9000001/10000000\r\n\r\nab");
+		} else if (rig_head_has(head, "Range: bytes=-2\r\n")) {
+			rig_say(conn[1], "HTTP/1.1 416 N\r\nContent-Length: 0\r\n"
+					 "Content-Range: bytes */1\r\n\r\n");
+		} else {
+			rig_say(conn[1], HUGE_200);
+		}
+	}
+	rig_until(rig, client[0].head && client[1].head && client[2].head);
+	cr_assert_eq(client[0].xchg->obj->status, 200);
+	cr_assert_eq(client[1].xchg->obj->status, 206);
+	cr_assert_eq(client[2].xchg->obj->status, 416);
+	rig_until(rig, rig_client_at_end(&client[1]));
+	cr_assert_eq(client[1].read_len, 2);
+	/* of the first answer nobody wants more: its connection ends */
+	while (!conn[0]->eof) {
+		rig_buf_add(&conn[0]->out, HUGE_200, sizeof(HUGE_200) - 1);
+		rig_turn(rig);
+	}
+	rig_end_all(rig, client, 3);
+}
+
+Test(origin_stale, a_range_near_the_beginning_is_cut_from_the_stream)
+{
+	static const char *const ranges[] = { "Range: bytes=100-9999999\r\n",
+		"Range: bytes=9000000-9000001,0-1\r\n",
+		"Range: bytes=9000000-\r\nIf-Range: \"f\"\r\n", "Range: bytes=10000000-\r\n" };
+
+	for (uint32_t i = 0; i < HF_ARRAY_LEN(ranges); i++) {
+		struct rig *rig = rig_new();
+		struct rig_client client;
+
+		(void)ask_huge(rig, &client, ranges[i]);
+		rig_until(rig, client.head);
+		cr_assert_eq(client.xchg->obj->status, 200);
+		cr_assert_eq(rig_requests(rig), 1);
+		rig_end_all(rig, &client, 1);
+	}
+}
+
+Test(origin_stale, an_origin_without_ranges_is_asked_for_one_once)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+	const char *head;
+
+	(void)ask_huge(rig, &client, "Range: bytes=9000000-9000001\r\n");
+	rig_say(rig_asked(rig, &head), HUGE_200);
+	cr_assert(rig_head_has(head, "Range: bytes=9000000-9000001\r\n"));
+	rig_until(rig, client.head);
+	rig_settle(rig);
+	cr_assert_eq(rig_requests(rig), 2);
+	rig_end_all(rig, &client, 1);
+}
+
 Test(origin_stale, a_304_to_conditions_that_passed_is_the_client_s)
 {
 	struct rig *rig = rig_new();
