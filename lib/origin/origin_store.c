@@ -107,6 +107,21 @@ void origin_store_remember(struct hf_origin *origin, const struct origin_fetch *
 		origin_memo_set(origin, fetch->key.hash, answer->verdict.reason);
 }
 
+/* What is stored can be had in ranges (RFC 9110 §14.3), whatever its origin can. Behind the head in scratch;
+ * the head's new length. */
+static size_t origin_store_ranges(
+	struct hf_origin *origin, const struct hf_http_resp *resp, size_t head_len)
+{
+	static const char line[] = "Accept-Ranges: bytes\r\n";
+	const size_t len = sizeof(line) - 1;
+
+	if (resp->status != 200 || head_len == 0 || len > ORIGIN_SCRATCH_LEN - head_len ||
+		hf_http_fields_have(&resp->fields, HF_HTTP_FIELD_ACCEPT_RANGES))
+		return head_len;
+	memcpy(origin->scratch + head_len, line, len);
+	return head_len + len;
+}
+
 size_t origin_store_spec(struct hf_origin *origin, const struct hf_http_resp *resp,
 	const struct origin_answer *answer, bool scrub, struct hf_obj_spec *ret_spec)
 {
@@ -117,6 +132,8 @@ size_t origin_store_spec(struct hf_origin *origin, const struct hf_http_resp *re
 
 	hf_http_date_format((int64_t)time(NULL), date);
 	head_len = hf_resp_store_head(origin->scratch, ORIGIN_SCRATCH_LEN, resp, &store);
+	if (answer->store)
+		head_len = origin_store_ranges(origin, resp, head_len);
 	*ret_spec = (struct hf_obj_spec){ .status = resp->status, .life = *life };
 	ret_spec->head = (struct hf_span){ origin->scratch, head_len };
 	ret_spec->born_us = (int64_t)origin->now_us - (int64_t)life->initial_age_s * 1000000;

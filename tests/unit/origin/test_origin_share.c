@@ -366,3 +366,41 @@ Test(origin_share, no_cache_answers_are_stored_but_not_shared_rfc9111_5_2_2_4)
 	rig_end(rig, &second);
 	rig_free(rig);
 }
+
+Test(origin_share, rfc9110_14_3_what_is_stored_can_be_had_in_ranges)
+{
+	static const struct {
+		const char *fields;
+		bool ours;
+	} answers[] = {
+		{ RIG_FRESH, true },
+		{ RIG_FRESH "Accept-Ranges: none\r\n", false },
+		{ "Cache-Control: no-store\r\n", false },
+	};
+
+	for (uint32_t i = 0; i < HF_ARRAY_LEN(answers); i++) {
+		struct rig *rig = rig_new();
+		struct rig_client client;
+		const char *head;
+
+		rig_get(rig, &client, "/a", "");
+		rig_answer(rig_asked(rig, &head), answers[i].fields, 10);
+		rig_expect_body(rig, &client, 10);
+		cr_assert_eq(
+			rig_has(rig_head_of(&client), "Accept-Ranges: bytes\r\n"), answers[i].ours);
+		rig_end_all(rig, &client, 1);
+	}
+}
+
+Test(origin_share, rfc9110_14_3_only_a_200_has_ranges)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client;
+	const char *head;
+
+	rig_get(rig, &client, "/a", "");
+	rig_say(rig_asked(rig, &head), "HTTP/1.1 404 N\r\nContent-Length: 0\r\n" RIG_FRESH "\r\n");
+	rig_until(rig, rig_client_at_end(&client));
+	cr_assert(client.xchg->stored && !rig_has(rig_head_of(&client), "Accept-Ranges"));
+	rig_end_all(rig, &client, 1);
+}
