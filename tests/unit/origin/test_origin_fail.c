@@ -155,11 +155,14 @@ Test(origin_fail, interim_answers_are_skipped)
 
 	rig_get(rig, &client, "/a", "");
 	rig_until(rig, rig_requests(rig) == 1);
-	rig_say(&rig->conn[0], "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
+	rig_say(&rig->conn[0], "HTTP/1.1 100 Continue\r\n\r\n"
+			       "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+			       "HTTP/1.1 199 \r\nCache-Control: no-store\r\n\r\n");
 	rig_answer(&rig->conn[0], RIG_FRESH, 10);
 	rig_until(rig, rig_client_at_end(&client));
 	cr_assert_eq(client.xchg->obj->status, 200);
 	cr_assert(!rig_has(rig_head_of(&client), "Link"));
+	cr_assert(client.xchg->stored);
 	rig_end(rig, &client);
 	rig_free(rig);
 }

@@ -288,6 +288,33 @@ Test(serve, request_body_streams_to_the_origin_with_bounded_buffers)
 	rig_expect_finish(&rig, xchg);
 }
 
+Test(serve, V2_a_get_with_a_body_is_no_hit_and_its_body_no_request)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg_body *body;
+	struct hf_xchg *xchg;
+	struct hf_obj *obj;
+
+	rig_store(&rig, URL("/a"), 10, 60);
+	rig_send(&rig, client,
+		"GET /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 36\r\n\r\n" GET("/b")
+			GET("/a"));
+	xchg = rig_expect_start(&rig);
+	cr_assert(!xchg->shared && xchg->has_body);
+	cr_assert_eq(rig_origin_next(&rig, (void **)&body), HF_XCHG_BODY);
+	cr_assert(body->len == 36 && body->last);
+	hf_xchg_to_worker(rig.link, HF_XCHG_BODY_DONE, body);
+	rig_settle(&rig);
+	cr_assert_eq(client->out_len, 0);
+	obj = rig_answer(&rig, xchg, 0, /* stream= */ true);
+	hf_shard_fill_end(rig.shard, obj);
+	rig_more(&rig, xchg);
+	rig_expect_finish(&rig, xchg);
+	cr_assert_eq(count_of(client->out, "HTTP/1.1 "), 2);
+	cr_assert_eq(count_of(client->out, "holdfast; hit"), 1);
+	hf_shard_obj_unref(rig.shard, obj);
+}
+
 Test(serve, V2_a_body_that_is_not_read_ends_the_connection)
 {
 	struct rig_client *client = rig_connect(&rig, 0);
@@ -455,6 +482,28 @@ Test(serve, conditions_ranges_and_spellings_of_those_with_credentials_go_to_the_
 			memmem(xchg->lines.ptr, xchg->lines.len, "Range: bytes=5-", 15) != NULL);
 		rig_reset(&rig, client);
 		rig_expect_finish(&rig, xchg);
+	}
+}
+
+/* What only a response may say, or nobody, is no command. */
+Test(serve, rfc9111_5_2_1_other_directives_of_a_request_change_nothing)
+{
+	static const char *const fields[] = { "Cache-Control: s-maxage=0", "Cache-Control: private",
+		"Cache-Control: must-revalidate, proxy-revalidate", "Cache-Control: immutable=0",
+		"Cache-Control: public, stale-while-revalidate=0",
+		"CDN-Cache-Control: no-store", "Surrogate-Control: no-store", "Expires: 0",
+		"Pragma: no-store", "Vary: *", "Age: 1000", "Cache-Control: max-age" };
+	struct rig_client *client = rig_connect(&rig, 0);
+	char text[256];
+	void *ptr;
+
+	rig_store(&rig, URL("/a"), 10, 60);
+	for (uint32_t i = 0; i < HF_ARRAY_LEN(fields); i++) {
+		(void)snprintf(text, sizeof(text),
+			"GET /a HTTP/1.1\r\nHost: a.example\r\n%s\r\n\r\n", fields[i]);
+		rig_send(&rig, client, text);
+		cr_assert_eq(count_of(client->out, "holdfast; hit"), i + 1, "%s", fields[i]);
+		cr_assert_eq(rig_origin_next(&rig, &ptr), -1, "%s", fields[i]);
 	}
 }
 
