@@ -23,7 +23,7 @@ enum cli_exit { CLI_DONE, CLI_REFUSED, CLI_USAGE, CLI_NO_SERVER };
 /* Sends one request and waits for its answer, an object with "ok". 0, or -1 with the reason. */
 int cli_call(const char *path, const json_t *request, struct hf_err *err, json_t **ret_answer);
 
-/* {"columns":[],"rows":[]} as a table, {"text":""} as it is, anything else as "key: value". */
+/* {"columns":[],"rows":[]} as a table ("cut": there are more rows), {"text":""} as it is, anything else as "key: value". */
 void cli_show(const json_t *result, FILE *out);
 
 #endif

@@ -218,6 +218,9 @@ static void show_value(const json_t *value, int indent, FILE *out)
 
 	if (json_is_array(columns) && json_is_array(rows)) {
 		show_table(columns, rows, indent, out);
+		if (json_is_true(json_object_get(value, "cut")))
+			fprintf(out, "%*s... and more: cut after %zu\n", indent, "",
+				json_array_size(rows));
 	} else if (json_is_object(value)) {
 		show_object(value, indent, out);
 	} else if (json_is_array(value)) {

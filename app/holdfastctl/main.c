@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cli.h"
 
-#include <ctype.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hf_ctl.h"
 
-#define MAIN_KEY_MAX 32
+#define MAIN_HEAD_WIDTH 19 /* of a command and its arguments, in the list */
 
 struct main_command {
 	const char *name, *args, *help;
@@ -22,24 +21,28 @@ static const struct main_command main_commands[] = {
 
 struct main_options {
 	const char *socket;
-	const char *flag; /* a command's own, by its name in the table: "trace" */
+	json_t *given; /* the command's own options, by their names in the table */
 	bool json;
 };
 
 static void main_print_usage(FILE *out)
 {
-	fputs("usage: holdfastctl [-s SOCKET] [--json] COMMAND [ARGUMENT]\n"
+	fputs("usage: holdfastctl [-s SOCKET] [--json] COMMAND [ARGUMENT] [OPTION]\n"
 	      "       holdfastctl help [COMMAND]\n\n"
 	      "  -s, --socket SOCKET  default $HOLDFAST_SOCKET, else " CLI_SOCKET "\n"
 	      "      --json           print the result as JSON\n"
 	      "      --help, --version\n\n",
 		out);
 	for (size_t i = 0; i < HF_ARRAY_LEN(main_commands); i++) {
-		char head[64];
+		char head[128];
+		int width = MAIN_HEAD_WIDTH;
 
-		(void)snprintf(
-			head, sizeof(head), "%s %s", main_commands[i].name, main_commands[i].args);
-		fprintf(out, "  %-18s %s\n", head, main_commands[i].help);
+		if (snprintf(head, sizeof(head), "%s %s", main_commands[i].name,
+			    main_commands[i].args) > width) {
+			fprintf(out, "  %s\n", head);
+			head[0] = '\0';
+		}
+		fprintf(out, "  %-*s %s\n", width, head, main_commands[i].help);
 	}
 	fputs("\nExit code: 0 done, 1 refused by the server, 2 usage, 3 no server.\n", out);
 }
@@ -96,48 +99,24 @@ static enum cli_exit main_help(int count, char *const *words)
 	return CLI_DONE;
 }
 
-/* One word of the table's arguments in lower case, without brackets and dashes. Returns its end. */
-static const char *main_arg_next(const char *at, char *ret_key, bool *ret_optional, bool *ret_flag)
+/* The words behind the command, under the names that the table gives them, and its options. */
+static int main_args(const struct main_command *command, int count, char *const *words,
+	json_t *given, struct hf_err *err)
 {
-	size_t n = 0;
-
-	*ret_optional = *at == '[';
-	*ret_flag = strncmp(at, "[--", 3) == 0;
-	for (at += *ret_flag ? 3 : 0; *at && *at != ' '; at++)
-		if (*at != '[' && *at != ']' && n < MAIN_KEY_MAX - 1)
-			ret_key[n++] = (char)tolower((unsigned char)*at);
-	ret_key[n] = '\0';
-	return at + strspn(at, " ");
-}
-
-/* The words behind the command, and its flag, under the names that the table gives them. NULL:
- * wrong number, or a flag that it does not know. */
-static json_t *main_args(
-	const struct main_command *command, int count, char *const *words, const char *flag)
-{
-	json_t *args = json_object();
+	struct hf_ctl_arg arg = { .group = 0 };
 	const char *at = command->args;
-	bool right = args != NULL, optional, is_flag;
-	char key[MAIN_KEY_MAX];
 
-	while (right && *at) {
-		at = main_arg_next(at, key, &optional, &is_flag);
-		if (is_flag) {
-			if (flag && strcmp(flag, key) == 0) {
-				right = json_object_set_new(args, key, json_true()) == 0;
-				flag = NULL;
-			}
-		} else if (count > 0) {
-			right = json_object_set_new(args, key, json_string(*words++)) == 0;
-			count--;
-		} else {
-			right = optional;
-		}
+	while (count > 0 && (at = hf_ctl_arg_next(at, &arg))) {
+		if (arg.option)
+			continue;
+		if (json_object_set_new(given, arg.key, json_string(*words)) != 0)
+			return hf_err_set(err, -1, "\"%s\" is no UTF-8", *words);
+		words++;
+		count--;
 	}
-	if (right && count == 0 && !flag)
-		return args;
-	json_decref(args);
-	return NULL;
+	if (count > 0)
+		return hf_err_set(err, -1, "%s: too many arguments", command->name);
+	return hf_ctl_args_check(command->name, command->args, given, err);
 }
 
 static enum cli_exit main_answer(const json_t *answer, const struct main_options *options)
@@ -165,18 +144,19 @@ static enum cli_exit main_run(int count, char *const *words, const struct main_o
 {
 	int used;
 	const struct main_command *command = main_find(count, words, &used);
-	json_t *args, *request, *answer = NULL;
+	json_t *request, *answer = NULL;
 	struct hf_err err = { "" };
 	enum cli_exit code = CLI_NO_SERVER;
 
 	if (!command)
 		return main_unknown(words[0]);
-	args = main_args(command, count - used, words + used, options->flag);
-	if (!args) {
-		fprintf(stderr, "usage: holdfastctl %s %s\n", command->name, command->args);
+	if (main_args(command, count - used, words + used, options->given, &err) != 0) {
+		fprintf(stderr, "holdfastctl: %s\nusage: holdfastctl %s %s\n", err.text,
+			command->name, command->args);
 		return CLI_USAGE;
 	}
-	request = json_pack("{s:i, s:s, s:o}", "id", 1, "command", command->name, "args", args);
+	request = json_pack(
+		"{s:i, s:s, s:O}", "id", 1, "command", command->name, "args", options->given);
 	if (request && cli_call(options->socket, request, &err, &answer) == 0)
 		code = main_answer(answer, options);
 	else
@@ -186,27 +166,35 @@ static enum cli_exit main_run(int count, char *const *words, const struct main_o
 	return code;
 }
 
-static enum cli_exit main_dispatch(int argc, char **argv)
+/* An option that some command has. False: its value is no UTF-8. */
+static bool main_give(json_t *given, const char *name, const char *value)
+{
+	return json_object_set_new(given, name, value ? json_string(value) : json_true()) == 0;
+}
+
+static enum cli_exit main_dispatch(int argc, char **argv, struct main_options *options)
 {
 	static const struct option known[] = {
 		{ "socket", required_argument, NULL, 's' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
-		{ "trace", no_argument, NULL, 't' },
+		{ "trace", no_argument, NULL, 'o' },
+		{ "all", no_argument, NULL, 'o' },
+		{ "prefix", required_argument, NULL, 'o' },
+		{ "soft", no_argument, NULL, 'o' },
+		{ "tag", required_argument, NULL, 'o' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char *from_env = getenv("HOLDFAST_SOCKET");
-	struct main_options options = { .socket = from_env && *from_env ? from_env : CLI_SOCKET };
-	int c;
+	int c, index = 0;
 
-	while ((c = getopt_long(argc, argv, "s:h", known, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:h", known, &index)) != -1) {
 		switch (c) {
 		case 's':
-			options.socket = optarg;
+			options->socket = optarg;
 			break;
 		case 'j':
-			options.json = true;
+			options->json = true;
 			break;
 		case 'h':
 			main_print_usage(stdout);
@@ -214,9 +202,11 @@ static enum cli_exit main_dispatch(int argc, char **argv)
 		case 'V':
 			printf("holdfastctl %s\n", HF_VERSION);
 			return CLI_DONE;
-		case 't':
-			options.flag = "trace";
-			break;
+		case 'o':
+			if (main_give(options->given, known[index].name, optarg))
+				break;
+			fprintf(stderr, "holdfastctl: --%s: no UTF-8\n", known[index].name);
+			return CLI_USAGE;
 		default: /* getopt said what is wrong */
 			fputs("see holdfastctl --help\n", stderr);
 			return CLI_USAGE;
@@ -228,13 +218,17 @@ static enum cli_exit main_dispatch(int argc, char **argv)
 	}
 	if (strcmp(argv[optind], "help") == 0)
 		return main_help(argc - optind - 1, argv + optind + 1);
-	return main_run(argc - optind, argv + optind, &options);
+	return main_run(argc - optind, argv + optind, options);
 }
 
 int main(int argc, char **argv)
 {
-	enum cli_exit code = main_dispatch(argc, argv);
+	const char *from_env = getenv("HOLDFAST_SOCKET");
+	struct main_options options = { .socket = from_env && *from_env ? from_env : CLI_SOCKET,
+		.given = json_object() };
+	enum cli_exit code = main_dispatch(argc, argv, &options);
 
+	json_decref(options.given);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		perror("holdfastctl: writing");
 		return CLI_REFUSED;

@@ -97,6 +97,21 @@ void app_control_run(struct app *app);
 json_t *app_command(
 	void *app, enum hf_ctl_cmd cmd, const json_t *args, bool *ret_internal, struct hf_err *err);
 
+/* commands_cache.c: those about the cache. */
+json_t *app_command_cache_show(
+	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err);
+json_t *app_command_cache_list(
+	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err);
+json_t *app_command_purge(
+	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err);
+
+/* table.c: {"columns": [...], "rows": [...]}; add takes the row over. */
+json_t *app_table_new(const char *const *columns, size_t count);
+void app_table_add(json_t *table, json_t *row);
+#define APP_TABLE_NEW(...)                                                                         \
+	app_table_new((const char *const[]){ __VA_ARGS__ },                                        \
+		sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+
 /* watchdog.c: complains about threads that stand still; a few times a second. */
 void app_watchdog(struct app *app, uint64_t now_us);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What the commands of the socket do; lib/ctl has read, checked and will answer them.
+ * What the commands of the socket do; lib/ctl has read, checked and will answer them. Those about the
+ * cache are in commands_cache.c.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,29 +12,10 @@
 #include <time.h>
 
 #include "app.h"
-#include "hf_http.h"
 #include "hf_stat.h"
 
 #define COMMAND_WAIT_MS    1000 /* for a worker's answer */
 #define COMMAND_TRACES_MAX 4096 /* connections of one answer with traces: 4 MiB, ctl sends 8 */
-
-static json_t *table_new(const char *const *columns, size_t count)
-{
-	json_t *names = json_array();
-
-	for (size_t i = 0; i < count; i++)
-		(void)json_array_append_new(names, json_string(columns[i]));
-	return json_pack("{s:o, s:[]}", "columns", names, "rows");
-}
-
-static void table_add(json_t *table, json_t *row)
-{
-	(void)json_array_append_new(json_object_get(table, "rows"), row);
-}
-
-#define TABLE_NEW(...)                                                                             \
-	table_new((const char *const[]){ __VA_ARGS__ },                                            \
-		sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
 
 static json_int_t stat_sum(enum hf_stat id)
 {
@@ -87,15 +69,15 @@ static json_t *command_status(struct app *app)
 
 static json_t *command_stats(const json_t *args)
 {
-	json_t *table = TABLE_NEW("name", "value", "help");
+	json_t *table = APP_TABLE_NEW("name", "value", "help");
 	const char *pattern = json_string_value(json_object_get(args, "pattern"));
 
 	for (uint32_t i = 0; i < HF_STAT_COUNT; i++) {
 		const struct hf_stat_info *info = &hf_stat_infos[i];
 
 		if (!pattern || fnmatch(pattern, info->name, 0) == 0)
-			table_add(table, json_pack("[s, I, s]", info->name,
-						 stat_sum((enum hf_stat)i), info->help));
+			app_table_add(table, json_pack("[s, I, s]", info->name,
+						     stat_sum((enum hf_stat)i), info->help));
 	}
 	return table;
 }
@@ -103,22 +85,22 @@ static json_t *command_stats(const json_t *args)
 static json_t *command_drops(void)
 {
 	static const char *const layers[] = { "frame", "segment", "connection", "request" };
-	json_t *table = TABLE_NEW("layer", "reason", "count", "help");
+	json_t *table = APP_TABLE_NEW("layer", "reason", "count", "help");
 
 	for (uint32_t i = HF_DROP_NONE + 1; i < HF_DROP_COUNT; i++) {
 		const struct hf_drop_info *info = &hf_drop_infos[i];
 		uint64_t count = hf_drop_sum((enum hf_drop)i);
 
 		if (count > 0)
-			table_add(table, json_pack("[s, s, I, s]", layers[info->layer], info->name,
-						 (json_int_t)count, info->help));
+			app_table_add(table, json_pack("[s, s, I, s]", layers[info->layer],
+						     info->name, (json_int_t)count, info->help));
 	}
 	return table;
 }
 
 static json_t *command_lcores(struct app *app)
 {
-	json_t *table = TABLE_NEW("worker", "lcore", "turns", "idle_percent", "rx_packets",
+	json_t *table = APP_TABLE_NEW("worker", "lcore", "turns", "idle_percent", "rx_packets",
 		"tx_packets", "requests", "hits", "connections", "last_turn_us");
 	uint64_t now_us = hf_clock_us();
 
@@ -129,15 +111,16 @@ static json_t *command_lcores(struct app *app)
 		uint64_t idle = stat_of(block, HF_STAT_LOOPS_IDLE);
 		uint64_t beat_us = atomic_load(&worker->beat_us);
 
-		table_add(table, json_pack("[i, i, I, I, I, I, I, I, i, I]", (int)i,
-					 (int)hf_port_lcore_id(i), (json_int_t)turns,
-					 (json_int_t)(turns ? idle * 100 / turns : 0),
-					 (json_int_t)stat_of(block, HF_STAT_RX_PACKETS),
-					 (json_int_t)stat_of(block, HF_STAT_TX_PACKETS),
-					 (json_int_t)stat_of(block, HF_STAT_HTTP_REQUESTS),
-					 (json_int_t)stat_of(block, HF_STAT_CACHE_HITS),
-					 (int)atomic_load(&worker->conns_open),
-					 (json_int_t)(now_us > beat_us ? now_us - beat_us : 0)));
+		app_table_add(
+			table, json_pack("[i, i, I, I, I, I, I, I, i, I]", (int)i,
+				       (int)hf_port_lcore_id(i), (json_int_t)turns,
+				       (json_int_t)(turns ? idle * 100 / turns : 0),
+				       (json_int_t)stat_of(block, HF_STAT_RX_PACKETS),
+				       (json_int_t)stat_of(block, HF_STAT_TX_PACKETS),
+				       (json_int_t)stat_of(block, HF_STAT_HTTP_REQUESTS),
+				       (json_int_t)stat_of(block, HF_STAT_CACHE_HITS),
+				       (int)atomic_load(&worker->conns_open),
+				       (json_int_t)(now_us > beat_us ? now_us - beat_us : 0)));
 	}
 	return table;
 }
@@ -198,7 +181,7 @@ static void conns_add(json_t *table, uint32_t worker, const struct app_conns *co
 			(json_int_t)info->retransmits, (json_int_t)info->age_s);
 		if (trace)
 			(void)json_array_append_new(row, conns_trace(info, now_us));
-		table_add(table, row);
+		app_table_add(table, row);
 	}
 }
 
@@ -216,8 +199,8 @@ static bool conns_ask(struct app_worker *worker, struct app_conns *conns)
 static json_t *command_conns(
 	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err)
 {
-	json_t *table = TABLE_NEW("worker", "peer", "local", "state", "unacked", "unsent", "unread",
-		"cwnd", "srtt_us", "retransmits", "age_s");
+	json_t *table = APP_TABLE_NEW("worker", "peer", "local", "state", "unacked", "unsent",
+		"unread", "cwnd", "srtt_us", "retransmits", "age_s");
 	bool trace = json_is_true(json_object_get(args, "trace"));
 
 	if (trace)
@@ -246,81 +229,6 @@ fail:
 	*ret_internal = true;
 	json_decref(table);
 	return NULL;
-}
-
-/* "http://host[:port]/path" as the cache's key. */
-static int key_of_url(const struct app *app, const char *url, char *buf, size_t cap,
-	struct hf_key *ret_key, struct hf_err *err)
-{
-	static const char scheme[] = "http://";
-	size_t host_len;
-	int len;
-
-	if (strncasecmp(url, scheme, sizeof(scheme) - 1) != 0)
-		return hf_err_set(err, -EINVAL, "URL must begin with http:// and name a host");
-	url += sizeof(scheme) - 1;
-	host_len = strcspn(url, "/");
-	len = hf_http_key_build(buf, cap, HF_SPAN("http"), (struct hf_span){ url, host_len },
-		url[host_len] ? (struct hf_span){ url + host_len, strlen(url + host_len) }
-			      : HF_SPAN("/"));
-	if (len < 0)
-		return hf_err_set(err, -EINVAL, "URL is malformed or too long");
-	ret_key->ptr = buf;
-	ret_key->len = (uint32_t)len;
-	ret_key->hash = hf_cache_hash(app->cache, buf, (uint32_t)len);
-	return 0;
-}
-
-static int call_owner(
-	struct app *app, struct hf_origin_call *call, bool *ret_internal, struct hf_err *err)
-{
-	uint32_t shard = hf_cache_shard_index(app->cache, call->key.hash);
-
-	if (hf_origin_call(app->origin[shard].origin, call) == 0)
-		return 0;
-	*ret_internal = true;
-	return hf_err_set(err, -ETIMEDOUT, "origin thread %u does not answer", shard);
-}
-
-static json_t *command_purge(
-	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err)
-{
-	struct hf_origin_call call = { .what = HF_ORIGIN_PURGE };
-	char buf[16384];
-
-	if (key_of_url(app, json_string_value(json_object_get(args, "url")), buf, sizeof(buf),
-		    &call.key, err) ||
-		call_owner(app, &call, ret_internal, err))
-		return NULL;
-	hf_rcu_synchronize(); /* nobody answers with it any more (C6) */
-	return json_pack("{s:I}", "purged", (json_int_t)call.count);
-}
-
-static json_t *command_cache_show(
-	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err)
-{
-	struct hf_origin_call call = { .what = HF_ORIGIN_SHOW };
-	char buf[16384], shown[1024];
-	json_t *variants;
-	size_t len;
-
-	if (key_of_url(app, json_string_value(json_object_get(args, "url")), buf, sizeof(buf),
-		    &call.key, err) ||
-		call_owner(app, &call, ret_internal, err))
-		return NULL;
-	variants = json_array();
-	for (uint32_t i = 0; i < call.count && i < HF_ORIGIN_VARIANTS_MAX; i++)
-		(void)json_array_append_new(variants,
-			json_pack("{s:i, s:I, s:I, s:I, s:I, s:s}", "status",
-				(int)call.variant[i].status, "length",
-				(json_int_t)call.variant[i].length, "memory_bytes",
-				(json_int_t)call.variant[i].cost, "age_s",
-				(json_int_t)call.variant[i].age_s, "ttl_s",
-				(json_int_t)call.variant[i].ttl_s, "vary", call.variant[i].vary));
-	len = hf_http_redact((struct hf_span){ call.key.ptr, call.key.len }, shown, sizeof(shown));
-	return json_pack("{s:s#, s:b, s:b, s:s, s:o}", "key", shown, (int)len, "in_flight",
-		(int)call.in_flight, "uncacheable", (int)call.uncacheable, "reason", call.reason,
-		"variants", variants);
 }
 
 static json_t *command_config_show(const struct app *app)
@@ -355,9 +263,11 @@ json_t *app_command(
 	case HF_CTL_DROPS:
 		return command_drops();
 	case HF_CTL_CACHE_SHOW:
-		return command_cache_show(app, args, ret_internal, err);
+		return app_command_cache_show(app, args, ret_internal, err);
+	case HF_CTL_CACHE_LIST:
+		return app_command_cache_list(app, args, ret_internal, err);
 	case HF_CTL_PURGE:
-		return command_purge(app, args, ret_internal, err);
+		return app_command_purge(app, args, ret_internal, err);
 	case HF_CTL_CONFIG_SHOW:
 		return command_config_show(app);
 	case HF_CTL_DRAIN:

@@ -34,8 +34,8 @@ static bool purge_next_line(struct hf_span *head, struct hf_span *ret_line)
 	return true;
 }
 
-/* A line of tags: takes its name off, and says what stands between the tags. False: another line. */
-static bool purge_is_tags(struct hf_span *line, char *ret_separator)
+/* What stands between the tags of a field of that name; 0: it is none of tags. */
+static char purge_separator(struct hf_span name)
 {
 	static const struct {
 		struct hf_span name;
@@ -45,18 +45,25 @@ static bool purge_is_tags(struct hf_span *line, char *ret_separator)
 		{ { "cache-tag", 9 }, ',' },
 	};
 
-	for (size_t i = 0; i < HF_ARRAY_LEN(fields); i++) {
-		size_t len = fields[i].name.len;
+	for (size_t i = 0; i < HF_ARRAY_LEN(fields); i++)
+		if (hf_span_caseeq(name, fields[i].name))
+			return fields[i].separator;
+	return 0;
+}
 
-		if (line->len <= len || line->ptr[len] != ':' ||
-			!hf_span_caseeq((struct hf_span){ line->ptr, len }, fields[i].name))
-			continue;
-		line->ptr += len + 1;
-		line->len -= len + 1;
-		*ret_separator = fields[i].separator;
-		return true;
-	}
-	return false;
+/* A line of tags: takes its name off, and says what stands between the tags. False: another line. */
+static bool purge_is_tags(struct hf_span *line, char *ret_separator)
+{
+	const char *colon = line->len > 0 ? memchr(line->ptr, ':', line->len) : NULL;
+	size_t name_len = colon ? (size_t)(colon - line->ptr) : 0;
+	char separator = purge_separator((struct hf_span){ line->ptr, name_len });
+
+	if (separator == 0)
+		return false;
+	line->ptr += name_len + 1;
+	line->len -= name_len + 1;
+	*ret_separator = separator;
+	return true;
 }
 
 static bool purge_is_space(char c)
@@ -123,18 +130,73 @@ static bool purge_head_has(struct hf_span head, struct hf_span tag)
 	return false;
 }
 
-bool hf_purge_matches(const struct hf_purge_walk *walk, const struct hf_obj *obj)
+void hf_obj_each_tag(const struct hf_obj *obj, void (*fn)(void *arg, struct hf_span tag), void *arg)
+{
+	struct hf_span head = { obj->head, obj->head_len }, line, tag;
+	char separator;
+
+	while (purge_next_line(&head, &line)) {
+		if (!purge_is_tags(&line, &separator))
+			continue;
+		while (purge_next_tag(&line, separator, &tag))
+			if (tag.len > 0)
+				fn(arg, tag);
+	}
+}
+
+bool hf_purge_fields_have(const struct hf_http_fields *fields, struct hf_span tag)
+{
+	for (uint32_t i = 0; tag.len > 0 && i < fields->count; i++) {
+		const struct hf_http_line *line = &fields->lines[i];
+		char separator = purge_separator(line->name);
+
+		if (separator != 0 && purge_line_has(line->value, separator, tag))
+			return true;
+	}
+	return false;
+}
+
+/* ---- what a purge names ---- */
+
+static bool purge_begins_with(struct hf_span text, struct hf_span prefix)
+{
+	return text.len >= prefix.len &&
+	       (prefix.len == 0 || memcmp(text.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+/* From the third '/' on: behind scheme and authority. */
+static struct hf_span purge_path(struct hf_span key)
+{
+	const char *end = key.ptr + key.len, *at = key.ptr;
+
+	for (int slashes = 0; slashes < 3; slashes++) {
+		at = memchr(at, '/', (size_t)(end - at));
+		if (!at)
+			return (struct hf_span){ end, 0 };
+		at++;
+	}
+	return (struct hf_span){ at - 1, (size_t)(end - at) + 1 };
+}
+
+bool hf_purge_names_key(const struct hf_purge_walk *walk, struct hf_span key)
 {
 	switch (walk->kind) {
 	case HF_PURGE_ALL:
 		return true;
 	case HF_PURGE_PREFIX:
-		return obj->key_len >= walk->text.len &&
-		       (walk->text.len == 0 ||
-			       memcmp(obj->key, walk->text.ptr, walk->text.len) == 0);
+		return purge_begins_with(key, walk->text);
+	case HF_PURGE_PATH:
+		return purge_begins_with(purge_path(key), walk->text);
 	case HF_PURGE_TAG:
 		break;
 	}
+	return false;
+}
+
+bool hf_purge_matches(const struct hf_purge_walk *walk, const struct hf_obj *obj)
+{
+	if (walk->kind != HF_PURGE_TAG)
+		return hf_purge_names_key(walk, (struct hf_span){ obj->key, obj->key_len });
 	if (walk->text.len == 0 ||
 		!(atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_TAGGED))
 		return false;
@@ -224,9 +286,14 @@ static void purge_prefetch(const struct hf_shard *shard, uint64_t slot, enum hf_
 		__builtin_prefetch(obj + sizeof(struct hf_obj) + i * HF_CACHE_LINE);
 }
 
+static uint64_t purge_slots(const struct hf_shard *shard)
+{
+	return (shard->bucket_mask + 1) * CACHE_BUCKET_WORDS;
+}
+
 bool hf_shard_purge_step(struct hf_shard *shard, struct hf_purge_walk *walk)
 {
-	uint64_t slots = (shard->bucket_mask + 1) * CACHE_BUCKET_WORDS;
+	uint64_t slots = purge_slots(shard);
 	uint64_t end = hf_min_u64(walk->slot + HF_PURGE_STEP, slots);
 
 	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
@@ -244,4 +311,22 @@ bool hf_shard_purge_step(struct hf_shard *shard, struct hf_purge_walk *walk)
 		return false;
 	hf_list_del(&walk->link);
 	return true;
+}
+
+bool hf_shard_list_step(struct hf_shard *shard, const struct hf_purge_walk *filter, uint64_t *slot,
+	bool (*fn)(void *arg, const struct hf_obj *obj), void *arg)
+{
+	uint64_t slots = purge_slots(shard), end = hf_min_u64(*slot + HF_PURGE_STEP, slots);
+	bool more = true;
+
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	while (more && *slot < end) {
+		const struct hf_obj *obj = cache_at(shard, (uint32_t)*slot);
+
+		purge_prefetch(shard, *slot + CACHE_BUCKET_WORDS, filter->kind);
+		(*slot)++;
+		if (obj && hf_purge_matches(filter, obj))
+			more = fn(arg, obj);
+	}
+	return *slot == slots;
 }

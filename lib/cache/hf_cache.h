@@ -148,7 +148,12 @@ uint32_t hf_shard_purge(struct hf_shard *shard, const struct hf_key *key, bool s
  * table. */
 bool hf_shard_remove(struct hf_shard *shard, struct hf_obj *obj);
 
-enum hf_purge { HF_PURGE_ALL, HF_PURGE_PREFIX, HF_PURGE_TAG };
+enum hf_purge {
+	HF_PURGE_ALL,
+	HF_PURGE_PREFIX, /* of the key */
+	HF_PURGE_PATH,   /* of the key's path, whatever its host */
+	HF_PURGE_TAG,    /* one of Surrogate-Key or Cache-Tag */
+};
 
 /* A purge of many: a walk through the table, some slots at a call, so that nobody waits for it. What is
  * published after it began stays; what is freshened from an object that is to go is not published,
@@ -158,7 +163,7 @@ struct hf_purge_walk {
 	/* the caller's */
 	enum hf_purge kind;
 	bool soft;           /* mark stale instead of unlinking */
-	struct hf_span text; /* PREFIX: of the key; TAG: one of Surrogate-Key or Cache-Tag */
+	struct hf_span text; /* prefix or tag */
 	/* the shard's, from begin on */
 	struct hf_list link; /* in its list of walks under way */
 	uint64_t serial;     /* up to which objects were there when it began */
@@ -173,6 +178,17 @@ bool hf_shard_purge_step(struct hf_shard *shard, struct hf_purge_walk *walk);
 /* Does it name this object? For what is not in the table yet. Tags count whole, case and all; an empty
  * one names nothing. */
 bool hf_purge_matches(const struct hf_purge_walk *walk, const struct hf_obj *obj);
+/* The same for whatever is stored under a key; never by tag. */
+bool hf_purge_names_key(const struct hf_purge_walk *walk, struct hf_span key);
+/* The same for an answer that is no object yet, by tag. */
+bool hf_purge_fields_have(const struct hf_http_fields *fields, struct hf_span tag);
+/* Calls fn for each tag, as often as it stands there. */
+void hf_obj_each_tag(
+	const struct hf_obj *obj, void (*fn)(void *arg, struct hf_span tag), void *arg);
+/* Calls fn for each object that FILTER names (kind and text), from slot *SLOT on, until fn returns false
+ * or HF_PURGE_STEP slots were looked at. *SLOT: where to go on. True: the table is at its end. */
+bool hf_shard_list_step(struct hf_shard *shard, const struct hf_purge_walk *filter, uint64_t *slot,
+	bool (*fn)(void *arg, const struct hf_obj *obj), void *arg);
 /* Calls fn for each variant of the key, in table order. The object must not be kept. */
 void hf_shard_each_variant(struct hf_shard *shard, const struct hf_key *key,
 	void (*fn)(void *arg, const struct hf_obj *obj), void *arg);

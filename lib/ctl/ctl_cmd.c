@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "hf_ctl.h"
 
-#include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +8,6 @@
 #include "hf_stat.h"
 
 #include "ctl_priv.h"
-
-#define CMD_QUOTE_MAX 64
 
 struct cmd_info {
 	const char *name, *args;
@@ -22,88 +18,6 @@ static const struct cmd_info cmd_infos[HF_CTL_COUNT] = {
 #include "tbl/ctl_cmds.h"
 #undef X
 };
-
-/* Cut, and without what does not print. */
-static const char *cmd_quote(const char *text, char *ret_buf)
-{
-	size_t n = 0;
-
-	for (; text[n] && n < CMD_QUOTE_MAX - 4; n++)
-		ret_buf[n] = (unsigned char)text[n] < 0x20 || text[n] == 0x7f ? '?' : text[n];
-	(void)snprintf(ret_buf + n, CMD_QUOTE_MAX - n, "%s", text[n] ? "..." : "");
-	return ret_buf;
-}
-
-struct cmd_arg {
-	char key[32];
-	bool required, flag;
-};
-
-/* One word of the table's arguments, as the key of "args": "URL" is required, "[PATTERN]" is not,
- * "[--trace]" is true or false. */
-static const char *cmd_arg_next(const char *args, struct cmd_arg *ret_arg)
-{
-	size_t n = 0;
-
-	while (*args == ' ')
-		args++;
-	if (!*args)
-		return NULL;
-	ret_arg->required = *args != '[';
-	ret_arg->flag = strncmp(args, "[--", 3) == 0;
-	for (args += ret_arg->flag ? 3 : 0; *args && *args != ' '; args++)
-		if (*args != '[' && *args != ']' && n < sizeof(ret_arg->key) - 1)
-			ret_arg->key[n++] = (char)tolower((unsigned char)*args);
-	ret_arg->key[n] = '\0';
-	return args;
-}
-
-static int cmd_check_arg(
-	const char *command, const struct cmd_arg *arg, const json_t *value, struct hf_err *err)
-{
-	if (!value)
-		return arg->required ? hf_err_set(err, -1, "%s: argument \"%s\" is missing",
-					       command, arg->key)
-				     : 0;
-	if (arg->flag && !json_is_boolean(value))
-		return hf_err_set(err, -1, "%s: argument \"%s\" is neither true nor false", command,
-			arg->key);
-	if (!arg->flag && (!json_is_string(value) || json_string_length(value) == 0))
-		return hf_err_set(err, -1,
-			"%s: argument \"%s\" is not a string of at least one character", command,
-			arg->key);
-	return 0;
-}
-
-static int cmd_check_args(enum hf_ctl_cmd cmd, const json_t *args, struct hf_err *err)
-{
-	const struct cmd_info *info = &cmd_infos[cmd];
-	const char *name, *at = info->args;
-	char quoted[CMD_QUOTE_MAX];
-	struct cmd_arg arg;
-	size_t known = 0;
-	json_t *value;
-
-	while ((at = cmd_arg_next(at, &arg))) {
-		const json_t *given = json_object_get(args, arg.key);
-
-		if (cmd_check_arg(info->name, &arg, given, err) != 0)
-			return -1;
-		known += given != NULL;
-	}
-	if (known == json_object_size(args))
-		return 0;
-	json_object_foreach((json_t *)(uintptr_t)args, name, value)
-	{
-		for (at = info->args; (at = cmd_arg_next(at, &arg));)
-			if (strcmp(name, arg.key) == 0)
-				break;
-		if (!at)
-			break;
-	}
-	return hf_err_set(err, -1, "%s: unknown argument \"%s\"; arguments: %s", info->name,
-		cmd_quote(name, quoted), *info->args ? info->args : "none");
-}
 
 static int cmd_find(const char *name, enum hf_ctl_cmd *ret_cmd)
 {
@@ -123,7 +37,7 @@ static int cmd_check_request(
 	json_t *id = json_object_get(request, "id");
 	const json_t *command = json_object_get(request, "command");
 	const json_t *args = json_object_get(request, "args");
-	char quoted[CMD_QUOTE_MAX];
+	char quoted[CTL_QUOTE_MAX];
 	const char *key;
 	json_t *value;
 
@@ -137,7 +51,7 @@ static int cmd_check_request(
 		if (strcmp(key, "id") != 0 && strcmp(key, "command") != 0 &&
 			strcmp(key, "args") != 0)
 			return hf_err_set(err, -1, "unknown key \"%s\"; keys: id, command, args",
-				cmd_quote(key, quoted));
+				ctl_quote(key, quoted));
 	}
 	if (!json_is_string(command))
 		return hf_err_set(
@@ -146,23 +60,8 @@ static int cmd_check_request(
 		return hf_err_set(err, -1, "\"args\" is not an object");
 	if (cmd_find(json_string_value(command), ret_cmd) != 0)
 		return hf_err_set(err, -1, "unknown command \"%s\"",
-			cmd_quote(json_string_value(command), quoted));
+			ctl_quote(json_string_value(command), quoted));
 	return 0;
-}
-
-/* TEXT as jansson will take it: its errors quote the input, which may not be UTF-8 when cut. */
-static json_t *cmd_string(const char *text)
-{
-	char clean[sizeof(((struct hf_err *)NULL)->text)];
-	json_t *string = json_string(text);
-
-	if (string)
-		return string;
-	(void)snprintf(clean, sizeof(clean), "%s", text);
-	for (char *c = clean; *c; c++)
-		if ((unsigned char)*c < 0x20 || (unsigned char)*c > 0x7e)
-			*c = '?';
-	return json_string(clean);
 }
 
 /* Takes the result over. */
@@ -178,8 +77,8 @@ static char *cmd_dump(json_t *id, json_t *result, const char *error_type, const 
 		err |= json_object_set_new(answer, "result", result);
 	else
 		err |= json_object_set_new(answer, "error",
-			json_pack(
-				"{s:s, s:o}", "type", error_type, "message", cmd_string(message)));
+			json_pack("{s:s, s:o}", "type", error_type, "message",
+				hf_ctl_string(message)));
 	if (err == 0)
 		text = json_dumps(answer, JSON_COMPACT);
 	json_decref(answer);
@@ -228,7 +127,7 @@ static char *cmd_carry_out(struct hf_ctl *ctl, const struct ctl_client *client, 
 		args = none;
 	if (!args)
 		return NULL;
-	if (cmd_check_args(cmd, args, &err) == 0) {
+	if (hf_ctl_args_check(name, cmd_infos[cmd].args, args, &err) == 0) {
 		result = ctl->fn(ctl->app, cmd, args, &internal, &err);
 		hf_stat_inc(HF_STAT_CTL_COMMANDS);
 		HF_ASSERT(result || err.text[0]);

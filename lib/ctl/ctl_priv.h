@@ -3,7 +3,7 @@
  * ctl_priv - one client's buffers, and the way from a line to its answer.
  *
  * Picture   ctl_sock.c: socket, epoll -> ctl_client.c: bytes to lines, answers to bytes
- *           -> ctl_cmd.c: a line to its answer
+ *           -> ctl_cmd.c: a line to its answer; ctl_args.c: its arguments
  */
 #ifndef HF_PRIV_CTL
 #error "ctl_priv.h is private to lib/ctl"
@@ -16,6 +16,7 @@
 #define CTL_CLIENTS_MAX 64
 #define CTL_LINE_MAX    (64U * 1024)
 #define CTL_OUT_MAX     (8U * 1024 * 1024)
+#define CTL_QUOTE_MAX   64
 #define CTL_LINES_TURN  16 /* commands of one client before the next has its turn */
 
 struct ctl_client {
@@ -52,6 +53,8 @@ uint32_t ctl_client_events(const struct ctl_client *client);
 /* The answer to one line, to be freed by the caller, LF at its end; NULL without memory. */
 char *ctl_cmd_answer(
 	struct hf_ctl *ctl, const struct ctl_client *client, const char *line, size_t len);
+/* TEXT cut, and without what does not print; ret_buf has CTL_QUOTE_MAX bytes. Returns it. */
+const char *ctl_quote(const char *text, char *ret_buf);
 /* The answer to what is no line at all. */
 char *ctl_cmd_refusal(const struct ctl_client *client, const char *message);
 

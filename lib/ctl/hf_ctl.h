@@ -31,6 +31,27 @@ enum hf_ctl_cmd {
 typedef json_t *(*hf_ctl_fn)(
 	void *app, enum hf_ctl_cmd cmd, const json_t *args, bool *ret_internal, struct hf_err *err);
 
+/* TEXT as a JSON string, also when it is no UTF-8. */
+json_t *hf_ctl_string(const char *text);
+
+/* ---- arguments, for the server and for holdfastctl ---- */
+
+struct hf_ctl_arg {
+	char key[32]; /* in "args": lower case, no dashes */
+	bool option;  /* --key, else a word */
+	bool flag;    /* an option without value: true or false */
+	bool optional;
+	uint32_t group; /* those of one group exclude each other; one is needed unless optional */
+};
+
+/* The next argument in the table's spelling; ret_arg->group is 0 before the first. NULL: there is none. */
+const char *hf_ctl_arg_next(const char *args, struct hf_ctl_arg *ret_arg);
+/* Are those GIVEN, an object, what the command takes? 0, or -1 with the reason. */
+int hf_ctl_args_check(
+	const char *command, const char *args, const json_t *given, struct hf_err *err);
+
+/* ---- the socket ---- */
+
 int hf_ctl_new(const char *socket_path, uint32_t mode, const char *group, hf_ctl_fn fn, void *app,
 	struct hf_err *err, struct hf_ctl **ret_ctl);
 /* One epoll descriptor that the control thread waits on; readable: call hf_ctl_work. */

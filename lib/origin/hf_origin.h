@@ -19,12 +19,13 @@
  *      body -> fill -> MORE ... -> end -> READY -> publish
  * Threads   origin (step), boot (new, free), control (call, state_set, drain).
  * Promises  G1 one key, one fetch at a time over all workers, for answers that may be shared.  G2 what
- *           was cut short or failed is never published.  G3 a purge also keeps a fetch that was under way
- *           from being stored.  G4 memory ahead of the slowest reader of a stream is at most
- *           HF_XCHG_WINDOW.  G5 an origin that breaks off before its head is complete is 502, one that is
- *           late 504; after the head the client's connection is cut.  G6 a body that finds no memory
- *           to be stored in goes on as a stream: no fetch waits for another one's whole body.  G7 a 304
- *           counts only for what was asked about and is stored still, unpurged; else it is asked anew.
+ *           was cut short or failed is never published.  G3 a purge, a soft one too, also keeps what was
+ *           asked for before it from being stored; who comes after it does not get that.  G4 memory
+ *           ahead of the slowest reader of a stream is at most HF_XCHG_WINDOW.  G5 an origin that
+ *           breaks off before its head is complete is 502, one that is late 504; after the head the
+ *           client's connection is cut.  G6 a body that finds no memory to be stored in goes on as a
+ *           stream: no fetch waits for another one's whole body.  G7 a 304 counts only for what was
+ *           asked about and is stored still, unpurged; else it is asked anew.
  *           G8 what may not be stored any more is not kept either: an answer below 500 to a fetch for all,
  *           or a 304, that may not be stored takes away what was stored for its request.  G9 a stale response
  *           is served for an error only where response and request allow it (RFC 9111 §4.2.4), and then the
@@ -60,25 +61,44 @@ void hf_origin_wake(struct hf_origin *origin);
 uint32_t hf_origin_in_flight(const struct hf_origin *origin);
 
 #define HF_ORIGIN_VARIANTS_MAX 16
+#define HF_ORIGIN_TAG_MAX      1024
+#define HF_ORIGIN_PREFIX_MAX   16384
 
-/* A question of the control thread to the owner of a key. */
+/* A stored response; its secrets are hidden. */
+struct hf_origin_variant {
+	uint64_t length, cost;
+	int64_t age_s, ttl_s;  /* ttl: 0 or less once it is stale */
+	uint32_t swr_s, sie_s; /* RFC 5861 windows past its lifetime */
+	uint16_t status;
+	bool fresh, soft_purged;
+	bool validated; /* no-cache: by the origin before each use */
+	bool auth_ok;   /* may answer requests with Authorization */
+	char key[512], vary[160], tags[256];
+};
+
+/* A question of the control thread: to the owner of a key, with LIST to each. */
 struct hf_origin_call {
-	enum { HF_ORIGIN_PURGE, HF_ORIGIN_SHOW } what;
+	enum { HF_ORIGIN_PURGE, HF_ORIGIN_SHOW, HF_ORIGIN_LIST } what;
 	struct hf_key key;
+	bool soft;                   /* PURGE: stale instead of gone */
+	struct hf_purge_walk filter; /* LIST: kind and text */
+	uint64_t slot;               /* LIST: where to begin, 0; answered: where to go on */
 	/* the answer */
 	uint32_t count;   /* purged, or found */
+	bool end;         /* LIST: that was all */
 	bool in_flight;   /* a fetch for it is under way */
 	bool uncacheable; /* remembered as not to be stored */
 	char reason[96];  /* why, if known */
-	struct {
-		uint64_t length, cost;
-		int64_t age_s, ttl_s;
-		uint16_t status;
-		char vary[160];
-	} variant[HF_ORIGIN_VARIANTS_MAX];
+	struct hf_origin_variant variant[HF_ORIGIN_VARIANTS_MAX];
 };
 
 /* Control: carries the call out on the origin thread and waits for it; -ETIMEDOUT after a second. */
 int hf_origin_call(struct hf_origin *origin, struct hf_origin_call *call) HF_MUST_CHECK;
+/* Control: a purge of many (kind, soft and text, which is copied) begins on this thread, besides its other
+ * work. -EBUSY: an earlier one is under way still; -E2BIG: the text is longer than HF_ORIGIN_*_MAX. */
+int hf_origin_purge_begin(
+	struct hf_origin *origin, const struct hf_purge_walk *purge) HF_MUST_CHECK;
+/* Control: none is under way. Then how many objects the last one met. */
+bool hf_origin_purge_done(const struct hf_origin *origin, uint64_t *ret_count);
 
 #endif

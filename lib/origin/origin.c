@@ -124,6 +124,7 @@ void hf_origin_free(struct hf_origin *origin)
 		origin_fetch_free_all(origin);
 	origin_curl_fini(origin);
 	origin_call_fini(origin);
+	origin_purge_fini(origin);
 	for (uint32_t i = 0; origin->link && i < origin->workers; i++)
 		if (origin->link[i])
 			origin->link[i]->origin_waker = NULL;
@@ -171,6 +172,7 @@ static void origin_sleep(struct hf_origin *origin, uint32_t wait_ms)
 	wait_ms = origin_wait_until(origin, hf_wheel_next_us(origin->wheel), wait_ms);
 	hf_waker_sleep_begin(&origin->waker);
 	if (!origin_inbox_empty(origin) || atomic_load(&origin->call_waiting) ||
+		atomic_load(&origin->purge.busy) ||
 		hf_errand_waits(origin->net, origin->index) || hf_shard_has_work(origin->shard))
 		wait_ms = 0;
 	(void)origin_curl_run(origin, wait_ms); /* what came is the next turn's too */
@@ -187,6 +189,7 @@ void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms)
 	origin->now_us = hf_clock_us();
 	busy = origin_inbox_run(origin);
 	busy |= origin_call_run(origin);
+	busy |= origin_purge_run(origin);
 	busy |= origin_invalid_run(origin);
 	busy |= origin_fetch_launch(origin);
 	if (origin->in_flight > 0)

@@ -68,36 +68,88 @@ static void call_show_vary(const struct hf_obj *obj, char *buf, size_t cap)
 	}
 }
 
+/* "one, two"; what does not fit is left off whole. */
+static void call_add_tag(void *arg, struct hf_span tag)
+{
+	struct hf_origin_variant *variant = arg;
+	size_t len = strlen(variant->tags);
+
+	if (len + 2 + tag.len < sizeof(variant->tags))
+		(void)snprintf(variant->tags + len, sizeof(variant->tags) - len, "%s%.*s",
+			len ? ", " : "", (int)tag.len, tag.ptr);
+}
+
+static void call_variant(
+	const struct hf_origin *origin, const struct hf_obj *obj, struct hf_origin_variant *variant)
+{
+	unsigned flags = atomic_load_explicit(&obj->flags, memory_order_relaxed);
+	size_t len = hf_http_redact(
+		(struct hf_span){ obj->key, obj->key_len }, variant->key, sizeof(variant->key) - 1);
+
+	variant->key[len] = '\0';
+	variant->length = obj->length;
+	variant->cost = obj->cost;
+	variant->age_s = hf_obj_age_s(obj, origin->now_us);
+	variant->ttl_s = (int64_t)obj->life.lifetime_s - hf_obj_life_age_s(obj, origin->now_us);
+	variant->swr_s = obj->life.swr_s;
+	variant->sie_s = obj->life.sie_s;
+	variant->status = obj->status;
+	variant->fresh = hf_obj_use(obj, NULL, origin->now_us) == HF_CACHE_USE_FRESH;
+	variant->soft_purged = flags & HF_OBJ_STALE;
+	variant->validated = obj->life.must_validate;
+	variant->auth_ok = flags & HF_OBJ_AUTH_OK;
+	call_show_vary(obj, variant->vary, sizeof(variant->vary));
+	variant->tags[0] = '\0';
+	hf_obj_each_tag(obj, call_add_tag, variant);
+}
+
 static void call_show_variant(void *arg, const struct hf_obj *obj)
 {
 	struct call_show *show = arg;
-	struct hf_origin_call *call = show->call;
-	uint32_t at = call->count++;
+	uint32_t at = show->call->count++;
 
-	if (at >= HF_ORIGIN_VARIANTS_MAX)
-		return;
-	call->variant[at].length = obj->length;
-	call->variant[at].cost = obj->cost;
-	call->variant[at].age_s = hf_obj_age_s(obj, show->origin->now_us);
-	call->variant[at].ttl_s = (int64_t)obj->life.lifetime_s - call->variant[at].age_s;
-	call->variant[at].status = obj->status;
-	call_show_vary(obj, call->variant[at].vary, sizeof(call->variant[at].vary));
+	if (at < HF_ORIGIN_VARIANTS_MAX)
+		call_variant(show->origin, obj, &show->call->variant[at]);
 }
 
-static void call_answer(struct hf_origin *origin, struct hf_origin_call *call)
+/* False: that was the last one that there is room for. */
+static bool call_list_variant(void *arg, const struct hf_obj *obj)
+{
+	struct call_show *show = arg;
+
+	call_show_variant(arg, obj);
+	return show->call->count < HF_ORIGIN_VARIANTS_MAX;
+}
+
+static void call_show(struct hf_origin *origin, struct hf_origin_call *call)
 {
 	const struct origin_memo *memo = origin_memo_find(origin, call->key.hash);
 	struct call_show show = { origin, call };
 
-	call->count = 0;
 	call->in_flight = origin_map_next(origin, &call->key, NULL) != NULL;
 	call->uncacheable = memo != NULL;
 	(void)snprintf(call->reason, sizeof(call->reason), "%s",
 		memo ? hf_cache_reason_text(memo->reason) : "");
-	if (call->what == HF_ORIGIN_PURGE)
-		call->count = origin_fetch_purge_key(origin, &call->key);
-	else
-		hf_shard_each_variant(origin->shard, &call->key, call_show_variant, &show);
+	hf_shard_each_variant(origin->shard, &call->key, call_show_variant, &show);
+}
+
+static void call_answer(struct hf_origin *origin, struct hf_origin_call *call)
+{
+	struct call_show show = { origin, call };
+
+	call->count = 0;
+	switch (call->what) {
+	case HF_ORIGIN_PURGE:
+		call->count = origin_purge_key(origin, &call->key, call->soft);
+		return;
+	case HF_ORIGIN_SHOW:
+		call_show(origin, call);
+		return;
+	case HF_ORIGIN_LIST:
+		call->end = hf_shard_list_step(
+			origin->shard, &call->filter, &call->slot, call_list_variant, &show);
+		return;
+	}
 }
 
 bool origin_call_run(struct hf_origin *origin)

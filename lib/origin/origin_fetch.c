@@ -285,6 +285,7 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 	hf_stat_add(HF_STAT_ORIGIN_IN_FLIGHT, 1);
 	fetch->state = ORIGIN_SENT;
 	fetch->sent_us = origin->now_us;
+	fetch->tags_purged = origin->purge.tags_purged;
 	origin_reval_begin(origin, fetch);
 	if (origin_curl_start(origin, fetch)) {
 		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_NO_MEMORY, "no memory");
@@ -394,8 +395,12 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 
 		hf_list_del(it);
 		reader->fetch = NULL;
-		if (!origin_stale_serve(origin, reader, fetch, 0))
-			origin_reader_fail(origin, reader, status, reason);
+		if (origin_stale_serve(origin, reader, fetch, 0))
+			continue;
+		/* in the place of what must be validated (RFC 9111 §5.2.2.2) */
+		if (status == 502 && origin_stale_is_forbidden(origin, reader, fetch))
+			status = 504;
+		origin_reader_fail(origin, reader, status, reason);
 	}
 	fetch_end(origin, fetch);
 }
@@ -468,15 +473,4 @@ bool origin_fetch_timers(struct hf_origin *origin)
 		busy = true;
 	}
 	return busy;
-}
-
-uint32_t origin_fetch_purge_key(struct hf_origin *origin, const struct hf_key *key)
-{
-	struct origin_fetch *fetch = NULL;
-
-	while ((fetch = origin_map_next(origin, key, fetch)) != NULL) {
-		fetch->purged = true;
-		fetch->joinable = false;
-	}
-	return hf_shard_purge(origin->shard, key, /* soft= */ false);
 }

@@ -127,7 +127,7 @@ static void invalid_key(
 	struct hf_errand *errand;
 
 	if (owner == origin->index) {
-		(void)origin_fetch_purge_key(origin, key);
+		(void)origin_purge_key(origin, key, /* soft= */ false);
 		return;
 	}
 	errand = hf_errand_new(key, origin->index);
@@ -153,7 +153,7 @@ bool origin_invalid_begin(
 		resp->status >= 400)
 		return false;
 	fetch->invalidated = true;
-	(void)origin_fetch_purge_key(origin, &fetch->key);
+	(void)origin_purge_key(origin, &fetch->key, /* soft= */ false);
 	for (size_t i = 0; i < HF_ARRAY_LEN(named); i++) {
 		const struct hf_http_line *line = hf_http_fields_find(&resp->fields, named[i]);
 
@@ -195,7 +195,7 @@ bool origin_invalid_run(struct hf_origin *origin)
 			invalid_returned(origin, errand);
 			continue;
 		}
-		(void)origin_fetch_purge_key(origin, &errand->key);
+		(void)origin_purge_key(origin, &errand->key, /* soft= */ false);
 		errand->done = true;
 		hf_errand_post(origin->net, errand->from, errand);
 	}

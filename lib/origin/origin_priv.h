@@ -46,6 +46,7 @@
 #define ORIGIN_CONNECTIONS_MAX 256 /* idle ones that curl keeps */
 #define ORIGIN_SCARCE_WINDOW   (HF_XCHG_WINDOW / 8)
 #define ORIGIN_OVER_MAX        (64 * 1024) /* of a body that nobody wants: then the connection is cut */
+#define ORIGIN_TAGS_KNOWN      256 /* purged last: what answers to earlier questions are judged by */
 
 enum origin_fetch_state {
 	ORIGIN_QUEUED, /* waits for its launch, or for a slot */
@@ -99,7 +100,9 @@ struct origin_fetch {
 	bool ended;       /* ADMIT: curl is done with it already */
 	bool unwanted;    /* nobody may have this answer: end without a word */
 	bool invalidated; /* the answer's head was looked at for RFC 9111 §4.4 */
-	bool refused; /* an error, for which what is stored stood with some of those who waited */
+	/* its leader's alone: an error, for which what is stored stood with some of those who waited; or a
+	 * tag of it was purged after it was asked for */
+	bool refused;
 	struct hf_key key; /* heap */
 	char *vary; /* heap: its leader's values of the fields that an earlier answer named */
 	uint32_t vary_len;
@@ -120,6 +123,7 @@ struct origin_fetch {
 	CURL *easy;
 	struct curl_slist *lines;
 	uint64_t sent_us;
+	uint64_t tags_purged; /* when it was sent: origin->purge.tags_purged */
 	struct hf_timer timer;
 	bool stored_told; /* what HEAD said in `stored` */
 	uint16_t fail_status;
@@ -135,6 +139,20 @@ struct origin_memo {
 struct origin_load {
 	uint32_t *in_flight; /* [origin of the group] */
 	uint32_t turn;
+};
+
+struct origin_tag {
+	uint32_t len;
+	char text[HF_ORIGIN_TAG_MAX];
+};
+
+struct origin_purge {
+	_Atomic bool busy; /* control sets it, with `walk` and `text`; unset at the walk's end */
+	bool begun;
+	struct hf_purge_walk walk;
+	char text[HF_ORIGIN_PREFIX_MAX];
+	uint64_t tags_purged;                     /* so far */
+	struct origin_tag tag[ORIGIN_TAGS_KNOWN]; /* the last ones, in turns */
 };
 
 struct hf_origin {
@@ -156,6 +174,7 @@ struct hf_origin {
 	struct hf_list *map;      /* [map_mask + 1] of fetches by key hash */
 	uint32_t map_mask;
 	struct origin_memo *memo; /* [sets * ways] */
+	struct origin_purge purge;
 	struct hf_wheel *wheel;
 	uint64_t now_us;
 	struct hf_waker waker;
@@ -235,7 +254,6 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 bool origin_fetch_timers(struct hf_origin *origin);
 void origin_fetch_timer(struct hf_origin *origin, struct origin_fetch *fetch,
 	enum origin_timer kind, uint64_t after_us);
-uint32_t origin_fetch_purge_key(struct hf_origin *origin, const struct hf_key *key);
 void origin_fetch_free_all(struct hf_origin *origin);
 
 /* origin_flow.c: body bytes towards readers */
@@ -340,6 +358,17 @@ void origin_stale_refresh_begin(
 void origin_stale_refresh_end(struct hf_origin *origin, struct origin_fetch *fetch);
 /* No fetch does: a later hit shall ask again. */
 void origin_stale_refresh_none(struct hf_origin *origin, const struct origin_reader *reader);
+
+/* origin_purge.c */
+/* What is stored for the key is gone, or stale with `soft`; how many variants. What was asked for before is
+ * not stored (G3). */
+uint32_t origin_purge_key(struct hf_origin *origin, const struct hf_key *key, bool soft);
+/* A step of a purge of many. */
+bool origin_purge_run(struct hf_origin *origin);
+/* Was a tag of this answer, or of what it is to freshen (or NULL), purged after it was asked for? */
+bool origin_purge_tagged(const struct hf_origin *origin, const struct origin_fetch *fetch,
+	const struct hf_http_fields *fields, const struct hf_obj *base);
+void origin_purge_fini(struct hf_origin *origin);
 
 /* origin_curl.c */
 int origin_curl_init(struct hf_origin *origin, struct hf_err *err) HF_MUST_CHECK;

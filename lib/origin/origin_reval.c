@@ -284,6 +284,8 @@ enum origin_store origin_reval_answer(
 	}
 	meant = reval_obj_is_meant(fetch->stale, &answer->resp.fields);
 	base = meant ? reval_base(origin, fetch, answer) : NULL;
+	if (base && origin_purge_tagged(origin, fetch, &answer->resp.fields, base))
+		base = NULL;
 	origin_store_over(fetch);
 	if (base) {
 		reval_confirm(origin, fetch, base, answer);
@@ -346,7 +348,9 @@ void origin_reval_head(
 	struct hf_obj *base = reval_head_stored(origin, fetch, answer);
 	struct hf_obj *obj;
 
-	if (!base)
+	/* what a purge came after says nothing */
+	if (!base || fetch->purged ||
+		origin_purge_tagged(origin, fetch, &answer->resp.fields, base))
 		return;
 	switch (reval_head_compare(base, &answer->resp)) {
 	case REVAL_HEAD_SAME:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Every command of the socket and of holdfastctl: X(id, name, arguments, help). Of the arguments, URL
- * must be there, [PATTERN] may, and [--flag] is true or false.
+ * must be there, [PATTERN] may, --prefix=PREFIX is an option with a value, --flag is true or false, and of
+ * A|B|C there must be one.
  */
 /* clang-format off */
 X(STATUS,      "status",      "",          "Mode, uptime, workers, ports, cache and origins in one view")
@@ -9,8 +10,10 @@ X(STATS,       "stats",       "[PATTERN]", "Every statistic, summed over threads
 X(LCORES,      "lcores",      "",          "Each worker: turns, idle share, packets, connections, last sign of life")
 X(CONNS,       "conns",       "[--trace]", "TCP connections: peer, state, queues, timing; --trace: and what happened last")
 X(DROPS,       "drops",       "",          "What arrived and was not served, by reason")
-X(CACHE_SHOW,  "cache show",  "URL",       "What is stored for a URL: variants, age, lifetime, or why nothing is")
-X(PURGE,       "purge",       "URL",       "Remove what is stored for a URL; no worker serves it after the answer")
+X(CACHE_SHOW,  "cache show",  "URL",       "What is stored for a URL: variants, age, lifetime, tags, or why nothing is")
+X(CACHE_LIST,  "cache list",  "[PREFIX]",  "What is stored under a URL prefix, or a path prefix of every host: at most 1000 responses")
+X(PURGE,       "purge",       "URL|--prefix=PREFIX|--tag=TAG|--all [--soft]",
+                                           "Remove what is stored, --soft: make it stale; no worker serves it after the answer")
 X(CONFIG_SHOW, "config show", "",          "The effective configuration with defaults")
 X(DRAIN,       "drain",       "",          "Accept no more connections, finish the open ones, exit")
 X(SHUTDOWN,    "shutdown",    "",          "Exit now")

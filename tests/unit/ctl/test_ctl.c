@@ -41,7 +41,7 @@ static json_t *test_command(
 	case HF_CTL_VERSION:
 		return json_pack("{s:s}", "version", "x");
 	case HF_CTL_PURGE:
-		return json_pack("{s:O}", "url", json_object_get(args, "url"));
+		return json_pack("{s:O?}", "url", json_object_get(args, "url"));
 	case HF_CTL_CONNS:
 		return json_pack("{s:O?}", "trace", json_object_get(args, "trace"));
 	case HF_CTL_CONFIG_SHOW:
@@ -190,17 +190,97 @@ Test(ctl, malformed_requests_are_refused_and_never_reach_the_application)
 	cr_expect_eq(test_calls, 9, "the version asked for after each");
 }
 
+#define PURGE(args) "{\"id\":3,\"command\":\"purge\",\"args\":" args "}\n"
+
 Test(ctl, arguments_are_those_of_the_table)
 {
-	test_expect("{\"id\":3,\"command\":\"purge\"}\n",
-		REFUSED("3", "purge: argument \\\"url\\\" is missing"));
-	test_expect("{\"id\":3,\"command\":\"purge\",\"args\":{\"url\":1}}\n",
+	test_expect("{\"id\":3,\"command\":\"cache show\"}\n",
+		REFUSED("3", "cache show: argument \\\"url\\\" is missing"));
+	test_expect(PURGE("{\"url\":1}"),
 		REFUSED("3",
 			"purge: argument \\\"url\\\" is not a string of at least one character"));
-	test_expect("{\"id\":3,\"command\":\"purge\",\"args\":{\"url\":\"/x\",\"soft\":true}}\n",
-		REFUSED("3", "purge: unknown argument \\\"soft\\\"; arguments: URL"));
+	test_expect(PURGE("{\"url\":\"/x\",\"hard\":true}"),
+		REFUSED("3", "purge: unknown argument \\\"hard\\\"; arguments: "
+			     "URL|--prefix=PREFIX|--tag=TAG|--all [--soft]"));
 	test_expect("{\"id\":3,\"command\":\"version\",\"args\":{\"a\":\"b\"}}\n",
 		REFUSED("3", "version: unknown argument \\\"a\\\"; arguments: none"));
+}
+
+Test(ctl, of_arguments_that_exclude_each_other_there_is_one)
+{
+	static const char *const good[] = { "{\"url\":\"/x\"}", "{\"prefix\":\"/x\"}",
+		"{\"tag\":\"x\"}", "{\"all\":true}", "{\"all\":true,\"soft\":true}",
+		"{\"soft\":false,\"url\":\"/x\"}", "{\"all\":false,\"url\":\"/x\"}" };
+	static const char *const none[] = { "{}", "{\"soft\":true}", "{\"all\":false}" };
+	static const char *const many[] = { "{\"url\":\"/x\",\"all\":true}",
+		"{\"tag\":\"x\",\"prefix\":\"/x\"}",
+		"{\"tag\":\"x\",\"url\":\"x\",\"all\":true,\"soft\":true}" };
+	char line[256];
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(good); i++) {
+		(void)snprintf(line, sizeof(line), PURGE("%s"), good[i]);
+		test_expect(line, strstr(good[i], "url")
+					  ? "{\"id\":3,\"ok\":true,\"result\":{\"url\":\"/x\"}}\n"
+					  : "{\"id\":3,\"ok\":true,\"result\":{\"url\":null}}\n");
+	}
+	for (size_t i = 0; i < HF_ARRAY_LEN(none); i++) {
+		(void)snprintf(line, sizeof(line), PURGE("%s"), none[i]);
+		test_expect(line,
+			REFUSED("3", "purge: one of \\\"url\\\", \\\"prefix\\\", \\\"tag\\\", "
+				     "\\\"all\\\" is missing"));
+	}
+	for (size_t i = 0; i < HF_ARRAY_LEN(many); i++) {
+		(void)snprintf(line, sizeof(line), PURGE("%s"), many[i]);
+		test_expect(line,
+			REFUSED("3", "purge: only one of \\\"url\\\", \\\"prefix\\\", \\\"tag\\\", "
+				     "\\\"all\\\" is allowed"));
+	}
+	test_expect(PURGE("{\"all\":\"yes\"}"),
+		REFUSED("3", "purge: argument \\\"all\\\" is neither true nor false"));
+	test_expect(PURGE("{\"tag\":true}"),
+		REFUSED("3",
+			"purge: argument \\\"tag\\\" is not a string of at least one character"));
+	test_expect(PURGE("{\"tag\":\"\"}"),
+		REFUSED("3",
+			"purge: argument \\\"tag\\\" is not a string of at least one character"));
+}
+
+Test(ctl, the_table_spells_arguments_that_the_command_line_can_read)
+{
+	static const struct {
+		const char *key;
+		bool option, flag, optional;
+		uint32_t group;
+	} rows[] = { { "url", false, false, false, 1 }, { "prefix", true, false, false, 1 },
+		{ "all", true, true, false, 1 }, { "soft", true, true, true, 2 },
+		{ "pattern", false, false, true, 3 } };
+	struct hf_ctl_arg arg = { .group = 0 };
+	const char *at = "URL|--prefix=PREFIX|--all [--soft] [PATTERN]";
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
+		at = hf_ctl_arg_next(at, &arg);
+		cr_assert(at, "%zu", i);
+		cr_expect_str_eq(arg.key, rows[i].key);
+		cr_expect_eq(arg.option, rows[i].option, "%s", arg.key);
+		cr_expect_eq(arg.flag, rows[i].flag, "%s", arg.key);
+		cr_expect_eq(arg.optional, rows[i].optional, "%s", arg.key);
+		cr_expect_eq(arg.group, rows[i].group, "%s", arg.key);
+	}
+	cr_expect_null(hf_ctl_arg_next(at, &arg));
+	arg.group = 0;
+	cr_expect_null(hf_ctl_arg_next("", &arg));
+}
+
+Test(ctl, text_that_is_no_utf8_becomes_a_string_nevertheless)
+{
+	json_t *text[] = { hf_ctl_string("gr\xc3\xbc\xc3\x9f"), hf_ctl_string("cut \xc3"),
+		hf_ctl_string("") };
+
+	cr_expect_str_eq(json_string_value(text[0]), "gr\xc3\xbc\xc3\x9f");
+	cr_expect_str_eq(json_string_value(text[1]), "cut ?");
+	cr_expect_str_eq(json_string_value(text[2]), "");
+	for (size_t i = 0; i < HF_ARRAY_LEN(text); i++)
+		json_decref(text[i]);
 }
 
 Test(ctl, a_flag_is_true_or_false_or_absent)

@@ -727,7 +727,7 @@ Test(origin_reval, g3_a_purge_during_the_validation_wins)
 	const char *head;
 	struct rig_conn *conn = ask_about(rig, &client, TAG_A, "", &head);
 
-	cr_assert_eq(origin_fetch_purge_key(rig->origin, &client.xchg->key), 1);
+	cr_assert_eq(origin_purge_key(rig->origin, &client.xchg->key, /* soft= */ false), 1);
 	rig_say(conn, NOT_MOD TAG_A "\r\n");
 	conn = rig_asked(rig, &head);
 	cr_assert(!client.head, "what was purged is shown to nobody");

@@ -194,7 +194,7 @@ Test(origin_share, a_purge_during_the_fetch_keeps_it_out)
 
 	rig_get(rig, &first, "/a", "");
 	rig_until(rig, rig_requests(rig) == 1);
-	cr_assert_eq(origin_fetch_purge_key(rig->origin, &first.xchg->key), 0);
+	cr_assert_eq(origin_purge_key(rig->origin, &first.xchg->key, /* soft= */ false), 0);
 	rig_get(rig, &second, "/a", ""); /* after the purge: not from that fetch */
 	rig_until(rig, rig_requests(rig) == 2);
 	rig_answer(&rig->conn[0], RIG_FRESH "X-V: old\r\n", 10);

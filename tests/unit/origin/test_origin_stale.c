@@ -346,7 +346,7 @@ Test(origin_stale, g3_what_was_purged_meanwhile_is_not_served)
 	rig_store(rig, "/a", SIE TAG, 1000, 100);
 	rig_get(rig, &client, "/a", "");
 	conn = rig_asked(rig, &head);
-	cr_assert_eq(origin_fetch_purge_key(rig->origin, &client.xchg->key), 1);
+	cr_assert_eq(origin_purge_key(rig->origin, &client.xchg->key, /* soft= */ false), 1);
 	rig_say(conn, ERROR);
 	rig_until(rig, rig_client_at_end(&client));
 	cr_assert_eq(client.xchg->obj->status, 503);

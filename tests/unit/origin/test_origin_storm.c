@@ -206,7 +206,7 @@ static void storm_purge(struct storm *storm, bool soft)
 		(void)hf_shard_purge(storm->rig->shard, &key, soft);
 		return;
 	}
-	(void)origin_fetch_purge_key(storm->rig->origin, &key);
+	(void)origin_purge_key(storm->rig->origin, &key, /* soft= */ false);
 	storm->floor[at] = storm->answers;
 }
 
