@@ -30,10 +30,14 @@ static uint64_t origin_flow_consumed(const struct origin_fetch *fetch)
 	return hf_list_empty(&fetch->readers) ? 0 : least;
 }
 
-/* How far a stream may be ahead of its slowest reader (G4): less while anyone waits for memory. */
+/* How far a stream may be ahead of its slowest reader (G4): less while anyone waits for memory, and never
+ * so far that a few readers who stand still hold all that a small shard has. */
 static uint64_t origin_flow_window(const struct hf_origin *origin)
 {
-	return hf_list_empty(&origin->memory) ? HF_XCHG_WINDOW : ORIGIN_SCARCE_WINDOW;
+	uint64_t share = hf_shard_object_max(origin->shard) / 8;
+
+	return hf_min_u64(
+		share, hf_list_empty(&origin->memory) ? HF_XCHG_WINDOW : ORIGIN_SCARCE_WINDOW);
 }
 
 /* How many bytes more it may be ahead. */

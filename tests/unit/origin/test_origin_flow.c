@@ -24,12 +24,15 @@ static void answer_chunked(struct rig_conn *conn, size_t len)
 	free(body);
 }
 
-static void window(bool chunked)
+static void window(bool chunked, size_t memory, uint64_t window)
 {
-	struct rig *rig = rig_new();
+	struct rig *rig = calloc(1, sizeof(*rig));
 	struct rig_client client;
-	size_t len = 6 << 20, before = hf_arena_used(rig->arena), most = 0;
+	size_t len = 6 << 20, before, most = 0;
 
+	rig_conf(rig);
+	rig_up(rig, memory);
+	before = hf_arena_used(rig->arena);
 	rig_get(rig, &client, "/a", "");
 	client.eager = false;
 	rig_until(rig, rig_requests(rig) == 1);
@@ -38,32 +41,37 @@ static void window(bool chunked)
 	else
 		rig_answer(&rig->conn[0], "Cache-Control: no-store\r\n", len);
 	rig_until(rig, client.head);
-	rig_until(rig, atomic_load(&client.xchg->obj->filled) == HF_XCHG_WINDOW);
+	rig_until(rig, atomic_load(&client.xchg->obj->filled) == window);
 	rig_settle(rig);
-	cr_assert_eq(atomic_load(&client.xchg->obj->filled), HF_XCHG_WINDOW);
+	cr_assert_eq(atomic_load(&client.xchg->obj->filled), window);
 	for (size_t step = 1; !rig_client_at_end(&client); step = step * 7 % 60013 + 1) {
 		rig_client_read(&client, step);
 		rig_client_ack(rig, &client);
 		rig_turn(rig);
 		most = hf_arena_used(rig->arena) > most ? hf_arena_used(rig->arena) : most;
-		cr_assert_leq(
-			atomic_load(&client.xchg->obj->filled), client.read_len + HF_XCHG_WINDOW);
+		cr_assert_leq(atomic_load(&client.xchg->obj->filled), client.read_len + window);
 	}
 	cr_assert_eq(client.read_len, len);
 	cr_assert_eq(client.bad_at, UINT64_MAX);
-	cr_assert_leq(most - before, 2 * HF_XCHG_WINDOW);
+	cr_assert_leq(most - before, 2 * window);
 	rig_end(rig, &client);
 	rig_free(rig);
 }
 
 Test(origin_flow, a_stream_is_at_most_a_window_ahead_of_its_reader)
 {
-	window(/* chunked= */ false);
+	window(/* chunked= */ false, 64 << 20, HF_XCHG_WINDOW);
 }
 
 Test(origin_flow, a_chunked_stream_too)
 {
-	window(/* chunked= */ true);
+	window(/* chunked= */ true, 64 << 20, HF_XCHG_WINDOW);
+}
+
+/* A few clients who do not read must not hold all of it. */
+Test(origin_flow, a_stream_through_a_small_cache_has_a_sixteenth_of_it)
+{
+	window(/* chunked= */ false, 1 << 20, 944 * 1024 / 16);
 }
 
 Test(origin_flow, a_stream_is_less_ahead_while_another_fetch_waits_for_memory)
