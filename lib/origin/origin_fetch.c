@@ -395,12 +395,8 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 
 		hf_list_del(it);
 		reader->fetch = NULL;
-		if (origin_stale_serve(origin, reader, fetch, 0))
-			continue;
-		/* in the place of what must be validated (RFC 9111 §5.2.2.2) */
-		if (status == 502 && origin_stale_is_forbidden(origin, reader, fetch))
-			status = 504;
-		origin_reader_fail(origin, reader, status, reason);
+		if (!origin_stale_serve(origin, reader, fetch, 0))
+			origin_reader_fail(origin, reader, status, reason);
 	}
 	fetch_end(origin, fetch);
 }
