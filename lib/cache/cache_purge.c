@@ -228,7 +228,7 @@ bool cache_purge_names(const struct hf_shard *shard, const struct hf_obj *obj)
 static void purge_one(struct hf_shard *shard, struct hf_obj *obj, bool soft)
 {
 	if (soft) {
-		atomic_fetch_or_explicit(&obj->flags, HF_OBJ_STALE, memory_order_relaxed);
+		hf_obj_make_stale(obj, shard->now_us);
 	} else {
 		obj->purged = true;
 		cache_unlink(shard, obj);

@@ -76,9 +76,10 @@ struct hf_obj {
 	uint32_t vary_len;
 	int64_t born_us;           /* monotonic; now - born is the current age (RFC 9111 §4.2.3) */
 	struct hf_cache_life life; /* judged against the age: hf_cache_fresh_for */
+	_Atomic uint32_t stale_age_s; /* HF_OBJ_STALE: how old it was when it became that */
 	/* line 1: what sending reads */
 	uint16_t status HF_ALIGNED(HF_CACHE_LINE);
-	/* enum hf_obj_flags; the owner may set STREAM (to_stream) and STALE later */
+	/* enum hf_obj_flags; the owner may set STREAM (to_stream) and STALE (make_stale) later */
 	_Atomic uint16_t flags;
 	_Atomic uint8_t
 		touched; /* read since eviction last looked; set by lcores, only when clear */
@@ -128,15 +129,28 @@ static inline uint32_t hf_obj_age_s(const struct hf_obj *obj, uint64_t now_us)
 	return age_us <= 0 ? 0 : (uint32_t)hf_min_u64((uint64_t)age_us / 1000000, UINT32_MAX);
 }
 
+/* The owner: its lifetime ends now, if it has not ended before. */
+static inline void hf_obj_make_stale(struct hf_obj *obj, uint64_t now_us)
+{
+	if (atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_STALE)
+		return;
+	atomic_store_explicit(&obj->stale_age_s, hf_obj_age_s(obj, now_us), memory_order_relaxed);
+	atomic_fetch_or_explicit(&obj->flags, HF_OBJ_STALE, memory_order_release);
+}
+
 /* The age by which an object's life is judged (hf_cache_fresh_for, hf_cache_stale_is_valid): that of a
- * soft-purged one is its lifetime at least. What a client is told is hf_obj_age_s. */
+ * soft-purged one was its lifetime when it was purged, or more. What a client is told is hf_obj_age_s. */
 static inline uint32_t hf_obj_life_age_s(const struct hf_obj *obj, uint64_t now_us)
 {
 	uint32_t age_s = hf_obj_age_s(obj, now_us);
+	uint64_t judged_s = obj->life.lifetime_s;
 
-	if (atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_STALE)
-		age_s = hf_max_u32(age_s, obj->life.lifetime_s);
-	return age_s;
+	if (!(atomic_load_explicit(&obj->flags, memory_order_acquire) & HF_OBJ_STALE))
+		return age_s;
+	judged_s += age_s;
+	judged_s -=
+		hf_min_u32(age_s, atomic_load_explicit(&obj->stale_age_s, memory_order_relaxed));
+	return (uint32_t)hf_min_u64(hf_max_u64(age_s, judged_s), UINT32_MAX);
 }
 
 /* May the object be used now for this request? REQ may be NULL: no directives. */

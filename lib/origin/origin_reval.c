@@ -364,7 +364,7 @@ void origin_reval_head(
 			hf_shard_obj_unref(origin->shard, obj);
 		return;
 	case REVAL_HEAD_OTHER:
-		atomic_fetch_or_explicit(&base->flags, HF_OBJ_STALE, memory_order_relaxed);
+		hf_obj_make_stale(base, origin->now_us);
 		return;
 	case REVAL_HEAD_UNKNOWN:
 		return;

@@ -106,8 +106,8 @@ Test(purge, soft_counts_as_past_the_lifetime_rfc9111_4_2_4_rfc5861)
 		cr_expect_eq(hf_obj_use(obj, NULL, fix.now_us + age_s * 1000000),
 			HF_CACHE_USE_REVALIDATE);
 	cr_expect_eq(hf_obj_age_s(obj, fix.now_us + 5000000), 5, "what clients are told");
-	cr_expect_eq(hf_obj_life_age_s(obj, fix.now_us + 5000000), 3600);
-	cr_expect_eq(hf_obj_life_age_s(obj, fix.now_us + 4000000000), 4000);
+	cr_expect_eq(hf_obj_life_age_s(obj, fix.now_us), 3600);
+	cr_expect_eq(hf_obj_life_age_s(obj, fix.now_us + 5000000), 3605);
 	cr_expect_eq(hf_obj_use(obj, &max_stale, fix.now_us), HF_CACHE_USE_STALE);
 	cr_expect_eq(hf_obj_use(obj, &max_age, fix.now_us), HF_CACHE_USE_REVALIDATE);
 	obj->life.swr_s = 10;
@@ -116,6 +116,53 @@ Test(purge, soft_counts_as_past_the_lifetime_rfc9111_4_2_4_rfc5861)
 		hf_cache_stale_is_valid(&obj->life, NULL, hf_obj_life_age_s(obj, fix.now_us), 10));
 	obj = fix_renew(&fix, obj);
 	cr_expect_eq(hf_obj_use(obj, NULL, fix.now_us), HF_CACHE_USE_FRESH, "validated");
+	fix_close(&fix);
+}
+
+Test(purge, rfc5861_windows_begin_with_the_soft_purge)
+{
+	struct fix fix;
+	struct hf_key key;
+	struct hf_obj *obj;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	key = fix_key(&fix, "k");
+	obj = fix_put(&fix, "k", 3, 10);
+	obj->life.swr_s = 10;
+	obj->born_us -= 100 * 1000000; /* of 3600 */
+	hf_shard_work(fix.shard, fix.now_us);
+	hf_shard_purge(fix.shard, &key, true);
+	cr_expect_eq(hf_obj_use(obj, NULL, fix.now_us + 9000000), HF_CACHE_USE_STALE_SWR);
+	cr_expect_eq(hf_obj_use(obj, NULL, fix.now_us + 10000000), HF_CACHE_USE_REVALIDATE);
+	cr_expect(!hf_cache_stale_is_valid(
+		&obj->life, NULL, hf_obj_life_age_s(obj, fix.now_us + 11000000), 10));
+	cr_expect_eq(hf_obj_use(obj, NULL, fix.now_us + 3550 * 1000000ULL), HF_CACHE_USE_REVALIDATE,
+		"and again when its lifetime would have ended");
+	/* another purge does not open them again */
+	hf_shard_work(fix.shard, fix.now_us + 20000000);
+	hf_shard_purge(fix.shard, &key, true);
+	cr_expect_eq(hf_obj_use(obj, NULL, fix.now_us + 20000000), HF_CACHE_USE_REVALIDATE);
+	fix_close(&fix);
+}
+
+Test(purge, rfc5861_a_soft_purge_of_what_is_stale_changes_nothing)
+{
+	struct fix fix;
+	struct hf_key key;
+	struct hf_obj *obj;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	key = fix_key(&fix, "k");
+	obj = fix_put(&fix, "k", 3, 10);
+	obj->life.swr_s = 10;
+	obj->born_us -= 3605 * 1000000LL;
+	hf_shard_work(fix.shard, fix.now_us);
+	hf_shard_purge(fix.shard, &key, true);
+	cr_expect_eq(hf_obj_use(obj, NULL, fix.now_us + 4000000), HF_CACHE_USE_STALE_SWR);
+	cr_expect_eq(hf_obj_use(obj, NULL, fix.now_us + 5000000), HF_CACHE_USE_REVALIDATE);
+	obj->life.lifetime_s = HF_HTTP_DELTA_MAX;
+	obj->born_us = 0;
+	cr_expect_gt(hf_obj_life_age_s(obj, UINT64_MAX / 4), HF_HTTP_DELTA_MAX);
 	fix_close(&fix);
 }
 

@@ -201,6 +201,28 @@ Test(origin_stale, rfc5861_4_never_outside_the_window)
 	expect_error(RIG_FRESH TAG, 60, "");
 }
 
+Test(origin_stale, rfc5861_4_the_window_of_a_soft_purged_one_begins_with_the_purge)
+{
+	for (uint32_t since_s = 500; since_s <= 700; since_s += 200) {
+		struct rig *rig = rig_new();
+		struct rig_client client;
+		const char *head;
+
+		rig_store(rig, "/a", "Cache-Control: max-age=6000, stale-if-error=600\r\n", 1000,
+			100);
+		hf_obj_make_stale(rig_lookup(rig, "/a", ""), rig->origin->now_us);
+		rig_lookup(rig, "/a", "")->born_us -= since_s * 1000000LL;
+		rig_get(rig, &client, "/a", "");
+		rig_say(rig_asked(rig, &head), ERROR);
+		if (since_s < 600)
+			expect_stale(rig, &client, 503);
+		else
+			rig_until(rig, rig_client_at_end(&client));
+		cr_assert_eq(client.xchg->obj->status, since_s < 600 ? 200 : 503);
+		rig_end_all(rig, &client, 1);
+	}
+}
+
 Test(origin_stale, rfc9111_5_2_1_4_never_where_the_request_says_no_cache)
 {
 	expect_error(SIE TAG, 100, "Cache-Control: no-cache\r\n");
