@@ -17,6 +17,8 @@ void hf_cache_req_init(const struct hf_http_req *req, struct hf_cache_req *ret_r
 	ret_req->has_cookie = hf_http_fields_have(&req->fields, HF_HTTP_FIELD_COOKIE);
 	ret_req->has_secret_query = hf_http_query_has_secret(req->path_query);
 	hf_http_cc_from_fields(&req->fields, &ret_req->cc);
+	if (ret_req->cc.no_cache_fields) /* a request's has no argument (§5.2.1.4) */
+		ret_req->cc.no_cache = true;
 	/* A 1.0 cache's only word, heeded when there is no newer one (§5.4). */
 	if (!ret_req->cc.present &&
 		hf_http_fields_list_has(&req->fields, HF_HTTP_FIELD_PRAGMA, HF_SPAN("no-cache")))
@@ -31,13 +33,22 @@ bool hf_cache_req_allows(const struct hf_cache_req *req, bool store_secret_query
 	return req->cacheable && !req->cc.no_store;
 }
 
+bool hf_cache_req_validates(const struct hf_cache_req *req)
+{
+	return req->cc.no_cache || (req->cc.has_max_age && req->cc.max_age_s == 0);
+}
+
+/* Nothing is 0 s old: ages are cut to whole seconds. */
+static bool fresh_is_too_old(const struct hf_http_cc *req, uint32_t age_s)
+{
+	return req->has_max_age && (age_s > req->max_age_s || req->max_age_s == 0);
+}
+
 /* Does the client refuse what is fresh by the response's own measure (§5.2.1)? */
 static bool fresh_is_refused(
 	const struct hf_cache_life *life, const struct hf_http_cc *req, uint32_t age_s)
 {
-	if (req->no_cache)
-		return true;
-	if (req->has_max_age && age_s > req->max_age_s)
+	if (req->no_cache || fresh_is_too_old(req, age_s))
 		return true;
 	return req->has_min_fresh && life->lifetime_s - age_s < req->min_fresh_s;
 }
@@ -47,7 +58,7 @@ static bool fresh_stale_is_accepted(const struct hf_http_cc *req, uint32_t age_s
 {
 	if (req->no_cache || req->has_min_fresh || !req->has_max_stale)
 		return false;
-	if (req->has_max_age && age_s > req->max_age_s)
+	if (fresh_is_too_old(req, age_s))
 		return false;
 	return past_s <= req->max_stale_s;
 }

@@ -78,7 +78,7 @@ static void vary_put_list(struct vary_out *out, struct hf_span list, enum hf_htt
 	}
 }
 
-/* '+' and the values of all lines of that name, comma-separated (RFC 9110 §5.3); '-': there is none. */
+/* '+' and the values of all lines of that name, combined (RFC 9110 §5.3); '-': there is none. */
 static void vary_put_value(
 	struct vary_out *out, const struct hf_http_fields *fields, struct hf_span name)
 {
@@ -91,12 +91,15 @@ static void vary_put_value(
 		if (line->id != id || !hf_span_caseeq(line->name, name))
 			continue;
 		vary_put(out, any ? ',' : '+');
-		any = true;
-		if (vary_is_list(id))
+		if (vary_is_list(id)) {
 			vary_put_list(out, line->value, id);
-		else
+		} else {
+			if (any)
+				vary_put(out, ' ');
 			for (size_t k = 0; k < line->value.len; k++)
 				vary_put(out, line->value.ptr[k]);
+		}
+		any = true;
 	}
 	if (!any)
 		vary_put(out, '-');

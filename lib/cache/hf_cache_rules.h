@@ -8,9 +8,11 @@
  *      response --admit--> verdict.life ---(kept with the object)---> fresh_for(life, request, age)
  *      response + request --vary_build--> block --(kept)--> vary_matches(block, request)
  * Threads   any; pure.
- * Promises  When in doubt: not stored, or revalidated. `private` and `no-store` are never stored;
- *           Set-Cookie only with explicit public or s-maxage, and never its own bytes (verdict.scrub).
- *           A valid CDN-Cache-Control stands for Cache-Control and Expires as a whole (RFC 9213 §2.2).
+ * Promises  When in doubt: not stored, or revalidated. `private` and `no-store` are never stored, where
+ *           they are in force: a valid CDN-Cache-Control stands for Cache-Control and Expires as a whole
+ *           (RFC 9213 §2.2), and must-understand lifts no-store for the statuses that are known here
+ *           (RFC 9111 §5.2.2.3). Set-Cookie only with explicit public or s-maxage, and never its own
+ *           bytes (verdict.scrub).
  * Files     cache_admit.c cache_fresh.c cache_vary.c tbl/admit.h
  * Tests     tests/unit/cache/test_cache_{admit,fresh,vary}.c
  */
@@ -37,6 +39,8 @@ void hf_cache_req_init(const struct hf_http_req *req, struct hf_cache_req *ret_r
 /* May this request be answered from the cache, and its answer shared? False: pass it through
  * (method, body, no-store, secret in the URL unless the route says otherwise). */
 bool hf_cache_req_allows(const struct hf_cache_req *req, bool store_secret_query);
+/* Does it take nothing that was not validated for it, however fresh: no-cache, max-age=0? */
+bool hf_cache_req_validates(const struct hf_cache_req *req);
 
 /* ---- life of an object ---- */
 
@@ -95,7 +99,8 @@ struct hf_cache_verdict {
 	bool store;
 	enum hf_cache_reason reason; /* HF_CACHE_WHY_STORED when store */
 	bool scrub;   /* credentials must be left out of the stored copy; always with store */
-	bool auth_ok; /* may answer requests with Authorization too (§3.5) */
+	bool leaves_out; /* so must the fields that private="..." and no-cache="..." name */
+	bool auth_ok;    /* may answer requests with Authorization too (§3.5) */
 	bool heuristic;
 	struct hf_cache_life life;
 };

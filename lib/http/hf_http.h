@@ -15,8 +15,8 @@
  *           more; *ret_req and *ret_resp are scratch until DONE (they are too large to copy). H3 The
  *           verdict does not depend on how the bytes were cut. H4 Work is linear in the input, but
  *           for Connection options (at most HF_HTTP_CONN_OPTIONS_MAX) times lines.
- * Limits    struct hf_http_limits; HF_HTTP_LINES_MAX lines; request targets without path but with a
- *           query ("http://h?q") and targets with bytes outside ASCII are refused.
+ * Limits    struct hf_http_limits; HF_HTTP_LINES_MAX lines; request targets with bytes outside ASCII
+ *           are refused.
  * Files     http_req.c http_resp.c http_fields.c http_chunk.c http_list.c http_cc.c http_cdn.c
  *           http_date.c http_cond.c http_range.c http_key.c http_secret.c tbl/fields.h tbl/methods.h
  *           tbl/secrets.h
@@ -114,7 +114,7 @@ enum hf_http_form { /* RFC 9112 §3.2 */
 	HF_HTTP_FORM_ORIGIN,
 	HF_HTTP_FORM_ABSOLUTE,
 	HF_HTTP_FORM_AUTHORITY, /* CONNECT only */
-	HF_HTTP_FORM_ASTERISK,  /* OPTIONS only */
+	HF_HTTP_FORM_ASTERISK,  /* OPTIONS only; also of absolute-form without path (§3.2.4) */
 };
 
 enum hf_http_body {
@@ -150,7 +150,8 @@ struct hf_http_req {
 	struct hf_span
 		authority; /* absolute-form wins over Host (RFC 9112 §3.2.2); empty only in 1.0 */
 	struct hf_span
-		path_query; /* begins with '/'; "*" in asterisk-form; empty in authority-form */
+		path_query; /* begins with '/', or with '?' where absolute-form has no path; "*" in
+			       asterisk-form; empty in authority-form */
 	struct hf_http_fields fields;
 };
 
@@ -170,7 +171,7 @@ struct hf_http_resp {
 	uint16_t status; /* 100-999 */
 	uint8_t minor;
 	bool keep_alive;
-	bool chunked; /* Transfer-Encoding ends in chunked; libcurl has undone it already */
+	bool chunked; /* libcurl has undone it already */
 	bool has_content_length;
 	uint64_t content_length;
 	size_t head_len;
@@ -179,9 +180,9 @@ struct hf_http_resp {
 };
 
 /* Status line, field lines, empty line: as libcurl's header callback hands them over, one after
- * another. HTTP/2 and HTTP/3 status lines are taken as 1.1; a bare LF ends a line too
- * (RFC 9112 §2.2). BAD: garbage, obs-fold, bare CR, NUL, Content-Length that disagrees, over 128
- * lines. The caller bounds len. */
+ * another. HTTP/2 and HTTP/3 status lines are taken as 1.1; a bare LF ends a line too (RFC 9112 §2.2),
+ * white space before a colon is dropped (§5.1). BAD: garbage, obs-fold, bare CR, NUL, Content-Length that
+ * disagrees, codings other than chunked, over 128 lines. The caller bounds len. */
 enum hf_parse hf_http_resp_parse(
 	const char *buf, size_t len, struct hf_http_resp *ret_resp) HF_MUST_CHECK;
 
@@ -235,7 +236,8 @@ int hf_http_parse_delta(struct hf_span text, uint32_t *ret_s) HF_MUST_CHECK;
 struct hf_http_cc {
 	bool present; /* at least one directive was seen */
 	bool no_store, no_cache, is_private, is_public;
-	bool no_cache_fields, private_fields; /* they named fields; the plain flag is set as well */
+	/* they named fields that may be left out (hf_http_cc_leaves_out); the plain flag is not set */
+	bool no_cache_fields, private_fields;
 	bool must_revalidate, proxy_revalidate, must_understand;
 	bool immutable, no_transform, only_if_cached;
 	bool has_max_age, has_s_maxage, has_min_fresh, has_max_stale;
@@ -247,17 +249,22 @@ struct hf_http_cc {
 
 void hf_http_cc_init(struct hf_http_cc *cc);
 /* Adds one field value. Of repeated directives the most restrictive counts, an invalid number is
- * stale at once (RFC 9111 §4.2.1), unknown directives are ignored. */
+ * stale at once (RFC 9111 §4.2.1), unknown directives are ignored, a string that nobody closes means
+ * no-store. */
 void hf_http_cc_parse(struct hf_http_cc *cc, struct hf_span value);
 /* Init, then every Cache-Control line. */
 void hf_http_cc_from_fields(const struct hf_http_fields *fields, struct hf_http_cc *ret_cc);
+/* Does Cache-Control name this field in private="..." or no-cache="...": to be left out of what is stored
+ * (RFC 9111 §5.2.2.4, §5.2.2.7)? Where a name is none, or of a field that the content cannot do without,
+ * none of that directive's are: it counts as if it had no argument. */
+bool hf_http_cc_leaves_out(const struct hf_http_fields *fields, struct hf_span name);
 /* CDN-Cache-Control (RFC 9213), a structured dictionary. False and *ret_cc untouched when there is
  * none, it is empty or malformed: then Cache-Control counts. */
 bool hf_http_cc_from_cdn(const struct hf_http_fields *fields, struct hf_http_cc *ret_cc);
 
 /* ---- dates (RFC 9110 §5.6.7) ---- */
 
-/* IMF-fixdate, RFC 850 or asctime. now_s (Unix seconds) settles RFC 850's century. -EINVAL. */
+/* IMF-fixdate, RFC 850 or asctime, in any case. now_s (Unix seconds) settles RFC 850's century. -EINVAL. */
 int hf_http_date_parse(struct hf_span text, int64_t now_s, int64_t *ret_s) HF_MUST_CHECK;
 /* Writes HF_HTTP_DATE_LEN bytes, no NUL. 0 <= s, year <= 9999. */
 void hf_http_date_format(int64_t s, char buf[HF_HTTP_DATE_LEN]);

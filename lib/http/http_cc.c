@@ -61,6 +61,44 @@ void hf_http_cc_init(struct hf_http_cc *cc)
 	memset(cc, 0, sizeof(*cc));
 }
 
+/* ---- field names in an argument: private="a, b" (§5.2.2.4, §5.2.2.7) ---- */
+
+/* What says how the content is to be read, kept or whose it is cannot be left out of it. */
+static bool cc_may_leave_out(struct hf_span name)
+{
+	unsigned flags = hf_http_field_flags(hf_http_field_lookup(name));
+
+	return hf_http_is_token(name) &&
+	       (!(flags & HF_HTTP_FIELD_END) || (flags & HF_HTTP_FIELD_SCRUB));
+}
+
+/* The list in an argument: a token, or what is in quotes. (A quote or an escape left in it makes no
+ * name.) */
+static struct hf_span cc_names(struct hf_span arg)
+{
+	if (arg.len < 2 || arg.ptr[0] != '"' || arg.ptr[arg.len - 1] != '"')
+		return arg;
+	return (struct hf_span){ arg.ptr + 1, arg.len - 2 };
+}
+
+/* Names all of which may be left out; else the directive is taken as if it had no argument, as §5.2.2.4
+ * permits. */
+static bool cc_is_qualified(struct hf_span arg)
+{
+	struct hf_span list = cc_names(arg);
+	struct hf_span name;
+	bool any = false;
+
+	while (hf_http_list_next(&list, &name)) {
+		if (!cc_may_leave_out(name))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+/* ---- directives ---- */
+
 /* The seconds of an argument, quoted or not (RFC 9111 §5.2 asks to take both). What is no number means
  * the most restrictive: stale at once, or for min-fresh never fresh enough. */
 static uint32_t cc_seconds(const struct http_cc_directive *d, bool has_arg, struct hf_span arg)
@@ -89,8 +127,8 @@ static void cc_apply(
 
 	switch (d->kind) {
 	case HTTP_CC_FIELDS:
-		if (has_arg)
-			*http_cc_flag(cc, d->fields_at) = true;
+		if (has_arg && cc_is_qualified(arg))
+			flag = http_cc_flag(cc, d->fields_at);
 		break;
 	case HTTP_CC_SECONDS:
 		s = cc_seconds(d, has_arg, arg);
@@ -106,25 +144,85 @@ static void cc_apply(
 	*flag = true;
 }
 
+/* Does a string begin that nobody closes? */
+static bool cc_is_open(struct hf_span item)
+{
+	bool quoted = false;
+
+	for (size_t i = 0; i < item.len; i++) {
+		if (quoted && item.ptr[i] == '\\')
+			i++;
+		else if (item.ptr[i] == '"')
+			quoted = !quoted;
+	}
+	return quoted;
+}
+
+/* A directive's name and argument. RFC 9111 §5.2 has no white space around the '=': the name is known
+ * nevertheless, but what stands there is no number and no list. */
+struct cc_item {
+	struct hf_span name, arg;
+	bool has_arg, open;
+};
+
+static bool cc_next(struct hf_span *value, struct cc_item *ret_item)
+{
+	struct hf_span item, name;
+	const char *eq, *end;
+
+	if (!hf_http_list_next(value, &item))
+		return false;
+	end = item.ptr + item.len;
+	eq = memchr(item.ptr, '=', item.len);
+	name = (struct hf_span){ item.ptr, (size_t)((eq != NULL ? eq : end) - item.ptr) };
+	ret_item->name = hf_http_trim(name);
+	ret_item->has_arg = eq != NULL;
+	ret_item->open = cc_is_open(item);
+	ret_item->arg = (struct hf_span){ end, 0 };
+	if (eq != NULL && eq + 1 < end && !http_is_ws(eq[1]) && ret_item->name.len == name.len)
+		ret_item->arg = (struct hf_span){ eq + 1, (size_t)(end - eq - 1) };
+	return true;
+}
+
 void hf_http_cc_parse(struct hf_http_cc *cc, struct hf_span value)
 {
-	struct hf_span item;
+	struct cc_item item;
 
 	HF_ASSERT_HOT(value.len == 0 || value.ptr != NULL);
-	while (hf_http_list_next(&value, &item)) {
-		const char *eq = memchr(item.ptr, '=', item.len);
-		size_t name_len = eq != NULL ? (size_t)(eq - item.ptr) : item.len;
-		struct hf_span name = hf_http_trim((struct hf_span){ item.ptr, name_len });
-		struct hf_span arg = { item.ptr + item.len, 0 };
-		const struct http_cc_directive *d = http_cc_lookup(name);
+	while (cc_next(&value, &item)) {
+		const struct http_cc_directive *d = http_cc_lookup(item.name);
 
-		HF_ASSERT_HOT(name_len <= item.len);
-		if (eq != NULL)
-			arg = hf_http_trim((struct hf_span){ eq + 1, item.len - name_len - 1 });
 		cc->present = true;
+		/* what such a string swallowed is not known */
+		cc->no_store = cc->no_store || item.open;
 		if (d != NULL)
-			cc_apply(cc, d, eq != NULL, arg);
+			cc_apply(cc, d, item.has_arg, item.arg);
 	}
+}
+
+bool hf_http_cc_leaves_out(const struct hf_http_fields *fields, struct hf_span name)
+{
+	struct cc_item item;
+	struct hf_span listed;
+
+	HF_ASSERT(fields->count <= HF_HTTP_LINES_MAX);
+	for (uint32_t i = 0; i < fields->count; i++) {
+		struct hf_span value = fields->lines[i].value;
+
+		if (fields->lines[i].id != HF_HTTP_FIELD_CACHE_CONTROL)
+			continue;
+		while (cc_next(&value, &item)) {
+			const struct http_cc_directive *d = http_cc_lookup(item.name);
+			struct hf_span list = cc_names(item.arg);
+
+			if (d == NULL || d->kind != HTTP_CC_FIELDS || !cc_is_qualified(item.arg))
+				continue;
+			while (hf_http_list_next(&list, &listed))
+				if (hf_span_caseeq(listed, name))
+					return true;
+		}
+	}
+	return false;
 }
 
 void hf_http_cc_from_fields(const struct hf_http_fields *fields, struct hf_http_cc *ret_cc)

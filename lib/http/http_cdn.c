@@ -195,7 +195,7 @@ static enum cdn_type cdn_inner_list(struct hf_span *in)
 }
 
 /* The last of equal keys counts (RFC 8941 §4.2.2). Of another type: a number is ignored, a flag
- * counts as set, which is the careful reading of `private="x"`. */
+ * counts as set; so does one that names fields, as RFC 9111 §5.2.2.4 permits. */
 static void cdn_apply(struct hf_http_cc *cc, struct hf_span key, struct cdn_value value)
 {
 	const struct http_cc_directive *d = http_cc_lookup(key);
@@ -206,8 +206,6 @@ static void cdn_apply(struct hf_http_cc *cc, struct hf_span key, struct cdn_valu
 		return;
 	if (d->kind == HTTP_CC_FLAG || d->kind == HTTP_CC_FIELDS) {
 		*http_cc_flag(cc, d->flag_at) = value.type != CDN_FALSE;
-		if (d->kind == HTTP_CC_FIELDS)
-			*http_cc_flag(cc, d->fields_at) = value.type == CDN_OTHER;
 		return;
 	}
 	if (value.type != CDN_INTEGER)

@@ -66,11 +66,19 @@ static int date_to_unix(const struct date_parts *d, int64_t *ret_s)
 	return 0;
 }
 
+/* In any case: RFC 9111 §4.2 asks it of caches, who writes otherwise than RFC 9110 §5.6.7 means no other
+ * date. */
+static bool date_same(char a, char b)
+{
+	return http_lower(a) == http_lower(b);
+}
+
 /* Which of the three-letter names stands at `at`; -1: none. */
 static int date_name(const char *at, const char *names)
 {
 	for (int i = 0; names[i * 3] != '\0'; i++)
-		if (memcmp(at, names + i * 3, 3) == 0)
+		if (date_same(at[0], names[i * 3]) && date_same(at[1], names[i * 3 + 1]) &&
+			date_same(at[2], names[i * 3 + 2]))
 			return i;
 	return -1;
 }
@@ -105,7 +113,7 @@ static size_t date_match_one(const char *at, char kind, struct date_parts *d)
 		return d->month >= 0 ? 3 : 0;
 	}
 	if (part == NULL)
-		return *at == kind;
+		return date_same(*at, kind);
 	if (!http_is(*at, HTTP_DIGIT))
 		return 0;
 	*part = *part * 10 + (*at - '0');
@@ -138,7 +146,8 @@ static int date_match_850(struct hf_span text, struct date_parts *ret_parts)
 	for (size_t i = 0; i < HF_ARRAY_LEN(date_long_days); i++) {
 		size_t n = strlen(date_long_days[i]);
 
-		if (text.len > n && memcmp(text.ptr, date_long_days[i], n) == 0)
+		if (text.len > n && hf_span_caseeq((struct hf_span){ text.ptr, n },
+					    (struct hf_span){ date_long_days[i], n }))
 			return date_match((struct hf_span){ text.ptr + n, text.len - n },
 				", DD-bbb-YY hh:mm:ss GMT", ret_parts);
 	}

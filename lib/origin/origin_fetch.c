@@ -392,11 +392,14 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 	}
 	while (!fetch->obj && (it = hf_list_first(&fetch->readers)) != NULL) {
 		struct origin_reader *reader = HF_CONTAINER_OF(it, struct origin_reader, link);
+		bool forbidden = origin_stale_is_forbidden(origin, reader, fetch);
 
 		hf_list_del(it);
 		reader->fetch = NULL;
+		/* 504 in the place of what must be validated (RFC 9111 §5.2.2.2) */
 		if (!origin_stale_serve(origin, reader, fetch, 0))
-			origin_reader_fail(origin, reader, status, reason);
+			origin_reader_fail(origin, reader,
+				status == 502 && forbidden ? 504 : status, reason);
 	}
 	fetch_end(origin, fetch);
 }

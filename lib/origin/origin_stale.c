@@ -60,6 +60,17 @@ bool origin_stale_serve(struct hf_origin *origin, struct origin_reader *reader,
 	return true;
 }
 
+bool origin_stale_is_forbidden(const struct hf_origin *origin, const struct origin_reader *reader,
+	const struct origin_fetch *fetch)
+{
+	struct hf_http_req req;
+	const struct hf_obj *obj = NULL;
+
+	if (fetch->shared && origin_reader_parse_head(reader->xchg->head, &req))
+		obj = stale_find(origin, &reader->xchg->key, fetch, &req);
+	return obj && obj->life.stale_forbidden;
+}
+
 uint32_t origin_stale_serve_all(
 	struct hf_origin *origin, struct origin_fetch *fetch, uint16_t fwd_status)
 {

@@ -19,7 +19,8 @@ bool origin_store_suits(const struct hf_origin *origin, const struct hf_obj *obj
 	const struct hf_http_req *req, const struct hf_cache_req *cache_req, bool pending)
 {
 	/* who asks for validation and waited while the origin was asked has got it */
-	const struct hf_http_cc *cc = pending && cache_req->cc.no_cache ? NULL : &cache_req->cc;
+	const struct hf_http_cc *cc =
+		pending && hf_cache_req_validates(cache_req) ? NULL : &cache_req->cc;
 
 	if (obj->flags & HF_OBJ_STREAM)
 		return false;
@@ -127,7 +128,9 @@ size_t origin_store_spec(struct hf_origin *origin, const struct hf_http_resp *re
 {
 	const struct hf_cache_life *life = &answer->verdict.life;
 	char date[HF_HTTP_DATE_LEN];
-	struct hf_resp_store store = { .scrub = scrub, .date = { date, sizeof(date) } };
+	struct hf_resp_store store = { .scrub = scrub,
+		.leave_out = answer->verdict.leaves_out,
+		.date = { date, sizeof(date) } };
 	size_t head_len;
 
 	hf_http_date_format((int64_t)time(NULL), date);
@@ -168,7 +171,9 @@ static struct hf_obj *origin_store_object(
 
 void origin_store_private(struct origin_fetch *fetch, const struct origin_answer *answer)
 {
-	const struct hf_resp_store store = { .scrub = true };
+	const struct hf_resp_store store = {
+		.scrub = true, .leave_out = answer->verdict.leaves_out
+	};
 	struct origin_reader *leader = fetch->leader;
 	int len;
 

@@ -120,6 +120,7 @@ struct hf_resp_store {
 	bool scrub; /* leave the credentials out (RFC 9111 §7; HF_HTTP_FIELD_SCRUB) */
 	const struct hf_span *scrub_names; /* the operator's list, with scrub */
 	uint32_t scrub_names_count;
+	bool leave_out; /* with scrub: the fields of hf_http_cc_leaves_out too */
 	struct hf_span
 		date; /* added when the origin sent no Date (RFC 9110 §6.6.1); may be empty */
 	struct hf_span via; /* our name in Via; empty: "holdfast" */
@@ -137,10 +138,11 @@ int hf_resp_private_fields(char *buf, size_t cap, const struct hf_http_resp *res
 /* ---- to an origin ---- */
 
 struct hf_resp_forward {
-	bool whole;            /* leave out Range and If-*: a miss fetches the whole thing */
-	struct hf_span client; /* the client's address as text, IPv6 without brackets */
-	struct hf_span proto;  /* "http" or "https" */
-	struct hf_span via;    /* our name in Via; empty: "holdfast" */
+	bool whole;               /* leave out Range and If-*: a miss fetches the whole thing */
+	struct hf_span authority; /* Host; empty: the request's own spelling of it */
+	struct hf_span client;    /* the client's address as text, IPv6 without brackets */
+	struct hf_span proto;     /* "http" or "https" */
+	struct hf_span via;       /* our name in Via; empty: "holdfast" */
 };
 
 /* Field lines for the origin, Host first, without request line, framing fields and empty line.

@@ -8,10 +8,13 @@
 
 #include "resp_priv.h"
 
-/* A credential, by the table or by the operator. */
-static bool store_is_private(const struct hf_http_line *line, const struct hf_resp_store *store)
+/* A credential, by the table or by the operator; what the origin wants left out. */
+static bool store_is_private(const struct hf_http_fields *fields, const struct hf_http_line *line,
+	const struct hf_resp_store *store)
 {
 	if (hf_http_field_flags(line->id) & HF_HTTP_FIELD_SCRUB)
+		return true;
+	if (store->leave_out && hf_http_cc_leaves_out(fields, line->name))
 		return true;
 	for (uint32_t i = 0; i < store->scrub_names_count; i++)
 		if (hf_span_caseeq(line->name, store->scrub_names[i]))
@@ -50,7 +53,8 @@ size_t hf_resp_store_head(
 	for (uint32_t i = 0; i < resp->fields.count; i++) {
 		const struct hf_http_line *line = &resp->fields.lines[i];
 
-		if (!store_is_forwarded(line) || (store->scrub && store_is_private(line, store)))
+		if (!store_is_forwarded(line) ||
+			(store->scrub && store_is_private(&resp->fields, line, store)))
 			continue;
 		resp_put_line(&out, line->name, line->value);
 	}
@@ -70,7 +74,7 @@ int hf_resp_private_fields(
 	for (uint32_t i = 0; i < resp->fields.count; i++) {
 		const struct hf_http_line *line = &resp->fields.lines[i];
 
-		if (store_is_forwarded(line) && store_is_private(line, store))
+		if (store_is_forwarded(line) && store_is_private(&resp->fields, line, store))
 			resp_put_line(&out, line->name, line->value);
 	}
 	return out.full ? -ENOSPC : (int)out.len;

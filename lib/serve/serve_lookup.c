@@ -61,6 +61,8 @@ static enum hf_xchg_cause lookup_judge(struct hf_serve *serve, struct serve_req 
 		serve_refresh(serve, req);
 		break;
 	case HF_CACHE_USE_REVALIDATE:
+		if (hf_obj_use(obj, NULL, serve->now_us) == HF_CACHE_USE_FRESH)
+			return HF_XCHG_MISS_REFUSED;
 		return HF_XCHG_MISS_EXPIRED;
 	}
 	req->step = SERVE_HIT;

@@ -174,35 +174,37 @@ static const char *head_stale_status(const struct hf_xchg *xchg)
 /* RFC 9211 §2: why it was forwarded, and what became of the answer. */
 static const char *head_cache_status(const struct hf_xchg *xchg)
 {
-	static const struct {
+	static const struct head_status {
 		const char *passed, *stored, *collapsed;
 	} by_cause[] = {
 		[HF_XCHG_MISS_ABSENT] = { "fwd=miss", "fwd=miss; stored", "fwd=miss; collapsed" },
 		[HF_XCHG_MISS_EXPIRED] = { "fwd=stale", "fwd=stale; stored",
 			"fwd=stale; collapsed" },
+		[HF_XCHG_MISS_REFUSED] = { "fwd=request", "fwd=request; stored",
+			"fwd=request; collapsed" },
 		[HF_XCHG_MISS_VARY] = { "fwd=vary-miss", "fwd=vary-miss; stored",
 			"fwd=vary-miss; collapsed" },
 		[HF_XCHG_BYPASS_METHOD] = { "fwd=method", "fwd=method; stored",
 			"fwd=method; collapsed" },
 		[HF_XCHG_BYPASS_REQUEST] = { "fwd=request", "fwd=request; stored",
 			"fwd=request; collapsed" },
-	}, revalidated = {
-		"fwd=stale; fwd-status=304",
-		"fwd=stale; fwd-status=304; stored",
-		"fwd=stale; fwd-status=304; collapsed",
+	}, revalidated[] = {
+		{ "fwd=stale; fwd-status=304", "fwd=stale; fwd-status=304; stored",
+			"fwd=stale; fwd-status=304; collapsed" },
+		{ "fwd=request; fwd-status=304", "fwd=request; fwd-status=304; stored",
+			"fwd=request; fwd-status=304; collapsed" },
 	};
+	const struct head_status *status = &by_cause[xchg->cause];
 
 	if (xchg->stale)
 		return head_stale_status(xchg);
 	if (xchg->local)
 		return "hit";
 	if (xchg->fwd_status == 304)
-		return xchg->collapsed ? revalidated.collapsed
-		       : xchg->stored  ? revalidated.stored
-				       : revalidated.passed;
+		status = &revalidated[xchg->cause == HF_XCHG_MISS_REFUSED];
 	if (xchg->collapsed)
-		return by_cause[xchg->cause].collapsed;
-	return xchg->stored ? by_cause[xchg->cause].stored : by_cause[xchg->cause].passed;
+		return status->collapsed;
+	return xchg->stored ? status->stored : status->passed;
 }
 
 /* How the client learns where the body ends (RFC 9112 §6.3). */

@@ -67,6 +67,7 @@ enum hf_xchg_msg {
 enum hf_xchg_cause {
 	HF_XCHG_MISS_ABSENT,
 	HF_XCHG_MISS_EXPIRED,
+	HF_XCHG_MISS_REFUSED, /* fresh, but the request wants it validated, younger or fresher */
 	HF_XCHG_MISS_VARY,
 	HF_XCHG_BYPASS_METHOD,  /* not GET or HEAD, or HEAD without a stored GET */
 	HF_XCHG_BYPASS_REQUEST, /* the request forbids or cannot use a stored answer */

@@ -12,7 +12,7 @@ from harness import SLOW, answer, cache_status, curl, is_hit, url
 UNSHARED = {  # response headers, request options
     "private": (["Cache-Control: private, max-age=60"], []),
     "private-upper-case": (["CACHE-CONTROL: Max-Age=60, PRIVATE"], []),
-    "private-field": (['Cache-Control: private="set-cookie", max-age=60'], []),
+    "private-field": (['Cache-Control: private="content-type", max-age=60'], []),
     "no-store": (["Cache-Control: no-store"], []),
     "no-store-beside-public": (["Cache-Control: public, max-age=60", "Cache-Control: no-store"],
                                []),

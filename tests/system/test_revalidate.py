@@ -130,7 +130,7 @@ def test_rfc5861_s4_an_origin_that_is_gone(start, origin):
     reply = curl(url("/a"))
     assert (reply.status, reply.body) == (200, b"good")
     assert cache_status(reply) == "holdfast; hit; detail=stale-if-error"
-    assert curl(url("/b")).status == 502, "RFC 9111 section 4.2.4"
+    assert curl(url("/b")).status == 504, "RFC 9111 section 5.2.2.2"
     assert hf.stat("cache_stale_served_failed_total") == 1
 
 

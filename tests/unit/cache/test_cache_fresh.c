@@ -41,7 +41,8 @@ Test(cache_fresh, rfc9111_5_2_1_request_directives)
 	assert_use(&plain, "no-cache", 50, HF_CACHE_USE_REVALIDATE);
 	assert_use(&plain, "max-age=50", 50, HF_CACHE_USE_FRESH);
 	assert_use(&plain, "max-age=49", 50, HF_CACHE_USE_REVALIDATE);
-	assert_use(&plain, "max-age=0", 0, HF_CACHE_USE_FRESH);
+	assert_use(&plain, "max-age=0", 0, HF_CACHE_USE_REVALIDATE);
+	assert_use(&plain, "max-age=1", 0, HF_CACHE_USE_FRESH);
 	assert_use(&plain, "max-age=49, max-stale", 50, HF_CACHE_USE_REVALIDATE);
 	assert_use(&plain, "min-fresh=50", 50, HF_CACHE_USE_FRESH);
 	assert_use(&plain, "min-fresh=51", 50, HF_CACHE_USE_REVALIDATE);

@@ -32,6 +32,20 @@ Test(http_date, rfc9110_5_6_7_three_forms_of_one_moment)
 	}
 }
 
+Test(http_date, rfc9111_4_2_a_cache_reads_dates_in_any_case)
+{
+	static const char *const rows[] = { "sun, 06 nov 1994 08:49:37 gmt",
+		"SUN, 06 NOV 1994 08:49:37 GMT", "sunday, 06-NOV-94 08:49:37 Gmt",
+		"SUN NOV  6 08:49:37 1994" };
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
+		int64_t s = 0;
+
+		cr_assert_eq(parse(rows[i], &s), 0, "%s", rows[i]);
+		cr_assert_eq(s, 784111777, "%s", rows[i]);
+	}
+}
+
 Test(http_date, rfc9110_5_6_7_two_digit_years_are_at_most_50_years_ahead)
 {
 	int64_t s;
@@ -46,13 +60,13 @@ Test(http_date, what_is_no_date_is_refused)
 {
 	static const char *const rows[] = { "", "0", "-1", "Sun, 06 Nov 1994 08:49:37",
 		"Sun, 06 Nov 1994 08:49:37 UTC", "Sun, 6 Nov 1994 08:49:37 GMT",
-		"Sun, 06 nov 1994 08:49:37 GMT", "Xyz, 06 Nov 1994 08:49:37 GMT",
-		"Sun, 31 Nov 1994 08:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT",
-		"Wed, 29 Feb 1995 08:49:37 GMT", "Sun, 06 Nov 1994 24:49:37 GMT",
-		"Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:61 GMT",
-		"Sun, 06 Nov 0000 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT ",
-		"Sunday, 06-Nov-1994 08:49:37 GMT", "Noday, 06-Nov-94 08:49:37 GMT", "Sunday",
-		"Sun Nov x6 08:49:37 1994", "Sun Nov -6 08:49:37 1994" };
+		"Xyz, 06 Nov 1994 08:49:37 GMT", "Sun, 31 Nov 1994 08:49:37 GMT",
+		"Sun, 00 Nov 1994 08:49:37 GMT", "Wed, 29 Feb 1995 08:49:37 GMT",
+		"Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1994 08:60:37 GMT",
+		"Sun, 06 Nov 1994 08:49:61 GMT", "Sun, 06 Nov 0000 08:49:37 GMT",
+		"Sun, 06 Nov 1994 08:49:37 GMT ", "Sunday, 06-Nov-1994 08:49:37 GMT",
+		"Noday, 06-Nov-94 08:49:37 GMT", "Sunday", "Sun Nov x6 08:49:37 1994",
+		"Sun Nov -6 08:49:37 1994" };
 
 	for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
 		int64_t s = 42;
