@@ -412,7 +412,9 @@ def chunked(length, headers=("Cache-Control: max-age=600",)):
 
 # ---- clients ----
 
-Answer = collections.namedtuple("Answer", "status headers length sha256 body code", defaults=[0])
+# lines: the headers in their order, each of equal ones; from raw connections only
+Answer = collections.namedtuple("Answer", "status headers length sha256 body code lines",
+                                defaults=[0, ()])
 
 
 def url(path, host=V4):
@@ -473,18 +475,26 @@ def read_answer(stream, method="GET"):
     if not line:
         return Answer(0, {}, 0, "", b"")
     status, headers = int(line[1]), read_headers(stream)
-    fields, body = dict(headers), b""
+    body = b""
     if method != "HEAD" and status >= 200 and status not in (204, 304):
-        if fields.get("transfer-encoding") == "chunked":
-            while length := int(stream.readline(), 16):
-                body += stream.read(length)
-                stream.readline()
-            read_headers(stream)
-        elif "content-length" in fields:
-            body = stream.read(int(fields["content-length"]))
-        else:
-            body = stream.read()
-    return Answer(status, fields, len(body), hashlib.sha256(body).hexdigest(), body)
+        body = read_payload(stream, headers)
+    return Answer(status, dict(headers), len(body), hashlib.sha256(body).hexdigest(), body,
+                  lines=headers)
+
+
+def read_payload(stream, headers):
+    """The bytes of a body."""
+    fields, body = dict(headers), b""
+    if fields.get("transfer-encoding") == "chunked":
+        while length := int(stream.readline(), 16):
+            body += stream.read(length)
+            stream.readline()
+        read_headers(stream)
+    elif "content-length" in fields:
+        body = stream.read(int(fields["content-length"]))
+    else:
+        body = stream.read()
+    return body
 
 
 def exchange(raw, host=V4, method="GET"):
