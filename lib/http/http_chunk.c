@@ -13,8 +13,15 @@
 
 enum chunk_state {
 	CHUNK_SIZE,
-	CHUNK_SIZE_BWS, /* white space, which only an extension may follow */
-	CHUNK_EXT,
+	CHUNK_EXT_BWS,   /* white space, which only an extension may follow */
+	CHUNK_EXT_START, /* behind ';' */
+	CHUNK_EXT_NAME,
+	CHUNK_EXT_NAME_BWS,
+	CHUNK_EXT_EQUALS, /* behind '=' */
+	CHUNK_EXT_TOKEN,
+	CHUNK_EXT_QUOTED,
+	CHUNK_EXT_PAIR, /* behind '\\' */
+	CHUNK_EXT_CLOSED,
 	CHUNK_SIZE_LF,
 	CHUNK_DATA,
 	CHUNK_DATA_CR,
@@ -33,21 +40,20 @@ void hf_http_chunked_init(struct hf_http_chunked *chunked)
 	*chunked = (struct hf_http_chunked){ .state = CHUNK_SIZE };
 }
 
-static enum chunk_state chunk_size_end(struct hf_http_chunked *ch, char c)
+/* Behind a size, a name or a value that is complete: the end of the line, or an extension. */
+static enum chunk_state chunk_end(char c)
 {
-	if (ch->digits == 0)
-		return CHUNK_BROKEN;
 	if (c == '\r')
 		return CHUNK_SIZE_LF;
 	if (http_is_ws(c))
-		return CHUNK_SIZE_BWS;
-	return c == ';' ? CHUNK_EXT : CHUNK_BROKEN;
+		return CHUNK_EXT_BWS;
+	return c == ';' ? CHUNK_EXT_START : CHUNK_BROKEN;
 }
 
 static enum chunk_state chunk_size(struct hf_http_chunked *ch, char c)
 {
 	if (!http_is(c, HTTP_HEX))
-		return chunk_size_end(ch, c);
+		return ch->digits > 0 ? chunk_end(c) : CHUNK_BROKEN;
 	if (++ch->digits > CHUNK_DIGITS_MAX)
 		return CHUNK_BROKEN;
 	HF_ASSERT_HOT(ch->left >> 60 == 0);
@@ -55,18 +61,59 @@ static enum chunk_state chunk_size(struct hf_http_chunked *ch, char c)
 	return ch->left > INT64_MAX ? CHUNK_BROKEN : CHUNK_SIZE;
 }
 
+static enum chunk_state chunk_ext_value(enum chunk_state state, char c)
+{
+	switch (state) {
+	case CHUNK_EXT_EQUALS:
+		if (c == '"')
+			return CHUNK_EXT_QUOTED;
+		if (http_is_ws(c))
+			return state;
+		return http_is(c, HTTP_TCHAR) ? CHUNK_EXT_TOKEN : CHUNK_BROKEN;
+	case CHUNK_EXT_TOKEN:
+		return http_is(c, HTTP_TCHAR) ? state : chunk_end(c);
+	case CHUNK_EXT_QUOTED:
+		if (c == '"')
+			return CHUNK_EXT_CLOSED;
+		if (c == '\\')
+			return CHUNK_EXT_PAIR;
+		return http_is(c, HTTP_VALUE) ? state : CHUNK_BROKEN;
+	case CHUNK_EXT_PAIR:
+		return http_is(c, HTTP_VALUE) ? CHUNK_EXT_QUOTED : CHUNK_BROKEN;
+	default:
+		return chunk_end(c);
+	}
+}
+
+/* RFC 9112 §7.1.1: name, or name=value, each behind a ';'. */
 static enum chunk_state chunk_ext(struct hf_http_chunked *ch, char c)
 {
+	enum chunk_state state = (enum chunk_state)ch->state;
+
 	if (++ch->line_len > CHUNK_LINE_MAX || ++ch->extra_len > CHUNK_EXTRA_MAX)
 		return CHUNK_BROKEN;
-	if (ch->state == CHUNK_SIZE_BWS) {
+	switch (state) {
+	case CHUNK_EXT_BWS:
+		return c == '\r' ? CHUNK_BROKEN : chunk_end(c);
+	case CHUNK_EXT_START:
 		if (http_is_ws(c))
-			return CHUNK_SIZE_BWS;
-		return c == ';' ? CHUNK_EXT : CHUNK_BROKEN;
+			return state;
+		return http_is(c, HTTP_TCHAR) ? CHUNK_EXT_NAME : CHUNK_BROKEN;
+	case CHUNK_EXT_NAME:
+		if (http_is(c, HTTP_TCHAR))
+			return state;
+		if (c == '=')
+			return CHUNK_EXT_EQUALS;
+		return http_is_ws(c) ? CHUNK_EXT_NAME_BWS : chunk_end(c);
+	case CHUNK_EXT_NAME_BWS:
+		if (http_is_ws(c))
+			return state;
+		if (c == '=')
+			return CHUNK_EXT_EQUALS;
+		return c == ';' ? CHUNK_EXT_START : CHUNK_BROKEN;
+	default:
+		return chunk_ext_value(state, c);
 	}
-	if (c == '\r')
-		return CHUNK_SIZE_LF;
-	return http_is(c, HTTP_VALUE) ? CHUNK_EXT : CHUNK_BROKEN;
 }
 
 static enum chunk_state chunk_size_lf(struct hf_http_chunked *ch, char c)
@@ -107,8 +154,15 @@ static enum chunk_state chunk_step(struct hf_http_chunked *ch, char c)
 	switch ((enum chunk_state)ch->state) {
 	case CHUNK_SIZE:
 		return chunk_size(ch, c);
-	case CHUNK_SIZE_BWS:
-	case CHUNK_EXT:
+	case CHUNK_EXT_BWS:
+	case CHUNK_EXT_START:
+	case CHUNK_EXT_NAME:
+	case CHUNK_EXT_NAME_BWS:
+	case CHUNK_EXT_EQUALS:
+	case CHUNK_EXT_TOKEN:
+	case CHUNK_EXT_QUOTED:
+	case CHUNK_EXT_PAIR:
+	case CHUNK_EXT_CLOSED:
 		return chunk_ext(ch, c);
 	case CHUNK_SIZE_LF:
 		return chunk_size_lf(ch, c);

@@ -218,10 +218,30 @@ static enum http_lines fields_line_end(const char **p, const char *end, bool bar
 	return HTTP_LINES_DONE;
 }
 
+/* Behind a name: its colon, with white space before it in an answer. Two readers of that may not agree
+ * about the body's end, so it may not be what says that. */
+static enum http_lines fields_colon(
+	const char **p, const char *end, bool repair, const struct hf_http_line *line)
+{
+	const char *at = *p;
+
+	while (repair && at < end && http_is_ws(*at))
+		at++;
+	if (at == end)
+		return HTTP_LINES_MORE;
+	if (*at != ':')
+		return HTTP_LINES_BAD;
+	if (at > *p && (line->id == HF_HTTP_FIELD_CONTENT_LENGTH ||
+			       line->id == HF_HTTP_FIELD_TRANSFER_ENCODING))
+		return HTTP_LINES_BAD;
+	*p = at + 1;
+	return HTTP_LINES_DONE;
+}
+
 /* One "name: value" with its line end. A line that begins with white space (obs-fold, RFC 9112 §5.2)
- * or has it before the colon (§5.1) has no token there and so is bad. */
+ * has no name there and so is bad. */
 static enum http_lines fields_line(
-	const char **p, const char *end, bool bare_lf, struct hf_http_line *ret_line)
+	const char **p, const char *end, bool repair, struct hf_http_line *ret_line)
 {
 	const char *name = *p;
 	const char *at = name;
@@ -232,19 +252,23 @@ static enum http_lines fields_line(
 		at++;
 	if (at == end)
 		return HTTP_LINES_MORE;
-	if (*at != ':' || at == name)
+	if (at == name)
 		return HTTP_LINES_BAD;
 	ret_line->name = (struct hf_span){ name, (size_t)(at - name) };
-	value = ++at;
+	ret_line->id = hf_http_field_lookup(ret_line->name);
+	verdict = fields_colon(&at, end, repair, ret_line);
+	if (verdict != HTTP_LINES_DONE)
+		return verdict;
+	value = at;
 	at = http_skip_value(at, end);
 	ret_line->value = hf_http_trim((struct hf_span){ value, (size_t)(at - value) });
-	verdict = fields_line_end(&at, end, bare_lf);
+	verdict = fields_line_end(&at, end, repair);
 	if (verdict == HTTP_LINES_DONE)
 		*p = at;
 	return verdict;
 }
 
-enum http_lines http_lines_parse(const char **p, const char *end, uint32_t lines_max, bool bare_lf,
+enum http_lines http_lines_parse(const char **p, const char *end, uint32_t lines_max, bool repair,
 	struct hf_http_fields *fields)
 {
 	const char *at = *p;
@@ -263,10 +287,9 @@ enum http_lines http_lines_parse(const char **p, const char *end, uint32_t lines
 			break;
 		if (fields->count == lines_max)
 			return HTTP_LINES_TOO_MANY;
-		verdict = fields_line(&at, end, bare_lf, line);
+		verdict = fields_line(&at, end, repair, line);
 		if (verdict != HTTP_LINES_DONE)
 			return verdict;
-		line->id = hf_http_field_lookup(line->name);
 		line->hop = (fields_infos[line->id].flags & HF_HTTP_FIELD_HOP) != 0;
 		if (hf_http_fields_have(fields, line->id) &&
 			(fields_infos[line->id].flags & HF_HTTP_FIELD_SINGLE))
@@ -275,7 +298,33 @@ enum http_lines http_lines_parse(const char **p, const char *end, uint32_t lines
 		fields->count++;
 	}
 	*p = at;
-	return fields_line_end(p, end, bare_lf);
+	return fields_line_end(p, end, repair);
+}
+
+/* ---- Transfer-Encoding ---- */
+
+enum http_coding http_fields_coding(const struct hf_http_fields *fields)
+{
+	unsigned codings = 0, chunked = 0;
+	bool last_chunked = false;
+	struct hf_span coding;
+
+	if (!hf_http_fields_have(fields, HF_HTTP_FIELD_TRANSFER_ENCODING))
+		return HTTP_CODING_NONE;
+	for (uint32_t i = 0; i < fields->count; i++) {
+		struct hf_span list = fields->lines[i].value;
+
+		if (fields->lines[i].id != HF_HTTP_FIELD_TRANSFER_ENCODING)
+			continue;
+		while (hf_http_list_next(&list, &coding)) {
+			last_chunked = hf_span_caseeq(coding, HF_SPAN("chunked"));
+			chunked += last_chunked;
+			codings++;
+		}
+	}
+	if (!last_chunked || chunked > 1)
+		return HTTP_CODING_FAULTY;
+	return codings == 1 ? HTTP_CODING_CHUNKED : HTTP_CODING_MORE;
 }
 
 /* ---- Connection ---- */

@@ -59,10 +59,19 @@ enum http_lines {
 	HTTP_LINES_TOO_MANY,
 };
 
-/* Parses field lines and the empty line from *p on; DONE moves *p behind it. bare_lf: an LF alone ends
- * a line too. */
-enum http_lines http_lines_parse(const char **p, const char *end, uint32_t lines_max, bool bare_lf,
+/* Parses field lines and the empty line from *p on; DONE moves *p behind it. repair: an LF alone ends a
+ * line too (RFC 9112 §2.2), and white space before a colon is dropped, as it must be of an answer (§5.1). */
+enum http_lines http_lines_parse(const char **p, const char *end, uint32_t lines_max, bool repair,
 	struct hf_http_fields *fields);
+
+enum http_coding { /* what Transfer-Encoding says (RFC 9112 §6.1) */
+	HTTP_CODING_NONE,
+	HTTP_CODING_CHUNKED,
+	HTTP_CODING_MORE, /* others below chunked */
+	HTTP_CODING_FAULTY, /* chunked is not the last, or there twice: no length can be told (§6.3) */
+};
+
+enum http_coding http_fields_coding(const struct hf_http_fields *fields);
 /* Marks the lines that Connection names. False: more than HF_HTTP_CONN_OPTIONS_MAX options. */
 bool http_fields_mark_hops(struct hf_http_fields *fields);
 /* keep-alive or close, by version and Connection (RFC 9112 §9.3). */

@@ -168,42 +168,20 @@ static unsigned req_version(const char **p, const char *end, struct hf_http_req 
 
 /* ---- what the fields say ---- */
 
-/* RFC 9112 §6.1: only "chunked", once, as the last coding. */
-static unsigned req_transfer_encoding(const struct hf_http_fields *fields)
-{
-	unsigned codings = 0, chunked = 0;
-	bool last_chunked = false;
-	struct hf_span coding;
-
-	for (uint32_t i = 0; i < fields->count; i++) {
-		struct hf_span list = fields->lines[i].value;
-
-		if (fields->lines[i].id != HF_HTTP_FIELD_TRANSFER_ENCODING)
-			continue;
-		while (hf_http_list_next(&list, &coding)) {
-			last_chunked = hf_span_caseeq(coding, HF_SPAN("chunked"));
-			chunked += last_chunked;
-			codings++;
-		}
-	}
-	if (codings == 0 || chunked > 1 || (chunked == 1 && !last_chunked))
-		return 400;
-	return codings == 1 && chunked == 1 ? 0 : 501;
-}
-
 static unsigned req_framing(struct hf_http_req *req)
 {
 	const struct hf_http_line *length =
 		hf_http_fields_find(&req->fields, HF_HTTP_FIELD_CONTENT_LENGTH);
+	enum http_coding coding = http_fields_coding(&req->fields);
 
 	req->body = HF_HTTP_BODY_NONE;
 	req->content_length = 0;
-	if (hf_http_fields_have(&req->fields, HF_HTTP_FIELD_TRANSFER_ENCODING)) {
+	if (coding != HTTP_CODING_NONE) {
 		/* Both, or Transfer-Encoding in 1.0: two readers, two lengths (RFC 9112 §6.1). */
-		if (length != NULL || req->minor == 0)
+		if (length != NULL || req->minor == 0 || coding == HTTP_CODING_FAULTY)
 			return 400;
 		req->body = HF_HTTP_BODY_CHUNKED;
-		return req_transfer_encoding(&req->fields);
+		return coding == HTTP_CODING_CHUNKED ? 0 : 501;
 	}
 	if (length == NULL)
 		return 0;
@@ -234,10 +212,13 @@ static int req_absolute(struct hf_http_req *req)
 	req->path_query = (struct hf_span){ t.ptr + at, t.len - at };
 	if (!hf_http_authority_is_valid(req->authority))
 		return -1;
+	if (req->path_query.len > 0)
+		return 0;
 	/* RFC 9112 §3.2.4: OPTIONS of a bare authority asks about the server. */
-	if (req->path_query.len == 0)
-		req->path_query = req->method == HF_HTTP_OPTIONS ? HF_SPAN("*") : HF_SPAN("/");
-	return req->path_query.ptr[0] == '?' ? -1 : 0;
+	if (req->method == HF_HTTP_OPTIONS)
+		req->form = HF_HTTP_FORM_ASTERISK;
+	req->path_query = req->method == HF_HTTP_OPTIONS ? HF_SPAN("*") : HF_SPAN("/");
+	return 0;
 }
 
 /* RFC 9112 §3.2.3: host and port, both. */
@@ -283,6 +264,9 @@ static unsigned req_host(struct hf_http_req *req)
 	req->authority = empty ? (struct hf_span){ req->target.ptr, 0 } : host->value;
 	if (empty)
 		return req->minor == 0 ? 0 : 400;
+	/* A name may hold a comma (RFC 3986 §3.2.2), but what does is two Host lines made one. */
+	if (memchr(host->value.ptr, ',', host->value.len) != NULL)
+		return 400;
 	return hf_http_authority_is_valid(host->value) ? 0 : 400;
 }
 
@@ -294,14 +278,16 @@ static void req_expect(struct hf_http_req *req)
 	if (req->minor == 0 || !hf_http_fields_have(&req->fields, HF_HTTP_FIELD_EXPECT))
 		return;
 	for (uint32_t i = 0; i < req->fields.count; i++) {
-		const struct hf_http_line *line = &req->fields.lines[i];
+		struct hf_span list = req->fields.lines[i].value;
+		struct hf_span item;
 
-		if (line->id != HF_HTTP_FIELD_EXPECT)
+		if (req->fields.lines[i].id != HF_HTTP_FIELD_EXPECT)
 			continue;
-		if (hf_span_caseeq(line->value, HF_SPAN("100-continue")))
-			req->expect_continue = true;
-		else
-			req->expect_unknown = true;
+		while (hf_http_list_next(&list, &item))
+			if (hf_span_caseeq(item, HF_SPAN("100-continue")))
+				req->expect_continue = true;
+			else
+				req->expect_unknown = true;
 	}
 }
 
@@ -353,7 +339,7 @@ static unsigned req_meaning(struct hf_http_req *req)
 static unsigned req_fields(
 	const char **p, const char *end, uint32_t lines_max, struct hf_http_req *req)
 {
-	switch (http_lines_parse(p, end, lines_max, /* bare_lf= */ false, &req->fields)) {
+	switch (http_lines_parse(p, end, lines_max, /* repair= */ false, &req->fields)) {
 	case HTTP_LINES_DONE:
 		return 0;
 	case HTTP_LINES_MORE:

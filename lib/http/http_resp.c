@@ -45,23 +45,25 @@ static int resp_status_line(struct hf_span line, struct hf_http_resp *resp)
 	return 0;
 }
 
-/* One length, however often it is said (RFC 9112 §6.3 would let us take "5, 5"; nobody sends it). */
+/* One length, said once (RFC 9110 §8.6 would let us take "5, 5"). Of codings nothing but chunked was
+ * asked for (TE), and from a 1.0 server none at all (RFC 9112 §6.1). */
 static int resp_framing(struct hf_http_resp *resp)
 {
 	const struct hf_http_line *length =
 		hf_http_fields_find(&resp->fields, HF_HTTP_FIELD_CONTENT_LENGTH);
+	enum http_coding coding = http_fields_coding(&resp->fields);
 
-	resp->chunked = hf_http_fields_list_has(
-		&resp->fields, HF_HTTP_FIELD_TRANSFER_ENCODING, HF_SPAN("chunked"));
+	resp->chunked = coding == HTTP_CODING_CHUNKED;
 	resp->has_content_length = false;
 	resp->content_length = 0;
+	if (coding != HTTP_CODING_NONE && (!resp->chunked || resp->minor == 0))
+		return -1;
 	if (length == NULL)
 		return 0;
 	if (hf_http_parse_u64(length->value, &resp->content_length) != 0)
 		return -1;
 	/* RFC 9112 §6.3: Transfer-Encoding overrides. */
-	resp->has_content_length =
-		!hf_http_fields_have(&resp->fields, HF_HTTP_FIELD_TRANSFER_ENCODING);
+	resp->has_content_length = !resp->chunked;
 	if (!resp->has_content_length)
 		resp->content_length = 0;
 	return 0;
@@ -95,7 +97,7 @@ enum hf_parse hf_http_resp_parse(const char *buf, size_t len, struct hf_http_res
 	if (verdict != HF_PARSE_DONE)
 		return verdict;
 	switch (http_lines_parse(
-		&p, end, HF_HTTP_LINES_MAX, /* bare_lf= */ true, &ret_resp->fields)) {
+		&p, end, HF_HTTP_LINES_MAX, /* repair= */ true, &ret_resp->fields)) {
 	case HTTP_LINES_DONE:
 		break;
 	case HTTP_LINES_MORE:
@@ -122,6 +124,6 @@ bool hf_http_stored_parse(struct hf_span head, struct hf_http_fields *ret_fields
 		return false;
 	p++;
 	/* MORE: every line was one, only the empty one is not there. */
-	return http_lines_parse(&p, end, HF_HTTP_LINES_MAX, /* bare_lf= */ false, ret_fields) ==
+	return http_lines_parse(&p, end, HF_HTTP_LINES_MAX, /* repair= */ false, ret_fields) ==
 	       HTTP_LINES_MORE;
 }

@@ -8,13 +8,29 @@
 
 #include "resp_priv.h"
 
-#define FORWARD_OWN_MAX 512
+#define FORWARD_OWN_MAX  512
+#define FORWARD_NAME_MAX 64 /* longer than any known name */
+
+/* "Content_Length", "X_Forwarded_For": what runs behind a gateway interface (RFC 3875 §4.1.18) cannot tell
+ * it from a name that we answer for. */
+static bool forward_is_disguised(struct hf_span name)
+{
+	char plain[FORWARD_NAME_MAX];
+
+	if (name.len > sizeof(plain) || memchr(name.ptr, '_', name.len) == NULL)
+		return false;
+	for (size_t i = 0; i < name.len; i++)
+		plain[i] = name.ptr[i] == '_' ? '-' : name.ptr[i];
+	return hf_http_field_lookup((struct hf_span){ plain, name.len }) != HF_HTTP_FIELD_OTHER;
+}
 
 static bool forward_is_sent(const struct hf_http_line *line, const struct hf_resp_forward *forward)
 {
 	unsigned flags = hf_http_field_flags(line->id);
 
 	if (line->hop || (flags & HF_HTTP_FIELD_OURS) || line->id == HF_HTTP_FIELD_CONTENT_LENGTH)
+		return false;
+	if (line->id == HF_HTTP_FIELD_OTHER && forward_is_disguised(line->name))
 		return false;
 	return !(forward->whole && (flags & HF_HTTP_FIELD_COND));
 }
@@ -30,8 +46,8 @@ static void forward_put_value(struct resp_buf *out, struct hf_span value)
 }
 
 /* for=192.0.2.1;proto=http;host="a.example:81", for="[2001:db8::1]" (RFC 7239 §4, §6) */
-static void forward_put_forwarded(
-	struct resp_buf *out, const struct hf_http_req *req, const struct hf_resp_forward *forward)
+static void forward_put_forwarded(struct resp_buf *out, const struct hf_http_req *req,
+	const struct hf_resp_forward *forward, struct hf_span authority)
 {
 	char text[FORWARD_OWN_MAX];
 	struct resp_buf own = { .ptr = text, .cap = sizeof(text) };
@@ -44,9 +60,9 @@ static void forward_put_forwarded(
 	resp_put(&own, HF_SPAN(";proto="));
 	resp_put(&own, forward->proto);
 	/* A host that is left out says nothing wrong; a longer one than this resolves nowhere. */
-	if (req->authority.len > 0 && req->authority.len < FORWARD_OWN_MAX / 2) {
+	if (authority.len > 0 && authority.len < FORWARD_OWN_MAX / 2) {
 		resp_put(&own, HF_SPAN(";host="));
-		forward_put_value(&own, req->authority);
+		forward_put_value(&own, authority);
 	}
 	HF_ASSERT(!own.full);
 	resp_put_appended(out, &req->fields, HF_HTTP_FIELD_FORWARDED, HF_SPAN("Forwarded"),
@@ -67,11 +83,12 @@ size_t hf_resp_request_head(
 	char *buf, size_t cap, const struct hf_http_req *req, const struct hf_resp_forward *forward)
 {
 	struct resp_buf out = { .ptr = buf, .cap = cap };
+	struct hf_span authority = forward->authority.len > 0 ? forward->authority : req->authority;
 
 	HF_ASSERT(forward->client.len > 0 && forward->client.len < 64);
 	HF_ASSERT(forward->proto.len > 0 && forward->proto.len < 16);
-	if (req->authority.len > 0)
-		resp_put_line(&out, HF_SPAN("Host"), req->authority);
+	if (authority.len > 0)
+		resp_put_line(&out, HF_SPAN("Host"), authority);
 	for (uint32_t i = 0; i < req->fields.count; i++) {
 		const struct hf_http_line *line = &req->fields.lines[i];
 
@@ -83,6 +100,6 @@ size_t hf_resp_request_head(
 	resp_put_appended(&out, &req->fields, HF_HTTP_FIELD_X_FORWARDED_FOR,
 		HF_SPAN("X-Forwarded-For"), forward->client);
 	resp_put_line(&out, HF_SPAN("X-Forwarded-Proto"), forward->proto);
-	forward_put_forwarded(&out, req, forward);
+	forward_put_forwarded(&out, req, forward, authority);
 	return resp_done(&out);
 }

@@ -82,6 +82,22 @@ static uint64_t conn_progress(const struct serve_conn *conn)
 	return req->pushed - hf_min_u64(req->pushed, hf_tcp_queued(conn->tcp));
 }
 
+/* Of a request that is late nothing has been answered yet: that can be said. */
+static void conn_slow(struct hf_serve *serve, struct serve_conn *conn)
+{
+	struct serve_req *req = conn->req;
+	bool upload = conn->timer == SERVE_TIMER_UPLOAD;
+
+	if (!upload || req->step != SERVE_WAIT) {
+		(void)serve_conn_abort(
+			serve, conn, upload ? HF_DROP_CONN_BODY_SLOW : HF_DROP_CONN_SEND_SLOW);
+		return;
+	}
+	serve_timer_stop(serve, conn);
+	(void)serve_fail(req, 408, HF_DROP_CONN_BODY_SLOW);
+	serve_run(serve, conn);
+}
+
 /* The least rate, measured over a period; waiting for the origin is not the client's fault. */
 static void conn_rate(struct hf_serve *serve, struct serve_conn *conn)
 {
@@ -93,8 +109,7 @@ static void conn_rate(struct hf_serve *serve, struct serve_conn *conn)
 				  : hf_tcp_queued(conn->tcp) > 0;
 
 	if (client_turn && progress - conn->rate_mark < least) {
-		(void)serve_conn_abort(
-			serve, conn, upload ? HF_DROP_CONN_BODY_SLOW : HF_DROP_CONN_SEND_SLOW);
+		conn_slow(serve, conn);
 		return;
 	}
 	conn->rate_mark = progress;

@@ -15,7 +15,14 @@ static bool lookup_own(struct hf_serve *serve, struct serve_req *req, enum serve
 		*ret_go = serve_fail(req, 417, HF_DROP_REQ_EXPECTATION);
 		return true;
 	}
+	/* RFC 9110 §7.4: it did not come over a secured connection. */
+	if (hf_span_caseeq(http->scheme, HF_SPAN("https"))) {
+		*ret_go = serve_fail(req, 421, HF_DROP_REQ_NO_ROUTE);
+		return true;
+	}
 	if (http->method == HF_HTTP_CONNECT || http->method == HF_HTTP_TRACE) {
+		/* what follows CONNECT may be a tunnel's bytes already, no request */
+		req->keep_alive = req->keep_alive && http->method == HF_HTTP_TRACE;
 		*ret_go = serve_fail(req, 405, HF_DROP_REQ_METHOD_NOT_ALLOWED);
 		return true;
 	}

@@ -77,15 +77,18 @@ static void miss_peer(const struct serve_req *req, char *buf, size_t cap)
 		(void)inet_ntop(AF_INET6, ip->b, buf, (socklen_t)cap);
 }
 
-/* The target as the key spells it. An answer that many may share is asked for by that, so that no client
- * stores another spelling's answer under the key. */
-static struct hf_span miss_key_target(const struct hf_key *key)
+/* Host and target as the key spells them. An answer that many may share is asked for by that, so that no
+ * client stores another spelling's answer under the key. */
+static void miss_key_parts(
+	const struct hf_key *key, struct hf_span *ret_authority, struct hf_span *ret_target)
 {
 	static const size_t scheme_len = sizeof("http://") - 1;
-	const char *slash = memchr(key->ptr + scheme_len, '/', key->len - scheme_len);
+	const char *host = key->ptr + scheme_len;
+	const char *slash = memchr(host, '/', key->len - scheme_len);
 
-	HF_ASSERT(slash != NULL);
-	return (struct hf_span){ slash, (size_t)(key->ptr + key->len - slash) };
+	HF_ASSERT(slash != NULL && slash > host);
+	*ret_authority = (struct hf_span){ host, (size_t)(slash - host) };
+	*ret_target = (struct hf_span){ slash, (size_t)(key->ptr + key->len - slash) };
 }
 
 /* May the answer be stored and shared, if it allows? With credentials (RFC 9111 §3.5) it mostly does not:
@@ -93,12 +96,27 @@ static struct hf_span miss_key_target(const struct hf_key *key)
 static bool miss_is_shared(const struct hf_serve *serve, enum hf_xchg_cause cause)
 {
 	const struct hf_http_req *http = &serve->http;
+	struct hf_span authority, target;
 
 	if (cause > HF_XCHG_MISS_VARY || http->method != HF_HTTP_GET)
 		return false;
+	miss_key_parts(&serve->key, &authority, &target);
 	return !http->has_authorization ||
-	       (!http->has_conditional && !http->has_range &&
-		       hf_span_eq(http->path_query, miss_key_target(&serve->key)));
+	       (!http->has_conditional && !http->has_range && hf_span_eq(http->path_query, target));
+}
+
+/* "http://h?q" has no path to begin with (RFC 9112 §3.2.1). */
+static bool miss_keep_target(struct hf_xchg *xchg, uint32_t *used, struct hf_span target)
+{
+	struct hf_span slash = { NULL, 0 };
+
+	if (target.ptr[0] == '?' && !miss_keep(xchg, used, HF_SPAN("/"), &slash))
+		return false;
+	if (!miss_keep(xchg, used, target, &xchg->path_query))
+		return false;
+	xchg->path_query.ptr -= slash.len;
+	xchg->path_query.len += slash.len;
+	return true;
 }
 
 /* Everything the origin thread reads, copied out of the connection's bytes; `used` of the buffer are, and
@@ -108,17 +126,17 @@ static bool miss_fill(struct hf_serve *serve, const struct serve_req *req, struc
 {
 	char peer[INET6_ADDRSTRLEN];
 	struct hf_resp_forward forward = { .whole = xchg->shared, .proto = HF_SPAN("http") };
-	struct hf_span key;
+	struct hf_span key, target;
 	size_t lines_len;
 
 	if (!miss_keep(xchg, &used, (struct hf_span){ serve->key.ptr, serve->key.len }, &key) ||
-		!miss_keep(xchg, &used, http->method_text, &xchg->method_text) ||
-		!miss_keep(xchg, &used, http->authority, &xchg->authority))
+		!miss_keep(xchg, &used, http->method_text, &xchg->method_text))
 		return false;
 	xchg->key = (struct hf_key){ key.ptr, (uint32_t)key.len, serve->key.hash };
-	if (!miss_keep(xchg, &used, xchg->shared ? miss_key_target(&xchg->key) : http->path_query,
-		    &xchg->path_query))
+	miss_key_parts(&xchg->key, &xchg->authority, &target);
+	if (!miss_keep_target(xchg, &used, xchg->shared ? target : http->path_query))
 		return false;
+	forward.authority = xchg->authority;
 	miss_peer(req, peer, sizeof(peer));
 	forward.client = (struct hf_span){ peer, strlen(peer) };
 	lines_len = hf_resp_request_head(xchg->buf + used, xchg->buf_len - used, http, &forward);

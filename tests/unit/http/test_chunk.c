@@ -5,6 +5,7 @@
 #include "hf_http.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "guard.h"
 
@@ -84,11 +85,35 @@ Test(http_chunk, what_follows_the_body_is_left)
 
 Test(http_chunk, rfc9112_7_1_1_extensions_are_skipped)
 {
-	assert_chunked("1;a=b;c=\"d e\"\r\nx\r\n0;z\r\n\r\n", HF_HTTP_CHUNK_END, "x");
-	assert_chunked("1 \t;a\r\nx\r\n0\r\n\r\n", HF_HTTP_CHUNK_END, "x");
-	assert_chunked("1 \r\nx\r\n0\r\n\r\n", HF_HTTP_CHUNK_BAD, NULL);
-	assert_chunked("1;a\x01\r\nx\r\n0\r\n\r\n", HF_HTTP_CHUNK_BAD, NULL);
-	assert_chunked("1;a\nx\r\n0\r\n\r\n", HF_HTTP_CHUNK_BAD, NULL);
+	static const char *const good[] = { ";a=b;c=\"d e\"", " \t;a", ";a", ";a;b;c",
+		" ; a = b ; c", ";a=\"\"", ";a=\"\\\"\\\\;\"", ";a=\"\t\xc3\xa4;\" ;b", ";5=5",
+		";a =\tb" };
+	char text[64];
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(good); i++) {
+		(void)snprintf(text, sizeof(text), "1%s\r\nx\r\n0%s\r\n\r\n", good[i], good[i]);
+		assert_chunked(text, HF_HTTP_CHUNK_END, "x");
+	}
+}
+
+Test(http_chunk, rfc9112_7_1_1_malformed_extensions_are_refused)
+{
+	/* whoever reads "5;" as a line's end and who does not disagree about the body */
+	static const char *const bad[] = { " ", "\t", ";", ";;", ";a;", "; ", ";a ", ";a=", ";a=;b",
+		";=b", ";a=b=c", ";a=b ", ";a=\"b", ";a=\"b\\", ";a=\"b\"c", ";a=b\"c\"", ";a\x01",
+		";a=\x01", ";a=\"\x01\"", ";a=\"\\\x01\"", ";a\n", ";a\rb", ";a=\"\r\n\"",
+		";a=\"\n\"", ";a b", ";(a)", ";a=b,c", " a", ",a", "\x0b;a",
+		";\x0c"
+		"a",
+		";\xc3\xa4", " ;", ";a=b;" };
+	char text[64];
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(bad); i++) {
+		(void)snprintf(text, sizeof(text), "1%s\r\nx\r\n0\r\n\r\n", bad[i]);
+		assert_chunked(text, HF_HTTP_CHUNK_BAD, NULL);
+		(void)snprintf(text, sizeof(text), "1\r\nx\r\n0%s\r\n\r\n", bad[i]);
+		assert_chunked(text, HF_HTTP_CHUNK_BAD, NULL);
+	}
 }
 
 Test(http_chunk, rfc9112_7_1_2_trailers_are_checked_and_skipped)
@@ -99,13 +124,23 @@ Test(http_chunk, rfc9112_7_1_2_trailers_are_checked_and_skipped)
 	assert_chunked("0\r\nA: b\n\r\n", HF_HTTP_CHUNK_BAD, NULL);
 	assert_chunked("0\r\nA\r\n\r\n", HF_HTTP_CHUNK_BAD, NULL);
 	assert_chunked("0\r\nA: b\rc\r\n\r\n", HF_HTTP_CHUNK_BAD, NULL);
+	assert_chunked("0\r\nA: b\r\n c\r\n\r\n", HF_HTTP_CHUNK_BAD, NULL);
+	assert_chunked("0\r\n: b\r\n\r\n", HF_HTTP_CHUNK_BAD, NULL);
+	assert_chunked("0\r\nA: \x01\r\n\r\n", HF_HTTP_CHUNK_BAD, NULL);
+	assert_chunked("0\r\nGET / HTTP/1.1\r\n\r\n", HF_HTTP_CHUNK_BAD, NULL);
+	/* RFC 9110 §6.5.1: what frames or routes means nothing here */
+	assert_chunked("0\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nHost: b\r\n\r\n",
+		HF_HTTP_CHUNK_END, "");
 }
 
 Test(http_chunk, rfc9112_11_2_malformed_chunks_are_refused)
 {
 	static const char *const rows[] = { "\r\n", "x\r\n", "-1\r\nx", "+1\r\nx", "0x1\r\nx",
 		" 1\r\nx", "1\nx", "1\rx", "1\r\nxy", "1\r\nx\n", "1\r\nx\rx", "1\r\nx\r\n\r\n",
-		"0\n\n", "0\r\n\n", "0\r\n\rx", ";a\r\n", "1g\r\n" };
+		"0\n\n", "0\r\n\n", "0\r\n\rx", ";a\r\n", "1g\r\n", "1_0\r\n", "\t1\r\n", "0X1\r\n",
+		"1.0\r\n", "1,1\r\n", "\"1\"\r\n", "1\x0b\r\n", "1h\r\n", "1\x80\r\n", "\n1\r\n",
+		"1\r\r\n", "1\r\nx1\r\nx", "1\r\nx\r\n;a\r\n", "0\r\n0\r\n\r\n", "00x0\r\n",
+		"1 1\r\nx" };
 
 	for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++)
 		assert_chunked(rows[i], HF_HTTP_CHUNK_BAD, NULL);

@@ -1,71 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The request parser. Every input is parsed whole against a guard page at either end, and cut at every byte: a
- * part may only say MORE or what the whole says.
+ * What a request that is taken means. What is refused: test_rfc9112.c.
  */
-#include "hf_http.h"
-
-#include <criterion/criterion.h>
-#include <stdio.h>
-
-#include "guard.h"
-
-static const struct hf_http_limits limits = {
-	.head_max = 16384, .uri_max = 8192, .lines_max = 128
-};
-static struct hf_http_req req;
-static struct hf_http_fault fault;
-
-static enum hf_parse parse_limited(const char *text, size_t len, const struct hf_http_limits *l)
-{
-	static struct hf_http_req part;
-	struct hf_http_fault part_fault;
-	enum hf_parse whole, verdict;
-
-	fault = (struct hf_http_fault){ 0 };
-	whole = hf_http_req_parse(guard_at_end(text, len), len, l, &req, &fault);
-	for (size_t n = 0; n < len; n++) {
-		part_fault = (struct hf_http_fault){ 0 };
-		verdict = hf_http_req_parse(guard_at_end(text, n), n, l, &part, &part_fault);
-		if (verdict == HF_PARSE_MORE)
-			continue;
-		cr_assert_eq(verdict, whole, "cut at %zu of %s", n, text);
-		cr_assert_eq(part_fault.status, fault.status, "cut at %zu of %s", n, text);
-		if (verdict == HF_PARSE_DONE)
-			cr_assert_eq(part.head_len, req.head_len, "cut at %zu of %s", n, text);
-	}
-	verdict = hf_http_req_parse(guard_at_start(text, len), len, l, &req, &fault);
-	cr_assert_eq(verdict, whole);
-	return verdict;
-}
-
-static enum hf_parse parse(const char *text)
-{
-	return parse_limited(text, strlen(text), &limits);
-}
-
-static void assert_span(struct hf_span got, const char *want)
-{
-	cr_assert(hf_span_eq(got, (struct hf_span){ want, strlen(want) }),
-		"got \"%.*s\" want \"%s\"", (int)got.len, got.ptr, want);
-}
-
-static void assert_done(const char *text)
-{
-	enum hf_parse verdict = parse(text);
-
-	cr_assert_eq(
-		verdict, HF_PARSE_DONE, "verdict %d status %u for %s", verdict, fault.status, text);
-}
-
-static void assert_bad(uint16_t status, const char *text)
-{
-	enum hf_parse verdict = parse(text);
-
-	cr_assert_eq(verdict, HF_PARSE_BAD, "verdict %d for %s", verdict, text);
-	cr_assert_eq(fault.status, status, "status %u for %s", fault.status, text);
-	cr_assert_neq(fault.reason, HF_DROP_NONE);
-}
+#include "req_rig.h"
 
 Test(http_req, a_plain_get_gives_its_parts)
 {
@@ -92,37 +29,6 @@ Test(http_req, a_plain_get_gives_its_parts)
 	cr_assert_eq(req.max_forwards, -1);
 }
 
-Test(http_req, rfc9112_2_2_leading_empty_lines_are_skipped_up_to_a_bound)
-{
-	assert_done("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_span(req.target, "/");
-	assert_bad(400, "\r\n\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "\rGET / HTTP/1.1\r\nHost: a\r\n\r\n");
-}
-
-Test(http_req, rfc9112_2_2_bare_lf_and_bare_cr_are_refused)
-{
-	assert_bad(400, "GET / HTTP/1.1\nHost: a\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a\r\n\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\rHost: a\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a\r\n\rX");
-}
-
-Test(http_req, rfc9112_3_request_line_has_exactly_one_space_between_parts)
-{
-	assert_bad(400, "GET  / HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "GET /  HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1 \r\nHost: a\r\n\r\n");
-	assert_bad(400, " GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "GET /\r\n\r\n");
-	assert_bad(400, "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "\x16\x03\x01\x02\x00\x01");
-}
-
 Test(http_req, rfc9112_3_1_methods_are_case_sensitive_tokens)
 {
 	static const struct {
@@ -145,8 +51,6 @@ Test(http_req, rfc9112_3_1_methods_are_case_sensitive_tokens)
 		cr_assert_eq(req.method, rows[i].method, "%s", rows[i].text);
 	}
 	assert_span(req.method_text, "M-SEARCH");
-	assert_bad(400, "G(T / HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(501, "AAAAAAAAAABBBBBBBBBBCCCCCCCCCCDDDDDDDDDD / HTTP/1.1\r\nHost: a\r\n\r\n");
 }
 
 Test(http_req, rfc9110_9_2_methods_know_whether_they_are_safe_and_idempotent)
@@ -159,22 +63,6 @@ Test(http_req, rfc9110_9_2_methods_know_whether_they_are_safe_and_idempotent)
 	cr_assert_str_eq(hf_http_method_name(HF_HTTP_DELETE), "DELETE");
 }
 
-Test(http_req, rfc9110_2_5_versions)
-{
-	assert_done("GET / HTTP/1.0\r\n\r\n");
-	cr_assert_eq(req.minor, 0);
-	cr_assert_eq(req.authority.len, 0);
-	assert_done("GET / HTTP/1.2\r\nHost: a\r\n\r\n");
-	cr_assert_eq(req.minor, 1);
-	assert_bad(505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-	assert_bad(505, "GET / HTTP/0.9\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.10\r\n\r\n");
-	assert_bad(400, "GET / http/1.1\r\n\r\n");
-	assert_bad(400, "GET / HTTP/11\r\n\r\n");
-	assert_bad(400, "GET / ICY/1.1\r\n\r\n");
-}
-
 Test(http_req, rfc9112_3_2_target_forms)
 {
 	assert_done("GET HTTP://B.example/x?y HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -185,7 +73,11 @@ Test(http_req, rfc9112_3_2_target_forms)
 	assert_done("GET https://b HTTP/1.1\r\nHost: a\r\n\r\n");
 	assert_span(req.path_query, "/");
 	assert_span(req.scheme, "https");
+	assert_done("GET http://b?q HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_span(req.authority, "b");
+	assert_span(req.path_query, "?q");
 	assert_done("OPTIONS http://b:8080 HTTP/1.1\r\nHost: a\r\n\r\n");
+	cr_assert_eq(req.form, HF_HTTP_FORM_ASTERISK);
 	assert_span(req.path_query, "*");
 	assert_done("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
 	cr_assert_eq(req.form, HF_HTTP_FORM_ASTERISK);
@@ -194,126 +86,6 @@ Test(http_req, rfc9112_3_2_target_forms)
 	assert_span(req.authority, "b.example:443");
 	cr_assert_eq(req.path_query.len, 0);
 	assert_done("CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: b\r\n\r\n");
-	assert_bad(400, "GET * HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "GET a HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "GET http://u:p@b/ HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "GET http://b?q HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "CONNECT b HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "CONNECT b: HTTP/1.1\r\nHost: a\r\n\r\n");
-	assert_bad(400, "CONNECT [::1] HTTP/1.1\r\nHost: a\r\n\r\n");
-}
-
-Test(http_req, rfc9112_3_2_host_is_there_once_and_valid)
-{
-	assert_bad(400, "GET / HTTP/1.1\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost:\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a b\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a,b@c\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a:0\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a:8a\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: [::1]x\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a%2\r\n\r\n");
-	assert_bad(400, "GET http://b/ HTTP/1.1\r\nHost: @\r\n\r\n");
-	assert_done("GET / HTTP/1.1\r\nHost: [2001:db8::1]:8080\r\n\r\n");
-	assert_done("GET / HTTP/1.1\r\nHost: a:\r\n\r\n");
-	assert_done("GET / HTTP/1.1\r\nHost: a%41_b\r\n\r\n");
-}
-
-Test(http_req, rfc9112_5_field_lines_are_strict)
-{
-	assert_bad(400, "GET / HTTP/1.1\r\nHost : a\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\n Host: a\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a\r\n\tb\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a\r\nnocolon\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a\r\nX\x01: b\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a\r\nX: b\x01\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a\r\nX: 0123456789abcdef0123\x7f\r\n\r\n");
-	assert_bad(400, "GET / HTTP/1.1\r\nHost: a\r\nX\xff: b\r\n\r\n");
-	assert_done("GET / HTTP/1.1\r\nHost: a\r\nX: \xc3\xa4\tb 0123456789abcdef\t0\r\n\r\n");
-}
-
-Test(http_req, rfc9110_5_5_nul_in_a_value_is_refused)
-{
-	static const char text[] = "GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n";
-
-	cr_assert_eq(parse_limited(text, sizeof(text) - 1, &limits), HF_PARSE_BAD);
-	cr_assert_eq(fault.status, 400);
-}
-
-Test(http_req, rfc9112_6_1_transfer_encoding)
-{
-	assert_done("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n");
-	cr_assert_eq(req.body, HF_HTTP_BODY_CHUNKED);
-	assert_bad(501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n");
-	assert_bad(501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n");
-	assert_bad(501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n");
-	assert_bad(501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \"chunked\"\r\n\r\n");
-	assert_bad(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n");
-	assert_bad(
-		400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n");
-	assert_bad(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
-			"Transfer-Encoding: identity\r\n\r\n");
-	assert_bad(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n");
-	assert_bad(400, "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-}
-
-Test(http_req, rfc9112_6_3_length_and_transfer_encoding_never_together)
-{
-	assert_bad(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
-			"Transfer-Encoding: chunked\r\n\r\n");
-	assert_bad(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
-			"Content-Length: 0\r\n\r\n");
-	assert_bad(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
-			"Content-Length: 6\r\n\r\n");
-	assert_bad(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
-			"Content-Length: 5\r\n\r\n");
-	assert_bad(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n");
-	assert_bad(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n");
-	assert_bad(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n");
-	assert_bad(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\n");
-	assert_bad(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5 5\r\n\r\n");
-	assert_bad(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n");
-	assert_bad(
-		400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551621\r\n\r\n");
-	assert_done("POST / HTTP/1.1\r\nHost: a\r\ncontent-LENGTH: 0012\r\n\r\n");
-	cr_assert_eq(req.body, HF_HTTP_BODY_LENGTH);
-	cr_assert_eq(req.content_length, 12);
-	assert_done("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-	cr_assert_eq(req.body, HF_HTTP_BODY_NONE);
-	assert_done("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9223372036854775807\r\n\r\n");
-	cr_assert_eq(req.content_length, INT64_MAX);
-}
-
-Test(http_req, rfc9112_9_3_persistence)
-{
-	static const struct {
-		const char *text;
-		bool alive;
-	} rows[] = {
-		{ "GET / HTTP/1.1\r\nHost: a\r\n\r\n", true },
-		{ "GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\n\r\n", false },
-		{ "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, close\r\n\r\n", false },
-		{ "GET / HTTP/1.0\r\n\r\n", false },
-		{ "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", true },
-		{ "GET / HTTP/1.0\r\nConnection: keep-alive\r\nConnection: close\r\n\r\n", false },
-	};
-
-	for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
-		assert_done(rows[i].text);
-		cr_assert_eq(req.keep_alive, rows[i].alive, "%s", rows[i].text);
-	}
 }
 
 Test(http_req, rfc9110_7_6_1_connection_names_hop_by_hop_fields)
@@ -350,6 +122,13 @@ Test(http_req, rfc9110_10_1_1_expect)
 	cr_assert(req.expect_continue && !req.expect_unknown);
 	assert_done("POST / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n");
 	cr_assert(!req.expect_continue && req.expect_unknown);
+	assert_done("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue, tea\r\n\r\n");
+	cr_assert(req.expect_continue && req.expect_unknown);
+	assert_done("POST / HTTP/1.1\r\nHost: a\r\nExpect: ,100-continue\r\nExpect: "
+		    "100-continue\r\n\r\n");
+	cr_assert(req.expect_continue && !req.expect_unknown);
+	assert_done("POST / HTTP/1.1\r\nHost: a\r\nExpect:\r\n\r\n");
+	cr_assert(!req.expect_continue && !req.expect_unknown);
 	assert_done("POST / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n");
 	cr_assert(!req.expect_continue && !req.expect_unknown);
 }

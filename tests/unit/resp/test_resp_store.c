@@ -37,7 +37,7 @@ static const char *text(size_t len)
 static const char *answer = "HTTP/1.0 200 Fine\r\nContent-Length: 3\r\nAge: 9\r\nETag: \"x\"\r\n"
 			    "Set-Cookie: a=b\r\nX-Mine: 1\r\nConnection: X-Hop\r\nx-hop: 2\r\n"
 			    "Keep-Alive: 5\r\nset-cookie: c=d\r\nVia: 1.1 up\r\nX-Auth-Token: t\r\n"
-			    "Proxy-Authenticate: p\r\nTransfer-Encoding: x\r\n\r\n";
+			    "Proxy-Authenticate: p\r\nTrailer: x\r\n\r\n";
 
 Test(resp_store, rfc9110_7_6_1_hop_by_hop_and_framing_fields_are_not_stored)
 {
@@ -135,6 +135,33 @@ Test(resp_forward, rfc7239_and_rfc9110_7_6_3_lists_are_appended)
 		"Host: b\r\nVia: 1.0 x, 1.0 edge-1\r\n"
 		"X-Forwarded-For: 1.1.1.1, 2.2.2.2, 2001:db8::1\r\nX-Forwarded-Proto: http\r\n"
 		"Forwarded: for=1.1.1.1, for=\"[2001:db8::1]\";proto=http;host=b\r\n");
+}
+
+/* RFC 9112 §3.2.2: what follows the key may not be spelled as a client likes. */
+Test(resp_forward, the_callers_authority_counts_before_the_requests)
+{
+	struct hf_resp_forward spelled = forward;
+
+	spelled.authority = HF_SPAN("a.example");
+	parse_req("GET / HTTP/1.1\r\nHost: %61.EXAMPLE:80\r\n\r\n");
+	cr_assert_str_eq(text(hf_resp_request_head(buf, sizeof(buf), &req, &spelled)),
+		"Host: a.example\r\nVia: 1.1 holdfast\r\nX-Forwarded-For: 192.0.2.1\r\n"
+		"X-Forwarded-Proto: http\r\nForwarded: "
+		"for=192.0.2.1;proto=http;host=a.example\r\n");
+}
+
+Test(resp_forward, names_that_a_gateway_takes_for_ours_are_left_out)
+{
+	parse_req(
+		"POST / HTTP/1.1\r\nHost: a\r\nContent_Length: 5\r\ntransfer_encoding: chunked\r\n"
+		"X_Forwarded-For: 1.1.1.1\r\nAUTHORIZATION_: x\r\nContent_Type_: y\r\napi_key: "
+		"z\r\n"
+		"Proxy_Authorization: q\r\n\r\n");
+	cr_assert_str_eq(text(hf_resp_request_head(buf, sizeof(buf), &req, &forward)),
+		"Host: a\r\nAUTHORIZATION_: x\r\nContent_Type_: y\r\napi_key: z\r\nVia: 1.1 "
+		"holdfast\r\n"
+		"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+		"Forwarded: for=192.0.2.1;proto=http;host=a\r\n");
 }
 
 Test(resp_forward, rfc9110_7_6_2_max_forwards_counts_down)

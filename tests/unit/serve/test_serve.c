@@ -490,9 +490,9 @@ Test(serve, rfc9111_5_2_1_other_directives_of_a_request_change_nothing)
 {
 	static const char *const fields[] = { "Cache-Control: s-maxage=0", "Cache-Control: private",
 		"Cache-Control: must-revalidate, proxy-revalidate", "Cache-Control: immutable=0",
-		"Cache-Control: public, stale-while-revalidate=0",
-		"CDN-Cache-Control: no-store", "Surrogate-Control: no-store", "Expires: 0",
-		"Pragma: no-store", "Vary: *", "Age: 1000", "Cache-Control: max-age" };
+		"Cache-Control: public, stale-while-revalidate=0", "CDN-Cache-Control: no-store",
+		"Surrogate-Control: no-store", "Expires: 0", "Pragma: no-store", "Vary: *",
+		"Age: 1000", "Cache-Control: max-age" };
 	struct rig_client *client = rig_connect(&rig, 0);
 	char text[256];
 	void *ptr;
@@ -524,6 +524,76 @@ Test(serve, head_that_never_ends_is_408)
 	rig_wait(&rig, 11000000);
 	cr_assert(strstr(client->out, "HTTP/1.1 408 "));
 	cr_assert(client->fin);
+}
+
+Test(serve, a_body_that_comes_too_slowly_is_408_and_cancels_the_fetch)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *xchg;
+
+	rig_send(&rig, client,
+		"POST /p HTTP/1.1\r\nHost: a.example\r\nContent-Length: 9000\r\n\r\n");
+	xchg = rig_expect_start(&rig);
+	rig_wait(&rig, 9000000);
+	cr_assert_eq(client->out_len, 0);
+	rig_wait(&rig, 2000000);
+	cr_assert(strstr(client->out, "HTTP/1.1 408 "));
+	cr_assert(client->fin);
+	cr_assert_eq(hf_serve_conn_count(rig.serve), 0);
+	rig_expect_finish(&rig, xchg);
+}
+
+Test(serve, rfc9110_7_4_https_is_not_for_this_connection)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_send(&rig, client, "GET HTTPS://a.example/a HTTP/1.1\r\nHost: a.example\r\n\r\n");
+	cr_assert(strstr(client->out, "HTTP/1.1 421 "));
+	cr_assert(!client->fin);
+}
+
+Test(serve, what_follows_a_refused_connect_is_no_request)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_store(&rig, URL("/a"), 10, 60);
+	rig_send(&rig, client,
+		"CONNECT b.example:443 HTTP/1.1\r\nHost: b.example\r\n\r\n" GET("/a"));
+	cr_assert(strstr(client->out, "HTTP/1.1 405 "));
+	cr_assert_eq(count_of(client->out, "HTTP/1.1 "), 1);
+	cr_assert(client->fin);
+}
+
+Test(serve, rfc9112_3_2_2_the_origin_hears_host_and_target_as_the_key_spells_them)
+{
+	static const struct {
+		const char *request, *authority, *target;
+	} rows[] = {
+		{ "GET /%7ea/../b HTTP/1.1\r\nHost: %61.EXAMPLE:080\r\n\r\n", "a.example", "/b" },
+		{ "GET http://B.example:81?q HTTP/1.1\r\nHost: a\r\n\r\n", "b.example:81", "/?q" },
+		{ "POST http://B.example?q HTTP/1.1\r\nHost: a\r\n\r\n", "b.example", "/?q" },
+		{ "POST http://[2001:DB8::1]/%7ea HTTP/1.1\r\nHost: a\r\n\r\n", "[2001:db8::1]",
+			"/%7ea" },
+	};
+
+	for (uint32_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
+		struct rig_client *client = rig_connect(&rig, i);
+		struct hf_xchg *xchg;
+		char host[64];
+
+		rig_send(&rig, client, rows[i].request);
+		xchg = rig_expect_start(&rig);
+		(void)snprintf(host, sizeof(host), "Host: %s\r\n", rows[i].authority);
+		cr_expect(hf_span_eq(xchg->authority,
+				  (struct hf_span){ rows[i].authority, strlen(rows[i].authority) }),
+			"%.*s", (int)xchg->authority.len, xchg->authority.ptr);
+		cr_expect(hf_span_eq(xchg->path_query,
+				  (struct hf_span){ rows[i].target, strlen(rows[i].target) }),
+			"%.*s", (int)xchg->path_query.len, xchg->path_query.ptr);
+		cr_expect_eq(memcmp(xchg->lines.ptr, host, strlen(host)), 0);
+		rig_reset(&rig, client);
+		rig_expect_finish(&rig, xchg);
+	}
 }
 
 Test(serve, idle_connection_is_closed)
