@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "origin_priv.h"
 
 #define CURL_EVENTS_MAX 64
+#define CURL_WATCH_IDLE (1ULL << 32) /* in an event's data, beside the socket */
 
 static uint64_t curl_between_us(const struct hf_origin *origin)
 {
@@ -39,12 +41,13 @@ static int curl_head_append(struct origin_fetch *fetch, const char *data, size_t
 	return 0;
 }
 
+/* By curl's own reading: it is curl that goes on to the next head. We never ask for an upgrade. */
 static bool curl_head_is_interim(const struct origin_fetch *fetch)
 {
-	static const size_t at = sizeof("HTTP/1.1 ") - 1;
+	long status = 0;
 
-	return fetch->head_len > at + 2 && fetch->head[at] == '1' &&
-	       memcmp(fetch->head + at, "101", 3) != 0; /* we never ask for an upgrade */
+	(void)curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status >= 100 && status < 200 && status != 101;
 }
 
 /* False: the transfer shall end. */
@@ -105,7 +108,10 @@ static size_t curl_on_body(char *data, size_t size, size_t count, void *arg)
 	size_t len = size * count;
 	size_t got = hf_min_size(fetch->taken, len);
 
-	HF_ASSERT(fetch->state >= ORIGIN_ADMIT);
+	if (fetch->state < ORIGIN_ADMIT) {
+		fetch->fail_text = "a body without a head";
+		return 0;
+	}
 	if (fetch->state == ORIGIN_OVER) {
 		/* a short rest is read for the sake of the connection */
 		fetch->taken += len;
@@ -167,13 +173,27 @@ static int curl_on_connected(
 
 /* ---- callbacks of the multi handle ---- */
 
+/* Who waits for nothing on this socket? A transfer that pauses, or none. */
+static bool curl_is_paused(CURL *easy)
+{
+	struct origin_fetch *fetch = NULL;
+
+	(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
+	return !fetch || fetch->recv_paused || fetch->send_paused;
+}
+
 static int curl_on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
 	struct hf_origin *origin = arg;
-	struct epoll_event event = { .data.fd = fd };
+	struct epoll_event event = { .data.u64 = (uint32_t)fd };
 
 	if (what == CURL_POLL_REMOVE) {
-		(void)epoll_ctl(origin->epoll_fd, EPOLL_CTL_DEL, fd, NULL); /* may be closed */
+		bool paused = curl_is_paused(easy);
+
+		event.data.u64 |= CURL_WATCH_IDLE;
+		event.events = EPOLLIN | EPOLLRDHUP;
+		(void)epoll_ctl(origin->epoll_fd, paused ? EPOLL_CTL_DEL : EPOLL_CTL_MOD, fd,
+			&event); /* may be closed */
 		return 0;
 	}
 	if (what & CURL_POLL_IN)
@@ -321,6 +341,27 @@ static void curl_act(struct hf_origin *origin, curl_socket_t fd, int what)
 	HF_ASSERT(code != CURLM_BAD_HANDLE && code != CURLM_RECURSIVE_API_CALL);
 }
 
+/* An origin that speaks unasked, or has closed. What it says is nobody's answer (RFC 9112 §9.2, §11.1): the
+ * next request must not find it, so curl finds a dead connection. */
+static void curl_idle_ended(struct hf_origin *origin, int fd)
+{
+	(void)epoll_ctl(origin->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	(void)shutdown(fd, SHUT_RDWR);
+}
+
+static void curl_socket_ready(struct hf_origin *origin, const struct epoll_event *event)
+{
+	int what = 0;
+
+	if (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		what |= CURL_CSELECT_IN;
+	if (event->events & EPOLLOUT)
+		what |= CURL_CSELECT_OUT;
+	if (event->events & EPOLLERR)
+		what |= CURL_CSELECT_ERR;
+	curl_act(origin, event->data.fd, what);
+}
+
 bool origin_curl_run(struct hf_origin *origin, uint32_t wait_ms)
 {
 	struct epoll_event event[CURL_EVENTS_MAX];
@@ -328,23 +369,20 @@ bool origin_curl_run(struct hf_origin *origin, uint32_t wait_ms)
 	bool busy = false;
 
 	origin->now_us = hf_clock_us();
-	for (int i = 0; i < n; i++) {
-		int what = 0;
-
-		if (event[i].data.fd == origin->waker.fd)
-			continue;
-		if (event[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-			what |= CURL_CSELECT_IN;
-		if (event[i].events & EPOLLOUT)
-			what |= CURL_CSELECT_OUT;
-		if (event[i].events & EPOLLERR)
-			what |= CURL_CSELECT_ERR;
-		curl_act(origin, event[i].data.fd, what);
-		busy = true;
-	}
+	for (int i = 0; i < n; i++)
+		if (event[i].data.u64 & CURL_WATCH_IDLE)
+			curl_idle_ended(origin, event[i].data.fd);
+	/* New transfers take their connections here, between the look at those that wait and the end of
+	 * others: none of them has unread bytes. */
 	if (origin->curl_due_us <= origin->now_us) {
 		origin->curl_due_us = UINT64_MAX;
 		curl_act(origin, CURL_SOCKET_TIMEOUT, 0);
+		busy = true;
+	}
+	for (int i = 0; i < n; i++) {
+		if (event[i].data.u64 & CURL_WATCH_IDLE || event[i].data.fd == origin->waker.fd)
+			continue;
+		curl_socket_ready(origin, &event[i]);
 		busy = true;
 	}
 	curl_collect(origin);
@@ -367,7 +405,7 @@ static CURLMcode curl_multi_set(struct hf_origin *origin)
 
 int origin_curl_init(struct hf_origin *origin, struct hf_err *err)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = origin->waker.fd };
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = (uint32_t)origin->waker.fd };
 
 	origin->curl_due_us = UINT64_MAX;
 	origin->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
