@@ -205,6 +205,7 @@ Test(purge, tags_are_compared_whole_and_by_field)
 		{ "Cache-Tag: a", "a", true, true },
 		{ "Cache-Tag", "a", false, false },
 	};
+	struct hf_http_fields fields;
 	struct fix fix;
 
 	fix_open(&fix, 4 * FIX_MIB);
@@ -215,6 +216,9 @@ Test(purge, tags_are_compared_whole_and_by_field)
 		cr_expect_eq((atomic_load(&obj->flags) & HF_OBJ_TAGGED) != 0, rows[i].tagged,
 			"row %zu", i);
 		cr_expect_eq(hf_purge_matches(&walk, obj), rows[i].named, "row %zu", i);
+		if (hf_http_stored_parse((struct hf_span){ obj->head, obj->head_len }, &fields))
+			cr_expect_eq(hf_purge_fields_have(&fields, walk.text), rows[i].named,
+				"row %zu", i);
 		cr_expect_eq(walk_all(&fix, HF_PURGE_TAG, rows[i].tag, false), rows[i].named,
 			"row %zu", i);
 		cr_expect_eq(fix_get(&fix, "k") == NULL, rows[i].named, "row %zu", i);
@@ -245,6 +249,92 @@ Test(purge, a_prefix_is_one_of_the_key)
 			cr_expect_eq(fix_get(&fix, keys[k]) == NULL,
 				strncmp(keys[k], rows[i].prefix, len) == 0, "row %zu key %zu", i,
 				k);
+	}
+	fix_close(&fix);
+}
+
+static void collect_tag(void *arg, struct hf_span tag)
+{
+	char *text = arg;
+
+	(void)sprintf(text + strlen(text), "<%.*s>", (int)tag.len, tag.ptr);
+}
+
+Test(purge, each_tag_is_told_in_order_without_empty_ones)
+{
+	char text[128] = "";
+	struct fix fix;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	hf_obj_each_tag(
+		put_head(&fix, "k", "X: y\r\nCache-Tag: b c, ,a,\r\nSurrogate-Key:  d,e  f\r\n"),
+		collect_tag, text);
+	cr_expect_str_eq(text, "<b c><a><d,e><f>");
+	text[0] = '\0';
+	hf_obj_each_tag(put_head(&fix, "k", "X: y\r\n"), collect_tag, text);
+	cr_expect_str_eq(text, "");
+	fix_close(&fix);
+}
+
+Test(purge, a_path_is_one_of_every_host)
+{
+	static const struct {
+		const char *path;
+		uint64_t count;
+	} rows[] = { { "/x", 5 }, { "/x/", 3 }, { "/x/1", 2 }, { "/", 7 }, { "/b/", 0 },
+		{ "/x?", 1 }, { "x", 0 }, { "/X", 0 } };
+	static const char *const keys[] = { "http://a/x/1", "http://b:81/x/1", "https://a/x/2",
+		"http://[::1]/x?/x/1", "http://a/x", "http://a/y/x/1", "http://x/", "k/x/1",
+		"/x/1" };
+	struct fix fix;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
+		for (size_t k = 0; k < HF_ARRAY_LEN(keys); k++)
+			fix_put(&fix, keys[k], k, 100);
+		cr_expect_eq(walk_all(&fix, HF_PURGE_PATH, rows[i].path, false), rows[i].count,
+			"row %zu", i);
+	}
+	fix_close(&fix);
+}
+
+struct listing {
+	uint64_t count, stop_after;
+};
+
+static bool list_one(void *arg, const struct hf_obj *obj)
+{
+	struct listing *listing = arg;
+
+	cr_assert(strncmp(obj->key, "http://a/", 9) == 0);
+	return ++listing->count % listing->stop_after != 0;
+}
+
+Test(purge, a_list_meets_each_object_once_and_goes_on_where_it_stopped)
+{
+	static const struct hf_purge_walk filter = { .kind = HF_PURGE_PREFIX,
+		.text = { "http://a/", 9 } };
+	struct fix fix;
+	uint64_t here = 0;
+	char key[32];
+
+	fix_open(&fix, 16 * FIX_MIB);
+	for (int i = 0; i < 2000; i++) {
+		snprintf(key, sizeof(key), "http://%c/%d", i % 2 ? 'a' : 'b', i);
+		fix_put(&fix, key, 1, 100);
+	}
+	for (int i = 1; i < 2000; i += 2) {
+		snprintf(key, sizeof(key), "http://a/%d", i);
+		here += fix_get(&fix, key) != NULL;
+	}
+	for (uint64_t stop_after = 1; stop_after < 5000; stop_after *= 7) {
+		struct listing listing = { 0, stop_after };
+		uint64_t slot = 0, calls = 1;
+
+		while (!hf_shard_list_step(fix.shard, &filter, &slot, list_one, &listing))
+			calls++;
+		cr_expect_eq(listing.count, here);
+		cr_expect_geq(calls, here / stop_after);
 	}
 	fix_close(&fix);
 }

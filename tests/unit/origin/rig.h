@@ -187,6 +187,17 @@ static inline struct rig *rig_new(void)
 	return rig;
 }
 
+/* Two origin threads, each owns half of the keys. */
+static inline struct rig *rig_two(void)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+
+	rig_conf(rig);
+	rig->conf.origin.threads = 2;
+	rig_up(rig, 64 << 20);
+	return rig;
+}
+
 /* Who owns what. */
 static inline struct hf_link *rig_link(const struct rig *rig, uint32_t shard)
 {

@@ -4,16 +4,6 @@
  */
 #include "rig.h"
 
-static struct rig *rig_two(void)
-{
-	struct rig *rig = calloc(1, sizeof(*rig));
-
-	rig_conf(rig);
-	rig->conf.origin.threads = 2;
-	rig_up(rig, 64 << 20);
-	return rig;
-}
-
 static struct rig_conn *post(struct rig *rig, struct rig_client *client, const char *target)
 {
 	char text[256];
