@@ -45,7 +45,7 @@ static void storm_start(struct storm *storm)
 	static const char *const fields[] = { "", "", "", "Cache-Control: no-cache\r\n",
 		"Cache-Control: max-age=5\r\n", "Cache-Control: stale-if-error=600\r\n",
 		"If-None-Match: \"mine\"\r\n", "Range: bytes=0-3\r\n",
-		"Authorization: Basic eA==\r\n" };
+		"Authorization: Basic eA==\r\n", "Authorization: Basic eQ==\r\n" };
 	struct storm_client *c = &storm->client[chance(storm, CLIENTS)];
 	char path[16], all[128];
 
@@ -72,7 +72,8 @@ static void storm_name(struct storm *storm, uint32_t key, char accept, bool priv
 		private ? ++storm->private_count : 0);
 }
 
-static void storm_full(struct storm *storm, struct rig_conn *conn, uint32_t key, char accept)
+static void storm_full(
+	struct storm *storm, struct rig_conn *conn, uint32_t key, char accept, bool authorised)
 {
 	static const char *const control[] = { "max-age=60, stale-if-error=600",
 		"max-age=60, stale-while-revalidate=600", "max-age=60", "no-cache", "private",
@@ -80,7 +81,8 @@ static void storm_full(struct storm *storm, struct rig_conn *conn, uint32_t key,
 	uint32_t which = chance(storm, HF_ARRAY_LEN(control));
 	char name[64], text[512];
 
-	storm_name(storm, key, accept, which == 4 || which == 5, name);
+	storm_name(storm, key, accept,
+		which == 4 || which == 5 || (authorised && which != 6 && which != 8), name);
 	(void)sprintf(text,
 		"HTTP/1.1 200 OK\r\nETag: \"%s\"\r\nCache-Control: %s\r\nVary: Accept\r\n"
 		"Content-Length: %zu\r\n\r\n%s",
@@ -122,7 +124,7 @@ static void storm_answer(struct storm *storm, struct rig_conn *conn, const char 
 		break;
 	}
 	if (!tag || version != storm->version[key]) {
-		storm_full(storm, conn, key, accept);
+		storm_full(storm, conn, key, accept, rig_head_has(head, "Authorization: "));
 		return;
 	}
 	(void)sprintf(text, "HTTP/1.1 304 Not Modified\r\n%s\r\n",
