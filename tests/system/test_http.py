@@ -133,6 +133,33 @@ def test_post_pipelined_behind_get(start, echo):
         assert read_answer(stream).body == f"GET 0 {sha[2]}".encode()
 
 
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_the_body_of_a_request_for_a_stored_path_is_no_request(start, origin, method, framing):
+    """A cache that answers a hit and leaves the body unread takes it for the next request."""
+    def script(conn, request):
+        length, _ = read_body(request.stream, request.headers)
+        say(conn, request, f"{request.target} {length}".encode(), ["Cache-Control: max-age=60"])
+        return True
+
+    origin.on("*", script)
+    start(origin.url)
+    assert curl(url("/a"), "-H", "Host: x").body == b"/a 0"
+    inner = b"GET /inner HTTP/1.1\r\n" + H + b"\r\n"
+    body = (b"Content-Length: %d\r\n\r\n%b" % (len(inner), inner) if framing == "length" else
+            b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(inner), inner))
+    with connect() as conn:
+        conn.sendall(method + b" /a HTTP/1.1\r\n" + H + body
+                     + b"GET /a HTTP/1.1\r\n" + H + b"\r\n")
+        stream = conn.makefile("rb")
+        first = read_answer(stream, method.decode())
+        assert "hit" not in first.headers["cache-status"]
+        assert first.body == (b"/a %d" % len(inner) if method == b"GET" else b"")
+        second = read_answer(stream)
+        assert is_hit(second) and second.body == b"/a 0", "what a body asked for is not stored"
+    assert origin.count("/inner") == 0
+
+
 def test_head(start, nginx):
     start(nginx.url)
     path = f"/length/{nginx.file(1461)}"
