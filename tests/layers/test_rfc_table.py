@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The table of RFC sections in tests/README.md names tests that exist, and all of lib/tcp's."""
+"""The tables of RFC sections in tests/README.md name tests that exist: all of lib/tcp's, and all that
+are about caching."""
 import pathlib
 import re
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 TEST = re.compile(r"^(?:Parameterized)?Test\(\s*\w+,\s*(\w+)", re.MULTILINE)
+ROWS = re.compile(r'^TABLE\["(\w+)"\]', re.MULTILINE)
+CITES = {"tcp": r"rfc\d", "net": "$"}  # tests that must be in a table
+CACHING = r"rfc(9111|5861|8246|9211|9213)(_|$)"
+HTTP = ("cache", "http", "origin", "resp", "serve")
 
 
 def in_code():
-    """{file: names} of lib/tcp and lib/net."""
-    return {module: {path.stem[len("test_"):]: set(TEST.findall(path.read_text()))
+    """{module: {file: names}}; the sections of rfc9111_rows.py are a file too."""
+    code = {module: {path.stem[len("test_"):]: set(TEST.findall(path.read_text()))
                      for path in (TESTS / "unit" / module).glob("test_*.c")}
-            for module in ("tcp", "net")}
+            for module in (*CITES, *HTTP)}
+    code["system"] = {"rfc9111_rows": set(ROWS.findall(
+        (TESTS / "system/rfc9111_rows.py").read_text()))}
+    return code
 
 
 def in_table():
@@ -36,8 +44,8 @@ def test_what_the_table_names_exists():
 
 def test_what_cites_an_rfc_is_in_the_table():
     named = {(file, name) for _, file, name in in_table()}
-    cites = {(file, name) for file, names in in_code()["tcp"].items() for name in names
-             if re.match(r"rfc\d", name)}
+    cites = {(file, name) for module, files in in_code().items() for file, names in files.items()
+             for name in names if re.match(CITES.get(module, CACHING), name)}
     assert sorted(cites - named) == [], "add them to the row of their section in tests/README.md"
 
 
