@@ -124,12 +124,11 @@ static bool part_judge(
 static size_t part_build(struct hf_serve *serve, struct serve_req *req, const char *cache_status,
 	const struct hf_resp_cut *cut)
 {
-	uint32_t age_s = hf_obj_age_s(req->obj, serve->now_us);
 	struct hf_resp_head head = {
 		.minor = req->minor,
 		.keep_alive = req->keep_alive,
 		.extra = req->xchg ? req->xchg->extra : (struct hf_span){ 0 },
-		.age_s = req->xchg && age_s == 0 ? -1 : (int64_t)age_s,
+		.age_s = serve_age_s(serve, req),
 		.framing = req->framing,
 		.content_length = part_content_length(&req->part),
 		.cache_status = cache_status,

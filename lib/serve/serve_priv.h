@@ -204,6 +204,7 @@ bool serve_send(struct hf_serve *serve, struct serve_req *req, const void *data,
 char *serve_txbuf_room(struct hf_serve *serve, struct serve_req *req, uint32_t len);
 bool serve_txbuf_send(struct hf_serve *serve, struct serve_req *req, uint32_t len) HF_MUST_CHECK;
 bool serve_send_head(struct hf_serve *serve, struct serve_req *req, const char *cache_status);
+int64_t serve_age_s(const struct hf_serve *serve, const struct serve_req *req);
 void serve_count_status(uint16_t status);
 struct hf_span serve_date(const struct hf_serve *serve);
 

@@ -123,17 +123,26 @@ static bool send_large_head(
 	return serve_txbuf_send(serve, req, (uint32_t)len);
 }
 
+/* -1, which is not told, for what was made or validated a moment ago for this request (RFC 9111 §5.1). */
+int64_t serve_age_s(const struct hf_serve *serve, const struct serve_req *req)
+{
+	const struct hf_xchg *xchg = req->xchg;
+	uint32_t age_s = hf_obj_age_s(req->obj, serve->now_us);
+	bool reused = !xchg || xchg->local || xchg->stale;
+
+	return reused || age_s > 0 ? (int64_t)age_s : -1;
+}
+
 /* The head of req->obj, and its whole body when no owner keeps it (a small hit). False: no buffer. */
 bool serve_send_head(struct hf_serve *serve, struct serve_req *req, const char *cache_status)
 {
 	struct hf_obj *obj = req->obj;
-	uint32_t age_s = hf_obj_age_s(obj, serve->now_us);
 	struct hf_resp_head head = {
 		.minor = req->minor,
 		.keep_alive = req->keep_alive,
 		.stored = { obj->head, obj->head_len },
 		.extra = req->xchg ? req->xchg->extra : (struct hf_span){ 0 },
-		.age_s = req->xchg && age_s == 0 ? -1 : (int64_t)age_s,
+		.age_s = serve_age_s(serve, req),
 		.framing = req->framing,
 		.content_length = obj->length,
 		.cache_status = cache_status,

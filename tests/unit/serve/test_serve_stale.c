@@ -206,6 +206,8 @@ static void expect_status(
 	(void)rig_answer(&rig, xchg, 5, !stored);
 	(void)snprintf(line, sizeof(line), "Cache-Status: holdfast; %s\r\n", said);
 	cr_assert(strstr(client->out, line), "%s: %s", said, client->out);
+	/* RFC 9111 §4: what is stored and was not validated has an Age, though it be 0 */
+	cr_assert_eq(strstr(client->out, "\r\nAge: 0\r\n") != NULL, local || stale, "%s", said);
 	hf_shard_fill_fail(rig.shard, xchg->obj);
 	hf_shard_obj_unref(rig.shard, xchg->obj); /* the fill's */
 	rig_more(&rig, xchg);
