@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "hf_wipe.h"
+
 #include "origin_priv.h"
 
 #define CURL_EVENTS_MAX 64
@@ -29,7 +31,7 @@ static int curl_head_append(struct origin_fetch *fetch, const char *data, size_t
 		return -EMSGSIZE;
 	if (fetch->head_len + len > fetch->head_cap) {
 		uint32_t cap = (uint32_t)hf_pow2_ceil(hf_max_u64(fetch->head_len + len, 1024));
-		char *head = realloc(fetch->head, cap);
+		char *head = hf_wipe_realloc(fetch->head, cap);
 
 		if (!head)
 			return -ENOMEM;
@@ -257,21 +259,11 @@ static CURLcode curl_set_rules(const struct hf_origin *origin, CURL *easy)
 	return code;
 }
 
-static void curl_put(struct hf_origin *origin, CURL *easy)
-{
-	if (origin->idle_easy_count == ORIGIN_IDLE_EASY_MAX) {
-		curl_easy_cleanup(easy);
-		return;
-	}
-	curl_easy_reset(easy);
-	origin->idle_easy[origin->idle_easy_count++] = easy;
-}
-
+/* No handle is used twice: one keeps the fields of its last answer until its next. */
 int origin_curl_start(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	HF_ASSERT(!fetch->easy && !fetch->lines);
-	fetch->easy = origin->idle_easy_count > 0 ? origin->idle_easy[--origin->idle_easy_count]
-						  : curl_easy_init();
+	fetch->easy = curl_easy_init();
 	if (!fetch->easy)
 		return -ENOMEM;
 	if (curl_set_rules(origin, fetch->easy) == CURLE_OK &&
@@ -291,7 +283,7 @@ void origin_curl_stop(struct hf_origin *origin, struct origin_fetch *fetch)
 	if (!fetch->easy)
 		return;
 	HF_ASSERT(curl_multi_remove_handle(origin->multi, fetch->easy) == CURLM_OK);
-	curl_put(origin, fetch->easy);
+	curl_easy_cleanup(fetch->easy);
 	fetch->easy = NULL;
 	curl_slist_free_all(fetch->lines);
 	fetch->lines = NULL;
@@ -412,7 +404,9 @@ int origin_curl_init(struct hf_origin *origin, struct hf_err *err)
 	if (origin->epoll_fd < 0 ||
 		epoll_ctl(origin->epoll_fd, EPOLL_CTL_ADD, origin->waker.fd, &event))
 		return hf_err_set(err, -errno, "origin thread %u: no epoll", origin->index);
-	if (curl_global_init(CURL_GLOBAL_DEFAULT))
+	/* requests and answers pass through memory of curl's: it is wiped when curl frees it */
+	if (curl_global_init_mem(
+		    CURL_GLOBAL_DEFAULT, malloc, hf_wipe_free, hf_wipe_realloc, strdup, calloc))
 		return hf_err_set(err, -ENOMEM, "libcurl does not initialise");
 	origin->multi = curl_multi_init();
 	if (!origin->multi) {
@@ -426,8 +420,6 @@ int origin_curl_init(struct hf_origin *origin, struct hf_err *err)
 
 void origin_curl_fini(struct hf_origin *origin)
 {
-	while (origin->idle_easy_count > 0)
-		curl_easy_cleanup(origin->idle_easy[--origin->idle_easy_count]);
 	if (origin->multi) {
 		(void)curl_multi_cleanup(origin->multi);
 		curl_global_cleanup();

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hf_wipe.h"
+
 #include "origin_priv.h"
 
 static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
@@ -49,11 +51,11 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 	hf_list_del(&fetch->queue_link);
 	hf_list_del(&fetch->memory_link);
 	hf_list_del(&fetch->all_link);
-	free((char *)(uintptr_t)fetch->key.ptr);
-	free(fetch->vary);
-	free(fetch->req_head);
+	hf_wipe_free((char *)(uintptr_t)fetch->key.ptr);
+	hf_wipe_free(fetch->vary);
+	hf_wipe_free(fetch->req_head);
 	free(fetch->conditions);
-	free(fetch->head);
+	hf_wipe_free(fetch->head);
 	hf_pool_put(&origin->fetches, fetch);
 }
 
@@ -97,14 +99,14 @@ static int fetch_copy(struct hf_origin *origin, struct origin_fetch *fetch,
 		return 0;
 	len = hf_cache_vary_rebuild(origin->scratch, ORIGIN_VARY_MAX, look->sample->vary,
 		look->sample->vary_len, look->req);
-	if (len <= 0)
-		return 0; /* too long to be stored: then nobody waits for it with profit */
-	fetch->vary = malloc((size_t)len);
-	if (!fetch->vary)
-		return -ENOMEM;
-	memcpy(fetch->vary, origin->scratch, (size_t)len);
-	fetch->vary_len = (uint32_t)len;
-	return 0;
+	if (len > 0) /* else too long to be stored: then nobody waits for it with profit */
+		fetch->vary = malloc((size_t)len);
+	if (fetch->vary) {
+		memcpy(fetch->vary, origin->scratch, (size_t)len);
+		fetch->vary_len = (uint32_t)len;
+	}
+	hf_wipe(origin->scratch, ORIGIN_VARY_MAX);
+	return len > 0 && !fetch->vary ? -ENOMEM : 0;
 }
 
 static struct origin_fetch *fetch_new(
@@ -398,8 +400,8 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 		reader->fetch = NULL;
 		/* 504 in the place of what must be validated (RFC 9111 §5.2.2.2) */
 		if (!origin_stale_serve(origin, reader, fetch, 0))
-			origin_reader_fail(origin, reader,
-				status == 502 && forbidden ? 504 : status, reason);
+			origin_reader_fail(
+				origin, reader, status == 502 && forbidden ? 504 : status, reason);
 	}
 	fetch_end(origin, fetch);
 }

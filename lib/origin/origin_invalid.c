@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hf_wipe.h"
+
 #include "origin_priv.h"
 
 #define INVALID_KEY_MAX 16384
@@ -109,8 +111,10 @@ static bool invalid_resolve(struct hf_origin *origin, struct hf_span base, struc
 		return false;
 	memcpy(path + len, dir.ptr, dir.len);
 	memcpy(path + len + dir.len, ref.path.ptr, ref.path.len);
-	key_len = hf_http_key_build(buf, INVALID_KEY_MAX, ref.scheme, ref.authority,
-		(struct hf_span){ path, len + dir.len + ref.path.len });
+	len += dir.len + ref.path.len;
+	key_len = hf_http_key_build(
+		buf, INVALID_KEY_MAX, ref.scheme, ref.authority, (struct hf_span){ path, len });
+	hf_wipe(path, len);
 	if (key_len < 0 ||
 		!hf_span_eq(own, invalid_origin_of((struct hf_span){ buf, (size_t)key_len })))
 		return false;

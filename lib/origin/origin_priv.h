@@ -42,8 +42,7 @@
 #define ORIGIN_MEMO_US         10000000
 #define ORIGIN_MEMORY_WAIT_US  5000000 /* of a head or a stream, which then fails */
 #define ORIGIN_STORE_WAIT_US   50000   /* of a body to be stored, which then becomes a stream */
-#define ORIGIN_IDLE_EASY_MAX   256
-#define ORIGIN_CONNECTIONS_MAX 256 /* idle ones that curl keeps */
+#define ORIGIN_CONNECTIONS_MAX 256     /* idle ones that curl keeps */
 #define ORIGIN_SCARCE_WINDOW   (HF_XCHG_WINDOW / 8)
 #define ORIGIN_OVER_MAX        (64 * 1024) /* of a body that nobody wants: then the connection is cut */
 #define ORIGIN_TAGS_KNOWN      256 /* purged last: what answers to earlier questions are judged by */
@@ -182,8 +181,6 @@ struct hf_origin {
 	CURLM *multi;
 	int epoll_fd;
 	uint64_t curl_due_us;
-	CURL *idle_easy[ORIGIN_IDLE_EASY_MAX];
-	uint32_t idle_easy_count;
 	char *scratch; /* ORIGIN_SCRATCH_LEN */
 	/* mailbox: control thread and this one */
 	pthread_mutex_t call_serial; /* one caller at a time */

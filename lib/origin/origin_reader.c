@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hf_wipe.h"
+
 #include "origin_priv.h"
 
 struct origin_reader *origin_reader_new(struct hf_origin *origin, struct hf_xchg *xchg)
@@ -84,7 +86,7 @@ static void origin_reader_end(struct hf_origin *origin, struct origin_reader *re
 	xchg->extra = (struct hf_span){ NULL, 0 };
 	if (obj)
 		hf_shard_obj_unref(origin->shard, obj);
-	free(reader->extra);
+	hf_wipe_free(reader->extra);
 	hf_pool_put(&origin->readers, reader);
 	hf_xchg_to_worker(link, HF_XCHG_GONE, xchg);
 }

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "hf_wipe.h"
+
 #include "origin_priv.h"
 
 static int request_line(struct origin_fetch *fetch, const char *line)
@@ -24,6 +26,7 @@ static int request_field(struct hf_origin *origin, struct origin_fetch *fetch, s
 {
 	const char *colon = memchr(line.ptr, ':', line.len);
 	size_t len = line.len;
+	int rc;
 
 	HF_ASSERT(colon && len < ORIGIN_SCRATCH_LEN);
 	while (line.ptr[len - 1] == ' ' || line.ptr[len - 1] == '\t')
@@ -32,7 +35,9 @@ static int request_field(struct hf_origin *origin, struct origin_fetch *fetch, s
 	if (colon == line.ptr + len - 1)
 		origin->scratch[len - 1] = ';';
 	origin->scratch[len] = '\0';
-	return request_line(fetch, origin->scratch);
+	rc = request_line(fetch, origin->scratch);
+	hf_wipe(origin->scratch, len);
+	return rc;
 }
 
 /* "Name: value\r\n" each. */
@@ -138,6 +143,7 @@ int origin_request_set(struct hf_origin *origin, struct origin_fetch *fetch)
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(
 			easy, CURLOPT_REQUEST_TARGET, request_text(origin, xchg->path_query));
+	hf_wipe(origin->scratch, xchg->path_query.len);
 	/* curl sends once more what a reused connection lost: only where that is allowed
 	 * (RFC 9110 §9.2.2) and nothing of a body is gone */
 	if (code == CURLE_OK && (xchg->has_body || !hf_http_method_is_idempotent(xchg->method)))

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "hf_wipe.h"
+
 #include "origin_priv.h"
 
 static bool origin_store_is_fresh(enum hf_cache_use use)
@@ -150,6 +152,7 @@ static struct hf_obj *origin_store_object(
 {
 	const struct hf_http_resp *resp = &answer->resp;
 	struct hf_obj_spec spec;
+	struct hf_obj *obj;
 	size_t head_len;
 
 	head_len = origin_store_spec(origin, resp, answer, /* scrub= */ answer->store, &spec);
@@ -160,20 +163,21 @@ static struct hf_obj *origin_store_object(
 		spec.length = 0;
 	if (answer->no_body)
 		spec.flags |= HF_OBJ_NO_BODY;
-	if (!answer->store) {
+	if (answer->store) {
+		spec.key = fetch->key;
+		spec.vary = (struct hf_span){ answer->vary, answer->vary_len };
+	} else {
 		spec.flags |= HF_OBJ_STREAM;
-		return hf_shard_obj_new(origin->shard, &spec);
 	}
-	spec.key = fetch->key;
-	spec.vary = (struct hf_span){ answer->vary, answer->vary_len };
-	return hf_shard_obj_new(origin->shard, &spec);
+	obj = hf_shard_obj_new(origin->shard, &spec);
+	hf_wipe(origin->scratch, head_len);
+	return obj;
 }
 
 void origin_store_private(struct origin_fetch *fetch, const struct origin_answer *answer)
 {
-	const struct hf_resp_store store = {
-		.scrub = true, .leave_out = answer->verdict.leaves_out
-	};
+	const struct hf_resp_store store = { .scrub = true,
+		.leave_out = answer->verdict.leaves_out };
 	struct origin_reader *leader = fetch->leader;
 	int len;
 
@@ -366,7 +370,7 @@ static enum origin_store origin_store_answer(
 		origin_store_private(fetch, answer);
 	origin_store_remember(origin, fetch, answer);
 	origin_store_settle(origin, fetch, answer->share);
-	free(fetch->head);
+	hf_wipe_free(fetch->head);
 	fetch->head = NULL;
 	fetch->head_len = 0;
 	fetch->head_cap = 0;

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "hf_wipe.h"
+
 #include "serve_priv.h"
 
 #define PART_BETWEEN_MAX 512 /* what stands between two ranges; Content-Type is most of it */
@@ -211,8 +213,12 @@ static bool part_copy(struct hf_serve *serve, struct serve_req *req, const char 
 
 enum serve_go serve_part_head(struct hf_serve *serve, struct serve_req *req)
 {
+	bool copied = part_copy(serve, req, serve->part_head, serve->part_head_len);
+
 	HF_ASSERT(req->upload_done); /* what has a body is neither looked up nor shared */
-	if (!part_copy(serve, req, serve->part_head, serve->part_head_len))
+	if (req->xchg)
+		hf_wipe(serve->part_head, serve->part_head_len);
+	if (!copied)
 		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
 	part_count(req->part.kind);
 	req->step = SERVE_PART;

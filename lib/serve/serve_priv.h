@@ -67,6 +67,7 @@ struct serve_txbuf {
 	struct hf_ref ref;
 	struct hf_serve *serve;
 	uint32_t used;
+	bool own; /* it may hold what is one client's alone: wiped when it goes back */
 	char data[];
 };
 
@@ -152,7 +153,8 @@ struct hf_serve {
 	struct hf_span head; /* its bytes */
 	struct hf_key key;
 	char *key_buf;
-	char *head_buf; /* a head that came in pieces, made contiguous */
+	char *head_buf; /* a head that came in pieces, made contiguous; wiped when it was read */
+	size_t head_buf_used;
 	uint32_t key_cap;
 	/* of the response that serve_part_begin made */
 	struct hf_http_fields stored;
@@ -193,7 +195,7 @@ void serve_peer_leave(struct hf_serve *serve, struct serve_conn *conn);
 /* serve_read.c */
 struct serve_req *serve_req_new(struct hf_serve *serve, struct serve_conn *conn);
 void serve_req_free(struct hf_serve *serve, struct serve_req *req);
-/* Nobody needs the bytes of the head any more: serve->http and serve->head end here. */
+/* Nobody needs the bytes of the head any more: serve->http, serve->head and serve->key end here. */
 void serve_head_done(struct hf_serve *serve, struct serve_req *req);
 
 /* serve_send.c */

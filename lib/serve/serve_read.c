@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "hf_wipe.h"
+
 #include "serve_priv.h"
 
 #define READ_SPANS 64 /* of 2 KiB: more than the largest head */
@@ -43,11 +45,21 @@ void serve_req_free(struct hf_serve *serve, struct serve_req *req)
 	hf_pool_put(&serve->req_pool, req);
 }
 
+static void read_wipe(struct hf_serve *serve)
+{
+	if (serve->head_buf_used > 0)
+		hf_wipe(serve->head_buf, serve->head_buf_used);
+	serve->head_buf_used = 0;
+}
+
 void serve_head_done(struct hf_serve *serve, struct serve_req *req)
 {
 	if (req->head_len > 0)
 		hf_tcp_consume(serve->tcp, req->conn->tcp, req->head_len);
 	req->head_len = 0;
+	read_wipe(serve);
+	if (!req->obj) /* a key that was found is no secret */
+		hf_wipe(serve->key_buf, serve->key.len);
 }
 
 /* The unread bytes as one run: in place when they are one, else copied, head_max bytes at most. */
@@ -65,6 +77,7 @@ static struct hf_span read_contiguous(struct hf_serve *serve, struct serve_conn 
 		memcpy(serve->head_buf + len, spans[i].ptr, n);
 		len += n;
 	}
+	serve->head_buf_used = len;
 	return (struct hf_span){ serve->head_buf, len };
 }
 
@@ -87,8 +100,10 @@ enum serve_go serve_read(struct hf_serve *serve, struct serve_req *req)
 
 	switch (hf_http_req_parse(in.ptr, in.len, &serve->limits, &serve->http, &fault)) {
 	case HF_PARSE_MORE:
+		read_wipe(serve);
 		return read_more(serve, req);
 	case HF_PARSE_BAD:
+		read_wipe(serve);
 		serve_timer_stop(serve, req->conn);
 		hf_stat_inc(HF_STAT_HTTP_BAD_REQUESTS);
 		hf_stat_inc(HF_STAT_CLIENT_ERRORS);

@@ -6,12 +6,16 @@
 
 #include <string.h>
 
+#include "hf_wipe.h"
+
 #include "serve_priv.h"
 
 static void txbuf_release(struct hf_ref *ref)
 {
 	struct serve_txbuf *txbuf = HF_CONTAINER_OF(ref, struct serve_txbuf, ref);
 
+	if (txbuf->own)
+		hf_wipe(txbuf->data, SERVE_TXBUF_CAP);
 	hf_pool_put(&txbuf->serve->txbuf_pool, txbuf);
 }
 
@@ -24,6 +28,7 @@ struct serve_txbuf *serve_txbuf_new(struct hf_serve *serve)
 	hf_ref_init(&txbuf->ref, txbuf_release);
 	txbuf->serve = serve;
 	txbuf->used = 0;
+	txbuf->own = false;
 	return txbuf;
 }
 
@@ -60,6 +65,7 @@ bool serve_txbuf_send(struct hf_serve *serve, struct serve_req *req, uint32_t le
 
 	HF_ASSERT_HOT(txbuf->used + len <= SERVE_TXBUF_CAP);
 	txbuf->used += len;
+	txbuf->own |= req->xchg != NULL;
 	return serve_send(serve, req, at, len, &txbuf->ref, /* zero_copy= */ false);
 }
 

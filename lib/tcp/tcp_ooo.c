@@ -17,6 +17,8 @@
 
 #include <string.h>
 
+#include "hf_wipe.h"
+
 #include "tcp_priv.h"
 
 HF_STATIC_ASSERT(TCP_RANGES_MAX < 64, "a bit for each range");
@@ -42,12 +44,18 @@ uint32_t tcp_rxbuf_fill(struct tcp_rxbuf *buf, const uint8_t *data, uint32_t len
 	return n;
 }
 
+void tcp_rxbuf_free(struct hf_tcp *tcp, struct tcp_rxbuf *buf)
+{
+	hf_wipe(buf->data, buf->end); /* a request may have waited in it */
+	hf_pool_put(&tcp->rxbufs, buf);
+}
+
 void tcp_rxbuf_free_list(struct hf_tcp *tcp, struct tcp_rxbuf *buf)
 {
 	while (buf) {
 		struct tcp_rxbuf *next = buf->next;
 
-		hf_pool_put(&tcp->rxbufs, buf);
+		tcp_rxbuf_free(tcp, buf);
 		buf = next;
 	}
 }
@@ -61,7 +69,7 @@ bool tcp_rxbuf_pack(struct hf_tcp *tcp, struct tcp_rxbuf *buf, struct tcp_rxbuf 
 		return false;
 	(void)tcp_rxbuf_fill(buf, from->data + from->off, len);
 	*head = from->next;
-	hf_pool_put(&tcp->rxbufs, from);
+	tcp_rxbuf_free(tcp, from);
 	return true;
 }
 
@@ -264,7 +272,7 @@ static void ooo_cut(struct hf_tcp *tcp, struct tcp_range *range, uint32_t seq)
 
 		range->start += ooo_buf_len(buf);
 		range->head = buf->next;
-		hf_pool_put(&tcp->rxbufs, buf);
+		tcp_rxbuf_free(tcp, buf);
 		range->bufs--;
 	}
 	range->head->off = (uint16_t)(range->head->off + (seq - range->start));
@@ -309,7 +317,7 @@ static bool ooo_shorten(struct hf_tcp *tcp, struct tcp_range *range)
 	range->head = buf->next;
 	range->bufs--;
 	HF_ASSERT(!range->head == (range->bufs == 0));
-	hf_pool_put(&tcp->rxbufs, buf);
+	tcp_rxbuf_free(tcp, buf);
 	return range->bufs > 0;
 }
 

@@ -511,6 +511,7 @@ void tcp_rx_duplicate(struct hf_tcp_conn *conn, uint32_t seq, uint32_t len);
 struct tcp_rxbuf *tcp_rxbuf_new(struct hf_tcp *tcp);
 /* Appends what fits; returns how much. */
 uint32_t tcp_rxbuf_fill(struct tcp_rxbuf *buf, const uint8_t *data, uint32_t len);
+void tcp_rxbuf_free(struct hf_tcp *tcp, struct tcp_rxbuf *buf);
 void tcp_rxbuf_free_list(struct hf_tcp *tcp, struct tcp_rxbuf *buf);
 /* Bytes behind a hole; those that are new are kept. */
 enum hf_drop tcp_ooo_store(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq,

@@ -260,7 +260,7 @@ static uint32_t rx_consume_list(
 		*head = buf->next;
 		if (!buf->next)
 			*tail = NULL;
-		hf_pool_put(&tcp->rxbufs, buf);
+		tcp_rxbuf_free(tcp, buf);
 	}
 	return n - left;
 }
