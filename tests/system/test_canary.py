@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Thousands of clients, each with canaries of its own in all that may be secret, through all that the cache
+can do. Nobody gets another's, and when they have left none is anywhere. (product.md §4)"""
+import asyncio
+import collections
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from canary import CANARY, PUBLIC, Script, canaries, drive, every_path, files_of, memory_of
+from harness import SANITIZED, connect, url, wait_until
+
+CLIENTS, AT_ONCE = (300, 30) if SANITIZED else (3000, 150)
+SEED = 4
+
+
+def operate(hf, said, stop):
+    """What is done and looked at while clients come and go."""
+    paths, i = every_path(), 0
+    while not stop.wait(0.03):
+        i += 1
+        target = url(paths[i * 7 % len(paths)], "canary")
+        words = [["purge", target], ["conns", "--trace"], ["cache", "show", target],
+                 ["stats"]][i % 4]
+        said.append((words, hf.ctl(*words, as_json=False).encode()))
+
+
+def everything_said(hf):
+    """What every command answers, as text and as JSON."""
+    commands = [["status"], ["stats"], ["drops"], ["lcores"], ["conns"], ["conns", "--trace"],
+                ["config", "show"], ["version"],
+                ["cache", "show", url("/secret/1?access_token=cAnArYq000001234abcd", "canary")],
+                *(["cache", "show", url(path, "canary")] for path in every_path())]
+    for words in commands:
+        for as_json in (False, True):
+            output = hf.ctl(*words, as_json=as_json)
+            yield [words, as_json], str(output).encode()
+
+
+def in_memory(hf, pattern):
+    """How many in each mapping of all but packets and stacks, and how many bytes were searched."""
+    found, total = collections.Counter(), 0
+    for mapping, data in memory_of(hf.process.pid):
+        total += len(data)
+        found[mapping] += len(pattern.findall(data))
+    return +found, total
+
+
+@contextlib.contextmanager
+def held(script):
+    """A client in the middle of a private answer."""
+    with connect() as conn:
+        conn.sendall(b"GET /no-store/3 HTTP/1.1\r\nHost: canary\r\nX-Hold: 1\r\n"
+                     b"X-Client: cAnArYi999991234abcd\r\nConnection: close\r\n\r\n")
+        assert script.held.wait(30)
+        assert conn.recv(1000)
+        yield
+        script.go.set()
+        while conn.recv(1 << 20):
+            pass
+
+
+def test_no_canary_is_with_another_client_or_left_behind(start, origin):
+    script, said = Script(), []
+    origin.on("*", script)
+    hf = start(origin.url)
+    stop = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        operator = pool.submit(operate, hf, said, stop)
+        clients = asyncio.run(drive(CLIENTS, SEED, AT_ONCE))
+        stop.set()
+        operator.result()
+    asked, answered, own, left = (sum(getattr(client, what) for client in clients)
+                                  for what in ("asked", "answered", "own", "left"))
+    stats = hf.stats()
+
+    # it was all there
+    assert answered > 2.5 * CLIENTS and own > CLIENTS and left > CLIENTS / 20
+    for name in ("cache_hits", "origin_coalesced", "cache_revalidated", "cache_partial",
+                 "cache_not_modified", "cache_stale_served_swr", "cache_stale_served_error",
+                 "cache_refreshes", "cache_purged", "cache_miss_vary", "cache_miss_uncacheable",
+                 "cache_miss_bypass"):
+        assert stats[name + "_total"] > 0, name
+    # credentials for a proxy are for us, who want none (RFC 9110 §11.7.2)
+    assert script.proxy_authorizations == 0
+
+    wait_until(lambda: hf.ctl("status")["connections"] == 0, what="all connections closed")
+    wait_until(lambda: hf.stat("origin_in_flight") == 0, what="all fetches ended")
+    searched = 0
+    if not SANITIZED:  # there memory that was freed is kept for a while
+        with held(script):
+            assert in_memory(hf, CANARY)[0], "what is under way must be found, or nothing would be"
+        wait_until(lambda: hf.ctl("status")["connections"] == 0, what="that one closed")
+        wait_until(lambda: not in_memory(hf, CANARY)[0], what="no canary in memory")
+        found, searched = in_memory(hf, PUBLIC)
+        assert sum(found.values()) > 1000
+
+    said += everything_said(hf)
+    files = list(files_of(hf.process.pid, [hf.dir, "/run/dpdk"]))
+    hf.stop()
+    log = "".join(hf.lines).encode()
+    for what, text in [*said, *files, *files_of(None, [hf.dir]), ("log", log)]:
+        assert not canaries(text), (what, text[:2000])
+    assert b"access_token=***" in b"".join(text for _, text in said)
+    print(f"{len(clients)} clients, {asked} requests, {script.requests} at the origin: searched "
+          f"{answered} answers, {own} of them with canaries of their own client; "
+          f"{searched >> 20} MiB of memory, {len(said)} outputs of commands, {len(files)} files, "
+          f"{len(log)} bytes of log")
