@@ -18,19 +18,36 @@ static void check_cc(const struct hf_http_cc *cc)
 	HF_ASSERT(cc->has_max_age || cc->max_age_s == 0);
 }
 
+static struct hf_http_fields fields;
+
 /* One line as a field of its own, so that spans end where the value ends. */
+static void one_line(enum hf_http_field id, struct hf_span value)
+{
+	fields.count = 1;
+	fields.have = 1ULL << id;
+	fields.lines[0] =
+		(struct hf_http_line){ .name = hf_http_field_name(id), .value = value, .id = id };
+}
+
 static void targeted(struct hf_span value)
 {
-	static struct hf_http_fields fields;
 	struct hf_http_cc cc;
 
-	fields.count = 1;
-	fields.have = 1ULL << HF_HTTP_FIELD_CDN_CACHE_CONTROL;
-	fields.lines[0] = (struct hf_http_line){ .name = HF_SPAN("CDN-Cache-Control"),
-		.value = value,
-		.id = HF_HTTP_FIELD_CDN_CACHE_CONTROL };
+	one_line(HF_HTTP_FIELD_CDN_CACHE_CONTROL, value);
 	if (hf_http_cc_from_cdn(&fields, &cc))
 		check_cc(&cc);
+}
+
+/* A field is left out by a directive that names some, and never one that the content needs. */
+static void left_out(struct hf_span value)
+{
+	struct hf_http_cc cc;
+
+	one_line(HF_HTTP_FIELD_CACHE_CONTROL, value);
+	hf_http_cc_from_fields(&fields, &cc);
+	if (hf_http_cc_leaves_out(&fields, HF_SPAN("x")))
+		HF_ASSERT(cc.private_fields || cc.no_cache_fields);
+	HF_ASSERT(!hf_http_cc_leaves_out(&fields, HF_SPAN("etag")));
 }
 
 static void dates(struct hf_span value)
@@ -70,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	hf_http_cc_parse(&cc, value);
 	check_cc(&cc);
 	targeted(value);
+	left_out(value);
 	dates(value);
 	redact(value);
 	HF_ASSERT(hf_http_unquote(value, unquoted, sizeof(unquoted)) <= (int)sizeof(unquoted));
