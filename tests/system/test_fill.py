@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A large object flows to all who wait while it comes in, and who reads slowly holds up nobody: not the
+others, nor the fill. HF_LONG=1: of a GiB."""
+import hashlib
+import os
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from harness import SANITIZED, SLOW, V4, Conn, blocks, body_hash, read_headers, wait_until
+
+MIB = 1 << 20
+LENGTH = 1024 * MIB if "HF_LONG" in os.environ and not SANITIZED else 64 * MIB
+FAST = 4
+WINDOW = 768 * 1024  # HF_XCHG_WINDOW
+
+
+class Slowly:
+    """An origin that sends a MiB, and the rest when it may. `sent` has how far each answer is."""
+
+    def __init__(self, framing):
+        self.framing, self.rest, self.sent = framing, threading.Event(), []
+        self.lock = threading.Lock()
+
+    def __call__(self, conn, request):
+        with self.lock:
+            mine = len(self.sent)
+            self.sent.append(0)
+        conn.sendall(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\n" +
+                     (b"Content-Length: %d\r\n\r\n" % LENGTH if self.framing == "length" else
+                      b"Transfer-Encoding: chunked\r\n\r\n"))
+        for block in blocks(LENGTH):
+            conn.sendall(block if self.framing == "length" else
+                         b"%x\r\n%b\r\n" % (len(block), block))
+            self.sent[mine] += len(block)
+            assert self.rest.wait(60 * SLOW)
+        if self.framing == "chunked":
+            conn.sendall(b"0\r\n\r\n")
+        return True
+
+
+class Reader:
+    """Has the first bytes when it is made."""
+
+    def __init__(self):
+        self.conn = Conn(socket.AF_INET)
+        self.conn.settimeout(60 * SLOW)
+        self.conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
+        self.conn.connect((V4, 80))
+        self.conn.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.stream = self.conn.makefile("rb", buffering=1 << 16)
+        assert self.stream.readline().split()[1] == b"200"
+        self.chunked = "transfer-encoding" in dict(read_headers(self.stream))
+        self.left = 0 if self.chunked else LENGTH
+        self.first = self.read(100)
+        assert len(self.first) == 100
+
+    def read(self, most):
+        if self.chunked and self.left == 0:
+            self.left = int(self.stream.readline(), 16)
+        part = self.stream.read(min(most, self.left))
+        self.left -= len(part)
+        if self.chunked and self.left == 0:
+            self.stream.readline()
+        return part
+
+    def rest(self):
+        digest = hashlib.sha256(self.first)
+        while part := self.read(1 << 18):
+            digest.update(part)
+        Conn.__exit__(self.conn)
+        return digest.hexdigest()
+
+
+def all_but_one(script, fetches):
+    """Everybody has first bytes; then all but one read to the end, and then that one."""
+    with ThreadPoolExecutor(FAST + 1) as pool:
+        readers = list(pool.map(lambda _: Reader(), range(FAST + 1)))
+        assert script.sent == [MIB] * fetches, "the origin has not finished"
+        script.rest.set()
+        slow, expected = readers.pop(), body_hash(LENGTH)
+        assert list(pool.map(Reader.rest, readers)) == [expected] * FAST
+    yield
+    assert slow.rest() == expected
+    yield
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_what_is_stored_flows_to_all_and_waits_for_nobody(start, origin, framing):
+    script = Slowly(framing)
+    origin.on("/large", script)
+    hf = start(origin.url, workers=2, cache={"memory": f"{LENGTH // MIB * 5 // 2}MiB",
+                                             "max_object": f"{LENGTH // MIB + 1}MiB"})
+    clients = all_but_one(script, fetches=1)
+    next(clients)
+    assert script.sent == [LENGTH] and hf.stat("cache_objects") == 1, "whole before one has read it"
+    next(clients)
+    assert origin.count("/large") == 1
+
+
+def test_what_is_too_large_flows_to_each_and_is_a_window_ahead(start, origin):
+    script = Slowly("length")
+    origin.on("/large", script)
+    hf = start(origin.url, workers=2, cache={"memory": "64MiB", "max_object": "4MiB"})
+    clients = all_but_one(script, fetches=FAST + 1)
+    next(clients)
+    assert sorted(script.sent)[1:] == [LENGTH] * FAST and min(script.sent) < LENGTH
+    wait_until(lambda: hf.stat("cache_used_bytes") <= WINDOW + MIB // 4, what="memory of one window")
+    next(clients)
