@@ -24,6 +24,9 @@ struct storm {
 	uint32_t version[KEYS]; /* of the representation */
 	uint32_t floor[KEYS];   /* answers up to this one were purged */
 	uint32_t answers;
+	bool many;           /* a purge of many is under way */
+	uint32_t many_named; /* by a hard one: bit i: key i */
+	uint32_t many_floor, many_count;
 	struct storm_client client[CLIENTS];
 	uint32_t stale, revalidated, private_count;
 	bool private_seen[100000];
@@ -85,8 +88,8 @@ static void storm_full(
 		which == 4 || which == 5 || (authorised && which != 6 && which != 8), name);
 	(void)sprintf(text,
 		"HTTP/1.1 200 OK\r\nETag: \"%s\"\r\nCache-Control: %s\r\nVary: Accept\r\n"
-		"Content-Length: %zu\r\n\r\n%s",
-		name, control[which], strlen(name), name);
+		"Cache-Tag: k%u\r\nContent-Length: %zu\r\n\r\n%s",
+		name, control[which], key, strlen(name), name);
 	rig_say(conn, text);
 }
 
@@ -204,12 +207,40 @@ static void storm_purge(struct storm *storm, bool soft)
 	char buf[64];
 	struct hf_key key = storm_key(storm, at, buf);
 
-	if (soft) {
-		(void)hf_shard_purge(storm->rig->shard, &key, soft);
+	(void)origin_purge_key(storm->rig->origin, &key, soft);
+	if (!soft)
+		storm->floor[at] = storm->answers;
+}
+
+static void storm_purge_many(struct storm *storm)
+{
+	uint32_t key = chance(storm, KEYS), how = chance(storm, 3);
+	struct hf_purge_walk walk = { .soft = chance(storm, 2) };
+	char text[32];
+
+	if (storm->many)
 		return;
-	}
-	(void)origin_purge_key(storm->rig->origin, &key, /* soft= */ false);
-	storm->floor[at] = storm->answers;
+	walk.kind = how == 0 ? HF_PURGE_ALL : how == 1 ? HF_PURGE_PREFIX : HF_PURGE_TAG;
+	walk.text.ptr = text;
+	walk.text.len = (size_t)sprintf(text, how == 1 ? "http://a.test/k%u" : "k%u", key);
+	cr_assert_eq(hf_origin_purge_begin(storm->rig->origin, &walk), 0);
+	storm->many = true;
+	storm->many_named = walk.soft ? 0 : how == 0 ? UINT32_MAX : 1U << key;
+	storm->many_floor = storm->answers;
+}
+
+static void storm_purge_done(struct storm *storm)
+{
+	uint64_t count;
+
+	if (!storm->many || !hf_origin_purge_done(storm->rig->origin, &count))
+		return;
+	storm->many = false;
+	storm->many_count++;
+	for (uint32_t i = 0; i < KEYS; i++)
+		if (storm->many_named & 1U << i)
+			storm->floor[i] = storm->floor[i] > storm->many_floor ? storm->floor[i]
+									      : storm->many_floor;
 }
 
 static void storm_age(struct storm *storm)
@@ -236,10 +267,13 @@ static void storm_leave(struct storm *storm)
 
 static void storm_step(struct storm *storm)
 {
-	uint32_t what = chance(storm, 40);
+	uint32_t what = chance(storm, 41);
 
+	storm_purge_done(storm);
 	if (what < 1)
 		storm_purge(storm, /* soft= */ chance(storm, 2));
+	else if (what == 40)
+		storm_purge_many(storm);
 	else if (what < 5)
 		storm_age(storm);
 	else if (what < 12)
@@ -278,6 +312,7 @@ static void storm_run(uint64_t seed)
 	cr_assert_gt(storm->stale, 0);
 	cr_assert_gt(storm->revalidated, 0);
 	cr_assert_gt(storm->private_count, 0);
+	cr_assert_gt(storm->many_count, 0);
 	rig_free(storm->rig);
 	free(storm);
 }
