@@ -254,8 +254,9 @@ enum serve_go serve_head(struct hf_serve *serve, struct serve_req *req)
 	if (serve_obj_failed(req->xchg->obj))
 		return serve_fail(req, 502, HF_DROP_REQ_ORIGIN_FAILED);
 	req->obj = req->xchg->obj;
-	/* Only a shared fetch left these fields out: else the origin has answered them. */
-	if (req->asks_part && req->xchg->shared)
+	/* A shared fetch left these fields out, and what is stored answers for an origin that failed: else
+	 * the origin has answered them. */
+	if (req->asks_part && (req->xchg->shared || req->xchg->stale))
 		part = head_part(serve, req);
 	if (!part)
 		req->framing = head_framing(req, req->obj);

@@ -574,6 +574,31 @@ Test(serve_part, rfc9110_s13_2_1_what_the_origin_was_asked_conditionally_is_not_
 	}
 }
 
+Test(serve_part, rfc9111_s4_3_2_what_stands_for_a_failed_origin_answers_conditions_too)
+{
+	static const char *const asks[] = {
+		"HEAD /m HTTP/1.1\r\nHost: a.example\r\nIf-None-Match: \"v1\"\r\n\r\n",
+		ASK("/m", "Authorization: Basic Zm9v\r\nIf-None-Match: \"v1\"\r\n"),
+	};
+
+	for (uint32_t i = 0; i < HF_ARRAY_LEN(asks); i++) {
+		struct rig_client *client = rig_connect(&rig, i);
+		struct hf_xchg *xchg;
+		struct hf_obj *obj;
+
+		rig_send(&rig, client, asks[i]);
+		xchg = rig_expect_start(&rig);
+		cr_assert(!xchg->shared);
+		xchg->stale = true;
+		xchg->fwd_status = 503;
+		obj = rig_answer(&rig, xchg, 100, /* stream= */ true);
+		cr_assert_eq(take(client, true).status, 304);
+		rig_expect_finish(&rig, xchg);
+		hf_shard_obj_unref(rig.shard, obj);
+		expect_usable(client);
+	}
+}
+
 Test(serve_part, rfc9110_s14_2_a_range_of_what_is_being_filled_waits_for_its_bytes_only)
 {
 	struct rig_client *client = rig_connect(&rig, 0);
