@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from harness import (SLOW, V4, V6, answer, blocks, body_hash, cache_status, connect, curl, exchange,
-                     is_hit, read_answer, read_body, say, url)
+                     is_hit, read_answer, read_body, say, url, wait_until)
 
 H = b"Host: x\r\n"
 
@@ -268,14 +268,49 @@ def test_no_cache_is_revalidated_with_the_origin(start, origin):
     assert curl(url("/zz"), "-H", "Cache-Control: only-if-cached").status == 504
 
 
-def test_slow_request_head_times_out(start, nginx):
-    start(nginx.url, http={"header_timeout": "200ms"})
+def dribble(conn, text, then):
+    """Sends a byte again and again until there is an answer; what comes, to its end."""
+    conn.sendall(text)
+    conn.settimeout(0.02)
+    while True:
+        try:
+            return conn.recv(1 << 16)
+        except TimeoutError:
+            conn.sendall(then)
+
+
+@pytest.mark.parametrize("text", [b"\r\n", b"GET /", b"GET / HTTP/1.1\r\nHost: x\r\nA: ",
+                                  b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nA: "])
+def test_slow_request_head_times_out(start, nginx, text):
+    """Of the head as a whole, however often a byte of it comes (RFC 9110 §15.5.9)."""
+    hf = start(nginx.url, http={"header_timeout": "200ms", "idle_timeout": "20s"})
     with connect() as conn:
-        conn.sendall(b"GET / HT")
+        assert b" 408 " in dribble(conn, text, b"" if text == b"\r\n" else b"a")
+    assert hf.drops()["conn_head_timeout"] == 1
+    assert curl(url("/hello")).status == 200
+
+
+def test_idle_connections_are_closed(start, nginx):
+    """Without a word: before the first request, and after one."""
+    hf = start(nginx.url, http={"idle_timeout": "300ms"})
+    with connect() as conn:
+        assert conn.recv(1) == b""
+    with connect() as conn:
+        conn.sendall(b"GET /hello HTTP/1.1\r\n" + H + b"\r\n")
         stream = conn.makefile("rb")
-        line = stream.readline()
-        assert line == b"" or b" 408 " in line
-        stream.read()
+        assert read_answer(stream).status == 200 and stream.read() == b""
+    assert hf.drops()["conn_idle"] == 2
+
+
+def test_slow_request_body_is_told(start, nginx):
+    """http.body_rate, measured over ten seconds: 408, and the origin's fetch ends."""
+    hf = start(nginx.url, http={"body_rate": "1KiB"})
+    with connect(timeout=30) as conn:
+        head = b"PUT /upload/x HTTP/1.1\r\n" + H + b"Content-Length: 9999\r\n\r\n"
+        said = dribble(conn, head, b"a")
+        assert said.startswith(b"HTTP/1.1 408 ") and b"Connection: close" in said
+    assert hf.drops()["conn_body_slow"] == 1
+    wait_until(lambda: hf.stat("origin_fetches_in_flight") == 0)
     assert curl(url("/hello")).status == 200
 
 

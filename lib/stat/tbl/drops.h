@@ -42,7 +42,7 @@ X(CONN_SYN_QUEUE,   CONNECTION, "conn_syn_queue",     "SYN queue full and no roo
 X(CONN_DRAINING,    CONNECTION, "conn_draining",      "New connection while draining")
 X(CONN_PER_ADDRESS, CONNECTION, "conn_per_address",   "Too many connections from one address")
 X(CONN_HEAD_TIMEOUT,CONNECTION, "conn_head_timeout",  "Request head not complete in time")
-X(CONN_BODY_SLOW,   CONNECTION, "conn_body_slow",     "Request body slower than the least rate")
+X(CONN_BODY_SLOW,   CONNECTION, "conn_body_slow",     "Request body slower than the least rate; 408")
 X(CONN_SEND_SLOW,   CONNECTION, "conn_send_slow",     "Peer reads slower than the least rate")
 X(CONN_IDLE,        CONNECTION, "conn_idle",          "Idle connection closed")
 X(CONN_RESET,       CONNECTION, "conn_reset",         "Peer reset the connection during a response")
