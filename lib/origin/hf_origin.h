@@ -18,7 +18,7 @@
  *                         |  and the key is remembered so that the next do not wait for one another
  *      body -> fill -> MORE ... -> end -> READY -> publish
  * Threads   origin (step), boot (new, free), control (call, state_set, drain).
- * Promises  G1 one key, one fetch at a time over all workers, for answers that may be shared.  G2 what
+ * Promises  G1 one key, one fetch at a time over all workers, for answers that may be shared (G12).  G2 what
  *           was cut short or failed is never published.  G3 a purge, a soft one too, also keeps what was
  *           asked for before it from being stored; who comes after it does not get that.  G4 memory
  *           ahead of the slowest reader of a stream is at most HF_XCHG_WINDOW.  G5 an origin that
@@ -31,7 +31,9 @@
  *           is served for an error only where response and request allow it (RFC 9111 §4.2.4), and then the
  *           error is not stored.  G10 a refresh in the background asks once, whoever joins it.
  *           G11 the answer to an unsafe request reaches its client when nobody finds any more what it
- *           invalidates (RFC 9111 §4.4), whichever thread owns that.
+ *           invalidates (RFC 9111 §4.4), whichever thread owns that.  G12 who has credentials asks for
+ *           himself until a head has said that the answer may be shared (RFC 9111 §3.5); one that may not
+ *           says nothing of what others may have.
  * Tests     tests/unit/origin, tests/system/test_revalidate.py
  * Limits    max_in_flight fetches (0: exchanges_max of all workers), max_queue waiting for a slot.
  */
