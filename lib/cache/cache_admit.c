@@ -255,6 +255,14 @@ static bool admit_auth_ok(const struct hf_http_cc *cc)
 	return cc->is_public || cc->has_s_maxage || cc->must_revalidate;
 }
 
+/* The origin is told the client's address in these. */
+static bool admit_is_address(struct hf_span name)
+{
+	enum hf_http_field id = hf_http_field_lookup(name);
+
+	return id == HF_HTTP_FIELD_FORWARDED || id == HF_HTTP_FIELD_X_FORWARDED_FOR;
+}
+
 /* A response that differs by who asks is one client's alone, unless nobody was named. */
 static bool admit_is_credential(const struct hf_cache_req *req, struct hf_span name)
 {
@@ -284,7 +292,8 @@ static enum hf_cache_reason admit_vary(
 			continue;
 		while (hf_http_list_next(&list, &name)) {
 			/* What is no field name cannot be matched either. */
-			if (hf_span_eq(name, HF_SPAN("*")) || !hf_http_is_token(name))
+			if (hf_span_eq(name, HF_SPAN("*")) || !hf_http_is_token(name) ||
+				admit_is_address(name))
 				return HF_CACHE_WHY_VARY_ANY;
 			if (admit_is_credential(req, name))
 				return HF_CACHE_WHY_VARY_CREDENTIAL;
@@ -325,13 +334,15 @@ static enum hf_cache_reason admit_privacy(
 	return admit_vary(req, fields);
 }
 
-static enum hf_cache_reason admit_use(enum admit_source source, const struct hf_cache_life *life)
+static enum hf_cache_reason admit_use(
+	const struct admit_facts *facts, enum admit_source source, const struct hf_cache_life *life)
 {
+	bool leave = facts->cc.no_cache || facts->cc.is_public;
 	bool fresh = life->lifetime_s > life->initial_age_s && !life->must_validate;
 	uint64_t usable_s = (uint64_t)life->lifetime_s + hf_max_u32(life->swr_s, life->sie_s);
 
-	/* Silence is no leave to store, but for what the origin wants validated each time. */
-	if (source == ADMIT_NONE && !(life->must_validate && life->has_validator))
+	/* Silence is no leave to store; without a lifetime each use is validated. */
+	if (source == ADMIT_NONE && !(leave && life->has_validator))
 		return HF_CACHE_WHY_NO_FRESHNESS;
 	if (fresh || life->has_validator)
 		return HF_CACHE_WHY_STORED;
@@ -358,7 +369,7 @@ void hf_cache_admit(const struct hf_cache_req *req, const struct hf_http_resp *r
 	if (v.reason == HF_CACHE_WHY_STORED)
 		v.reason = admit_privacy(req, &facts);
 	if (v.reason == HF_CACHE_WHY_STORED)
-		v.reason = admit_use(source, &v.life);
+		v.reason = admit_use(&facts, source, &v.life);
 	if (v.reason == HF_CACHE_WHY_STORED && policy->object_max > 0 && resp->has_content_length &&
 		resp->content_length > policy->object_max)
 		v.reason = HF_CACHE_WHY_TOO_LARGE;

@@ -78,7 +78,8 @@ static void vary_put_list(struct vary_out *out, struct hf_span list, enum hf_htt
 	}
 }
 
-/* '+' and the values of all lines of that name, combined (RFC 9110 §5.3); '-': there is none. */
+/* '+' and the values of all lines of that name, combined (RFC 9110 §5.3); '-': there is none, or it was for
+ * us alone, and the origin never saw it. */
 static void vary_put_value(
 	struct vary_out *out, const struct hf_http_fields *fields, struct hf_span name)
 {
@@ -88,7 +89,7 @@ static void vary_put_value(
 	for (uint32_t i = 0; hf_http_fields_have(fields, id) && i < fields->count; i++) {
 		const struct hf_http_line *line = &fields->lines[i];
 
-		if (line->id != id || !hf_span_caseeq(line->name, name))
+		if (line->hop || line->id != id || !hf_span_caseeq(line->name, name))
 			continue;
 		vary_put(out, any ? ',' : '+');
 		if (vary_is_list(id)) {

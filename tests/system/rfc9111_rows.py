@@ -66,6 +66,8 @@ TABLE["rfc9111_s3"] = [
       for method in (*UNSAFE, "OPTIONS")],
     ("nothing says that it may be", "X-A: 1", "miss"),
     ("nor does public, of something that nobody can validate", "Cache-Control: public", "miss"),
+    ("but it does of what can be", [f"Cache-Control: public | {TAG}", f"304 | {TAG}"],
+     ["GET => miss", "GET => valid | body=0", "GET => valid | body=0"]),
     ("Expires says so", "Date: @+0 | Expires: @+60", "hit"),
     ("an extension alone does not", "Cache-Control: community=UCI", "miss"),
     ("no-store", "Cache-Control: no-store, max-age=60", "miss"),
@@ -232,6 +234,11 @@ TABLE["rfc9111_s4_1"] = [
     vary("Cookie", "Cookie", "X-A: 1", "Cookie: a=1", "miss"),
     *[(f"Vary: {value}", f"{M} | Vary: {value}", "miss")
       for value in ("*", "*, X-A", "X-A, *", ", *", "X-A | Vary: *", "* | Vary: *")],
+    *[(f"{name} differs by client", f"{M} | Vary: {name}", "miss")
+      for name in ("X-Forwarded-For", "Forwarded", "X-A, forwarded")],
+    ("what is not forwarded selects nothing", f"{M} | Vary: X-A",
+     ["GET | Connection: X-A | X-A: 1 => miss | >-X-A", "GET | X-A: 1 => miss",
+      "GET => hit | body=0", "GET | Connection: X-A | X-A: 2 => hit | body=0"]),
     ("variants live beside each other", f"{M} | Vary: X-A",
      ["GET | X-A: 1 => miss", "GET | X-A: 2 => miss", "GET | X-A: 1 => hit | body=0",
       "GET | X-A: 2 => hit | body=1"]),

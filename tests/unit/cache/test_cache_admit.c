@@ -156,6 +156,13 @@ Test(cache_admit, rfc9111_3_methods_and_request_no_store)
 	assert_reason(HF_CACHE_WHY_REQ_NO_STORE, "no-store");
 }
 
+Test(cache_admit, rfc9111_3_public_without_a_lifetime_is_stored_to_be_validated)
+{
+	assert_life(0, 200, "Cache-Control: public\r\nETag: \"x\"\r\n");
+	assert_not(HF_CACHE_WHY_NO_FRESHNESS, 200, "Cache-Control: public\r\n");
+	assert_not(HF_CACHE_WHY_NO_FRESHNESS, 200, "ETag: \"x\"\r\n");
+}
+
 Test(cache_admit, rfc9111_3_status_codes)
 {
 	assert_not(HF_CACHE_WHY_PARTIAL, 206, "Cache-Control: max-age=60\r\n");
@@ -267,6 +274,10 @@ Test(cache_admit, rfc9111_4_1_vary)
 {
 	assert_not(HF_CACHE_WHY_VARY_ANY, 200, "Cache-Control: max-age=60\r\nVary: a, *\r\n");
 	assert_not(HF_CACHE_WHY_VARY_ANY, 200, "Cache-Control: max-age=60\r\nVary: a b\r\n");
+	/* the origin was told whom it answers */
+	assert_not(HF_CACHE_WHY_VARY_ANY, 200,
+		"Cache-Control: max-age=60\r\nVary: a, X-Forwarded-For\r\n");
+	assert_not(HF_CACHE_WHY_VARY_ANY, 200, "Cache-Control: max-age=60\r\nVary: forwarded\r\n");
 	assert_life(60, 200, "Cache-Control: max-age=60\r\nVary: Accept-Encoding, Cookie\r\n");
 	admit_req(GET "Cookie: a=b\r\n", 200,
 		"Cache-Control: public, max-age=60\r\nVary: cookie\r\n");

@@ -85,6 +85,8 @@ Test(cache_vary, rfc9111_4_1_which_requests_match)
 			false },
 		{ "Vary: X, Y\r\n", "X: a\r\nY: b\r\n", "X: a\r\nY: c\r\n", false },
 		{ "Vary: X, Y\r\n", "X: a\r\n", "Y: a\r\n", false },
+		{ "Vary: X\r\n", "X: a\r\nConnection: x\r\n", "", true },
+		{ "Vary: X\r\n", "X: a\r\nConnection: x\r\n", "X: a\r\n", false },
 		{ "Vary: Xy\r\n", "Xy: a\r\n", "X: a\r\n", false },
 	};
 
