@@ -90,6 +90,7 @@ int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *c
 	origin->now_us = hf_clock_us();
 	origin->memory_wait_us = ORIGIN_MEMORY_WAIT_US;
 	origin->store_wait_us = ORIGIN_STORE_WAIT_US;
+	origin->lag_us = ORIGIN_LAG_US;
 	origin->epoll_fd = -1;
 	origin->waker.fd = -1;
 	HF_ASSERT(origin->shard);
@@ -172,8 +173,8 @@ static void origin_sleep(struct hf_origin *origin, uint32_t wait_ms)
 	wait_ms = origin_wait_until(origin, hf_wheel_next_us(origin->wheel), wait_ms);
 	hf_waker_sleep_begin(&origin->waker);
 	if (!origin_inbox_empty(origin) || atomic_load(&origin->call_waiting) ||
-		atomic_load(&origin->purge.busy) ||
-		hf_errand_waits(origin->net, origin->index) || hf_shard_has_work(origin->shard))
+		atomic_load(&origin->purge.busy) || hf_errand_waits(origin->net, origin->index) ||
+		hf_shard_has_work(origin->shard))
 		wait_ms = 0;
 	(void)origin_curl_run(origin, wait_ms); /* what came is the next turn's too */
 	hf_waker_sleep_end(&origin->waker);

@@ -132,7 +132,7 @@ static size_t curl_on_body(char *data, size_t size, size_t count, void *arg)
 		fetch->taken += got;
 		fetch->recv_paused = true;
 		if (hf_list_empty(&fetch->memory_link))
-			hf_timer_del(origin->wheel, &fetch->timer);
+			origin_flow_stand(origin, fetch);
 		return CURL_WRITEFUNC_PAUSE;
 	}
 	origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));

@@ -461,6 +461,9 @@ static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch
 	case ORIGIN_TIMER_MEMORY:
 		origin_flow_memory_late(origin, fetch);
 		break;
+	case ORIGIN_TIMER_LAG:
+		origin_flow_lag(origin, fetch);
+		break;
 	}
 }
 

@@ -3,12 +3,17 @@
 
 #include "origin_priv.h"
 
+static struct origin_reader *origin_flow_reader(struct hf_list *link)
+{
+	return HF_CONTAINER_OF(link, struct origin_reader, link);
+}
+
 void origin_flow_more(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	struct hf_list *it;
 
 	hf_list_for_each (it, &fetch->readers)
-		origin_reader_more(origin, HF_CONTAINER_OF(it, struct origin_reader, link));
+		origin_reader_more(origin, origin_flow_reader(it));
 }
 
 static bool origin_flow_is_stream(const struct origin_fetch *fetch)
@@ -22,11 +27,8 @@ static uint64_t origin_flow_consumed(const struct origin_fetch *fetch)
 	uint64_t least = UINT64_MAX;
 	struct hf_list *it;
 
-	hf_list_for_each (it, &fetch->readers) {
-		struct origin_reader *reader = HF_CONTAINER_OF(it, struct origin_reader, link);
-
-		least = hf_min_u64(least, atomic_load(&reader->xchg->consumed));
-	}
+	hf_list_for_each (it, &fetch->readers)
+		least = hf_min_u64(least, atomic_load(&origin_flow_reader(it)->xchg->consumed));
 	return hf_list_empty(&fetch->readers) ? 0 : least;
 }
 
@@ -58,8 +60,7 @@ static void origin_flow_want(struct origin_fetch *fetch)
 
 	/* before the next look at `consumed`: the worker moves that, then looks for this */
 	hf_list_for_each (it, &fetch->readers)
-		atomic_store(&HF_CONTAINER_OF(it, struct origin_reader, link)->xchg->credit_wanted,
-			true);
+		atomic_store(&origin_flow_reader(it)->xchg->credit_wanted, true);
 }
 
 /* Is there room worth going on for? If not, every reader will say when it moved. */
@@ -97,6 +98,35 @@ static void origin_flow_starve(struct hf_origin *origin, struct origin_fetch *fe
 		hf_shard_trim(origin->shard, fetch->obj, origin_flow_consumed(fetch));
 	}
 	origin_flow_memory_wait(origin, fetch);
+}
+
+void origin_flow_stand(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	struct hf_list *first = hf_list_first(&fetch->readers);
+
+	hf_timer_del(origin->wheel, &fetch->timer);
+	if (first && first->next != &fetch->readers)
+		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_LAG, origin->lag_us);
+}
+
+void origin_flow_lag(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	uint64_t filled = atomic_load_explicit(&fetch->obj->filled, memory_order_relaxed);
+	uint64_t near = origin_flow_window(origin) / 2, first = 0;
+	struct hf_list *it;
+
+	hf_list_for_each (it, &fetch->readers)
+		first = hf_max_u64(first, atomic_load(&origin_flow_reader(it)->xchg->consumed));
+	hf_list_for_each (it, &fetch->readers) {
+		struct origin_reader *reader = origin_flow_reader(it);
+
+		if (first < filled || atomic_load(&reader->xchg->consumed) + near >= first)
+			continue; /* nobody is held up, or not by this one */
+		/* TCP has bytes of the object for it: it is gone, and no more in the way, with FINISH */
+		atomic_store(&reader->xchg->laggard, true);
+		origin_reader_more(origin, reader);
+	}
+	origin_flow_stand(origin, fetch);
 }
 
 static void origin_flow_memory_got(struct hf_origin *origin, struct origin_fetch *fetch)
@@ -156,7 +186,11 @@ static void origin_flow_resume(struct hf_origin *origin, struct origin_fetch *fe
 	if (!fetch->recv_paused)
 		return;
 	if (fetch->state != ORIGIN_OVER && !origin_flow_may_resume(origin, fetch)) {
+		bool waited = !hf_list_empty(&fetch->memory_link);
+
 		origin_flow_memory_got(origin, fetch); /* it waits for a reader, not for memory */
+		if (waited)
+			origin_flow_stand(origin, fetch);
 		return;
 	}
 	fetch->recv_paused = false;

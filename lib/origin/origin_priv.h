@@ -42,6 +42,7 @@
 #define ORIGIN_MEMO_US         10000000
 #define ORIGIN_MEMORY_WAIT_US  5000000 /* of a head or a stream, which then fails */
 #define ORIGIN_STORE_WAIT_US   50000   /* of a body to be stored, which then becomes a stream */
+#define ORIGIN_LAG_US          2000000 /* of a stream's other readers for its last, which is then cut */
 #define ORIGIN_CONNECTIONS_MAX 256     /* idle ones that curl keeps */
 #define ORIGIN_SCARCE_WINDOW   (HF_XCHG_WINDOW / 8)
 #define ORIGIN_OVER_MAX        (64 * 1024) /* of a body that nobody wants: then the connection is cut */
@@ -60,6 +61,7 @@ enum origin_timer {
 	ORIGIN_TIMER_FIRST_BYTE,
 	ORIGIN_TIMER_BETWEEN,
 	ORIGIN_TIMER_MEMORY,
+	ORIGIN_TIMER_LAG,
 };
 
 /* An exchange between START and GONE. */
@@ -168,7 +170,7 @@ struct hf_origin {
 	struct hf_list direct; /* QUEUED and needs none */
 	struct hf_list memory; /* waiting for memory */
 	uint32_t queued, slots_used, slots_max, in_flight;
-	uint64_t object_max, memory_wait_us, store_wait_us;
+	uint64_t object_max, memory_wait_us, store_wait_us, lag_us;
 	struct origin_load *load; /* [group] */
 	struct hf_list *map;      /* [map_mask + 1] of fetches by key hash */
 	uint32_t map_mask;
@@ -262,6 +264,10 @@ void origin_flow_credit(struct hf_origin *origin, struct origin_fetch *fetch);
 /* Memory came free. */
 void origin_flow_memory(struct hf_origin *origin);
 void origin_flow_memory_wait(struct hf_origin *origin, struct origin_fetch *fetch);
+/* The transfer stands still until its readers have moved. */
+void origin_flow_stand(struct hf_origin *origin, struct origin_fetch *fetch);
+/* It did so for too long: who is far behind the first reader is cut. */
+void origin_flow_lag(struct hf_origin *origin, struct origin_fetch *fetch);
 /* The wait for memory was too long. */
 void origin_flow_memory_late(struct hf_origin *origin, struct origin_fetch *fetch);
 /* The head waited for its object, or for an errand. */

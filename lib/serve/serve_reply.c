@@ -30,6 +30,18 @@ static void reply_run_owner(struct hf_serve *serve, struct hf_xchg *xchg)
 		serve_run(serve, req->conn);
 }
 
+/* More bytes; or its client holds up others who read the same. */
+static void reply_more(struct hf_serve *serve, struct hf_xchg *xchg)
+{
+	struct serve_req *req = xchg->owner;
+
+	atomic_store(&xchg->more_posted, false); /* before `filled` is read (X1) */
+	if (req && atomic_load(&xchg->laggard))
+		(void)serve_conn_abort(serve, req->conn, HF_DROP_CONN_SEND_SLOW);
+	else
+		reply_run_owner(serve, xchg);
+}
+
 static void reply_recall(struct hf_serve *serve, struct hf_obj *obj)
 {
 	if (hf_reader_recall(serve->reader, obj))
@@ -50,9 +62,7 @@ static void reply_message(struct hf_serve *serve, const struct hf_msg *msg)
 		reply_answer(serve, msg->ptr, /* failed= */ true);
 		return;
 	case HF_XCHG_MORE:
-		xchg = msg->ptr;
-		atomic_store(&xchg->more_posted, false); /* before `filled` is read (X1) */
-		reply_run_owner(serve, xchg);
+		reply_more(serve, msg->ptr);
 		return;
 	case HF_XCHG_BODY_DONE:
 		body = msg->ptr;

@@ -125,6 +125,7 @@ struct hf_xchg {
 	_Atomic bool more_posted;  /* origin sets, worker clears before it reads `filled` */
 	_Atomic bool
 		credit_wanted; /* origin sets when it waits, worker clears when it posts CREDIT */
+	_Atomic bool laggard;  /* origin sets before MORE: it holds up others, and is to be cut */
 	uint32_t buf_len;
 	char buf[];
 };

@@ -108,3 +108,16 @@ def test_what_is_too_large_flows_to_each_and_is_a_window_ahead(start, origin):
     assert sorted(script.sent)[1:] == [LENGTH] * FAST and min(script.sent) < LENGTH
     wait_until(lambda: hf.stat("cache_used_bytes") <= WINDOW + MIB // 4, what="memory of one window")
     next(clients)
+
+
+def test_who_holds_up_the_others_of_a_stream_is_cut(start, origin):
+    """A chunked body that outgrows what is stored is one stream for all who joined before; without room
+    for all of it the last of them would set the pace."""
+    script = Slowly("chunked")
+    origin.on("/large", script)
+    hf = start(origin.url, workers=2, cache={"memory": "64MiB", "max_object": "4MiB"})
+    clients = all_but_one(script, fetches=1)
+    next(clients)
+    with pytest.raises(ConnectionResetError):
+        next(clients)
+    assert hf.drops()["conn_send_slow"] == 1 and origin.count("/large") == 1

@@ -100,6 +100,56 @@ Test(origin_flow, a_stream_is_less_ahead_while_another_fetch_waits_for_memory)
 	rig_free(rig);
 }
 
+/* A body that outgrew what is stored, with three who read it: one has all there is, one nothing. */
+static void lag(uint64_t read, bool cut)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct rig_client first, second, last;
+	size_t len = 4 << 20;
+	char *body = rig_body(len);
+
+	rig_conf(rig);
+	rig->conf.cache.max_object = 100000;
+	rig_up(rig, 64 << 20);
+	rig->origin->lag_us = 20000;
+	rig_get(rig, &first, "/a", "");
+	rig_get(rig, &second, "/a", "");
+	rig_get(rig, &last, "/a", "");
+	last.eager = second.eager = false;
+	rig_until(rig, rig_requests(rig) == 1);
+	rig_say(&rig->conn[0], "HTTP/1.1 200 OK\r\n" RIG_FRESH "\r\n");
+	rig_buf_add(&rig->conn[0].out, body, len);
+	rig->conn[0].close_after = true;
+	rig_until(rig, last.head && first.read_len == HF_XCHG_WINDOW);
+	rig_client_read(&second, read);
+	rig_client_ack(rig, &second);
+	rig_until(rig, atomic_load(&last.xchg->laggard));
+	cr_assert(!atomic_load(&first.xchg->laggard));
+	cr_assert_eq(atomic_load(&second.xchg->laggard), cut);
+	rig_end(rig, &last);
+	if (cut)
+		rig_end(rig, &second);
+	second.eager = true;
+	rig_until(rig, rig_client_at_end(&first) && (cut || rig_client_at_end(&second)));
+	cr_assert_eq(first.read_len, len);
+	cr_assert_eq(first.bad_at, UINT64_MAX);
+	rig_end(rig, &first);
+	if (!cut)
+		rig_end(rig, &second);
+	free(body);
+	rig_free(rig);
+}
+
+Test(origin_flow, who_holds_up_the_others_of_a_stream_is_cut)
+{
+	lag(1000, /* cut= */ true);
+}
+
+Test(origin_flow, who_is_not_far_behind_is_not)
+{
+	lag(HF_XCHG_WINDOW / 2, /* cut= */ false);
+}
+
 static bool all_whole(struct rig *rig, struct rig_client *client, uint32_t count)
 {
 	uint32_t gone = 0;

@@ -187,6 +187,25 @@ Test(serve, a_fill_that_fails_cuts_the_connection_and_never_looks_whole)
 	}
 }
 
+Test(serve, who_holds_up_others_is_reset_and_lets_go_at_once)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *xchg;
+	struct hf_obj *obj;
+
+	rig_send(&rig, client, GET("/m"));
+	xchg = rig_expect_start(&rig);
+	obj = rig_answer(&rig, xchg, HF_OBJ_LENGTH_UNKNOWN, /* stream= */ true);
+	cr_assert_eq(hf_shard_fill(rig.shard, obj, "abc", 3), 3);
+	atomic_store(&xchg->laggard, true);
+	rig_more(&rig, xchg);
+	cr_assert(client->rst);
+	cr_assert_eq(hf_stat_own->drop[HF_DROP_CONN_SEND_SLOW], 1);
+	rig_expect_finish(&rig, xchg);
+	hf_shard_fill_fail(rig.shard, obj);
+	hf_shard_obj_unref(rig.shard, obj);
+}
+
 Test(serve, a_fill_that_failed_before_the_head_went_out_is_502)
 {
 	struct rig_client *client = rig_connect(&rig, 0);
