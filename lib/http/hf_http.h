@@ -20,7 +20,7 @@
  * Files     http_req.c http_resp.c http_fields.c http_chunk.c http_list.c http_cc.c http_cdn.c
  *           http_date.c http_cond.c http_range.c http_key.c http_secret.c tbl/fields.h tbl/methods.h
  *           tbl/secrets.h
- * Tests     tests/unit/http, tests/fuzz/fuzz_{http_req,http_resp,chunked,cache_control,range}.c
+ * Tests     tests/unit/http, tests/fuzz/fuzz_{http_req,http_resp,chunked,cache_control,range,date}.c
  */
 #ifndef HF_HTTP_H
 #define HF_HTTP_H

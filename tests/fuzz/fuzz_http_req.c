@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Request heads: what a client may send first. Whatever parses becomes a key, and is redacted.
+ * Request heads: what a client may send first. Whatever parses becomes a key, is redacted, and means the same
+ * when its parts are written again.
  * Needs: http.
  */
 #include <stdint.h>
@@ -48,6 +49,65 @@ static void check_key(const struct hf_http_req *req)
 	HF_ASSERT(m == n && memcmp(key, again, (size_t)n) == 0);
 }
 
+static size_t put(char *out, size_t at, struct hf_span text)
+{
+	if (text.len > 0)
+		memcpy(out + at, text.ptr, text.len);
+	return at + text.len;
+}
+
+static size_t write_again(const struct hf_http_req *req, char *out)
+{
+	size_t at = put(out, 0, req->method_text);
+
+	at = put(out, at, HF_SPAN(" "));
+	at = put(out, at, req->target);
+	at = put(out, at, req->minor == 0 ? HF_SPAN(" HTTP/1.0\r\n") : HF_SPAN(" HTTP/1.1\r\n"));
+	for (uint32_t i = 0; i < req->fields.count; i++) {
+		at = put(out, at, req->fields.lines[i].name);
+		at = put(out, at, HF_SPAN(":"));
+		at = put(out, at, req->fields.lines[i].value);
+		at = put(out, at, HF_SPAN("\r\n"));
+	}
+	return put(out, at, HF_SPAN("\r\n"));
+}
+
+static void check_again(const struct hf_http_req *req)
+{
+	static struct hf_http_req again;
+	static char out[4096];
+	size_t len = write_again(req, out);
+	struct hf_http_fault fault;
+	enum hf_parse verdict = hf_http_req_parse(out, len, &limits, &again, &fault);
+
+	HF_ASSERT(verdict == HF_PARSE_DONE && again.head_len == len);
+	HF_ASSERT(
+		again.method == req->method && again.form == req->form && again.body == req->body);
+	HF_ASSERT(again.content_length == req->content_length);
+	HF_ASSERT(again.keep_alive == req->keep_alive);
+	HF_ASSERT(again.expect_continue == req->expect_continue);
+	HF_ASSERT(again.expect_unknown == req->expect_unknown);
+	HF_ASSERT(again.max_forwards == req->max_forwards);
+	HF_ASSERT(hf_span_eq(again.authority, req->authority));
+	HF_ASSERT(hf_span_eq(again.path_query, req->path_query));
+	HF_ASSERT(again.fields.count == req->fields.count && again.fields.have == req->fields.have);
+	for (uint32_t i = 0; i < req->fields.count; i++) {
+		HF_ASSERT(hf_span_eq(again.fields.lines[i].value, req->fields.lines[i].value));
+		HF_ASSERT(again.fields.lines[i].hop == req->fields.lines[i].hop);
+	}
+}
+
+/* What frames a body is said once, in one way (RFC 9112 §6.3). */
+static void check_framing(const struct hf_http_req *req)
+{
+	bool coding = hf_http_fields_have(&req->fields, HF_HTTP_FIELD_TRANSFER_ENCODING);
+	bool length = hf_http_fields_have(&req->fields, HF_HTTP_FIELD_CONTENT_LENGTH);
+
+	HF_ASSERT(coding == (req->body == HF_HTTP_BODY_CHUNKED) && !(coding && length));
+	HF_ASSERT((req->body == HF_HTTP_BODY_LENGTH) == (req->content_length > 0));
+	HF_ASSERT(!coding || req->minor >= 1);
+}
+
 static void check_redacted(const struct hf_http_req *req)
 {
 	static char out[8192];
@@ -71,6 +131,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	HF_ASSERT(part == HF_PARSE_MORE || part == whole);
 	if (whole == HF_PARSE_DONE) {
 		check_spans(&req, buf);
+		check_framing(&req);
+		check_again(&req);
 		check_key(&req);
 		check_redacted(&req);
 	}
