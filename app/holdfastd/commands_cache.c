@@ -31,7 +31,7 @@ static int cache_url(const char *url, char *buf, size_t cap, struct hf_err *err)
 	len = hf_http_key_build(buf, cap, HF_SPAN("http"), (struct hf_span){ url, host_len },
 		(struct hf_span){ url + host_len, strlen(url + host_len) });
 	if (len < 0)
-		return hf_err_set(err, -EINVAL, "URL is malformed or too long");
+		return hf_err_set(err, -EINVAL, "URL or prefix is malformed or too long");
 	return len;
 }
 
@@ -48,43 +48,30 @@ static int cache_key(const struct app *app, const json_t *args, char *buf, size_
 	return 0;
 }
 
-/* "/a/." may be the beginning of "/a/.b", but is "/a/" to a cache, which is more. */
-static bool cache_prefix_ends_in_dots(const char *prefix)
-{
-	size_t len = strcspn(prefix, "?"), dots = 0;
-
-	while (dots < len && prefix[len - 1 - dots] == '.')
-		dots++;
-	return (dots == 1 || dots == 2) && len > dots && prefix[len - 1 - dots] == '/';
-}
-
 /* "http://host/path", or "/path" on every host. A host is whole. */
 static int cache_prefix(
 	const char *prefix, char *buf, size_t cap, struct hf_purge_walk *walk, struct hf_err *err)
 {
-	static const char any[] = "http://any";
-	const char *url = prefix;
-	char *of_any = NULL;
+	static const char scheme[] = "http://", any[] = "http://any";
+	bool path = *prefix == '/', has_path;
+	char *url;
 	int len;
 
-	if (cache_prefix_ends_in_dots(prefix))
-		return hf_err_set(err, -EINVAL, "prefix ends in a dot segment");
-	walk->kind = *prefix == '/' ? HF_PURGE_PATH : HF_PURGE_PREFIX;
-	if (walk->kind == HF_PURGE_PATH) {
-		of_any = malloc(sizeof(any) + strlen(prefix));
-		HF_ASSERT(of_any != NULL);
-		(void)stpcpy(stpcpy(of_any, any), prefix);
-		url = of_any;
-	} else if (strncasecmp(prefix, "http://", 7) != 0) {
+	if (!path && strncasecmp(prefix, scheme, sizeof(scheme) - 1) != 0)
 		return hf_err_set(err, -EINVAL,
 			"prefix must begin with http:// and name a host, or be a path: /...");
-	}
+	has_path = path || strpbrk(prefix + sizeof(scheme) - 1, "/?");
+	url = malloc(sizeof(any) + strlen(prefix) + 2);
+	HF_ASSERT(url != NULL);
+	/* something goes on behind it: "/a/." is no "/a/" but the beginning of "/a/.b" */
+	(void)stpcpy(stpcpy(stpcpy(url, path ? any : ""), prefix), has_path ? "x" : "/x");
 	len = cache_url(url, buf, cap, err);
-	free(of_any);
+	free(url);
 	if (len < 0)
 		return len;
-	walk->text = (struct hf_span){ buf, (size_t)len };
-	if (walk->kind == HF_PURGE_PATH) {
+	walk->kind = path ? HF_PURGE_PATH : HF_PURGE_PREFIX;
+	walk->text = (struct hf_span){ buf, (size_t)len - 1 };
+	if (path) {
 		walk->text.ptr += sizeof(any) - 1;
 		walk->text.len -= sizeof(any) - 1;
 	}

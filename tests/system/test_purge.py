@@ -37,6 +37,10 @@ def full(start, origin):
     (["--prefix", url("/css?")], {"/css?x=/img/"}),
     (["--prefix", url("")], set(PATHS)),
     (["--prefix", url("")[:-1]], set()),
+    (["--prefix", url("/img/.")], set()),
+    (["--prefix", "/css/%2e%2E"], set()),
+    (["--prefix", "/css/../im%6"], set()),
+    (["--prefix", "/css/../im"], {"/img/1", "/img/2", "/img"}),
     (["--prefix", "/img/"], {"/img/1", "/img/2"}),
     (["--prefix=/"], set(PATHS)),
     (["--tag", "t"], {"/img/1", "/img/2"}),
@@ -239,8 +243,7 @@ def test_clients_cannot_purge(start, origin):
     (["--tag", ""], "at least one character", 2), (["--tag", b"\xff"], "UTF-8", 2),
     (["/img/"], "http://", 1), (["https://x/"], "http://", 1), (["http://"], "malformed", 1),
     (["--prefix", "img/"], "a path", 1), (["--prefix", "https://x/"], "http://", 1),
-    (["--prefix", "http://x y/"], "malformed", 1), (["--prefix", "/a/."], "dot segment", 1),
-    (["--prefix", url("/a/..")], "dot segment", 1), (["--prefix", "/" + "x" * 20000], "long", 1),
+    (["--prefix", "http://x y/"], "malformed", 1), (["--prefix", "/" + "x" * 20000], "long", 1),
     (["--tag", "x" * 1025], "1025 bytes", 1), (["--tag", " t"], "blank", 1),
     (["--tag", "a\tb"], "control", 1)], ids=str)
 def test_wrong_use_is_told_and_purges_nothing(full, words, told, code):
