@@ -101,9 +101,7 @@ Test(http_resp, rfc9112_5_1_white_space_before_a_colon_is_removed)
 Test(http_resp, rfc9112_6_1_codings)
 {
 	static const char *const bad[] = { "", "gzip", "xchunked", "identity", "gzip, chunked",
-		"chunked, gzip", "chunked, chunked", "chunked;a=b", "\"chunked\"",
-		"\x0b"
-		"chunked",
+		"chunked, gzip", "chunked, chunked", "chunked;a=b", "\"chunked\"", "\013chunked",
 		"chunked\r\nTransfer-Encoding: identity" };
 	char text[128];
 
