@@ -52,10 +52,23 @@ static bool curl_head_is_interim(const struct origin_fetch *fetch)
 	return status >= 100 && status < 200 && status != 101;
 }
 
+/* RFC 9110 §15.2: to be forwarded. 100 is about the body, for which we asked and were asked ourselves. */
+static void curl_head_interim(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	struct hf_http_resp resp;
+
+	if (!fetch->leader || fetch->leader->xchg->background ||
+		hf_http_resp_parse(fetch->head, fetch->head_len, &resp) != HF_PARSE_DONE ||
+		resp.status == 100)
+		return;
+	origin_reader_interim(origin, fetch->leader, &resp);
+}
+
 /* False: the transfer shall end. */
 static bool curl_head_whole(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	if (curl_head_is_interim(fetch)) {
+		curl_head_interim(origin, fetch);
 		fetch->head_len = 0;
 		return true;
 	}

@@ -216,6 +216,9 @@ void origin_reader_attach(struct hf_origin *origin, struct origin_reader *reader
 	struct hf_obj *obj, bool stored, bool collapsed);
 void origin_reader_fail(struct hf_origin *origin, struct origin_reader *reader, uint16_t status,
 	enum hf_drop reason);
+/* The head of an interim answer, for the client whose request it answers. */
+void origin_reader_interim(
+	struct hf_origin *origin, struct origin_reader *reader, const struct hf_http_resp *resp);
 /* More bytes, or the end: at most one message under way (X1). */
 void origin_reader_more(struct hf_origin *origin, struct origin_reader *reader);
 /* A background reader has done its part: GONE. */

@@ -65,12 +65,36 @@ void origin_reader_fail(struct hf_origin *origin, struct origin_reader *reader, 
 	hf_xchg_to_worker(origin_reader_link(origin, reader), HF_XCHG_FAIL, xchg);
 }
 
-void origin_reader_more(struct hf_origin *origin, struct origin_reader *reader)
+static void origin_reader_post_more(struct hf_origin *origin, struct origin_reader *reader)
 {
-	HF_ASSERT(reader->answered && reader->xchg->obj);
 	/* the worker clears it before it reads `filled`: a message skipped here is not missed there */
 	if (!atomic_exchange(&reader->xchg->more_posted, true))
 		hf_xchg_to_worker(origin_reader_link(origin, reader), HF_XCHG_MORE, reader->xchg);
+}
+
+void origin_reader_more(struct hf_origin *origin, struct origin_reader *reader)
+{
+	HF_ASSERT(reader->answered && reader->xchg->obj);
+	origin_reader_post_more(origin, reader);
+}
+
+void origin_reader_interim(
+	struct hf_origin *origin, struct origin_reader *reader, const struct hf_http_resp *resp)
+{
+	const struct hf_resp_store store = { .scrub = false };
+	struct hf_xchg *xchg = reader->xchg;
+	uint32_t before = atomic_load_explicit(&xchg->interim_len, memory_order_relaxed);
+	char *at = hf_xchg_interim(xchg) + before;
+	size_t room = (size_t)(xchg->buf + xchg->buf_len - at);
+	size_t len;
+
+	HF_ASSERT(!reader->answered && !xchg->background);
+	len = hf_resp_store_head(at, room, resp, &store);
+	if (len == 0 || room - len < 2)
+		return; /* of so many, or so large ones, the rest is left out */
+	memcpy(at + len, "\r\n", 2);
+	atomic_store_explicit(&xchg->interim_len, before + (uint32_t)len + 2, memory_order_release);
+	origin_reader_post_more(origin, reader);
 }
 
 /* Everything but the fetch is let go. */

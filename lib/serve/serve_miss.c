@@ -194,10 +194,24 @@ enum serve_go serve_miss(struct hf_serve *serve, struct serve_req *req)
 	return SERVE_GO;
 }
 
+/* Interim answers that came; never to a 1.0 client (RFC 9110 §15.2). False: they cannot be queued. */
+static bool wait_interim(struct hf_serve *serve, struct serve_req *req)
+{
+	struct hf_xchg *xchg = req->xchg;
+	uint32_t len = atomic_load_explicit(&xchg->interim_len, memory_order_acquire);
+	const char *at = hf_xchg_interim(xchg) + req->interim_sent;
+	uint32_t more = len - req->interim_sent;
+
+	req->interim_sent = len;
+	return req->minor == 0 || serve_send(serve, req, at, more, &xchg->ref, false);
+}
+
 enum serve_go serve_wait(struct hf_serve *serve, struct serve_req *req)
 {
 	struct serve_conn *conn = req->conn;
 
+	if (!wait_interim(serve, req))
+		return serve_conn_abort(serve, conn, HF_DROP_REQ_CUT);
 	if (req->upload_done)
 		return SERVE_STAY;
 	switch (serve_upload(serve, req)) {

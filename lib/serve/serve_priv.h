@@ -116,6 +116,7 @@ struct serve_req {
 	struct hf_lease *lease; /* of a hit whose body is sent by reference */
 	struct hf_xchg *xchg;   /* of a miss */
 	bool miss_counted;
+	uint32_t interim_sent; /* bytes of xchg's interim heads */
 	struct hf_obj_cursor cursor;
 	enum hf_resp_framing framing;
 	struct serve_txbuf *txbuf;

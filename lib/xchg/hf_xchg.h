@@ -56,7 +56,7 @@ enum hf_xchg_msg {
 	HF_XCHG_RECALLED, /* ptr: hf_obj */
 	/* origin thread -> worker */
 	HF_XCHG_HEAD, /* `obj` and `extra` are set */
-	HF_XCHG_MORE, /* obj->filled or obj->state moved */
+	HF_XCHG_MORE, /* obj->filled or obj->state moved; before HEAD: interim_len did */
 	HF_XCHG_FAIL, /* no object: `fail_status` and `fail_reason` say what to tell the client */
 	HF_XCHG_BODY_DONE, /* ptr: hf_xchg_body, the worker's again */
 	HF_XCHG_GONE,
@@ -123,12 +123,20 @@ struct hf_xchg {
 	/* both */
 	_Atomic uint64_t consumed; /* body bytes acknowledged by the client; worker writes */
 	_Atomic bool more_posted;  /* origin sets, worker clears before it reads `filled` */
+	/* heads of interim answers (RFC 9110 §15.2) behind `lines`, in buf; origin adds whole ones */
+	_Atomic uint32_t interim_len;
 	_Atomic bool
 		credit_wanted; /* origin sets when it waits, worker clears when it posts CREDIT */
 	_Atomic bool laggard;  /* origin sets before MORE: it holds up others, and is to be cut */
 	uint32_t buf_len;
 	char buf[];
 };
+
+/* Where the heads of interim answers begin. */
+static inline char *hf_xchg_interim(struct hf_xchg *xchg)
+{
+	return xchg->buf + (xchg->lines.ptr - xchg->buf) + xchg->lines.len;
+}
 
 /* The rings between one worker and one origin thread. */
 struct hf_link {

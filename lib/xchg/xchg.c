@@ -143,12 +143,12 @@ struct hf_xchg *hf_xchg_get(struct hf_xchg_net *net, uint32_t worker)
 	return xchg;
 }
 
-/* Bytes of buf that were written: lines are the last of them. Without lines nobody knows. */
+/* Bytes of buf that were written: lines and interim heads are the last of them. Without lines nobody knows. */
 static size_t xchg_used(const struct hf_xchg *xchg)
 {
 	if (xchg->lines.len == 0)
 		return xchg->buf_len;
-	return (size_t)(xchg->lines.ptr + xchg->lines.len - xchg->buf);
+	return (size_t)(xchg->lines.ptr + xchg->lines.len - xchg->buf) + xchg->interim_len;
 }
 
 void hf_xchg_put(struct hf_xchg_net *net, struct hf_xchg *xchg)

@@ -505,6 +505,8 @@ def exchange(raw, host=V4, method="GET"):
             conn.sendall(raw)
         try:
             reply = read_answer(stream, method)
+            while 101 < reply.status < 200:  # the origin's interim ones
+                reply = read_answer(stream, method)
             conn.settimeout(0.3)
             closed = stream.read(1) == b""
         except ConnectionResetError:

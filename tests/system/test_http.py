@@ -215,6 +215,32 @@ def test_expect_100_continue(start, echo):
         assert read_answer(stream).body.startswith(b"POST 3 ")
 
 
+def test_rfc9110_s15_2_interim_answers_come_through(start, origin):
+    gate = threading.Event()
+
+    def script(conn, request):
+        conn.sendall(b"HTTP/1.1 100 Continue\r\n\r\n"
+                     b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+        gate.wait(30 * SLOW)
+        return answer(b"final")(conn, request)
+
+    origin.on("/a", script)
+    start(origin.url)
+    request = b"GET /a HTTP/1.%d\r\n" + H + b"Connection: keep-alive\r\n\r\n"
+    with connect() as conn, connect() as old:
+        conn.sendall(request % 1)
+        stream = conn.makefile("rb")
+        hint = read_answer(stream)  # while the origin thinks
+        assert (hint.status, hint.headers["link"]) == (103, "</x>")
+        old.sendall(request % 0)
+        gate.set()
+        assert read_answer(stream).body == b"final"
+        assert read_answer(old.makefile("rb")).body == b"final"
+        conn.sendall(request % 1)
+        reply = read_answer(stream)
+        assert is_hit(reply) and "link" not in reply.headers
+
+
 def test_hop_by_hop_fields_stay_on_their_hop(start, origin):
     """RFC 9110 §7.6.1"""
     origin.on("/h", answer(b"x", ["Connection: x-mine", "X-Mine: 1", "Keep-Alive: 5",

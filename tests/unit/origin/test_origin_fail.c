@@ -148,23 +148,58 @@ Test(origin_fail, a_body_that_stands_still_is_cut)
 	rig_free(rig);
 }
 
-Test(origin_fail, interim_answers_are_skipped)
+static struct hf_span interim_of(const struct rig_client *client)
+{
+	return (struct hf_span){ hf_xchg_interim(client->xchg), client->xchg->interim_len };
+}
+
+Test(origin_fail, rfc9110_15_2_interim_answers_are_for_whom_they_answer_and_not_stored)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client[2];
+
+	rig_get(rig, &client[0], "/a", "");
+	rig_get(rig, &client[1], "/a", "");
+	rig_until(rig, rig_requests(rig) == 1);
+	rig_say(&rig->conn[0], "HTTP/1.1 100 Continue\r\nX-No: 1\r\n\r\n"
+			       "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\nConnection: a\r\nA: b\r\n"
+			       "Content-Length: 3\r\n\r\n");
+	rig_until(rig, client[0].mores == 1);
+	cr_assert(!client[0].head);
+	rig_say(&rig->conn[0], "HTTP/1.1 199 \r\nCache-Control: no-store\r\n\r\n");
+	rig_until(rig, client[0].mores == 2);
+	rig_answer(&rig->conn[0], RIG_FRESH, 10);
+	for (uint32_t i = 0; i < 2; i++) {
+		rig_expect_body(rig, &client[i], 10);
+		cr_assert_eq(client[i].xchg->obj->status, 200);
+		cr_assert(client[i].xchg->stored);
+		cr_assert(!rig_has(rig_head_of(&client[i]), "Link"));
+	}
+	cr_assert_eq(client[1].xchg->interim_len, 0);
+	cr_assert(hf_span_eq(interim_of(&client[0]),
+		HF_SPAN("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\nVia: 1.1 holdfast\r\n\r\n"
+			"HTTP/1.1 199 Unknown\r\nCache-Control: no-store\r\n"
+			"Via: 1.1 holdfast\r\n\r\n")));
+	rig_end_all(rig, client, 2);
+}
+
+Test(origin_fail, of_many_interim_answers_some_are_left_out)
 {
 	struct rig *rig = rig_new();
 	struct rig_client client;
+	char hint[4096];
 
+	(void)snprintf(hint, sizeof(hint), "HTTP/1.1 103 Early Hints\r\nLink: %03000d\r\n\r\n", 0);
 	rig_get(rig, &client, "/a", "");
 	rig_until(rig, rig_requests(rig) == 1);
-	rig_say(&rig->conn[0], "HTTP/1.1 100 Continue\r\n\r\n"
-			       "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
-			       "HTTP/1.1 199 \r\nCache-Control: no-store\r\n\r\n");
+	for (uint32_t i = 0; i < 20; i++)
+		rig_say(&rig->conn[0], hint);
 	rig_answer(&rig->conn[0], RIG_FRESH, 10);
-	rig_until(rig, rig_client_at_end(&client));
-	cr_assert_eq(client.xchg->obj->status, 200);
-	cr_assert(!rig_has(rig_head_of(&client), "Link"));
-	cr_assert(client.xchg->stored);
-	rig_end(rig, &client);
-	rig_free(rig);
+	rig_expect_body(rig, &client, 10);
+	cr_assert_gt(client.xchg->interim_len, 9000);
+	cr_assert_leq(hf_xchg_interim(client.xchg) + client.xchg->interim_len,
+		client.xchg->buf + client.xchg->buf_len);
+	rig_end_all(rig, &client, 1);
 }
 
 Test(origin_fail, trailers_are_ignored)

@@ -137,6 +137,40 @@ Test(serve, miss_streams_while_the_object_fills)
 	hf_shard_obj_unref(rig.shard, obj);
 }
 
+static void interim(struct hf_xchg *xchg, const char *text)
+{
+	memcpy(hf_xchg_interim(xchg) + xchg->interim_len, text, strlen(text));
+	xchg->interim_len += (uint32_t)strlen(text);
+	rig_more(&rig, xchg);
+}
+
+Test(serve, rfc9110_15_2_interim_answers_are_forwarded_but_not_to_1_0)
+{
+	static const char *const requests[] = { GET("/m"),
+		"GET /m HTTP/1.0\r\nHost: a.example\r\n\r\n" };
+
+	for (uint32_t i = 0; i < 2; i++) {
+		struct rig_client *client = rig_connect(&rig, i);
+		struct hf_xchg *xchg;
+		struct hf_obj *obj;
+
+		rig_send(&rig, client, requests[i]);
+		xchg = rig_expect_start(&rig);
+		interim(xchg, "HTTP/1.1 102 A\r\n\r\n");
+		cr_assert_str_eq(client->out, i == 0 ? "HTTP/1.1 102 A\r\n\r\n" : "");
+		interim(xchg, "HTTP/1.1 103 B\r\nC: d\r\n\r\n");
+		obj = rig_answer(&rig, xchg, 0, /* stream= */ true);
+		hf_shard_fill_end(rig.shard, obj);
+		rig_more(&rig, xchg);
+		cr_assert_eq(count_of(client->out, "HTTP/1.1 "), i == 0 ? 3 : 1);
+		if (i == 0)
+			cr_assert(strstr(client->out, "102 A\r\n\r\nHTTP/1.1 103 B\r\nC: d\r\n\r\n"
+						      "HTTP/1.1 200 "));
+		rig_expect_finish(&rig, xchg);
+		hf_shard_obj_unref(rig.shard, obj);
+	}
+}
+
 Test(serve, unknown_length_is_chunked_to_1_1_and_closes_to_1_0)
 {
 	static const char *const asks[] = { GET("/m"),
