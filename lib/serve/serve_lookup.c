@@ -4,6 +4,8 @@
  */
 #include "hf_serve.h"
 
+#include <stdio.h>
+
 #include "serve_priv.h"
 
 /* Requests that this node answers or refuses whatever is stored. True: *ret_go says how. */
@@ -34,12 +36,31 @@ static bool lookup_own(struct hf_serve *serve, struct serve_req *req, enum serve
 	return false;
 }
 
-static bool lookup_key(struct hf_serve *serve)
+/* A 1.0 request may name no host (RFC 9112 §3.3): it means whom it was sent to. */
+static struct hf_span lookup_local(
+	const struct hf_serve *serve, const struct serve_req *req, char *buf, size_t cap)
+{
+	struct hf_tcp_info info;
+	char ip[SERVE_IP_LEN];
+	const char *format;
+
+	hf_tcp_info(serve->tcp, req->conn->tcp, &info);
+	serve_ip_text(&info.local, ip);
+	format = hf_ip_is4(&info.local) ? "%s:%u" : "[%s]:%u";
+	return (struct hf_span){ buf, (size_t)snprintf(buf, cap, format, ip, info.local_port) };
+}
+
+static bool lookup_key(struct hf_serve *serve, const struct serve_req *req)
 {
 	const struct hf_http_req *http = &serve->http;
-	int len = hf_http_key_build(
-		serve->key_buf, serve->key_cap, http->scheme, http->authority, http->path_query);
+	struct hf_span authority = http->authority;
+	char local[SERVE_IP_LEN + 8];
+	int len;
 
+	if (authority.len == 0)
+		authority = lookup_local(serve, req, local, sizeof(local));
+	len = hf_http_key_build(
+		serve->key_buf, serve->key_cap, http->scheme, authority, http->path_query);
 	if (len < 0)
 		return false;
 	serve->key = (struct hf_key){ .ptr = serve->key_buf, .len = (uint32_t)len };
@@ -84,7 +105,7 @@ enum serve_go serve_lookup(struct hf_serve *serve, struct serve_req *req)
 
 	if (lookup_own(serve, req, &go))
 		return go;
-	if (!lookup_key(serve))
+	if (!lookup_key(serve, req))
 		return serve_fail(req, 400, HF_DROP_REQ_MALFORMED);
 	hf_cache_req_init(&serve->http, &facts);
 	req->step = SERVE_MISS;

@@ -4,7 +4,6 @@
  */
 #include "hf_serve.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "serve_priv.h"
@@ -67,16 +66,6 @@ static bool miss_keep(
 	return true;
 }
 
-static void miss_peer(const struct serve_req *req, char *buf, size_t cap)
-{
-	const struct hf_ip *ip = hf_tcp_peer(req->conn->tcp);
-
-	if (hf_ip_is4(ip))
-		(void)inet_ntop(AF_INET, ip->b + 12, buf, (socklen_t)cap);
-	else
-		(void)inet_ntop(AF_INET6, ip->b, buf, (socklen_t)cap);
-}
-
 /* Host and target as the key spells them. An answer that many may share is asked for by that, so that no
  * client stores another spelling's answer under the key. */
 static void miss_key_parts(
@@ -124,7 +113,7 @@ static bool miss_keep_target(struct hf_xchg *xchg, uint32_t *used, struct hf_spa
 static bool miss_fill(struct hf_serve *serve, const struct serve_req *req, struct hf_xchg *xchg,
 	const struct hf_http_req *http, uint32_t used)
 {
-	char peer[INET6_ADDRSTRLEN];
+	char peer[SERVE_IP_LEN];
 	struct hf_resp_forward forward = { .whole = xchg->shared, .proto = HF_SPAN("http") };
 	struct hf_span key, target;
 	size_t lines_len;
@@ -137,7 +126,7 @@ static bool miss_fill(struct hf_serve *serve, const struct serve_req *req, struc
 	if (!miss_keep_target(xchg, &used, xchg->shared ? target : http->path_query))
 		return false;
 	forward.authority = xchg->authority;
-	miss_peer(req, peer, sizeof(peer));
+	serve_ip_text(hf_tcp_peer(req->conn->tcp), peer);
 	forward.client = (struct hf_span){ peer, strlen(peer) };
 	lines_len = hf_resp_request_head(xchg->buf + used, xchg->buf_len - used, http, &forward);
 	xchg->lines = (struct hf_span){ xchg->buf + used, lines_len };

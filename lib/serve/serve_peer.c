@@ -5,6 +5,7 @@
  */
 #include "hf_serve.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,14 @@ struct serve_peer {
 	struct hf_ip ip;
 	uint32_t conns;
 };
+
+void serve_ip_text(const struct hf_ip *ip, char buf[SERVE_IP_LEN])
+{
+	if (hf_ip_is4(ip))
+		(void)inet_ntop(AF_INET, ip->b + 12, buf, SERVE_IP_LEN);
+	else
+		(void)inet_ntop(AF_INET6, ip->b, buf, SERVE_IP_LEN);
+}
 
 int serve_peers_init(struct hf_serve *serve)
 {

@@ -35,6 +35,7 @@
 #define SERVE_REPLIES_TURN   256         /* messages of one origin thread in one turn */
 #define SERVE_PART_HEAD_MAX  8192 /* bytes of the head of a 304 or 206; larger: the whole as 200 */
 #define SERVE_BOUNDARY_LEN   16
+#define SERVE_IP_LEN         46 /* of an address as text, with its NUL */
 
 /* Fields that may make something else than the whole of a stored 200 the answer. */
 #define SERVE_PART_FIELDS                                                                          \
@@ -187,6 +188,7 @@ enum serve_go serve_conn_abort(
 void serve_conn_forget(struct hf_serve *serve, struct serve_conn *conn);
 
 /* serve_peer.c */
+void serve_ip_text(const struct hf_ip *ip, char buf[SERVE_IP_LEN]);
 int serve_peers_init(struct hf_serve *serve);
 void serve_peers_fini(struct hf_serve *serve);
 /* False: this address has as many connections as it may. */

@@ -191,6 +191,17 @@ def test_http_1_0(start, nginx):
     assert "transfer-encoding" not in reply.headers
 
 
+@pytest.mark.parametrize("host,name", [(V4, V4), (V6, f"[{V6}]")])
+def test_http_1_0_without_host(start, origin, host, name):
+    """RFC 9112 §3.3: it means whom it was sent to; an empty Host says no more."""
+    origin.on("/old", answer(b"old"))
+    start(origin.url)
+    for i, fields in enumerate((b"", b"Host:\r\n", b"Host: " + name.encode() + b"\r\n")):
+        reply, closed = exchange(b"GET /old HTTP/1.0\r\n" + fields + b"\r\n", host)
+        assert reply.body == b"old" and closed and is_hit(reply) == (i > 0)
+    assert dict(origin.seen[0].headers)["host"] == name
+
+
 def test_keep_alive_and_close(start, nginx):
     hf = start(nginx.url)
     with connect() as conn:

@@ -623,6 +623,8 @@ Test(serve, rfc9112_3_2_2_the_origin_hears_host_and_target_as_the_key_spells_the
 		const char *request, *authority, *target;
 	} rows[] = {
 		{ "GET /%7ea/../b HTTP/1.1\r\nHost: %61.EXAMPLE:080\r\n\r\n", "a.example", "/b" },
+		/* §3.3 */
+		{ "GET /x HTTP/1.0\r\n\r\n", "192.0.2.10", "/x" },
 		{ "GET http://B.example:81?q HTTP/1.1\r\nHost: a\r\n\r\n", "b.example:81", "/?q" },
 		{ "POST http://B.example?q HTTP/1.1\r\nHost: a\r\n\r\n", "b.example", "/?q" },
 		{ "POST http://[2001:DB8::1]/%7ea HTTP/1.1\r\nHost: a\r\n\r\n", "[2001:db8::1]",
