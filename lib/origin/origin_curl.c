@@ -5,6 +5,7 @@
 #include "hf_origin.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -178,6 +179,8 @@ static int curl_on_connected(
 	struct origin_fetch *fetch = arg;
 	struct hf_origin *origin = fetch->origin;
 
+	fetch->local_port = local_port;
+	fetch->remote_port = remote_port;
 	if (fetch->leader && fetch->leader->xchg->has_body)
 		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
 	else
@@ -346,12 +349,36 @@ static void curl_act(struct hf_origin *origin, curl_socket_t fd, int what)
 	HF_ASSERT(code != CURLM_BAD_HANDLE && code != CURLM_RECURSIVE_API_CALL);
 }
 
+/* Has a transfer taken that connection? One whose answer comes so fast that it pauses before curl has told
+ * us to watch its socket is still marked as idle there. */
+static bool curl_is_taken(const struct hf_origin *origin, int fd)
+{
+	struct sockaddr_in6 local = { 0 }, remote = { 0 }; /* IPv4 has its port at the same place */
+	socklen_t local_len = sizeof(local), remote_len = sizeof(remote);
+	struct hf_list *it;
+
+	if (getsockname(fd, (struct sockaddr *)&local, &local_len) ||
+		getpeername(fd, (struct sockaddr *)&remote, &remote_len))
+		return false;
+	hf_list_for_each (it, &origin->all) {
+		const struct origin_fetch *fetch =
+			HF_CONTAINER_OF(it, struct origin_fetch, all_link);
+
+		if (fetch->easy && fetch->recv_paused &&
+			fetch->local_port == ntohs(local.sin6_port) &&
+			fetch->remote_port == ntohs(remote.sin6_port))
+			return true;
+	}
+	return false;
+}
+
 /* An origin that speaks unasked, or has closed. What it says is nobody's answer (RFC 9112 §9.2, §11.1): the
  * next request must not find it, so curl finds a dead connection. */
 static void curl_idle_ended(struct hf_origin *origin, int fd)
 {
 	(void)epoll_ctl(origin->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-	(void)shutdown(fd, SHUT_RDWR);
+	if (!curl_is_taken(origin, fd))
+		(void)shutdown(fd, SHUT_RDWR);
 }
 
 static void curl_socket_ready(struct hf_origin *origin, const struct epoll_event *event)

@@ -8,7 +8,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from harness import SANITIZED, SLOW, V4, Conn, blocks, body_hash, read_headers, wait_until
+from harness import (SANITIZED, SEED, SLOW, V4, Conn, answer, blocks, body_hash, curl, read_headers, url,
+                     wait_until)
 
 MIB = 1 << 20
 LENGTH = 1024 * MIB if "HF_LONG" in os.environ and not SANITIZED else 64 * MIB
@@ -108,6 +109,16 @@ def test_what_is_too_large_flows_to_each_and_is_a_window_ahead(start, origin):
     assert sorted(script.sent)[1:] == [LENGTH] * FAST and min(script.sent) < LENGTH
     wait_until(lambda: hf.stat("cache_used_bytes") <= WINDOW + MIB // 4, what="memory of one window")
     next(clients)
+
+
+def test_a_window_that_is_full_at_once(start, origin):
+    """The answer comes so fast, on a connection that was idle, that the transfer stands before it waits."""
+    body = SEED[:400_000]
+    origin.on("*", answer(body))
+    hf = start(origin.url, cache={"memory": "1MiB", "max_object": "64KiB"})
+    for i in range(60):
+        assert curl(url(f"/{i}")).length == len(body)
+    assert hf.stat("cache_objects") == 0
 
 
 def test_who_holds_up_the_others_of_a_stream_is_cut(start, origin):
