@@ -125,7 +125,7 @@ struct origin_fetch {
 	struct curl_slist *lines;
 	uint64_t sent_us;
 	int local_port, remote_port; /* of its connection, from when the request goes out */
-	uint64_t tags_purged; /* when it was sent: origin->purge.tags_purged */
+	uint64_t tags_purged;        /* when it was sent: origin->purge.tags_purged */
 	struct hf_timer timer;
 	bool stored_told; /* what HEAD said in `stored` */
 	uint16_t fail_status;
