@@ -100,7 +100,7 @@ int main(int argc, char **argv)
 			hf_log(HF_LOG_ERROR, "holdfastd", "%s", err.text);
 		app_undo(app);
 	}
-	hf_state_free(app->state);
+	hf_state_unref(app->state);
 	hf_conf_free(conf);
 	free(app);
 	return rc == 0 ? 0 : 1;

@@ -197,6 +197,8 @@ void hf_conf_free(struct hf_conf *conf)
 	free(conf->path);
 	free(conf->node);
 	free(conf->bootstrap_state);
+	free(conf->control_plane.url);
+	free(conf->control_plane.state_file);
 	free(conf->ctl.socket);
 	free(conf->ctl.group);
 	free(conf);

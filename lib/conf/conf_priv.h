@@ -35,6 +35,7 @@ enum conf_type {
 	CONF_GROUP,
 	CONF_SOCKET,
 	CONF_FILE,
+	CONF_URL,
 	CONF_DEVICE,
 };
 

@@ -211,6 +211,21 @@ static bool value_vdev(const char *name, size_t len)
 	return true;
 }
 
+/* http[s]://HOST[:PORT][/PATH], without user, query or slash at the end; libcurl decides the rest. */
+static bool value_url(const char *url)
+{
+	static const char *const schemes[] = { "http://", "https://" };
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(schemes); i++) {
+		size_t len = strlen(schemes[i]);
+
+		if (strncmp(url, schemes[i], len) == 0)
+			return (isalnum((unsigned char)url[len]) || url[len] == '[') &&
+			       !strpbrk(url, " @?#\"<>\\") && url[strlen(url) - 1] != '/';
+	}
+	return false;
+}
+
 static bool value_string_ok(const struct conf_param *param, const char *text)
 {
 	size_t len = strlen(text), name = strcspn(text, ",");
@@ -229,6 +244,8 @@ static bool value_string_ok(const struct conf_param *param, const char *text)
 		return true;
 	case CONF_SOCKET:
 		return text[0] == '/' && text[len - 1] != '/';
+	case CONF_URL:
+		return *text == '\0' || value_url(text);
 	case CONF_DEVICE:
 		return !strchr(text, ' ') && (value_pci(text, name) || value_vdev(text, name));
 	default:
@@ -328,6 +345,8 @@ static const char *value_allowed_string(const struct conf_param *param)
 		return "an absolute path of at most 107 bytes";
 	case CONF_DEVICE:
 		return "a PCI address (0000:3b:00.0) or a vdev (net_tap0,iface=hf0)";
+	case CONF_URL:
+		return "http://HOST[:PORT][/PATH] or https://..., without user or query, or \"\"";
 	default:
 		return "a file name in ASCII, or \"\"";
 	}

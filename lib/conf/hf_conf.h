@@ -22,6 +22,7 @@
 #define HF_CONF_LISTEN_MAX    64
 #define HF_CONF_WORKERS_MAX   63 /* an object remembers its readers in a 64-bit word */
 
+enum hf_conf_state_expired { HF_CONF_STATE_LATCH, HF_CONF_STATE_REJECT };
 enum hf_conf_idle { HF_CONF_IDLE_BUSY, HF_CONF_IDLE_ADAPTIVE };
 
 struct hf_conf_address {
@@ -70,6 +71,13 @@ struct hf_conf {
 			between_bytes_timeout_ms, keepalive_ms;
 	} origin;
 	char *bootstrap_state; /* file name; "" for none */
+	struct {
+		char *url; /* "" for none; no slash at the end */
+		uint32_t interval_ms, timeout_ms, failures, successes, max_stale_s;
+		uint64_t state_max_age_ms;
+		enum hf_conf_state_expired state_expired;
+		char *state_file; /* "" for none */
+	} control_plane;
 	struct {
 		char *socket;
 		uint32_t mode; /* permission bits */

@@ -7,8 +7,8 @@
  *             routes:  {"id":"default", "host":"*", "path":"/", "group":"demo"}
  *           A route's host is exact, "*.suffix" or "*"; the most specific host wins, then the longest
  *           path prefix (whole segments), then the first.
- * Threads   parse: control, boot. lookup: any, on a snapshot it holds.
- * Lifetime  hf_state_free when no thread uses the snapshot any more.
+ * Threads   parse: boot, sync, control. ref, unref, lookup: any but lcores, on a snapshot they hold.
+ * Lifetime  parse gives one reference; the last unref frees.
  * Promises  S1 a document with any error is refused whole, with every reason (JSON path, found,
  *           allowed).  S2 unknown fields are ignored and counted.
  * Limits    8 MiB, depth 16, 4096 origins, 4096 routes, strings 1 KiB.
@@ -16,6 +16,7 @@
 #ifndef HF_STATE_H
 #define HF_STATE_H
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "hf_base.h"
@@ -46,6 +47,7 @@ struct hf_state {
 	struct hf_state_route *route;
 	uint32_t route_count;
 	uint32_t unknown_fields;
+	_Atomic uint32_t refs;
 };
 
 /* 0, or -EINVAL with every reason on `errors`, one per line: PATH: found FOUND; allowed: ALLOWED */
@@ -53,7 +55,10 @@ int hf_state_parse(
 	const char *text, size_t len, FILE *errors, struct hf_state **ret_state) HF_MUST_CHECK;
 /* The same from a file, its name before each reason. */
 int hf_state_load(const char *file, FILE *errors, struct hf_state **ret_state) HF_MUST_CHECK;
-void hf_state_free(struct hf_state *state);
+/* Returns STATE. */
+struct hf_state *hf_state_ref(struct hf_state *state);
+/* NULL is nothing. */
+void hf_state_unref(struct hf_state *state);
 /* The route of a request, or NULL. HOST may have a port. */
 const struct hf_state_route *hf_state_route_lookup(
 	const struct hf_state *state, struct hf_span host, struct hf_span path);

@@ -162,6 +162,7 @@ static int state_build(
 
 	if (!state)
 		return err;
+	atomic_init(&state->refs, 1);
 	state->unknown_fields = check->unknown_fields;
 	state->version = state_strdup(document, "version");
 	if (state->version)
@@ -171,7 +172,7 @@ static int state_build(
 	if (err == 0)
 		err = state_build_routes(state, check, json_object_get(document, "routes"));
 	if (err != 0) {
-		hf_state_free(state);
+		hf_state_unref(state);
 		return err;
 	}
 	*ret_state = state;
@@ -254,9 +255,23 @@ int hf_state_load(const char *file, FILE *errors, struct hf_state **ret_state)
 	return err;
 }
 
-void hf_state_free(struct hf_state *state)
+struct hf_state *hf_state_ref(struct hf_state *state)
 {
+	uint32_t refs = atomic_fetch_add_explicit(&state->refs, 1, memory_order_relaxed);
+
+	HF_ASSERT(refs > 0 && refs < UINT32_MAX);
+	return state;
+}
+
+void hf_state_unref(struct hf_state *state)
+{
+	uint32_t refs;
+
 	if (!state)
+		return;
+	refs = atomic_fetch_sub_explicit(&state->refs, 1, memory_order_acq_rel);
+	HF_ASSERT(refs > 0);
+	if (refs > 1)
 		return;
 	for (uint32_t i = 0; i < state->group_count; i++) {
 		struct hf_state_group *group = &state->group[i];

@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check_route(state, &state->route[i]);
 		(void)hf_state_route_lookup(state, text, text);
 	}
-	hf_state_free(state);
+	hf_state_unref(state);
 	free(reasons);
 	return 0;
 }

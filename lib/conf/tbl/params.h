@@ -80,6 +80,18 @@ X(origin, between_bytes_timeout, origin.between_bytes_timeout_ms, MILLIS, 1, DAY
 X(origin, keepalive,             origin.keepalive_ms,             MILLIS, 0, DAY_MS, NULL, "60s", "How long an idle connection to an origin is kept")
 END
 
+SECTION(control_plane)
+X(control_plane, url,              control_plane.url,              URL,     0, 1023, NULL, "", "Control plane, http:// or https://; empty: none")
+X(control_plane, interval,         control_plane.interval_ms,      MILLIS, 10, DAY_MS, NULL, "1s", "Between two questions for the state, give or take a tenth")
+X(control_plane, timeout,          control_plane.timeout_ms,       MILLIS, 10, DAY_MS, NULL, "500ms", "To connect, to the first byte, and between bytes; all of it at most ten times that")
+X(control_plane, failures,         control_plane.failures,         UINT,    1, 1000, NULL, "3", "Failures in a row that begin fallback")
+X(control_plane, successes,        control_plane.successes,        UINT,    1, 1000, NULL, "2", "Good answers in a row that end it")
+X(control_plane, max_stale,        control_plane.max_stale_s,      SECONDS, 0, 365 * DAY_S, NULL, "30s", "How long past its lifetime a response is served in fallback")
+X(control_plane, state_max_age,    control_plane.state_max_age_ms, MILLIS, 100, 365 * DAY_MS, NULL, "30s", "Without a good answer for this long the state is expired")
+X(control_plane, on_state_expired, control_plane.state_expired,    ENUM,    0, 1, "latch|reject", "latch", "With an expired state: route as before, or answer misses by 503")
+X(control_plane, state_file,       control_plane.state_file,       FILE,    0, 4000, NULL, "/var/lib/holdfast/state.json", "Where the last good state is kept; empty: nowhere")
+END
+
 SECTION(ctl)
 X(ctl, socket, ctl.socket, SOCKET, 1, 107, NULL, "/run/holdfast/holdfast.sock", "Unix socket for holdfastctl")
 X(ctl, mode,   ctl.mode,   MODE,   0, 0777, NULL, "0660", "Permissions of the socket")
@@ -92,7 +104,6 @@ X(runtime, drain_timeout, runtime.drain_timeout_ms, MILLIS, 0, DAY_MS, NULL, "30
 X(runtime, watchdog,      runtime.watchdog_ms,      MILLIS, 100, DAY_MS, NULL, "2s", "A worker that stands still this long is reported")
 END
 
-UNSUPPORTED(control_plane)
 UNSUPPORTED(l2)
 UNSUPPORTED(auth)
 UNSUPPORTED(metrics)

@@ -238,7 +238,7 @@ static inline void rig_free(struct rig *rig)
 	hf_cache_free(rig->cache);
 	hf_xchg_net_free(rig->net);
 	hf_arena_free(rig->arena);
-	hf_state_free(rig->state);
+	hf_state_unref(rig->state);
 	for (uint32_t i = 0; i < rig->conns; i++) {
 		if (rig->conn[i].fd >= 0)
 			(void)close(rig->conn[i].fd);

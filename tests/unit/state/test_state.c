@@ -41,7 +41,7 @@ Test(state, a_document_becomes_groups_of_origins_and_routes_to_them)
 	cr_expect_str_eq(state->route[0].host, "www.example");
 	cr_expect_eq(state->route[0].group, &state->group[1]);
 	cr_expect_eq(state->unknown_fields, 0);
-	hf_state_free(state);
+	hf_state_unref(state);
 }
 
 Test(state, S1_every_reason_is_told_with_its_path)
@@ -86,7 +86,7 @@ Test(state, S2_unknown_fields_are_counted_and_otherwise_ignored)
 			&state),
 		0);
 	cr_expect_eq(state->unknown_fields, 3);
-	hf_state_free(state);
+	hf_state_unref(state);
 }
 
 Test(state, required_sections_are_required)
@@ -105,7 +105,7 @@ Test(state, a_document_without_origins_and_routes_routes_nothing)
 	cr_assert_eq(test_parse(STATE_TEST_DOC("", ""), &state), 0, "%s", test_reasons);
 	cr_expect_eq(state->group_count, 0);
 	cr_expect_null(hf_state_route_lookup(state, HF_SPAN("a"), HF_SPAN("/")));
-	hf_state_free(state);
+	hf_state_unref(state);
 }
 
 Test(state, what_is_no_JSON_or_has_a_key_twice_is_refused)
@@ -137,7 +137,7 @@ Test(state, deep_nesting_is_refused_before_it_is_parsed)
 	cr_expect_str_eq(test_reasons, "$: found deeper nesting; allowed: a depth of at most 16\n");
 	free(text);
 	cr_expect_eq(test_parse(at_limit, &state), 0, "%s", test_reasons);
-	hf_state_free(state);
+	hf_state_unref(state);
 	test_refused("[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]",
 		"$: found deeper nesting; allowed: a depth of at most 16\n");
 }
@@ -171,7 +171,7 @@ Test(state, names_are_visible_ASCII_of_at_most_1024)
 		STATE_TEST_DOC("{\"group\":\"g\",\"id\":\"%s\",\"url\":\"http://a\"}", ""),
 		long_id);
 	cr_assert_eq(test_parse(text, &state), 0);
-	hf_state_free(state);
+	hf_state_unref(state);
 	long_id[1024] = 'a';
 	long_id[1025] = '\0';
 	(void)snprintf(text, sizeof(text),
@@ -200,7 +200,7 @@ Test(state, an_origin_URL_is_scheme_host_and_port)
 			STATE_TEST_DOC("{\"group\":\"g\",\"id\":\"o\",\"url\":\"%s\"}", ""),
 			good[i]);
 		cr_assert_eq(test_parse(text, &state), 0, "%s: %s", good[i], test_reasons);
-		hf_state_free(state);
+		hf_state_unref(state);
 	}
 	for (size_t i = 0; i < HF_ARRAY_LEN(bad); i++) {
 		(void)snprintf(text, sizeof(text),

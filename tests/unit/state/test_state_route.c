@@ -34,7 +34,7 @@ static void route_setup(void)
 
 static void route_teardown(void)
 {
-	hf_state_free(route_state);
+	hf_state_unref(route_state);
 }
 
 TestSuite(state_route, .init = route_setup, .fini = route_teardown);
