@@ -53,6 +53,9 @@ struct hf_state {
 /* 0, or -EINVAL with every reason on `errors`, one per line: PATH: found FOUND; allowed: ALLOWED */
 int hf_state_parse(
 	const char *text, size_t len, FILE *errors, struct hf_state **ret_state) HF_MUST_CHECK;
+/* The text of a file, to be freed; of one that is too long as much as makes hf_state_parse refuse it. 0 or
+ * -errno. */
+int hf_state_read(const char *file, char **ret_text, size_t *ret_len) HF_MUST_CHECK;
 /* The same from a file, its name before each reason. */
 int hf_state_load(const char *file, FILE *errors, struct hf_state **ret_state) HF_MUST_CHECK;
 /* Returns STATE. */

@@ -200,8 +200,7 @@ int hf_state_parse(const char *text, size_t len, FILE *errors, struct hf_state *
 	return err;
 }
 
-/* The whole file, or as much as is too much. */
-static int state_read(const char *file, char **ret_text, size_t *ret_len)
+int hf_state_read(const char *file, char **ret_text, size_t *ret_len)
 {
 	FILE *in = fopen(file, "re");
 	char *text;
@@ -231,7 +230,7 @@ int hf_state_load(const char *file, FILE *errors, struct hf_state **ret_state)
 	char *text = NULL, *reasons = NULL;
 	size_t len = 0, reasons_len = 0;
 	FILE *found;
-	int err = state_read(file, &text, &len);
+	int err = hf_state_read(file, &text, &len);
 
 	HF_ASSERT(errors && ret_state);
 	if (err != 0) {

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * sync_priv - what the files of sync share.
+ *
+ * Picture   sync.c: boot, the loop, the mode -> sync_http.c: one question, one acknowledgement
+ *                                            -> sync_take.c: what a document does
+ */
+#ifndef HF_PRIV_SYNC
+#error "sync_priv.h is private to lib/sync"
+#endif
+#ifndef SYNC_PRIV_H
+#define SYNC_PRIV_H
+
+#include <curl/curl.h>
+#include <pthread.h>
+
+#include "hf_sync.h"
+
+#define SYNC_URL_MAX      1200
+#define SYNC_ETAG_MAX     1100 /* a version in quotes fits */
+#define SYNC_DOCUMENT_MAX (8UL * 1024 * 1024)
+#define SYNC_ERRORS_MAX   100 /* reasons in one acknowledgement */
+
+enum sync_outcome {
+	SYNC_NONE, /* not asked yet, or stopped while asking */
+	SYNC_DOCUMENT,
+	SYNC_SAME,
+	SYNC_REFUSED,
+#define X(id, name, stat) SYNC_FAILED_##id,
+#include "tbl/sync_failures.h"
+#undef X
+	SYNC_OUTCOMES
+};
+
+/* A document of the history. */
+struct sync_kept {
+	struct hf_state *state;
+	char *text;
+	size_t len;
+	const char *source;
+	int64_t applied_s;
+};
+
+/* What an answer brings. */
+struct sync_answer {
+	char *body;
+	size_t len, cap;
+	char etag[SYNC_ETAG_MAX]; /* as received, with its quotes; "" none */
+	bool too_large;
+};
+
+struct hf_sync {
+	struct hf_sync_cfg cfg;
+	_Atomic bool stop, asked;
+	/* the sync thread's, and boot's before it */
+	CURLM *multi;
+	CURL *easy;
+	struct sync_answer answer;
+	uint64_t progress_us; /* when the question under way last got on */
+	char *ack;            /* JSON that the control plane has not taken yet */
+	uint64_t rand;
+	/* of sync and control */
+	pthread_mutex_t lock;
+	struct hf_fallback fallback;
+	char etag[SYNC_ETAG_MAX]; /* of the last document that came; "" none */
+	bool refused;             /* it was a bad one */
+	uint64_t good_us;         /* the last good answer; 0 none */
+	enum sync_outcome last;
+	struct sync_kept kept[HF_SYNC_HISTORY]; /* the latest first */
+	uint32_t kept_count, current;
+};
+
+/* sync.c */
+/* One question, and all that follows from the answer. */
+void sync_ask(struct hf_sync *sync);
+
+/* sync_http.c */
+int sync_http_init(struct hf_sync *sync, struct hf_err *err) HF_MUST_CHECK;
+void sync_http_fini(struct hf_sync *sync);
+/* Asks for the state; sync->answer has what came. */
+enum sync_outcome sync_http_get(struct hf_sync *sync);
+/* Tries to deliver sync->ack. */
+void sync_http_ack(struct hf_sync *sync);
+/* Until the time has passed, or somebody asks or stops. */
+void sync_http_sleep(struct hf_sync *sync, uint64_t us);
+void sync_http_wake(struct hf_sync *sync);
+
+/* sync_take.c; the lock is held */
+/* A text from SOURCE: good, then it is in force and kept; else REFUSED with an acknowledgement that says
+ * why. */
+enum sync_outcome sync_take(
+	struct hf_sync *sync, const char *text, size_t len, const char *source, const char *etag);
+/* What arrived was no document at all. */
+void sync_take_refuse(struct hf_sync *sync, const char *etag, const char *reason);
+void sync_take_free_all(struct hf_sync *sync);
+/* In force again. */
+void sync_take_again(struct hf_sync *sync, uint32_t kept);
+
+#endif
