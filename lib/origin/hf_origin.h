@@ -55,8 +55,9 @@ int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *c
 	struct hf_xchg_net *net, struct hf_err *err, struct hf_origin **ret_origin) HF_MUST_CHECK;
 /* Cuts what is under way. After the thread has stopped. */
 void hf_origin_free(struct hf_origin *origin);
-/* boot: the routes. The snapshot outlives the origin. */
-void hf_origin_state_set(struct hf_origin *origin, const struct hf_state *state);
+/* Any thread, one at a time: STATE is in force from the next turn on; what is under way keeps to what it began
+ * with. Takes a reference of its own. */
+void hf_origin_state_set(struct hf_origin *origin, struct hf_state *state);
 /* One turn: rings, calls, sockets, timers; sleeps in epoll up to `wait_ms` when there is nothing. */
 void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms);
 /* Any thread: out of its sleep. */

@@ -107,16 +107,6 @@ int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *c
 	return 0;
 }
 
-static void origin_load_free(struct hf_origin *origin)
-{
-	if (!origin->load)
-		return;
-	for (uint32_t i = 0; i < origin->state->group_count; i++)
-		free(origin->load[i].in_flight);
-	free(origin->load);
-	origin->load = NULL;
-}
-
 void hf_origin_free(struct hf_origin *origin)
 {
 	if (!origin)
@@ -129,7 +119,8 @@ void hf_origin_free(struct hf_origin *origin)
 	for (uint32_t i = 0; origin->link && i < origin->workers; i++)
 		if (origin->link[i])
 			origin->link[i]->origin_waker = NULL;
-	origin_load_free(origin);
+	origin_view_drop(origin);
+	hf_state_unref(atomic_load(&origin->state_next));
 	free(origin->link);
 	origin_map_fini(origin);
 	hf_wheel_free(origin->wheel);
@@ -138,22 +129,6 @@ void hf_origin_free(struct hf_origin *origin)
 	hf_pool_fini(&origin->readers);
 	hf_waker_fini(&origin->waker);
 	free(origin);
-}
-
-void hf_origin_state_set(struct hf_origin *origin, const struct hf_state *state)
-{
-	HF_ASSERT(hf_list_empty(&origin->all));
-	origin_load_free(origin);
-	origin->state = state;
-	if (!state)
-		return;
-	origin->load = calloc(hf_max_u32(state->group_count, 1), sizeof(*origin->load));
-	HF_ASSERT(origin->load);
-	for (uint32_t i = 0; i < state->group_count; i++) {
-		origin->load[i].in_flight =
-			calloc(hf_max_u32(state->group[i].origin_count, 1), sizeof(uint32_t));
-		HF_ASSERT(origin->load[i].in_flight);
-	}
 }
 
 /* Milliseconds until `due_us`, rounded up so that it has come by then. */
@@ -173,8 +148,8 @@ static void origin_sleep(struct hf_origin *origin, uint32_t wait_ms)
 	wait_ms = origin_wait_until(origin, hf_wheel_next_us(origin->wheel), wait_ms);
 	hf_waker_sleep_begin(&origin->waker);
 	if (!origin_inbox_empty(origin) || atomic_load(&origin->call_waiting) ||
-		atomic_load(&origin->purge.busy) || hf_errand_waits(origin->net, origin->index) ||
-		hf_shard_has_work(origin->shard))
+		atomic_load(&origin->purge.busy) || atomic_load(&origin->state_next) ||
+		hf_errand_waits(origin->net, origin->index) || hf_shard_has_work(origin->shard))
 		wait_ms = 0;
 	(void)origin_curl_run(origin, wait_ms); /* what came is the next turn's too */
 	hf_waker_sleep_end(&origin->waker);
@@ -186,8 +161,8 @@ void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms)
 	bool busy;
 
 	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
-	HF_ASSERT(origin->state == NULL || origin->load);
 	origin->now_us = hf_clock_us();
+	origin_view_adopt(origin);
 	busy = origin_inbox_run(origin);
 	busy |= origin_call_run(origin);
 	busy |= origin_purge_run(origin);

@@ -47,6 +47,7 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 		hf_shard_obj_unref(origin->shard, fetch->stale);
 	origin_stale_refresh_end(origin, fetch);
 	origin_invalid_end(fetch);
+	origin_view_leave(origin, fetch);
 	hf_list_del(&fetch->map_link);
 	hf_list_del(&fetch->queue_link);
 	hf_list_del(&fetch->memory_link);
@@ -166,7 +167,7 @@ static const struct hf_state_group *fetch_route(
 	if (!path)
 		path = end;
 	query = memchr(path, '?', (size_t)(end - path));
-	route = hf_state_route_lookup(origin->state, xchg->authority,
+	route = hf_state_route_lookup(origin->view->state, xchg->authority,
 		(struct hf_span){ path, (size_t)((query ? query : end) - path) });
 	return route ? route->group : NULL;
 }
@@ -212,6 +213,7 @@ static void fetch_start(
 		fetch_shed(origin, reader, HF_DROP_REQ_NO_MEMORY);
 		return;
 	}
+	origin_view_take(origin, fetch);
 	fetch->group = group;
 	fetch->leader = reader;
 	reader->fetch = fetch;
@@ -237,7 +239,7 @@ void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader)
 	struct origin_look look = { 0 };
 
 	HF_ASSERT(!reader->fetch && !reader->answered);
-	if (!origin->state) {
+	if (!origin->view) {
 		origin_reader_fail(origin, reader, 503, HF_DROP_REQ_NO_STATE);
 		return;
 	}
@@ -256,7 +258,7 @@ void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader)
 static void fetch_pick(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	const struct hf_state_group *group = fetch->group;
-	struct origin_load *load = &origin->load[group - origin->state->group];
+	struct origin_load *load = &fetch->view->load[group - fetch->view->state->group];
 	uint32_t best = load->turn % group->origin_count;
 
 	HF_ASSERT(group->origin_count > 0);

@@ -118,6 +118,7 @@ struct origin_fetch {
 	uint16_t fwd_status;      /* of the answer, when obj has another */
 	struct hf_obj *obj;
 	size_t taken; /* bytes at the start of what curl hands over next that were filled already */
+	struct origin_view *view; /* holds group and target */
 	const struct hf_state_group *group;
 	const struct hf_state_origin *target; /* of the group; chosen at launch */
 	uint32_t *load;                       /* its fetches in flight */
@@ -157,9 +158,16 @@ struct origin_purge {
 	struct origin_tag tag[ORIGIN_TAGS_KNOWN]; /* the last ones, in turns */
 };
 
+struct origin_view {
+	struct hf_state *state;   /* a reference */
+	struct origin_load *load; /* [group] */
+	uint32_t fetches;         /* that it routed */
+};
+
 struct hf_origin {
 	const struct hf_conf *conf;
-	const struct hf_state *state;
+	_Atomic(struct hf_state *) state_next; /* a reference; NULL: no change */
+	struct origin_view *view;              /* NULL: no state yet */
 	uint32_t index, workers;
 	struct hf_cache *cache;
 	struct hf_shard *shard;
@@ -172,8 +180,7 @@ struct hf_origin {
 	struct hf_list memory; /* waiting for memory */
 	uint32_t queued, slots_used, slots_max, in_flight;
 	uint64_t object_max, memory_wait_us, store_wait_us, lag_us;
-	struct origin_load *load; /* [group] */
-	struct hf_list *map;      /* [map_mask + 1] of fetches by key hash */
+	struct hf_list *map; /* [map_mask + 1] of fetches by key hash */
 	uint32_t map_mask;
 	struct origin_memo *memo; /* [sets * ways] */
 	struct origin_purge purge;
@@ -192,6 +199,15 @@ struct hf_origin {
 	struct hf_origin_call *call;
 	_Atomic bool call_waiting;
 };
+
+/* origin_view.c */
+/* The state that was set since, if one was. */
+void origin_view_adopt(struct hf_origin *origin);
+/* None is in force. */
+void origin_view_drop(struct hf_origin *origin);
+/* A fetch is routed by what is in force; its end. */
+void origin_view_take(struct hf_origin *origin, struct origin_fetch *fetch);
+void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch);
 
 /* origin_map.c */
 int origin_map_init(struct hf_origin *origin, uint32_t fetches_max) HF_MUST_CHECK;

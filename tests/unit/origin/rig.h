@@ -114,17 +114,25 @@ static inline void rig_listen(struct rig *rig)
 	rig->port = ntohs(at.sin_port);
 }
 
-static inline void rig_state(struct rig *rig)
+/* A state that sends HOST to the rig's server. */
+static inline struct hf_state *rig_state_for(const struct rig *rig, const char *host)
 {
+	struct hf_state *state = NULL;
 	char text[512];
 
 	(void)snprintf(text, sizeof(text),
 		"{\"schema\":1,\"version\":\"1\",\"issued_at\":\"2026-01-01T00:00:00Z\","
 		"\"origins\":[{\"group\":\"g\",\"id\":\"o1\",\"url\":\"http://127.0.0.1:%u\","
-		"\"weight\":1}],\"routes\":[{\"id\":\"r\",\"host\":\"a.test\",\"path\":\"/\","
+		"\"weight\":1}],\"routes\":[{\"id\":\"r\",\"host\":\"%s\",\"path\":\"/\","
 		"\"group\":\"g\"}]}",
-		rig->port);
-	cr_assert(hf_state_parse(text, strlen(text), stderr, &rig->state) == 0);
+		rig->port, host);
+	cr_assert(hf_state_parse(text, strlen(text), stderr, &state) == 0);
+	return state;
+}
+
+static inline void rig_state(struct rig *rig)
+{
+	rig->state = rig_state_for(rig, "a.test");
 	hf_origin_state_set(rig->origin, rig->state);
 	if (rig->second)
 		hf_origin_state_set(rig->second, rig->state);

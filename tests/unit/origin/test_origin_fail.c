@@ -280,7 +280,7 @@ Test(origin_fail, no_state_is_503)
 	struct rig *rig = rig_new();
 	struct rig_client client;
 
-	hf_origin_state_set(rig->origin, NULL);
+	hf_state_unref(atomic_exchange(&rig->origin->state_next, NULL)); /* set, not adopted yet */
 	rig_get(rig, &client, "/a", "");
 	rig_until(rig, client.fail);
 	cr_assert_eq(client.xchg->fail_status, 503);
