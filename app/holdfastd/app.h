@@ -6,6 +6,7 @@
  *      main: boot -> control loop (ctl socket, signals, watchdog, log) -> undo boot in reverse
  *        |-- lcore 1..W   thread_lcore.c    NIC queues, TCP, HTTP, hits
  *        |-- origin 0..T  thread_origin.c   misses; owns one cache shard each
+ *        |-- sync         thread_sync.c     the control plane
  *        \-- reclaim      thread_reclaim.c  grace periods
  * Threads   struct app is built by boot and read-only afterwards, but for the atomics in it.
  */
@@ -22,7 +23,7 @@
 #include "hf_origin.h"
 #include "hf_port.h"
 #include "hf_serve.h"
-#include "hf_state.h"
+#include "hf_sync.h"
 #include "hf_tcp.h"
 #include "hf_xchg.h"
 
@@ -67,14 +68,15 @@ struct app {
 	struct hf_arena *arena;
 	struct hf_cache *cache;
 	struct hf_xchg_net *xchgs;
-	struct hf_state *state;
+	struct hf_sync *sync;
+	_Atomic uint32_t mode; /* enum hf_sync_mode */
 	struct hf_port *port[HF_CONF_PORTS_MAX];
 	struct hf_net_shared *net;
 	struct app_worker *worker;
 	struct app_origin *origin;
 	struct hf_ctl *ctl;
-	pthread_t reclaim;
-	bool reclaim_running;
+	pthread_t reclaim, sync_thread;
+	bool reclaim_running, sync_running;
 	int signal_fd, timer_fd, epoll_fd;
 	_Atomic bool ports_open; /* boot may not hang any more */
 	_Atomic bool draining;   /* workers: no new connections */
@@ -90,6 +92,7 @@ void app_undo(struct app *app);
 int app_lcore_main(void *worker);
 void *app_origin_main(void *origin);
 void *app_reclaim_main(void *app);
+void *app_sync_main(void *app);
 /* Until a signal or a command ends it. */
 void app_control_run(struct app *app);
 
@@ -104,6 +107,15 @@ json_t *app_command_cache_list(
 	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err);
 json_t *app_command_purge(
 	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err);
+
+/* commands_state.c: those about the control plane. */
+json_t *app_command_fallback(struct app *app, const json_t *args, struct hf_err *err);
+json_t *app_command_state_show(struct app *app, struct hf_err *err);
+json_t *app_command_state_sync(struct app *app, struct hf_err *err);
+json_t *app_command_state_history(struct app *app);
+json_t *app_command_state_rollback(struct app *app, const json_t *args, struct hf_err *err);
+/* Of what is in force, or "none". */
+const char *app_state_version(const struct hf_sync_info *info);
 
 /* table.c: {"columns": [...], "rows": [...]}; add takes the row over. */
 json_t *app_table_new(const char *const *columns, size_t count);

@@ -261,8 +261,6 @@ static int boot_origins(struct app *app, struct hf_err *err)
 		origin->app = app;
 		origin->index = i;
 		rc = hf_origin_new(app->conf, i, app->cache, app->xchgs, err, &origin->origin);
-		if (rc == 0)
-			hf_origin_state_set(origin->origin, app->state);
 	}
 	if (rc)
 		undo_origins(app);
@@ -280,8 +278,37 @@ static void undo_ctl(struct app *app)
 	hf_ctl_free(app->ctl);
 }
 
+/* A new state is in force. */
+static void boot_sync_apply(void *arg, struct hf_state *state)
+{
+	struct app *app = arg;
+
+	for (uint32_t i = 0; i < app->origins; i++)
+		hf_origin_state_set(app->origin[i].origin, state);
+}
+
+static int boot_sync(struct app *app, struct hf_err *err)
+{
+	struct hf_sync_cfg cfg = {
+		.conf = app->conf, .apply = boot_sync_apply, .arg = app, .mode = &app->mode
+	};
+	int rc = hf_sync_new(&cfg, err, &app->sync);
+
+	if (rc == 0)
+		hf_sync_boot(app->sync);
+	return rc;
+}
+
+static void undo_sync(struct app *app)
+{
+	hf_sync_free(app->sync);
+}
+
 static void undo_threads(struct app *app)
 {
+	hf_sync_stop(app->sync);
+	if (app->sync_running)
+		HF_ASSERT(pthread_join(app->sync_thread, NULL) == 0);
 	atomic_store(&app->origin_stop, true);
 	for (uint32_t i = 0; i < app->origins; i++) {
 		if (!app->origin[i].running)
@@ -299,6 +326,10 @@ static int boot_threads(struct app *app, struct hf_err *err)
 	int rc = pthread_create(&app->reclaim, NULL, app_reclaim_main, app);
 
 	app->reclaim_running = rc == 0;
+	if (rc == 0) {
+		rc = pthread_create(&app->sync_thread, NULL, app_sync_main, app);
+		app->sync_running = rc == 0;
+	}
 	for (uint32_t i = 0; rc == 0 && i < app->origins; i++) {
 		rc = pthread_create(&app->origin[i].thread, NULL, app_origin_main, &app->origin[i]);
 		app->origin[i].running = rc == 0;
@@ -393,6 +424,7 @@ static const struct {
 	{ "ports", boot_ports, undo_ports },
 	{ "workers", boot_workers, undo_workers },
 	{ "origins", boot_origins, undo_origins },
+	{ "sync", boot_sync, undo_sync },
 	{ "control", boot_control, undo_control },
 	{ "threads", boot_threads, undo_threads },
 	{ "start", boot_start, undo_start },
@@ -413,9 +445,6 @@ int app_boot(struct app *app, struct hf_err *err)
 		if (rc)
 			return rc;
 	}
-	if (!app->state)
-		hf_log(HF_LOG_WARN, "holdfastd",
-			"no state: every miss is answered 503; set bootstrap_state");
 	hf_log(HF_LOG_INFO, "holdfastd", "ready: %u workers, %u origin threads, %u ports",
 		app->workers, app->origins, app->conf->port_count);
 	return 0;

@@ -47,23 +47,30 @@ static json_t *command_status_ports(const struct app *app)
 	return ports;
 }
 
+static const char *command_mode(struct app *app)
+{
+	if (atomic_load(&app->draining))
+		return "draining";
+	return atomic_load(&app->mode) & HF_SYNC_FALLBACK ? "fallback" : "normal";
+}
+
 static json_t *command_status(struct app *app)
 {
 	uint32_t conns = 0;
+	struct hf_sync_info sync;
 
 	for (uint32_t i = 0; i < app->workers; i++)
 		conns += atomic_load(&app->worker[i].conns_open);
+	hf_sync_info(app->sync, &sync);
 	return json_pack(
 		"{s:s, s:s, s:s, s:I, s:i, s:i, s:i, s:b, s:s, s:o, s:{s:I, s:I, s:I}, s:{s:I}}",
-		"version", HF_VERSION, "node", app->conf->node, "mode",
-		atomic_load(&app->draining) ? "draining" : "normal", "uptime_s",
-		(json_int_t)((hf_clock_us() - app->started_us) / 1000000), "workers",
+		"version", HF_VERSION, "node", app->conf->node, "mode", command_mode(app),
+		"uptime_s", (json_int_t)((hf_clock_us() - app->started_us) / 1000000), "workers",
 		(int)app->workers, "origin_threads", (int)app->origins, "connections", (int)conns,
 		"hugepages", (int)hf_port_has_hugepages(), "state_version",
-		app->state ? app->state->version : "none", "ports", command_status_ports(app),
-		"cache", "objects", stat_sum(HF_STAT_CACHE_OBJECTS), "used_bytes",
-		stat_sum(HF_STAT_CACHE_USED_BYTES), "memory_bytes",
-		(json_int_t)app->conf->cache.memory, "origins", "fetches_in_flight",
+		app_state_version(&sync), "ports", command_status_ports(app), "cache", "objects",
+		stat_sum(HF_STAT_CACHE_OBJECTS), "used_bytes", stat_sum(HF_STAT_CACHE_USED_BYTES),
+		"memory_bytes", (json_int_t)app->conf->cache.memory, "origins", "fetches_in_flight",
 		stat_sum(HF_STAT_ORIGIN_IN_FLIGHT));
 }
 
@@ -268,6 +275,16 @@ json_t *app_command(
 		return app_command_cache_list(app, args, ret_internal, err);
 	case HF_CTL_PURGE:
 		return app_command_purge(app, args, ret_internal, err);
+	case HF_CTL_FALLBACK:
+		return app_command_fallback(app, args, err);
+	case HF_CTL_STATE_SHOW:
+		return app_command_state_show(app, err);
+	case HF_CTL_STATE_SYNC:
+		return app_command_state_sync(app, err);
+	case HF_CTL_STATE_HISTORY:
+		return app_command_state_history(app);
+	case HF_CTL_STATE_ROLLBACK:
+		return app_command_state_rollback(app, args, err);
 	case HF_CTL_CONFIG_SHOW:
 		return command_config_show(app);
 	case HF_CTL_DRAIN:

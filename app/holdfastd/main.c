@@ -65,13 +65,13 @@ static void main_parse(int argc, char **argv, struct main_args *ret_args)
 }
 
 /* The state document is checked with the configuration: a node without routes serves nobody. */
-static struct hf_state *main_state(const struct hf_conf *conf)
+static void main_check_state(const struct hf_conf *conf)
 {
 	struct hf_state *state = NULL;
 
 	if (*conf->bootstrap_state && hf_state_load(conf->bootstrap_state, stderr, &state) != 0)
 		exit(2);
-	return state;
+	hf_state_unref(state);
 }
 
 int main(int argc, char **argv)
@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 	app = calloc(1, sizeof(*app));
 	HF_ASSERT(app != NULL);
 	app->conf = conf;
-	app->state = main_state(conf);
+	main_check_state(conf);
 	if (args.check) {
 		puts("configuration is valid");
 		rc = 0;
@@ -100,7 +100,6 @@ int main(int argc, char **argv)
 			hf_log(HF_LOG_ERROR, "holdfastd", "%s", err.text);
 		app_undo(app);
 	}
-	hf_state_unref(app->state);
 	hf_conf_free(conf);
 	free(app);
 	return rc == 0 ? 0 : 1;

@@ -14,6 +14,11 @@ X(CACHE_SHOW,  "cache show",  "URL",       "What is stored for a URL: variants, 
 X(CACHE_LIST,  "cache list",  "[PREFIX]",  "What is stored under a URL prefix, or a path prefix of every host: at most 1000 responses")
 X(PURGE,       "purge",       "URL|--prefix=PREFIX|--tag=TAG|--all [--soft]",
                                            "Remove what is stored, --soft: make it stale; no worker serves it after the answer")
+X(FALLBACK,       "fallback",       "[MODE]",  "Local cache mode: how it stands; MODE on or off holds it, auto lets it follow the control plane")
+X(STATE_SHOW,     "state show",     "",        "The state in force: where it stands with the control plane, and the document")
+X(STATE_SYNC,     "state sync",     "",        "Ask the control plane now")
+X(STATE_HISTORY,  "state history",  "",        "The last states that were applied")
+X(STATE_ROLLBACK, "state rollback", "VERSION", "Return to a state of the history until the control plane has a newer one")
 X(CONFIG_SHOW, "config show", "",          "The effective configuration with defaults")
 X(DRAIN,       "drain",       "",          "Accept no more connections, finish the open ones, exit")
 X(SHUTDOWN,    "shutdown",    "",          "Exit now")
