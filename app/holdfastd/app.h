@@ -69,7 +69,7 @@ struct app {
 	struct hf_cache *cache;
 	struct hf_xchg_net *xchgs;
 	struct hf_sync *sync;
-	_Atomic uint32_t mode; /* enum hf_sync_mode */
+	_Atomic uint32_t mode; /* enum hf_mode */
 	struct hf_port *port[HF_CONF_PORTS_MAX];
 	struct hf_net_shared *net;
 	struct app_worker *worker;

@@ -51,7 +51,7 @@ static const char *command_mode(struct app *app)
 {
 	if (atomic_load(&app->draining))
 		return "draining";
-	return atomic_load(&app->mode) & HF_SYNC_FALLBACK ? "fallback" : "normal";
+	return atomic_load(&app->mode) & HF_MODE_FALLBACK ? "fallback" : "normal";
 }
 
 static json_t *command_status(struct app *app)

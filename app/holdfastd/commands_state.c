@@ -23,8 +23,8 @@ static json_t *state_report(struct app *app)
 
 	hf_sync_info(app->sync, &info);
 	return json_pack("{s:s, s:s, s:b, s:b, s:s, s:o, s:I}", "version", app_state_version(&info),
-		"fallback", info.fallback, "local_cache_mode", (info.mode & HF_SYNC_FALLBACK) != 0,
-		"expired", (info.mode & HF_SYNC_EXPIRED) != 0, "last_answer", info.last,
+		"fallback", info.fallback, "local_cache_mode", (info.mode & HF_MODE_FALLBACK) != 0,
+		"expired", (info.mode & HF_MODE_EXPIRED) != 0, "last_answer", info.last,
 		"last_good_ms", info.good_age_ms < 0 ? json_null() : json_integer(info.good_age_ms),
 		"fallback_s_total", (json_int_t)(info.fallback_us / 1000000));
 }

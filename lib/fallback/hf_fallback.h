@@ -43,6 +43,12 @@ enum hf_fallback_event {
 
 enum hf_fallback_action { HF_FALLBACK_NONE, HF_FALLBACK_ENTER, HF_FALLBACK_LEAVE };
 
+/* Bits of the node's mode word, which every worker and origin thread reads once a turn. */
+enum hf_mode {
+	HF_MODE_FALLBACK = 1 << 0, /* local cache mode: the control plane does not answer */
+	HF_MODE_EXPIRED = 1 << 1,  /* it has given no good answer for state_max_age */
+};
+
 struct hf_fallback {
 	enum hf_fallback_state state;
 	uint32_t failures, successes; /* in a row; 1 at least */

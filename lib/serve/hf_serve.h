@@ -44,6 +44,8 @@ int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err 
 /* After hf_tcp_free of its stack, which puts what it holds of ours; NULL is fine. */
 void hf_serve_free(struct hf_serve *serve);
 
+/* enum hf_mode: how it stands from now on. */
+void hf_serve_mode_set(struct hf_serve *serve, uint32_t mode);
 /* A burst of segments, in order. */
 void hf_serve_segments(
 	struct hf_serve *serve, const struct hf_tcp_seg *segs, uint32_t count, uint64_t now_us);

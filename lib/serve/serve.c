@@ -132,6 +132,11 @@ void hf_serve_tick(struct hf_serve *serve, uint64_t now_us)
 	serve_run_again(serve);
 }
 
+void hf_serve_mode_set(struct hf_serve *serve, uint32_t mode)
+{
+	serve->mode = mode;
+}
+
 void hf_serve_drain(struct hf_serve *serve)
 {
 	struct serve_conn *conn;

@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include "hf_fallback.h"
+
 #include "serve_priv.h"
 
 /* Requests that this node answers or refuses whatever is stored. True: *ret_go says how. */
@@ -68,6 +70,17 @@ static bool lookup_key(struct hf_serve *serve, const struct serve_req *req)
 	return true;
 }
 
+/* In fallback what is stale by no more than max_stale answers where nothing forbids it. */
+static bool lookup_stands_in(
+	const struct hf_serve *serve, const struct hf_obj *obj, const struct hf_cache_req *facts)
+{
+	uint32_t window_s = hf_max_u32(serve->conf->control_plane.max_stale_s, obj->life.sie_s);
+
+	return (serve->mode & HF_MODE_FALLBACK) &&
+	       hf_cache_stale_is_valid(
+		       &obj->life, &facts->cc, hf_obj_life_age_s(obj, serve->now_us), window_s);
+}
+
 /* What is stored: may it answer, and if not, why not? */
 static enum hf_xchg_cause lookup_judge(struct hf_serve *serve, struct serve_req *req,
 	const struct hf_cache_req *facts, enum hf_lookup verdict)
@@ -91,7 +104,11 @@ static enum hf_xchg_cause lookup_judge(struct hf_serve *serve, struct serve_req 
 	case HF_CACHE_USE_REVALIDATE:
 		if (hf_obj_use(obj, NULL, serve->now_us) == HF_CACHE_USE_FRESH)
 			return HF_XCHG_MISS_REFUSED;
-		return HF_XCHG_MISS_EXPIRED;
+		if (!lookup_stands_in(serve, obj, facts))
+			return HF_XCHG_MISS_EXPIRED;
+		hf_stat_inc(HF_STAT_CACHE_STALE_FALLBACK);
+		serve_refresh(serve, req);
+		break;
 	}
 	req->step = SERVE_HIT;
 	return HF_XCHG_MISS_ABSENT; /* of no meaning on a hit */

@@ -142,6 +142,7 @@ struct hf_serve {
 	struct hf_xchg_net *xchgs;
 	struct hf_http_limits limits;
 	bool draining;
+	uint32_t mode; /* enum hf_mode */
 	struct hf_pool conn_pool, req_pool, txbuf_pool;
 	struct hf_list reqs, again, turn;
 	struct hf_list *peers; /* chains of serve_peer; NULL: no limit is set */

@@ -31,18 +31,12 @@
 
 #define HF_SYNC_HISTORY 5
 
-/* Bits of the mode word. */
-enum hf_sync_mode {
-	HF_SYNC_FALLBACK = 1 << 0,
-	HF_SYNC_EXPIRED = 1 << 1, /* no good answer for state_max_age */
-};
-
 struct hf_sync_cfg {
 	const struct hf_conf *conf;
 	/* STATE is in force from now on; to keep it, take a reference. */
 	void (*apply)(void *arg, struct hf_state *state);
 	void *arg;
-	_Atomic uint32_t *mode;
+	_Atomic uint32_t *mode; /* enum hf_mode */
 };
 
 struct hf_sync;

@@ -93,12 +93,12 @@ static uint64_t sync_expires_us(const struct hf_sync *sync)
 
 static void sync_expire(struct hf_sync *sync, uint64_t now_us)
 {
-	bool was = atomic_load(sync->cfg.mode) & HF_SYNC_EXPIRED;
+	bool was = atomic_load(sync->cfg.mode) & HF_MODE_EXPIRED;
 	bool is = now_us >= sync_expires_us(sync);
 
 	if (is == was)
 		return;
-	sync_mode_set(sync, HF_SYNC_EXPIRED, is);
+	sync_mode_set(sync, HF_MODE_EXPIRED, is);
 	hf_log(is ? HF_LOG_WARN : HF_LOG_INFO, "sync", "the state is %s",
 		is ? "expired: no good answer of the control plane for state_max_age"
 		   : "up to date");
@@ -110,7 +110,7 @@ static void sync_event(struct hf_sync *sync, enum hf_fallback_event event, const
 
 	if (action == HF_FALLBACK_NONE)
 		return;
-	sync_mode_set(sync, HF_SYNC_FALLBACK, action == HF_FALLBACK_ENTER);
+	sync_mode_set(sync, HF_MODE_FALLBACK, action == HF_FALLBACK_ENTER);
 	if (action == HF_FALLBACK_ENTER) {
 		hf_stat_inc(HF_STAT_FALLBACK_ACTIVATIONS);
 		hf_stat_add(HF_STAT_FALLBACK_TRIGGERED, 1);

@@ -89,4 +89,5 @@ X(STATE_UNKNOWN_FIELDS, "state_unknown_fields_total", COUNTER, "",      "Fields 
 X(STATE_FILE_ERRORS,   "state_file_errors_total",     COUNTER, "",      "Times the state file could not be written or was damaged")
 X(FALLBACK_TRIGGERED,  "edge_fallback_triggered",     GAUGE,   "",      "1 while fallback mode is on")
 X(FALLBACK_ACTIVATIONS, "fallback_activations_total", COUNTER, "",      "Times fallback mode began")
+X(CACHE_STALE_FALLBACK, "cache_stale_served_fallback_total", COUNTER, "", "Stale responses served because fallback mode is on")
 /* clang-format on */

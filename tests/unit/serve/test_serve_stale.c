@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hf_fallback.h"
 #include "serve_rig.h"
 
 #define URL(path) "http://a.example" path
@@ -229,4 +230,67 @@ Test(serve_stale, rfc9211_2_how_the_answer_came)
 	expect_status(true, false, true, true, 0, "hit; detail=stale-if-error");
 	expect_status(
 		true, false, false, true, 503, "fwd=stale; fwd-status=503; detail=stale-if-error");
+}
+
+/* Stored, 100 s old, and past its lifetime of 80 s without any window of its own. */
+static struct hf_obj *store_expired(const char *url)
+{
+	struct hf_obj *obj = store_stale(url);
+
+	obj->life.lifetime_s = 80;
+	obj->life.swr_s = 0;
+	rig.conf.control_plane.max_stale_s = 30;
+	return obj;
+}
+
+Test(serve_stale, in_fallback_what_expired_is_served_at_once_and_refreshed)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *xchg;
+
+	(void)store_expired(URL("/a"));
+	hf_serve_mode_set(rig.serve, HF_MODE_FALLBACK);
+	rig_send(&rig, client, GET("/a"));
+	cr_assert(strstr(client->out, "Age: 100\r\n"));
+	cr_assert(strstr(client->out, "Cache-Status: holdfast; hit\r\n"));
+	xchg = rig_expect_start(&rig);
+	cr_assert(xchg->background);
+	cr_assert_eq(hf_stat_sum(HF_STAT_CACHE_STALE_FALLBACK), 1);
+	gone(xchg);
+	hf_serve_mode_set(rig.serve, HF_MODE_EXPIRED);
+	rig_send(&rig, rig_connect(&rig, 1), GET("/a"));
+	xchg = rig_expect_start(&rig);
+	cr_assert(!xchg->background, "out of fallback it is asked about first");
+}
+
+Test(serve_stale, in_fallback_nothing_is_served_past_max_stale_or_against_its_will)
+{
+	struct hf_obj *obj = store_expired(URL("/a"));
+	struct {
+		const char *what, *fields;
+		uint32_t lifetime_s;
+		bool forbidden, hit;
+	} cases[] = {
+		{ "30 s past its lifetime", "", 70, false, true },
+		{ "31 s past its lifetime", "", 69, false, false },
+		{ "must-revalidate", "", 80, true, false },
+		{ "the request says no-cache", "Cache-Control: no-cache\r\n", 80, false, false },
+	};
+
+	hf_serve_mode_set(rig.serve, HF_MODE_FALLBACK);
+	for (uint32_t i = 0; i < HF_ARRAY_LEN(cases); i++) {
+		struct rig_client *client = rig_connect(&rig, i);
+		char text[256];
+
+		obj->life.lifetime_s = cases[i].lifetime_s;
+		obj->life.stale_forbidden = cases[i].forbidden;
+		(void)snprintf(text, sizeof(text), "GET /a HTTP/1.1\r\nHost: a.example\r\n%s\r\n",
+			cases[i].fields);
+		rig_send(&rig, client, text);
+		cr_expect_eq(strstr(client->out, "Cache-Status: holdfast; hit") != NULL,
+			cases[i].hit, "%s", cases[i].what);
+		gone(rig_expect_start(&rig));
+		rig_wait(&rig, 1000000);
+		hf_obj_refresh_put(obj, 0);
+	}
 }

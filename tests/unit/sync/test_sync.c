@@ -214,19 +214,19 @@ Test(sync, failures_in_a_row_begin_fallback_and_successes_end_it)
 	open_sync();
 	say_times("500 Oops", 2);
 	ask(2);
-	cr_expect_eq(t.mode & HF_SYNC_FALLBACK, 0);
+	cr_expect_eq(t.mode & HF_MODE_FALLBACK, 0);
 	say_times("503 Oops", 2);
 	ask(1);
-	cr_expect_eq(t.mode & HF_SYNC_FALLBACK, HF_SYNC_FALLBACK);
+	cr_expect_eq(t.mode & HF_MODE_FALLBACK, HF_MODE_FALLBACK);
 	cr_expect_eq(hf_stat_sum(HF_STAT_FALLBACK_ACTIVATIONS), 1);
 	cr_expect_eq(hf_stat_sum(HF_STAT_FALLBACK_TRIGGERED), 1);
 	ask(1);
 	say_state("v1");
 	ask(1);
-	cr_expect_eq(t.mode & HF_SYNC_FALLBACK, HF_SYNC_FALLBACK);
+	cr_expect_eq(t.mode & HF_MODE_FALLBACK, HF_MODE_FALLBACK);
 	say("304 Not Modified", "", "");
 	ask(1);
-	cr_expect_eq(t.mode & HF_SYNC_FALLBACK, 0);
+	cr_expect_eq(t.mode & HF_MODE_FALLBACK, 0);
 	cr_expect_eq(hf_stat_sum(HF_STAT_FALLBACK_TRIGGERED), 0);
 	cr_expect_eq(hf_stat_sum(HF_STAT_SYNC_FAILED_5XX), 4);
 	cr_expect_eq(hf_stat_sum(HF_STAT_SYNC_POLLS), 6);
@@ -241,7 +241,7 @@ Test(sync, bad_documents_and_refusals_begin_no_fallback)
 		say("404 Not Found", "", "");
 		ask(2);
 	}
-	cr_expect_eq(t.mode & HF_SYNC_FALLBACK, 0);
+	cr_expect_eq(t.mode & HF_MODE_FALLBACK, 0);
 	cr_expect_str_eq(info().fallback, "normal");
 }
 
@@ -265,7 +265,7 @@ Test(sync, each_kind_of_failure_is_counted)
 	ask(1);
 	cr_expect_eq(hf_stat_sum(HF_STAT_SYNC_FAILED_DNS), 1);
 	(void)snprintf(t.url, sizeof(t.url), "https://127.0.0.1:%u", peer_port(t.peer));
-	cr_expect_eq(t.mode & HF_SYNC_FALLBACK, HF_SYNC_FALLBACK);
+	cr_expect_eq(t.mode & HF_MODE_FALLBACK, HF_MODE_FALLBACK);
 }
 
 Test(sync, a_document_that_is_too_large_is_refused)
@@ -354,7 +354,7 @@ Test(sync, when_it_is_silent_the_file_then_the_bootstrap_state)
 	hf_sync_boot(t.sync);
 	cr_expect_str_eq(t.in_force, "v1");
 	cr_expect_str_eq(info().version[0].source, "the state file");
-	cr_expect_eq(t.mode, HF_SYNC_EXPIRED, "nobody knows how old it is");
+	cr_expect_eq(t.mode, HF_MODE_EXPIRED, "nobody knows how old it is");
 	hf_sync_free(t.sync);
 	write_file(t.file, "damaged");
 	open_sync();
@@ -376,7 +376,7 @@ Test(sync, with_the_state_of_the_file_an_unchanged_one_is_good)
 	cr_expect_str_eq(info().version[0].source, "the state file");
 	ask(1);
 	expect_asked(3, "GET ", "If-None-Match: \"v1\"\r\n");
-	cr_expect_eq(t.mode & HF_SYNC_EXPIRED, 0);
+	cr_expect_eq(t.mode & HF_MODE_EXPIRED, 0);
 }
 
 Test(sync, without_a_control_plane_the_bootstrap_state_never_expires)
@@ -396,16 +396,16 @@ Test(sync, the_operator_holds_fallback)
 {
 	open_sync();
 	hf_sync_hold(t.sync, HF_FALLBACK_ON);
-	cr_expect_eq(t.mode & HF_SYNC_FALLBACK, HF_SYNC_FALLBACK);
+	cr_expect_eq(t.mode & HF_MODE_FALLBACK, HF_MODE_FALLBACK);
 	say_state("v1");
 	say("304 Not Modified", "", "");
 	ask(2);
-	cr_expect_eq(t.mode & HF_SYNC_FALLBACK, HF_SYNC_FALLBACK);
+	cr_expect_eq(t.mode & HF_MODE_FALLBACK, HF_MODE_FALLBACK);
 	hf_sync_hold(t.sync, HF_FALLBACK_OFF);
-	cr_expect_eq(t.mode & HF_SYNC_FALLBACK, 0);
+	cr_expect_eq(t.mode & HF_MODE_FALLBACK, 0);
 	say_times("500 Oops", 4);
 	ask(3);
-	cr_expect_eq(t.mode & HF_SYNC_FALLBACK, 0);
+	cr_expect_eq(t.mode & HF_MODE_FALLBACK, 0);
 	hf_sync_hold(t.sync, HF_FALLBACK_AUTO);
 	cr_expect_str_eq(info().fallback, "normal");
 }
@@ -464,9 +464,9 @@ Test(sync, a_state_without_good_answers_expires)
 	open_sync();
 	say_state("v1");
 	ask(1);
-	cr_expect_eq(t.mode & HF_SYNC_EXPIRED, 0);
+	cr_expect_eq(t.mode & HF_MODE_EXPIRED, 0);
 	cr_assert_eq(pthread_create(&thread, NULL, run, t.sync), 0);
-	while (!(t.mode & HF_SYNC_EXPIRED))
+	while (!(t.mode & HF_MODE_EXPIRED))
 		(void)usleep(1000);
 	hf_sync_stop(t.sync);
 	cr_assert_eq(pthread_join(thread, NULL), 0);
