@@ -97,7 +97,8 @@ class Device:
 class Holdfast:
     of_test = []  # for the report of a failed test
 
-    def __init__(self, directory, url, device="tap", workers=1, hugepages="off", **sections):
+    def __init__(self, directory, url, device="tap", workers=1, hugepages="off", bootstrap=True,
+                 **sections):
         self.dir, self.device, self.process = directory, Device(device), None
         self.socket, self.lines, self.log = directory / "ctl.sock", [], threading.Condition()
         self.name = f"{os.getpid()}-{next(names)}"
@@ -111,7 +112,7 @@ class Holdfast:
             "ports": [{"device": self.device.string, "addresses": [f"{V4}/24", f"{V6}/64"]}],
             "listen": [80],
             "cache": {"memory": "256MiB"},
-            "bootstrap_state": str(state),
+            "bootstrap_state": str(state) if bootstrap else "",
             "ctl": {"socket": str(self.socket)},
             "runtime": {"hugepages": hugepages}}
         for section, keys in sections.items():
