@@ -63,8 +63,8 @@ static bool lcore_turn(struct app_worker *worker)
 	uint32_t received, replies, count;
 
 	atomic_store_explicit(&worker->beat_us, now_us, memory_order_relaxed);
-	hf_serve_mode_set(worker->serve,
-		atomic_load_explicit(&worker->app->mode, memory_order_relaxed));
+	hf_serve_mode_set(
+		worker->serve, atomic_load_explicit(&worker->app->mode, memory_order_relaxed));
 	received = hf_net_rx(worker->net, now_us);
 	count = hf_net_segs(worker->net, &segs);
 	hf_serve_segments(worker->serve, segs, count, now_us);

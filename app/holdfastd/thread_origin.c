@@ -18,6 +18,8 @@ void *app_origin_main(void *arg)
 	hf_thread_enter(HF_THREAD_ORIGIN, name);
 	while (!atomic_load(&origin->app->origin_stop)) {
 		atomic_store_explicit(&origin->beat_us, hf_clock_us(), memory_order_relaxed);
+		hf_origin_mode_set(origin->origin,
+			atomic_load_explicit(&origin->app->mode, memory_order_relaxed));
 		hf_origin_step(origin->origin, ORIGIN_WAIT_MS);
 	}
 	return NULL;

@@ -107,3 +107,15 @@ const char *hf_fallback_name(enum hf_fallback_state state)
 	HF_ASSERT(state < HF_FALLBACK_STATES);
 	return names[state];
 }
+
+const char *hf_fallback_trigger_name(enum hf_fallback_trigger trigger)
+{
+	static const char *const names[] = {
+#define X(id, name) name,
+#include "tbl/fallback_triggers.h"
+#undef X
+	};
+
+	HF_ASSERT(trigger < HF_ARRAY_LEN(names));
+	return names[trigger];
+}

@@ -49,6 +49,18 @@ enum hf_mode {
 	HF_MODE_EXPIRED = 1 << 1,  /* it has given no good answer for state_max_age */
 };
 
+/* Why something failed. */
+enum hf_fallback_trigger {
+#define X(id, name) HF_FALLBACK_BY_##id,
+#include "tbl/fallback_triggers.h"
+#undef X
+};
+
+/* "timeout" */
+const char *hf_fallback_trigger_name(enum hf_fallback_trigger trigger);
+/* Of a transfer that ended with this CURLcode, not CURLE_OK. */
+enum hf_fallback_trigger hf_fallback_trigger_of_curl(int code);
+
 struct hf_fallback {
 	enum hf_fallback_state state;
 	uint32_t failures, successes; /* in a row; 1 at least */

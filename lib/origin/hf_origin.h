@@ -58,6 +58,8 @@ void hf_origin_free(struct hf_origin *origin);
 /* Any thread, one at a time: STATE is in force from the next turn on; what is under way keeps to what it began
  * with. Takes a reference of its own. */
 void hf_origin_state_set(struct hf_origin *origin, struct hf_state *state);
+/* enum hf_mode: how it stands from now on; origin thread. */
+void hf_origin_mode_set(struct hf_origin *origin, uint32_t mode);
 /* One turn: rings, calls, sockets, timers; sleeps in epoll up to `wait_ms` when there is nothing. */
 void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms);
 /* Any thread: out of its sleep. */

@@ -182,6 +182,11 @@ void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms)
 		origin_sleep(origin, wait_ms);
 }
 
+void hf_origin_mode_set(struct hf_origin *origin, uint32_t mode)
+{
+	origin->mode = mode;
+}
+
 void hf_origin_wake(struct hf_origin *origin)
 {
 	hf_waker_wake(&origin->waker);

@@ -68,12 +68,17 @@ static void curl_head_interim(struct hf_origin *origin, struct origin_fetch *fet
 /* False: the transfer shall end. */
 static bool curl_head_whole(struct hf_origin *origin, struct origin_fetch *fetch)
 {
+	long status = 0;
+
 	if (curl_head_is_interim(fetch)) {
 		curl_head_interim(origin, fetch);
 		fetch->head_len = 0;
 		return true;
 	}
 	hf_timer_del(origin->wheel, &fetch->timer);
+	hf_timer_del(origin->wheel, &fetch->patience);
+	(void)curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
+	origin_health_answer(origin, fetch, (uint16_t)status);
 	switch (origin_store_head(origin, fetch)) {
 	case ORIGIN_STORE_DONE:
 		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
@@ -104,6 +109,7 @@ static size_t curl_on_head(char *data, size_t size, size_t count, void *arg)
 	struct origin_fetch *fetch = arg;
 	size_t len = size * count;
 
+	origin_health_heard(fetch->origin, fetch);
 	if (fetch->state != ORIGIN_SENT)
 		return len; /* trailers */
 	if (curl_head_append(fetch, data, len)) {
@@ -124,6 +130,7 @@ static size_t curl_on_body(char *data, size_t size, size_t count, void *arg)
 	size_t len = size * count;
 	size_t got = hf_min_size(fetch->taken, len);
 
+	origin_health_heard(origin, fetch);
 	if (fetch->state < ORIGIN_ADMIT) {
 		fetch->fail_text = "a body without a head";
 		return 0;
@@ -185,7 +192,8 @@ static int curl_on_connected(
 		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
 	else
 		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_FIRST_BYTE,
-			origin->conf->origin.first_byte_timeout_ms * 1000ULL);
+			1000ULL * origin_health_timeout_ms(origin, fetch->of,
+					  origin->conf->origin.first_byte_timeout_ms));
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -255,8 +263,11 @@ static CURLcode curl_set_callbacks(CURL *easy, struct origin_fetch *fetch)
 }
 
 /* No redirects, cookies, netrc, decoding: curl's defaults, and never switched on. */
-static CURLcode curl_set_rules(const struct hf_origin *origin, CURL *easy)
+static CURLcode curl_set_rules(
+	const struct hf_origin *origin, CURL *easy, const struct origin_group *of)
 {
+	uint32_t connect_ms =
+		origin_health_timeout_ms(origin, of, origin->conf->origin.connect_timeout_ms);
 	long keep_s = (long)(origin->conf->origin.keepalive_ms / 1000);
 	CURLcode code = CURLE_OK;
 
@@ -269,8 +280,7 @@ static CURLcode curl_set_rules(const struct hf_origin *origin, CURL *easy)
 	code |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	code |= curl_easy_setopt(
-		easy, CURLOPT_CONNECTTIMEOUT_MS, (long)origin->conf->origin.connect_timeout_ms);
+	code |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
 	code |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, keep_s > 0 ? keep_s : 1L);
 	return code;
 }
@@ -282,7 +292,7 @@ int origin_curl_start(struct hf_origin *origin, struct origin_fetch *fetch)
 	fetch->easy = curl_easy_init();
 	if (!fetch->easy)
 		return -ENOMEM;
-	if (curl_set_rules(origin, fetch->easy) == CURLE_OK &&
+	if (curl_set_rules(origin, fetch->easy, fetch->of) == CURLE_OK &&
 		curl_set_callbacks(fetch->easy, fetch) == CURLE_OK &&
 		origin_request_set(origin, fetch) == 0 &&
 		curl_multi_add_handle(origin->multi, fetch->easy) == CURLM_OK)

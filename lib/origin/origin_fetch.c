@@ -23,6 +23,7 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 
 	origin_curl_stop(origin, fetch);
 	hf_timer_del(origin->wheel, &fetch->timer);
+	hf_timer_del(origin->wheel, &fetch->patience);
 	while ((it = hf_list_first(&fetch->readers)) != NULL) {
 		struct origin_reader *reader = HF_CONTAINER_OF(it, struct origin_reader, link);
 
@@ -38,6 +39,7 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 	if (fetch->load) {
 		HF_ASSERT(*fetch->load > 0 && origin->in_flight > 0);
 		(*fetch->load)--;
+		fetch->of->asked--;
 		origin->in_flight--;
 		hf_stat_sub(HF_STAT_ORIGIN_IN_FLIGHT, 1);
 	}
@@ -126,6 +128,7 @@ static struct origin_fetch *fetch_new(
 	hf_list_init(&fetch->errands);
 	hf_list_add_tail(&origin->all, &fetch->all_link);
 	hf_timer_init(&fetch->timer, ORIGIN_TIMER_QUEUE);
+	hf_timer_init(&fetch->patience, ORIGIN_TIMER_PATIENCE);
 	fetch->method = xchg->method;
 	fetch->shared = xchg->shared;
 	fetch->known = look->sample != NULL;
@@ -198,6 +201,11 @@ static void fetch_start(
 	const struct hf_state_group *group = fetch_route(origin, xchg);
 	struct origin_fetch *fetch;
 
+	if ((origin->mode & HF_MODE_EXPIRED) &&
+		origin->conf->control_plane.state_expired == HF_CONF_STATE_REJECT) {
+		fetch_shed(origin, reader, HF_DROP_REQ_STATE_EXPIRED);
+		return;
+	}
 	if (!group) {
 		origin_reader_fail(origin, reader, 421, HF_DROP_REQ_NO_ROUTE);
 		return;
@@ -213,8 +221,7 @@ static void fetch_start(
 		fetch_shed(origin, reader, HF_DROP_REQ_NO_MEMORY);
 		return;
 	}
-	origin_view_take(origin, fetch);
-	fetch->group = group;
+	origin_view_take(origin, fetch, group);
 	fetch->leader = reader;
 	reader->fetch = fetch;
 	hf_list_add_tail(&fetch->readers, &reader->link);
@@ -252,30 +259,86 @@ void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader)
 	fetch_start(origin, reader, &look);
 }
 
+/* ---- without its leader ---- */
+
+/* The leader's request is still needed: for Vary, when the head comes. */
+static bool fetch_keep_request(struct origin_fetch *fetch, const struct hf_xchg *xchg)
+{
+	fetch->req_head = malloc(xchg->head.len);
+	if (!fetch->req_head)
+		return false;
+	memcpy(fetch->req_head, xchg->head.ptr, xchg->head.len);
+	fetch->req_head_len = (uint32_t)xchg->head.len;
+	return true;
+}
+
+static void fetch_leader_left(
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_xchg *xchg)
+{
+	fetch->leader = NULL;
+	if (fetch->state == ORIGIN_QUEUED)
+		fetch->leader =
+			HF_CONTAINER_OF(hf_list_first(&fetch->readers), struct origin_reader, link);
+	else if (fetch->state != ORIGIN_BODY && !fetch_keep_request(fetch, xchg))
+		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_NO_MEMORY, "no memory");
+}
+
 /* ---- launch ---- */
 
 /* The least loaded of the group; among equals they take turns. */
 static void fetch_pick(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	const struct hf_state_group *group = fetch->group;
-	struct origin_load *load = &fetch->view->load[group - fetch->view->state->group];
-	uint32_t best = load->turn % group->origin_count;
+	struct origin_group *of = fetch->of;
+	uint32_t best = of->turn % group->origin_count;
 
 	HF_ASSERT(group->origin_count > 0);
 	for (uint32_t i = 1; i < group->origin_count; i++) {
-		uint32_t at = (load->turn + i) % group->origin_count;
+		uint32_t at = (of->turn + i) % group->origin_count;
 
-		if (load->in_flight[at] < load->in_flight[best])
+		if (of->in_flight[at] < of->in_flight[best])
 			best = at;
 	}
-	load->turn = (best + 1) % group->origin_count;
+	of->turn = (best + 1) % group->origin_count;
 	fetch->target = &group->origin[best];
-	fetch->load = &load->in_flight[best];
+	fetch->load = &of->in_flight[best];
+}
+
+/* Who may have what is stored has it; the fetch goes on with the others, or for the cache's sake. */
+static void fetch_stand_in(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	const struct hf_xchg *led = fetch->leader ? fetch->leader->xchg : NULL;
+
+	if (!fetch->shared || origin_stale_serve_all(origin, fetch, 0) == 0)
+		return;
+	if (led && !fetch->leader)
+		fetch_leader_left(origin, fetch, led);
+}
+
+/* To a group that is not well a few are sent, to see. True: this one is not, as nobody needs it any more. */
+static bool fetch_spare(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	if (!fetch->shared || fetch->of->asked < ORIGIN_PROBES)
+		return false;
+	(void)origin_stale_serve_all(origin, fetch, 0);
+	if (fetch->leader && fetch->leader->xchg->background)
+		origin_reader_drop(origin, fetch->leader);
+	if (!fetch->leader && !hf_list_empty(&fetch->readers))
+		fetch->leader =
+			HF_CONTAINER_OF(hf_list_first(&fetch->readers), struct origin_reader, link);
+	if (fetch->leader)
+		return false;
+	fetch_end(origin, fetch);
+	return true;
 }
 
 static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 {
+	bool well = origin_health_is_well(origin, fetch->of);
+
 	HF_ASSERT(fetch->state == ORIGIN_QUEUED && fetch->leader);
+	if (!well && fetch_spare(origin, fetch))
+		return;
 	hf_list_del(&fetch->queue_link);
 	hf_timer_del(origin->wheel, &fetch->timer);
 	if (fetch->takes_slot) {
@@ -285,6 +348,7 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 	}
 	fetch_pick(origin, fetch);
 	(*fetch->load)++;
+	fetch->of->asked++;
 	origin->in_flight++;
 	hf_stat_add(HF_STAT_ORIGIN_IN_FLIGHT, 1);
 	fetch->state = ORIGIN_SENT;
@@ -296,6 +360,11 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 		return;
 	}
 	hf_stat_inc(HF_STAT_ORIGIN_REQUESTS);
+	if (!well)
+		fetch_stand_in(origin, fetch);
+	else if (fetch->shared && fetch->known)
+		hf_timer_set(origin->wheel, &fetch->patience,
+			origin->now_us + origin->conf->origin.patience_ms * 1000ULL);
 }
 
 bool origin_fetch_launch(struct hf_origin *origin)
@@ -317,32 +386,10 @@ bool origin_fetch_launch(struct hf_origin *origin)
 
 /* ---- a reader leaves ---- */
 
-/* The leader's request is still needed: for Vary, when the head comes. */
-static bool fetch_keep_request(struct origin_fetch *fetch, const struct hf_xchg *xchg)
-{
-	fetch->req_head = malloc(xchg->head.len);
-	if (!fetch->req_head)
-		return false;
-	memcpy(fetch->req_head, xchg->head.ptr, xchg->head.len);
-	fetch->req_head_len = (uint32_t)xchg->head.len;
-	return true;
-}
-
 static bool fetch_goes_on_alone(const struct origin_fetch *fetch)
 {
 	return fetch->state == ORIGIN_BODY && !fetch->purged &&
 	       !(fetch->obj->flags & HF_OBJ_STREAM);
-}
-
-static void fetch_leader_left(
-	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_xchg *xchg)
-{
-	fetch->leader = NULL;
-	if (fetch->state == ORIGIN_QUEUED)
-		fetch->leader =
-			HF_CONTAINER_OF(hf_list_first(&fetch->readers), struct origin_reader, link);
-	else if (fetch->state != ORIGIN_BODY && !fetch_keep_request(fetch, xchg))
-		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_NO_MEMORY, "no memory");
 }
 
 void origin_fetch_leave(
@@ -437,6 +484,8 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 		fetch->ended = true;
 		return;
 	}
+	origin_health_failed(origin, fetch,
+		code == CURLE_OK ? HF_FALLBACK_BY_RESET : hf_fallback_trigger_of_curl((int)code));
 	if (fetch->fail_text)
 		origin_fetch_fail(origin, fetch, 502, HF_DROP_REQ_ORIGIN_FAILED, fetch->fail_text);
 	else if (code == CURLE_OPERATION_TIMEDOUT)
@@ -447,6 +496,17 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 			code == CURLE_OK ? "no answer" : curl_easy_strerror(code));
 }
 
+/* Nothing was heard of this fetch; if of no other either, its origins are suspected. */
+static void fetch_patience_due(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	if (fetch->state != ORIGIN_SENT)
+		return;
+	if (origin_health_is_silent(origin, fetch))
+		fetch->of->suspect = true;
+	if (!origin_health_is_well(origin, fetch->of))
+		fetch_stand_in(origin, fetch);
+}
+
 static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	switch ((enum origin_timer)fetch->timer.kind) {
@@ -454,9 +514,11 @@ static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch
 		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_OVERLOAD, "no slot in time");
 		break;
 	case ORIGIN_TIMER_FIRST_BYTE:
+		origin_health_failed(origin, fetch, HF_FALLBACK_BY_TIMEOUT);
 		origin_fetch_fail(origin, fetch, 504, HF_DROP_REQ_ORIGIN_TIMEOUT, "late head");
 		break;
 	case ORIGIN_TIMER_BETWEEN:
+		origin_health_failed(origin, fetch, HF_FALLBACK_BY_TIMEOUT);
 		origin_fetch_fail(
 			origin, fetch, 504, HF_DROP_REQ_ORIGIN_TIMEOUT, "stopped in the middle");
 		break;
@@ -466,6 +528,8 @@ static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch
 	case ORIGIN_TIMER_LAG:
 		origin_flow_lag(origin, fetch);
 		break;
+	case ORIGIN_TIMER_PATIENCE:
+		HF_ASSERT(!"a timer of its own");
 	}
 }
 
@@ -475,7 +539,11 @@ bool origin_fetch_timers(struct hf_origin *origin)
 	bool busy = false;
 
 	while ((timer = hf_wheel_pop(origin->wheel, origin->now_us)) != NULL) {
-		fetch_timer_due(origin, HF_CONTAINER_OF(timer, struct origin_fetch, timer));
+		if (timer->kind == ORIGIN_TIMER_PATIENCE)
+			fetch_patience_due(
+				origin, HF_CONTAINER_OF(timer, struct origin_fetch, patience));
+		else
+			fetch_timer_due(origin, HF_CONTAINER_OF(timer, struct origin_fetch, timer));
 		busy = true;
 	}
 	return busy;

@@ -51,6 +51,11 @@ static bool look_join(
 		origin_reader_drop(origin, reader);
 		return true;
 	}
+	if (!fetch->obj && !origin_health_is_well(origin, fetch->of) &&
+		origin_stale_serve(origin, reader, fetch, 0)) {
+		reader->fetch = NULL;
+		return true;
+	}
 	hf_list_add_tail(&fetch->readers, &reader->link);
 	hf_stat_inc(HF_STAT_ORIGIN_COALESCED);
 	if (fetch->obj)

@@ -27,6 +27,7 @@
 #include "hf_log.h"
 #include "hf_par.h"
 #include "hf_pool.h"
+#include "hf_fallback.h"
 #include "hf_resp.h"
 #include "hf_stat.h"
 #include "hf_timer.h"
@@ -45,6 +46,7 @@
 #define ORIGIN_LAG_US          2000000 /* of a stream's other readers for its last, which is then cut */
 #define ORIGIN_CONNECTIONS_MAX 256     /* idle ones that curl keeps */
 #define ORIGIN_SCARCE_WINDOW   (HF_XCHG_WINDOW / 8)
+#define ORIGIN_PROBES          8 /* fetches at a time of a group that is not well, but for those who wait */
 #define ORIGIN_OVER_MAX        (64 * 1024) /* of a body that nobody wants: then the connection is cut */
 #define ORIGIN_TAGS_KNOWN      256 /* purged last: what answers to earlier questions are judged by */
 
@@ -62,6 +64,7 @@ enum origin_timer {
 	ORIGIN_TIMER_BETWEEN,
 	ORIGIN_TIMER_MEMORY,
 	ORIGIN_TIMER_LAG,
+	ORIGIN_TIMER_PATIENCE, /* the only kind of fetch->patience */
 };
 
 /* An exchange between START and GONE. */
@@ -119,6 +122,7 @@ struct origin_fetch {
 	struct hf_obj *obj;
 	size_t taken; /* bytes at the start of what curl hands over next that were filled already */
 	struct origin_view *view; /* holds group and target */
+	struct origin_group *of;
 	const struct hf_state_group *group;
 	const struct hf_state_origin *target; /* of the group; chosen at launch */
 	uint32_t *load;                       /* its fetches in flight */
@@ -127,7 +131,7 @@ struct origin_fetch {
 	uint64_t sent_us;
 	int local_port, remote_port; /* of its connection, from when the request goes out */
 	uint64_t tags_purged;        /* when it was sent: origin->purge.tags_purged */
-	struct hf_timer timer;
+	struct hf_timer timer, patience;
 	bool stored_told; /* what HEAD said in `stored` */
 	uint16_t fail_status;
 	enum hf_drop fail_reason;
@@ -139,9 +143,14 @@ struct origin_memo {
 	enum hf_cache_reason reason;
 };
 
-struct origin_load {
+/* What this thread knows of a group of origins. */
+struct origin_group {
 	uint32_t *in_flight; /* [origin of the group] */
 	uint32_t turn;
+	uint32_t asked; /* fetches sent to any of them */
+	struct hf_fallback fallback;
+	uint64_t heard_us; /* when one of them last said anything */
+	bool suspect;
 };
 
 struct origin_tag {
@@ -159,15 +168,16 @@ struct origin_purge {
 };
 
 struct origin_view {
-	struct hf_state *state;   /* a reference */
-	struct origin_load *load; /* [group] */
-	uint32_t fetches;         /* that it routed */
+	struct hf_state *state;     /* a reference */
+	struct origin_group *group; /* [group of the state] */
+	uint32_t fetches;           /* that it routed */
 };
 
 struct hf_origin {
 	const struct hf_conf *conf;
 	_Atomic(struct hf_state *) state_next; /* a reference; NULL: no change */
 	struct origin_view *view;              /* NULL: no state yet */
+	uint32_t mode;                         /* enum hf_mode */
 	uint32_t index, workers;
 	struct hf_cache *cache;
 	struct hf_shard *shard;
@@ -206,8 +216,27 @@ void origin_view_adopt(struct hf_origin *origin);
 /* None is in force. */
 void origin_view_drop(struct hf_origin *origin);
 /* A fetch is routed by what is in force; its end. */
-void origin_view_take(struct hf_origin *origin, struct origin_fetch *fetch);
+void origin_view_take(
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_state_group *group);
 void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch);
+
+/* origin_health.c */
+void origin_health_init(const struct hf_origin *origin, struct origin_group *group);
+/* It is in no view any more. */
+void origin_health_gone(struct origin_group *group);
+/* Bytes came. */
+void origin_health_heard(struct hf_origin *origin, struct origin_fetch *fetch);
+/* A head came. */
+void origin_health_answer(struct hf_origin *origin, struct origin_fetch *fetch, uint16_t status);
+void origin_health_failed(
+	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_fallback_trigger trigger);
+/* Has nothing come from the whole group since the fetch was sent, for origin.patience? */
+bool origin_health_is_silent(const struct hf_origin *origin, const struct origin_fetch *fetch);
+bool origin_health_is_well(const struct hf_origin *origin, const struct origin_group *group);
+/* How stale something may be that stands in for an answer, whatever it allows itself; GROUP may be NULL. */
+uint32_t origin_health_window_s(const struct hf_origin *origin, const struct origin_group *group);
+uint32_t origin_health_timeout_ms(
+	const struct hf_origin *origin, const struct origin_group *group, uint32_t normal_ms);
 
 /* origin_map.c */
 int origin_map_init(struct hf_origin *origin, uint32_t fetches_max) HF_MUST_CHECK;

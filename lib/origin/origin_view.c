@@ -8,30 +8,56 @@
 #include "hf_origin.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "origin_priv.h"
 
 static void view_free(struct origin_view *view)
 {
 	for (uint32_t i = 0; i < view->state->group_count; i++)
-		free(view->load[i].in_flight);
-	free(view->load);
+		free(view->group[i].in_flight);
+	free(view->group);
 	hf_state_unref(view->state);
 	free(view);
 }
 
+/* What is known of groups that are not well goes with their names. */
+static void view_inherit(struct origin_view *view, struct origin_view *from)
+{
+	for (uint32_t i = 0; i < from->state->group_count; i++) {
+		struct origin_group *old = &from->group[i];
+
+		if (old->fallback.state == HF_FALLBACK_NORMAL && !old->suspect)
+			continue;
+		for (uint32_t j = 0; j < view->state->group_count; j++) {
+			struct origin_group *group = &view->group[j];
+
+			if (strcmp(view->state->group[j].name, from->state->group[i].name) != 0)
+				continue;
+			group->fallback = old->fallback;
+			group->suspect = old->suspect;
+			if (hf_fallback_is_on(&group->fallback))
+				hf_stat_add(HF_STAT_ORIGIN_GROUPS_FALLEN, 1);
+			break;
+		}
+	}
+}
+
 /* Takes the reference. */
-static struct origin_view *view_new(struct hf_state *state)
+static struct origin_view *view_new(const struct hf_origin *origin, struct hf_state *state)
 {
 	struct origin_view *view = calloc(1, sizeof(*view));
 
 	HF_ASSERT(view);
 	view->state = state;
-	view->load = calloc(hf_max_u32(state->group_count, 1), sizeof(*view->load));
-	HF_ASSERT(view->load);
+	view->group = calloc(hf_max_u32(state->group_count, 1), sizeof(*view->group));
+	HF_ASSERT(view->group);
 	for (uint32_t i = 0; i < state->group_count; i++) {
-		view->load[i].in_flight = calloc(state->group[i].origin_count, sizeof(uint32_t));
-		HF_ASSERT(view->load[i].in_flight);
+		struct origin_group *group = &view->group[i];
+
+		group->in_flight = calloc(state->group[i].origin_count, sizeof(uint32_t));
+		HF_ASSERT(group->in_flight);
+		origin_health_init(origin, group);
 	}
 	return view;
 }
@@ -44,6 +70,7 @@ void hf_origin_state_set(struct hf_origin *origin, struct hf_state *state)
 
 void origin_view_adopt(struct hf_origin *origin)
 {
+	struct origin_view *view;
 	struct hf_state *state;
 
 	if (!atomic_load_explicit(&origin->state_next, memory_order_relaxed))
@@ -51,8 +78,11 @@ void origin_view_adopt(struct hf_origin *origin)
 	state = atomic_exchange(&origin->state_next, NULL);
 	if (!state)
 		return;
+	view = view_new(origin, state);
+	if (origin->view)
+		view_inherit(view, origin->view);
 	origin_view_drop(origin);
-	origin->view = view_new(state);
+	origin->view = view;
 }
 
 void origin_view_drop(struct hf_origin *origin)
@@ -60,14 +90,19 @@ void origin_view_drop(struct hf_origin *origin)
 	struct origin_view *view = origin->view;
 
 	origin->view = NULL;
+	for (uint32_t i = 0; view && i < view->state->group_count; i++)
+		origin_health_gone(&view->group[i]);
 	if (view && view->fetches == 0)
 		view_free(view);
 }
 
-void origin_view_take(struct hf_origin *origin, struct origin_fetch *fetch)
+void origin_view_take(
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_state_group *group)
 {
 	fetch->view = origin->view;
 	fetch->view->fetches++;
+	fetch->group = group;
+	fetch->of = &fetch->view->group[group - fetch->view->state->group];
 }
 
 void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch)

@@ -10,18 +10,15 @@
 #include "hf_state_file.h"
 #include "sync_priv.h"
 
-static const struct {
-	const char *name;
-	enum hf_stat stat;
-} sync_failures[SYNC_OUTCOMES] = {
-#define X(id, name, stat) [SYNC_FAILED_##id] = { name, HF_STAT_##stat },
-#include "tbl/sync_failures.h"
+static const enum hf_stat sync_failures[] = {
+#define X(id, name) [HF_FALLBACK_BY_##id] = HF_STAT_SYNC_FAILED_##id,
+#include "tbl/fallback_triggers.h"
 #undef X
 };
 
-static const char *sync_outcome_name(enum sync_outcome outcome)
+static const char *sync_last_name(const struct hf_sync *sync)
 {
-	switch (outcome) {
+	switch (sync->last) {
 	case SYNC_NONE:
 		return "none";
 	case SYNC_DOCUMENT:
@@ -30,9 +27,10 @@ static const char *sync_outcome_name(enum sync_outcome outcome)
 		return "unchanged";
 	case SYNC_REFUSED:
 		return "refused";
-	default:
-		return sync_failures[outcome].name;
+	case SYNC_FAILED:
+		break;
 	}
+	return hf_fallback_trigger_name(sync->trigger);
 }
 
 static bool sync_has_peer(const struct hf_sync *sync)
@@ -171,9 +169,9 @@ static void sync_count(struct hf_sync *sync, enum sync_outcome outcome)
 	case SYNC_REFUSED:
 		sync_event(sync, HF_FALLBACK_REFUSED, "");
 		return;
-	default:
-		hf_stat_inc(sync_failures[outcome].stat);
-		sync_event(sync, HF_FALLBACK_FAILED, sync_failures[outcome].name);
+	case SYNC_FAILED:
+		hf_stat_inc(sync_failures[sync->trigger]);
+		sync_event(sync, HF_FALLBACK_FAILED, hf_fallback_trigger_name(sync->trigger));
 	}
 }
 
@@ -350,7 +348,7 @@ void hf_sync_info(struct hf_sync *sync, struct hf_sync_info *ret_info)
 	ret_info->mode = atomic_load(sync->cfg.mode);
 	ret_info->fallback_us = hf_fallback_spent_us(&sync->fallback, now_us);
 	ret_info->good_age_ms = sync->good_us ? (int64_t)((now_us - sync->good_us) / 1000) : -1;
-	ret_info->last = sync_outcome_name(sync->last);
+	ret_info->last = sync_last_name(sync);
 	ret_info->version_count = sync->kept_count;
 	for (uint32_t i = 0; i < sync->kept_count; i++)
 		sync_info_version(sync, i, &ret_info->version[i]);

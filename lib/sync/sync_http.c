@@ -173,26 +173,10 @@ static CURLcode http_transfer(struct hf_sync *sync, struct curl_slist *lines, lo
 
 /* ---- what it means ---- */
 
-static enum sync_outcome http_failure(CURLcode code)
+static enum sync_outcome http_failed(struct hf_sync *sync, enum hf_fallback_trigger trigger)
 {
-	switch (code) {
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-		return SYNC_FAILED_DNS;
-	case CURLE_COULDNT_CONNECT:
-		return SYNC_FAILED_REFUSED;
-	case CURLE_OPERATION_TIMEDOUT:
-		return SYNC_FAILED_TIMEOUT;
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_CIPHER:
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_ISSUER_ERROR:
-		return SYNC_FAILED_TLS;
-	default:
-		return SYNC_FAILED_RESET;
-	}
+	sync->trigger = trigger;
+	return SYNC_FAILED;
 }
 
 enum sync_outcome sync_http_get(struct hf_sync *sync)
@@ -215,9 +199,9 @@ enum sync_outcome sync_http_get(struct hf_sync *sync)
 	if (sync->answer.too_large)
 		return SYNC_REFUSED;
 	if (code != CURLE_OK)
-		return http_failure(code);
+		return http_failed(sync, hf_fallback_trigger_of_curl((int)code));
 	if (status >= 500)
-		return SYNC_FAILED_5XX;
+		return http_failed(sync, HF_FALLBACK_BY_5XX);
 	if (status == 304 && sync->etag[0])
 		return SYNC_SAME;
 	return status == 200 ? SYNC_DOCUMENT : SYNC_REFUSED;

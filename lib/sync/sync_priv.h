@@ -26,10 +26,7 @@ enum sync_outcome {
 	SYNC_DOCUMENT,
 	SYNC_SAME,
 	SYNC_REFUSED,
-#define X(id, name, stat) SYNC_FAILED_##id,
-#include "tbl/sync_failures.h"
-#undef X
-	SYNC_OUTCOMES
+	SYNC_FAILED, /* and its trigger: sync->trigger */
 };
 
 /* A document of the history. */
@@ -56,8 +53,9 @@ struct hf_sync {
 	CURLM *multi;
 	CURL *easy;
 	struct sync_answer answer;
-	uint64_t progress_us; /* when the question under way last got on */
-	char *ack;            /* JSON that the control plane has not taken yet */
+	enum hf_fallback_trigger trigger; /* of the last failure */
+	uint64_t progress_us;             /* when the question under way last got on */
+	char *ack;                        /* JSON that the control plane has not taken yet */
 	uint64_t rand;
 	/* of sync and control */
 	pthread_mutex_t lock;

@@ -78,6 +78,8 @@ X(origin, connect_timeout,       origin.connect_timeout_ms,       MILLIS, 1, DAY
 X(origin, first_byte_timeout,    origin.first_byte_timeout_ms,    MILLIS, 1, DAY_MS, NULL, "30s", "Request sent to first byte of the answer")
 X(origin, between_bytes_timeout, origin.between_bytes_timeout_ms, MILLIS, 1, DAY_MS, NULL, "30s", "Silence within an answer")
 X(origin, keepalive,             origin.keepalive_ms,             MILLIS, 0, DAY_MS, NULL, "60s", "How long an idle connection to an origin is kept")
+X(origin, patience,              origin.patience_ms,              MILLIS, 1, DAY_MS, NULL, "50ms", "A group of origins that is silent for so long is suspected: what stale_if_error allows is served")
+X(origin, fallback_timeout,      origin.fallback_timeout_ms,      MILLIS, 1, DAY_MS, NULL, "1s", "In fallback: longest connect_timeout and first_byte_timeout")
 END
 
 SECTION(control_plane)

@@ -63,6 +63,7 @@ X(REQ_CUT,          REQUEST,    "req_cut",            "Response cut after its he
 X(ETH_BAD_SOURCE,   FRAME,      "eth_bad_source",     "Frame from a group or zero MAC address")
 X(ETH_LONG,         FRAME,      "eth_long",           "Frame in pieces that is longer than a packet buffer")
 X(REQ_NO_STATE,     REQUEST,    "req_no_state",       "No state document yet, so no routes; 503")
+X(REQ_STATE_EXPIRED,     REQUEST, "req_state_expired",     "The state is expired, and on_state_expired is reject")
 X(TCP_PAWS,         SEGMENT,    "tcp_paws",           "Timestamp older than the last one (RFC 7323 PAWS)")
 X(TCP_BAD_COOKIE,   SEGMENT,    "tcp_bad_cookie",     "ACK without connection that is no valid SYN cookie; answered by RST")
 X(TCP_OOO_FULL,     SEGMENT,    "tcp_ooo_full",       "Out-of-order data beyond the limits of a connection or of all")

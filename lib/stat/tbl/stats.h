@@ -90,4 +90,12 @@ X(STATE_FILE_ERRORS,   "state_file_errors_total",     COUNTER, "",      "Times t
 X(FALLBACK_TRIGGERED,  "edge_fallback_triggered",     GAUGE,   "",      "1 while fallback mode is on")
 X(FALLBACK_ACTIVATIONS, "fallback_activations_total", COUNTER, "",      "Times fallback mode began")
 X(CACHE_STALE_FALLBACK, "cache_stale_served_fallback_total", COUNTER, "", "Stale responses served because fallback mode is on")
+X(ORIGIN_FAILED_5XX,     "origin_failed_5xx_total",     COUNTER, "", "Answers of origins with 500, 502, 503 or 504")
+X(ORIGIN_FAILED_TIMEOUT, "origin_failed_timeout_total", COUNTER, "", "Fetches whose origin was late")
+X(ORIGIN_FAILED_REFUSED, "origin_failed_refused_total", COUNTER, "", "Connections that an origin refused, or nobody took")
+X(ORIGIN_FAILED_RESET,   "origin_failed_reset_total",   COUNTER, "", "Fetches that an origin cut or answered with no HTTP")
+X(ORIGIN_FAILED_DNS,     "origin_failed_dns_total",     COUNTER, "", "Fetches whose origin's name had no address")
+X(ORIGIN_FAILED_TLS,     "origin_failed_tls_total",     COUNTER, "", "TLS handshakes with an origin that failed")
+X(ORIGIN_FALLBACKS,      "origin_fallbacks_total",      COUNTER, "", "Times a group of origins failed so often that what is stored stood in, at each origin thread")
+X(ORIGIN_GROUPS_FALLEN,  "origin_groups_fallen",        GAUGE,   "", "Groups of origins for which what is stored stands in, at each origin thread")
 /* clang-format on */

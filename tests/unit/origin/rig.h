@@ -149,6 +149,10 @@ static inline void rig_conf(struct rig *rig)
 	rig->conf.origin.first_byte_timeout_ms = 10000;
 	rig->conf.origin.between_bytes_timeout_ms = 10000;
 	rig->conf.origin.keepalive_ms = 30000;
+	rig->conf.origin.patience_ms = 10000;
+	rig->conf.origin.fallback_timeout_ms = 10000;
+	rig->conf.control_plane.failures = 1000;
+	rig->conf.control_plane.successes = 1;
 }
 
 /* As many origin threads as the configuration says, one or two. */

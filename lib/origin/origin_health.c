@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Whether the origins of a group answer, and what stands in while they do not.
+ *
+ *      head with a status below 500 -> good      \
+ *      5xx, no answer -> failed, by its trigger  /  lib/fallback: FALLBACK after so many in a row
+ *      silence for origin.patience -> suspected, until any of them is heard again
+ *
+ * Of a group that is suspected or in fallback, or in the node's fallback, who may have what is stored has it
+ * at once (RFC 9111 §4.2.4); the fetch goes on for the cache's sake, ORIGIN_PROBES at a time. Suspicion
+ * alone allows no more than stale-if-error does, fallback up to max_stale.
+ */
+#include "hf_origin.h"
+
+#include "origin_priv.h"
+
+static const enum hf_stat health_stats[] = {
+#define X(id, name) [HF_FALLBACK_BY_##id] = HF_STAT_ORIGIN_FAILED_##id,
+#include "tbl/fallback_triggers.h"
+#undef X
+};
+
+void origin_health_init(const struct hf_origin *origin, struct origin_group *group)
+{
+	const struct hf_conf *conf = origin->conf;
+
+	hf_fallback_init(&group->fallback, hf_max_u32(conf->control_plane.failures, 1),
+		hf_max_u32(conf->control_plane.successes, 1), origin->now_us);
+}
+
+static void health_event(struct hf_origin *origin, struct origin_fetch *fetch,
+	enum hf_fallback_event event, const char *why)
+{
+	struct origin_group *group = fetch->of;
+	enum hf_fallback_action action = hf_fallback_step(&group->fallback, event, origin->now_us);
+
+	if (action == HF_FALLBACK_ENTER) {
+		hf_stat_inc(HF_STAT_ORIGIN_FALLBACKS);
+		hf_stat_add(HF_STAT_ORIGIN_GROUPS_FALLEN, 1);
+		hf_log(HF_LOG_WARN, "origin", "group %s fails (%s): what is stored stands in",
+			fetch->group->name, why);
+	} else if (action == HF_FALLBACK_LEAVE) {
+		hf_stat_sub(HF_STAT_ORIGIN_GROUPS_FALLEN, 1);
+		hf_log(HF_LOG_INFO, "origin", "group %s answers again", fetch->group->name);
+	}
+}
+
+void origin_health_gone(struct origin_group *group)
+{
+	if (hf_fallback_is_on(&group->fallback))
+		hf_stat_sub(HF_STAT_ORIGIN_GROUPS_FALLEN, 1);
+}
+
+void origin_health_heard(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	fetch->of->heard_us = origin->now_us;
+	fetch->of->suspect = false;
+}
+
+void origin_health_answer(struct hf_origin *origin, struct origin_fetch *fetch, uint16_t status)
+{
+	if (status == 500 || (status >= 502 && status <= 504))
+		origin_health_failed(origin, fetch, HF_FALLBACK_BY_5XX);
+	else
+		health_event(origin, fetch, HF_FALLBACK_GOOD, "");
+}
+
+void origin_health_failed(
+	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_fallback_trigger trigger)
+{
+	hf_stat_inc(health_stats[trigger]);
+	health_event(origin, fetch, HF_FALLBACK_FAILED, hf_fallback_trigger_name(trigger));
+}
+
+bool origin_health_is_silent(const struct hf_origin *origin, const struct origin_fetch *fetch)
+{
+	uint64_t since_us = hf_max_u64(fetch->of->heard_us, fetch->sent_us);
+
+	return origin->now_us - since_us >= origin->conf->origin.patience_ms * 1000ULL;
+}
+
+static bool health_is_fallen(const struct hf_origin *origin, const struct origin_group *group)
+{
+	return (origin->mode & HF_MODE_FALLBACK) || (group && hf_fallback_is_on(&group->fallback));
+}
+
+bool origin_health_is_well(const struct hf_origin *origin, const struct origin_group *group)
+{
+	return !group->suspect && !health_is_fallen(origin, group);
+}
+
+uint32_t origin_health_window_s(const struct hf_origin *origin, const struct origin_group *group)
+{
+	return health_is_fallen(origin, group) ? origin->conf->control_plane.max_stale_s : 0;
+}
+
+uint32_t origin_health_timeout_ms(
+	const struct hf_origin *origin, const struct origin_group *group, uint32_t normal_ms)
+{
+	return health_is_fallen(origin, group)
+		       ? hf_min_u32(normal_ms, origin->conf->origin.fallback_timeout_ms)
+		       : normal_ms;
+}
