@@ -304,13 +304,18 @@ static void fetch_pick(struct hf_origin *origin, struct origin_fetch *fetch)
 	fetch->load = &of->in_flight[best];
 }
 
-/* Who may have what is stored has it; the fetch goes on with the others, or for the cache's sake. */
+/* Who may have what is stored has it; the fetch goes on with the others, or for the cache's sake, but nobody
+ * waits for it any more: it may hang while its origin answers others already. */
 static void fetch_stand_in(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	const struct hf_xchg *led = fetch->leader ? fetch->leader->xchg : NULL;
 
 	if (!fetch->shared || origin_stale_serve_all(origin, fetch, 0) == 0)
 		return;
+	fetch->joinable = false;
+	fetch->stood_us = origin->now_us;
+	hf_timer_set(origin->wheel, &fetch->patience,
+		origin->now_us + origin->conf->origin.fallback_timeout_ms * 1000ULL);
 	if (led && !fetch->leader)
 		fetch_leader_left(origin, fetch, led);
 }
@@ -363,8 +368,8 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 	if (!well)
 		fetch_stand_in(origin, fetch);
 	else if (fetch->shared && fetch->known)
-		hf_timer_set(origin->wheel, &fetch->patience,
-			origin->now_us + origin->conf->origin.patience_ms * 1000ULL);
+		hf_timer_set(
+			origin->wheel, &fetch->patience, origin_health_silent_us(origin, fetch));
 }
 
 bool origin_fetch_launch(struct hf_origin *origin)
@@ -455,6 +460,15 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 	fetch_end(origin, fetch);
 }
 
+/* Answers to earlier questions for the key shall not replace this one. */
+static void fetch_overtake(struct hf_origin *origin, const struct origin_fetch *fetch)
+{
+	struct origin_fetch *other = NULL;
+
+	while ((other = origin_map_next(origin, &fetch->key, other)) != NULL)
+		other->purged |= other->state != ORIGIN_QUEUED && other->sent_us < fetch->sent_us;
+}
+
 static void fetch_complete(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	struct hf_obj *obj = fetch->obj;
@@ -463,8 +477,10 @@ static void fetch_complete(struct hf_origin *origin, struct origin_fetch *fetch)
 	/* what has no body keeps the length it was told, if any: for an answer to HEAD */
 	if (!(stream && (obj->flags & HF_OBJ_NO_BODY)))
 		hf_shard_fill_end(origin->shard, obj);
-	if (fetch->shared && !stream && !fetch->purged)
+	if (fetch->shared && !stream && !fetch->purged) {
 		hf_shard_publish(origin->shard, obj);
+		fetch_overtake(origin, fetch);
+	}
 	origin_flow_more(origin, fetch);
 	fetch_end(origin, fetch);
 }
@@ -496,14 +512,36 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 			code == CURLE_OK ? "no answer" : curl_easy_strerror(code));
 }
 
+/* It goes on for the cache's sake; but not while its origins say nothing at all: others shall try. */
+static void fetch_alone_due(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	if (hf_list_empty(&fetch->readers) && fetch->of->heard_us <= fetch->stood_us) {
+		origin_health_failed(origin, fetch, HF_FALLBACK_BY_TIMEOUT);
+		origin_fetch_fail(origin, fetch, 504, HF_DROP_REQ_ORIGIN_TIMEOUT, "silent origins");
+		return;
+	}
+	fetch->stood_us = origin->now_us;
+	hf_timer_set(origin->wheel, &fetch->patience,
+		origin->now_us + origin->conf->origin.fallback_timeout_ms * 1000ULL);
+}
+
 /* Nothing was heard of this fetch; if of no other either, its origins are suspected. */
 static void fetch_patience_due(struct hf_origin *origin, struct origin_fetch *fetch)
 {
+	uint64_t silent_us;
+
 	if (fetch->state != ORIGIN_SENT)
 		return;
-	if (origin_health_is_silent(origin, fetch))
+	if (fetch->stood_us != 0) {
+		fetch_alone_due(origin, fetch);
+		return;
+	}
+	silent_us = origin_health_silent_us(origin, fetch);
+	if (silent_us <= origin->now_us)
 		fetch->of->suspect = true;
-	if (!origin_health_is_well(origin, fetch->of))
+	if (origin_health_is_well(origin, fetch->of))
+		hf_timer_set(origin->wheel, &fetch->patience, silent_us);
+	else
 		fetch_stand_in(origin, fetch);
 }
 

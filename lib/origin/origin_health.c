@@ -72,11 +72,10 @@ void origin_health_failed(
 	health_event(origin, fetch, HF_FALLBACK_FAILED, hf_fallback_trigger_name(trigger));
 }
 
-bool origin_health_is_silent(const struct hf_origin *origin, const struct origin_fetch *fetch)
+uint64_t origin_health_silent_us(const struct hf_origin *origin, const struct origin_fetch *fetch)
 {
-	uint64_t since_us = hf_max_u64(fetch->of->heard_us, fetch->sent_us);
-
-	return origin->now_us - since_us >= origin->conf->origin.patience_ms * 1000ULL;
+	return hf_max_u64(fetch->of->heard_us, fetch->sent_us) +
+	       origin->conf->origin.patience_ms * 1000ULL;
 }
 
 static bool health_is_fallen(const struct hf_origin *origin, const struct origin_group *group)

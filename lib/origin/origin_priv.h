@@ -129,6 +129,7 @@ struct origin_fetch {
 	CURL *easy;
 	struct curl_slist *lines;
 	uint64_t sent_us;
+	uint64_t stood_us;           /* when what is stored stood in for it; 0: it did not */
 	int local_port, remote_port; /* of its connection, from when the request goes out */
 	uint64_t tags_purged;        /* when it was sent: origin->purge.tags_purged */
 	struct hf_timer timer, patience;
@@ -230,8 +231,8 @@ void origin_health_heard(struct hf_origin *origin, struct origin_fetch *fetch);
 void origin_health_answer(struct hf_origin *origin, struct origin_fetch *fetch, uint16_t status);
 void origin_health_failed(
 	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_fallback_trigger trigger);
-/* Has nothing come from the whole group since the fetch was sent, for origin.patience? */
-bool origin_health_is_silent(const struct hf_origin *origin, const struct origin_fetch *fetch);
+/* When the whole group will have been silent for origin.patience, if nothing more comes. */
+uint64_t origin_health_silent_us(const struct hf_origin *origin, const struct origin_fetch *fetch);
 bool origin_health_is_well(const struct hf_origin *origin, const struct origin_group *group);
 /* How stale something may be that stands in for an answer, whatever it allows itself; GROUP may be NULL. */
 uint32_t origin_health_window_s(const struct hf_origin *origin, const struct origin_group *group);

@@ -261,3 +261,45 @@ Test(origin_health, each_kind_of_failure_is_counted)
 	cr_expect_eq(failed(HF_STAT_ORIGIN_FAILED_REFUSED, rig, ""), 1);
 	rig_free(rig);
 }
+
+Test(origin_health, nobody_joins_a_fetch_that_hangs_and_its_answer_is_outdated)
+{
+	struct rig *rig = health_rig(20, 1000);
+	struct rig_client a, b;
+	struct rig_conn *hangs;
+	const char *head;
+
+	rig_store(rig, "/a", SIE, 1000, 100);
+	rig_get(rig, &a, "/a", "");
+	hangs = rig_asked(rig, &head);
+	expect_stale(rig, &a);
+	rig->origin->view->group[0].suspect = false; /* another was heard */
+	rig_get(rig, &b, "/a", "");
+	rig_say(rig_asked(rig, &head), NEW);
+	rig_until(rig, rig_client_at_end(&b));
+	cr_expect_eq(b.body.len, 3);
+	rig_say(hangs,
+		"HTTP/1.1 200 OK\r\nCache-Control: max-age=90\r\nContent-Length: 4\r\n\r\nlate");
+	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
+	cr_expect_eq(rig_lookup(rig, "/a", "")->length, 3);
+	rig_end(rig, &a);
+	rig_end(rig, &b);
+	rig_free(rig);
+}
+
+Test(origin_health, a_fetch_for_nobody_ends_when_all_origins_are_silent)
+{
+	struct rig *rig = health_rig(20, 1000);
+	struct rig_client a;
+	const char *head;
+
+	rig->conf.origin.fallback_timeout_ms = 50;
+	rig_store(rig, "/a", SIE, 1000, 100);
+	rig_get(rig, &a, "/a", "");
+	expect_stale(rig, &a);
+	(void)rig_asked(rig, &head);
+	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
+	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_FAILED_TIMEOUT), 1);
+	rig_end(rig, &a);
+	rig_free(rig);
+}
