@@ -180,6 +180,26 @@ def test_a_silent_plane_at_start_the_last_good_state_is_used(node, plane, origin
     assert curl("/a")[2] == "one"
 
 
+def test_many_states_a_second_under_load(node, plane, nginx, origin):
+    """Each poll has another version: 1000 of them within 10 s when HF_LONG asks for it."""
+    states, seconds = (1000, 12) if os.environ.get("HF_LONG") else (150, 3)
+    plane.state(document("v1", nginx.url))
+    holdfast = node(interval="10ms")
+    wait_until(lambda: holdfast.stat("state_applied_total") > 0, what="the first state")
+    plane.mode("roll")
+    wait_until(lambda: holdfast.stat("state_applied_total") > 20, what="some states")
+    rss, applied = holdfast.rss(), holdfast.stat("state_applied_total")
+    rate = subprocess.run([harness.BUILD / "tests/system/tools/hf-rate", "--to", f"{harness.V4}:80",
+                           "--rate", "200", "--seconds", str(seconds), "--path", "/mix/"],
+                          capture_output=True, text=True, check=True)
+    summary = json.loads(rate.stdout.splitlines()[-1])
+    assert summary["asked"] == 200 * seconds and summary["errors"] == 0, summary
+    wait_until(lambda: holdfast.stat("state_applied_total") - applied >= states, 30, "states")
+    if not harness.SANITIZED:  # which keeps what was freed for a while
+        assert holdfast.rss() - rss < 16 << 20
+    assert holdfast.stat("fallback_activations_total") == 0
+
+
 # ---- bad documents ----
 
 def mutations(seed, count):
