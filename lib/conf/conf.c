@@ -2,15 +2,36 @@
 #include "hf_conf.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "conf_priv.h"
+
+/* A regular file, for which nobody has to wait. */
+static FILE *conf_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat stat;
+	FILE *in = NULL;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &stat) == 0) {
+		errno = S_ISDIR(stat.st_mode) ? EISDIR : EINVAL;
+		in = S_ISREG(stat.st_mode) ? fdopen(fd, "r") : NULL;
+	}
+	if (!in)
+		(void)close(fd);
+	return in;
+}
 
 /* The whole file, at most CONF_FILE_MAX. */
 static int conf_read(const char *path, char **ret_text, size_t *ret_len)
 {
-	FILE *in = fopen(path, "re");
+	FILE *in = conf_open(path);
 	char *text;
 	size_t len;
 	int err;
@@ -35,7 +56,7 @@ static int conf_read(const char *path, char **ret_text, size_t *ret_len)
 	return 0;
 }
 
-static void conf_path(const struct conf_param *param, char *ret_path)
+void conf_path(const struct conf_param *param, char *ret_path)
 {
 	(void)snprintf(ret_path, CONF_PATH_MAX, "%s%s%s", param->section,
 		*param->section ? "." : "", param->key);
@@ -173,8 +194,8 @@ int hf_conf_load(const char *path, FILE *errors, struct hf_conf **ret_conf)
 
 	HF_ASSERT(errors && ret_conf);
 	if (err != 0)
-		conf_error_add(
-			&found, 1, "file", strerror(-err), "a readable file of at most 1 MiB");
+		conf_error_add(&found, 1, "file", strerror(-err),
+			"a readable, regular file of at most 1 MiB");
 	else
 		err = conf_shape_parse(&shape, text, len, &conf_schema, &found);
 	if (err == 0)

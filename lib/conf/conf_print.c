@@ -5,20 +5,33 @@
 
 #include "conf_priv.h"
 
-static void print_addresses(const struct hf_conf_port *port, FILE *out)
+void conf_print_addresses(const struct hf_conf_port *port, FILE *out)
 {
-	fputs("    addresses: [", out);
+	fputc('[', out);
 	for (uint32_t i = 0; i < port->address_count; i++) {
 		fputs(i ? ", " : "", out);
 		conf_port_print_address(&port->address[i], /* with_prefix= */ true, out);
 	}
-	fputs("]\n    gateway: [", out);
+	fputs("]\n", out);
+}
+
+void conf_print_gateway(const struct hf_conf_port *port, FILE *out)
+{
+	fputc('[', out);
 	if (port->gateway4.prefix)
 		conf_port_print_address(&port->gateway4, /* with_prefix= */ false, out);
 	if (port->gateway4.prefix && port->gateway6.prefix)
 		fputs(", ", out);
 	if (port->gateway6.prefix)
 		conf_port_print_address(&port->gateway6, /* with_prefix= */ false, out);
+	fputs("]\n", out);
+}
+
+void conf_print_listen(const struct hf_conf *conf, FILE *out)
+{
+	fputc('[', out);
+	for (uint32_t i = 0; i < conf->listen_count; i++)
+		fprintf(out, "%s%u", i ? ", " : "", conf->listen[i]);
 	fputs("]\n", out);
 }
 
@@ -31,12 +44,13 @@ static void print_ports(const struct hf_conf *conf, FILE *out)
 			conf_value_print(&conf_port_params[p], &conf->port[i], out);
 			fputc('\n', out);
 		}
-		print_addresses(&conf->port[i], out);
+		fputs("    addresses: ", out);
+		conf_print_addresses(&conf->port[i], out);
+		fputs("    gateway: ", out);
+		conf_print_gateway(&conf->port[i], out);
 	}
-	fputs("listen: [", out);
-	for (uint32_t i = 0; i < conf->listen_count; i++)
-		fprintf(out, "%s%u", i ? ", " : "", conf->listen[i]);
-	fputs("]\n", out);
+	fputs("listen: ", out);
+	conf_print_listen(conf, out);
 }
 
 void hf_conf_print(const struct hf_conf *conf, FILE *out)

@@ -8,6 +8,7 @@
  *           -> conf_raw: libcyaml loads that by the same schema, strings only
  *           -> conf_value, conf_port: strings to values, by tbl/params.h
  *           -> conf: rules between keys, errors sorted by line
+ *      two of them -> conf_merge: what a reload makes of them, and how they differ
  *      libcyaml stops at the first thing it cannot load and has no lines for what it can: so it
  * gets only what fits, and one bad key hides no other.
  */
@@ -39,10 +40,14 @@ enum conf_type {
 	CONF_DEVICE,
 };
 
+/* What changes it. */
+enum conf_when { CONF_BOOT, CONF_LIVE };
+
 /* One line of tbl/params.h. */
 struct conf_param {
 	const char *section, *key; /* section "": top level */
 	enum conf_type type;
+	enum conf_when when;
 	uint64_t min, max;
 	const char *words, *def, *help;
 	size_t offset, size; /* of the member */
@@ -126,6 +131,7 @@ int conf_value_set(const struct conf_param *param, const char *text, void *base)
 void conf_value_print(const struct conf_param *param, const void *base, FILE *out);
 /* What conf_value_set takes, in words. Returns ret_buf. */
 const char *conf_value_allowed(const struct conf_param *param, char *ret_buf, size_t size);
+bool conf_value_is_string(enum conf_type type);
 /* A decimal number without sign. */
 bool conf_value_uint(const char *text, uint64_t max, uint64_t *ret_value);
 
@@ -133,5 +139,13 @@ bool conf_value_uint(const char *text, uint64_t max, uint64_t *ret_value);
 void conf_port_load(struct hf_conf *conf, const struct conf_raw *raw,
 	const struct conf_shape *shape, struct conf_errors *errors);
 void conf_port_print_address(const struct hf_conf_address *address, bool with_prefix, FILE *out);
+
+/* Lists, as YAML on a line. */
+void conf_print_addresses(const struct hf_conf_port *port, FILE *out);
+void conf_print_gateway(const struct hf_conf_port *port, FILE *out);
+void conf_print_listen(const struct hf_conf *conf, FILE *out);
+
+/* "section.key"; ret_path has CONF_PATH_MAX bytes. */
+void conf_path(const struct conf_param *param, char *ret_path);
 
 #endif

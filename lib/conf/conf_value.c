@@ -10,10 +10,11 @@
 #include "conf_priv.h"
 
 const struct conf_param conf_params[CONF_PARAM_COUNT] = {
-#define PARAM(section_, key_, type_, member, T, min_, max_, words_, def_, help_)                   \
+#define PARAM(section_, key_, type_, when_, member, T, min_, max_, words_, def_, help_)            \
 	{ .section = section_,                                                                     \
 		.key = key_,                                                                       \
 		.type = CONF_##T,                                                                  \
+		.when = CONF_##when_,                                                              \
 		.min = min_,                                                                       \
 		.max = max_,                                                                       \
 		.words = words_,                                                                   \
@@ -27,7 +28,7 @@ const struct conf_param conf_params[CONF_PARAM_COUNT] = {
 };
 
 const struct conf_param conf_port_params[CONF_PORT_PARAM_COUNT] = {
-#define PORT(key, ...) PARAM("ports", #key, struct hf_conf_port, __VA_ARGS__)
+#define PORT(key, ...) PARAM("ports", #key, struct hf_conf_port, BOOT, __VA_ARGS__)
 #include "tbl/params.h"
 };
 
@@ -253,7 +254,7 @@ static bool value_string_ok(const struct conf_param *param, const char *text)
 	}
 }
 
-static bool value_is_string(enum conf_type type)
+bool conf_value_is_string(enum conf_type type)
 {
 	return type >= CONF_NAME;
 }
@@ -263,7 +264,7 @@ int conf_value_set(const struct conf_param *param, const char *text, void *base)
 	void *member = (char *)base + param->offset;
 	uint64_t value;
 
-	if (value_is_string(param->type)) {
+	if (conf_value_is_string(param->type)) {
 		char *copy;
 
 		HF_ASSERT(param->size == sizeof(char *));
@@ -320,7 +321,7 @@ void conf_value_print(const struct conf_param *param, const void *base, FILE *ou
 	const void *member = (const char *)base + param->offset;
 	uint64_t value = 0;
 
-	if (!value_is_string(param->type)) {
+	if (!conf_value_is_string(param->type)) {
 		memcpy(&value, member, param->size);
 		value_print_number(param, value, out);
 		return;
@@ -356,7 +357,7 @@ const char *conf_value_allowed(const struct conf_param *param, char *ret_buf, si
 {
 	FILE *out;
 
-	if (value_is_string(param->type)) {
+	if (conf_value_is_string(param->type)) {
 		(void)snprintf(ret_buf, size, "%s", value_allowed_string(param));
 		return ret_buf;
 	}

@@ -8,7 +8,8 @@
  * Lifetime  hf_conf_free; strings and arrays belong to the struct.
  * Promises  C1 every error of a file is reported in one run, each naming file, line, key, what was
  *           found and what is allowed.  C2 a file with an error yields no configuration at all.
- *           C3 hf_conf_print writes a file that loads to the same values.
+ *           C3 hf_conf_print writes a file that loads to the same values.  C4 a configuration is never
+ *           changed: hf_conf_merge makes another, in which no more differs than is marked so in tbl/params.h.
  */
 #ifndef HF_CONF_H
 #define HF_CONF_H
@@ -96,5 +97,15 @@ int hf_conf_load(const char *path, FILE *errors, struct hf_conf **ret_conf) HF_M
 /* The effective configuration with defaults, as YAML. */
 void hf_conf_print(const struct hf_conf *conf, FILE *out);
 void hf_conf_free(struct hf_conf *conf);
+
+/* What a reload makes of RUNNING: a new configuration with FILE's values where tbl/params.h says LIVE, all
+ * else as it is. -ENOMEM. */
+int hf_conf_merge(const struct hf_conf *running, const struct hf_conf *file,
+	struct hf_conf **ret_conf) HF_MUST_CHECK;
+/* NULL: a port that there is not. */
+typedef void (*hf_conf_diff_fn)(void *arg, const char *key, const char *from, const char *to);
+/* Calls fn for each key whose values differ, which it gets as `config show` has them. */
+void hf_conf_diff(
+	const struct hf_conf *from, const struct hf_conf *to, hf_conf_diff_fn fn, void *arg);
 
 #endif

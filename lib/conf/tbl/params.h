@@ -3,12 +3,12 @@
  * Every key of the configuration file that holds one value. The schema, the checks, the defaults and
  * `config show` follow from a line here.
  *
- *      ROOT(key, member, TYPE, min, max, words, default, help)           top level
- *      PORT(key, member, TYPE, min, max, words, default, help)           an element of ports
- *      X(section, key, member, TYPE, min, max, words, default, help)     within SECTION .. END
- *      UNSUPPORTED(key)                                                  known, refused by name
+ *      ROOT(key, WHEN, member, TYPE, min, max, words, default, help)         top level
+ *      PORT(key, member, TYPE, min, max, words, default, help)               an element of ports
+ *      X(section, key, WHEN, member, TYPE, min, max, words, default, help)   within SECTION .. END
+ *      UNSUPPORTED(key)                                                      known, refused by name
  *
- * member: of struct hf_conf (PORT: of struct hf_conf_port). words: for a number the word that means
+ * WHEN: LIVE, a reload changes it, or BOOT, it takes a restart; ports and listen do, too. member: of struct hf_conf (PORT: of struct hf_conf_port). words: for a number the word that means
  * 0; for ENUM its values in the order 0, 1. default: text as in the file; NULL: required.
  */
 #ifndef ROOT
@@ -39,71 +39,71 @@
 #define DAY_S 86400ULL
 #define DAY_MS (1000 * DAY_S)
 /* clang-format off */
-ROOT(node,            node,            NAME, 1, 63, NULL, "edge-1",   "Name of this node")
-ROOT(workers,         workers,         UINT, 1, HF_CONF_WORKERS_MAX, "auto", "auto", "Threads that poll; auto: all cores but one")
-ROOT(idle,            idle,            ENUM, 0, 1, "busy|adaptive", "adaptive", "What a worker does without packets: poll on, or sleep a little")
-ROOT(bootstrap_state, bootstrap_state, FILE, 0, 4095, NULL, "", "State document (origins and routes) to start with; empty: none")
+ROOT(node,            BOOT, node,            NAME, 1, 63, NULL, "edge-1",   "Name of this node")
+ROOT(workers,         BOOT, workers,         UINT, 1, HF_CONF_WORKERS_MAX, "auto", "auto", "Threads that poll; auto: all cores but one")
+ROOT(idle,            BOOT, idle,            ENUM, 0, 1, "busy|adaptive", "adaptive", "What a worker does without packets: poll on, or sleep a little")
+ROOT(bootstrap_state, BOOT, bootstrap_state, FILE, 0, 4095, NULL, "", "State document (origins and routes) to start with; empty: none")
 
 PORT(device, device, DEVICE, 1, 1023, NULL, NULL, "PCI address or vdev with arguments")
 PORT(vlan,   vlan,   UINT, 1, 4094, "none", "none", "802.1Q tag of all frames")
 PORT(mtu,    mtu,    UINT, 1280, 9216, "auto", "auto", "Largest IP packet; auto: the driver's")
 
 SECTION(cache)
-X(cache, memory,                 cache.memory,                   SIZE,    MIB, 64 * TIB, NULL, "1GiB", "Hard cap on the memory of stored responses")
-X(cache, max_object,             cache.max_object,               SIZE,    KIB, 32 * TIB, NULL, "64MiB", "Larger responses are not stored; at most half of memory")
-X(cache, default_ttl,            cache.default_ttl_s,            SECONDS, 0, 365 * DAY_S, NULL, "0s", "Lifetime of a response that names none")
-X(cache, negative_ttl,           cache.negative_ttl_s,           SECONDS, 0, 365 * DAY_S, NULL, "5s", "Lifetime of an error response that names none")
-X(cache, stale_while_revalidate, cache.stale_while_revalidate_s, SECONDS, 0, 365 * DAY_S, NULL, "0s", "How long past its lifetime a response is served while it is fetched anew")
-X(cache, stale_if_error,         cache.stale_if_error_s,         SECONDS, 0, 365 * DAY_S, NULL, "0s", "How long past its lifetime a response is served when its origin fails")
+X(cache, memory,                 BOOT, cache.memory,                   SIZE,    MIB, 64 * TIB, NULL, "1GiB", "Hard cap on the memory of stored responses")
+X(cache, max_object,             LIVE, cache.max_object,               SIZE,    KIB, 32 * TIB, NULL, "64MiB", "Larger responses are not stored; at most half of memory")
+X(cache, default_ttl,            LIVE, cache.default_ttl_s,            SECONDS, 0, 365 * DAY_S, NULL, "0s", "Lifetime of a response that names none")
+X(cache, negative_ttl,           LIVE, cache.negative_ttl_s,           SECONDS, 0, 365 * DAY_S, NULL, "5s", "Lifetime of an error response that names none")
+X(cache, stale_while_revalidate, LIVE, cache.stale_while_revalidate_s, SECONDS, 0, 365 * DAY_S, NULL, "0s", "How long past its lifetime a response is served while it is fetched anew")
+X(cache, stale_if_error,         LIVE, cache.stale_if_error_s,         SECONDS, 0, 365 * DAY_S, NULL, "0s", "How long past its lifetime a response is served when its origin fails")
 END
 
 SECTION(http)
-X(http, connections_max,         http.connections_max,         UINT,   16, 16777216, NULL, "65536", "Connections of one worker")
-X(http, connections_per_address, http.connections_per_address, UINT,   0, 16777216, NULL, "0", "Connections of one client address at one worker; 0: no limit")
-X(http, header_bytes,            http.header_bytes,            SIZE,   KIB, 64 * KIB, NULL, "16KiB", "Request line and fields")
-X(http, header_count,            http.header_count,            UINT,   1, 128, NULL, "100", "Fields of a request")
-X(http, uri_bytes,               http.uri_bytes,               SIZE,   64, 64 * KIB, NULL, "8KiB", "Request target; at most header_bytes")
-X(http, header_timeout,          http.header_timeout_ms,       MILLIS, 10, DAY_MS, NULL, "10s", "First byte to end of the request head")
-X(http, idle_timeout,            http.idle_timeout_ms,         MILLIS, 10, DAY_MS, NULL, "60s", "Between two requests of a connection")
-X(http, body_rate,               http.body_rate,               SIZE,   0, 1024 * MIB, NULL, "240B", "Bytes a second that a client must send or take; 0: any")
+X(http, connections_max,         BOOT, http.connections_max,         UINT,   16, 16777216, NULL, "65536", "Connections of one worker")
+X(http, connections_per_address, LIVE, http.connections_per_address, UINT,   0, 16777216, NULL, "0", "Connections of one client address at one worker; 0: no limit")
+X(http, header_bytes,            BOOT, http.header_bytes,            SIZE,   KIB, 64 * KIB, NULL, "16KiB", "Request line and fields")
+X(http, header_count,            LIVE, http.header_count,            UINT,   1, 128, NULL, "100", "Fields of a request")
+X(http, uri_bytes,               LIVE, http.uri_bytes,               SIZE,   64, 64 * KIB, NULL, "8KiB", "Request target; at most header_bytes")
+X(http, header_timeout,          LIVE, http.header_timeout_ms,       MILLIS, 10, DAY_MS, NULL, "10s", "First byte to end of the request head")
+X(http, idle_timeout,            LIVE, http.idle_timeout_ms,         MILLIS, 10, DAY_MS, NULL, "60s", "Between two requests of a connection")
+X(http, body_rate,               LIVE, http.body_rate,               SIZE,   0, 1024 * MIB, NULL, "240B", "Bytes a second that a client must send or take; 0: any")
 END
 
 SECTION(origin)
-X(origin, threads,               origin.threads,                  UINT,   1, 64, NULL, "1", "Threads that fetch from origins")
-X(origin, max_in_flight,         origin.max_in_flight,            UINT,   0, 1000000, NULL, "0", "Fetches under way at a time; 0: no limit")
-X(origin, max_queue,             origin.max_queue,                UINT,   0, 1000000, NULL, "1024", "Fetches that wait for their turn")
-X(origin, exchanges_max,         origin.exchanges_max,            UINT,   1, 1000000, NULL, "1024", "Requests of one worker at origin threads")
-X(origin, queue_timeout,         origin.queue_timeout_ms,         MILLIS, 0, DAY_MS, NULL, "2s", "Longest wait for a turn, then 503")
-X(origin, connect_timeout,       origin.connect_timeout_ms,       MILLIS, 1, DAY_MS, NULL, "3s", "Name look-up and connection")
-X(origin, first_byte_timeout,    origin.first_byte_timeout_ms,    MILLIS, 1, DAY_MS, NULL, "30s", "Request sent to first byte of the answer")
-X(origin, between_bytes_timeout, origin.between_bytes_timeout_ms, MILLIS, 1, DAY_MS, NULL, "30s", "Silence within an answer")
-X(origin, keepalive,             origin.keepalive_ms,             MILLIS, 0, DAY_MS, NULL, "60s", "How long an idle connection to an origin is kept")
-X(origin, patience,              origin.patience_ms,              MILLIS, 1, DAY_MS, NULL, "50ms", "A group of origins that is silent for so long is suspected: what stale_if_error allows is served")
-X(origin, fallback_timeout,      origin.fallback_timeout_ms,      MILLIS, 1, DAY_MS, NULL, "1s", "In fallback: longest connect_timeout and first_byte_timeout")
+X(origin, threads,               BOOT, origin.threads,                  UINT,   1, 64, NULL, "1", "Threads that fetch from origins")
+X(origin, max_in_flight,         LIVE, origin.max_in_flight,            UINT,   0, 1000000, NULL, "0", "Fetches under way at a time; 0: no limit")
+X(origin, max_queue,             LIVE, origin.max_queue,                UINT,   0, 1000000, NULL, "1024", "Fetches that wait for their turn")
+X(origin, exchanges_max,         BOOT, origin.exchanges_max,            UINT,   1, 1000000, NULL, "1024", "Requests of one worker at origin threads")
+X(origin, queue_timeout,         LIVE, origin.queue_timeout_ms,         MILLIS, 0, DAY_MS, NULL, "2s", "Longest wait for a turn, then 503")
+X(origin, connect_timeout,       LIVE, origin.connect_timeout_ms,       MILLIS, 1, DAY_MS, NULL, "3s", "Name look-up and connection")
+X(origin, first_byte_timeout,    LIVE, origin.first_byte_timeout_ms,    MILLIS, 1, DAY_MS, NULL, "30s", "Request sent to first byte of the answer")
+X(origin, between_bytes_timeout, LIVE, origin.between_bytes_timeout_ms, MILLIS, 1, DAY_MS, NULL, "30s", "Silence within an answer")
+X(origin, keepalive,             LIVE, origin.keepalive_ms,             MILLIS, 0, DAY_MS, NULL, "60s", "How long an idle connection to an origin is kept")
+X(origin, patience,              LIVE, origin.patience_ms,              MILLIS, 1, DAY_MS, NULL, "50ms", "A group of origins that is silent for so long is suspected: what stale_if_error allows is served")
+X(origin, fallback_timeout,      LIVE, origin.fallback_timeout_ms,      MILLIS, 1, DAY_MS, NULL, "1s", "In fallback: longest connect_timeout and first_byte_timeout")
 END
 
 SECTION(control_plane)
-X(control_plane, url,              control_plane.url,              URL,     0, 1023, NULL, "", "Control plane, http:// or https://; empty: none")
-X(control_plane, interval,         control_plane.interval_ms,      MILLIS, 10, DAY_MS, NULL, "1s", "Between two questions for the state, give or take a tenth")
-X(control_plane, timeout,          control_plane.timeout_ms,       MILLIS, 10, DAY_MS, NULL, "500ms", "To connect, to the first byte, and between bytes; all of it at most ten times that")
-X(control_plane, failures,         control_plane.failures,         UINT,    1, 1000, NULL, "3", "Failures in a row that begin fallback")
-X(control_plane, successes,        control_plane.successes,        UINT,    1, 1000, NULL, "2", "Good answers in a row that end it")
-X(control_plane, max_stale,        control_plane.max_stale_s,      SECONDS, 0, 365 * DAY_S, NULL, "30s", "How long past its lifetime a response is served in fallback")
-X(control_plane, state_max_age,    control_plane.state_max_age_ms, MILLIS, 100, 365 * DAY_MS, NULL, "30s", "Without a good answer for this long the state is expired")
-X(control_plane, on_state_expired, control_plane.state_expired,    ENUM,    0, 1, "latch|reject", "latch", "With an expired state: route as before, or answer misses by 503")
-X(control_plane, state_file,       control_plane.state_file,       FILE,    0, 4000, NULL, "/var/lib/holdfast/state.json", "Where the last good state is kept; empty: nowhere")
+X(control_plane, url,              BOOT, control_plane.url,              URL,     0, 1023, NULL, "", "Control plane, http:// or https://; empty: none")
+X(control_plane, interval,         LIVE, control_plane.interval_ms,      MILLIS, 10, DAY_MS, NULL, "1s", "Between two questions for the state, give or take a tenth")
+X(control_plane, timeout,          LIVE, control_plane.timeout_ms,       MILLIS, 10, DAY_MS, NULL, "500ms", "To connect, to the first byte, and between bytes; all of it at most ten times that")
+X(control_plane, failures,         LIVE, control_plane.failures,         UINT,    1, 1000, NULL, "3", "Failures in a row that begin fallback")
+X(control_plane, successes,        LIVE, control_plane.successes,        UINT,    1, 1000, NULL, "2", "Good answers in a row that end it")
+X(control_plane, max_stale,        LIVE, control_plane.max_stale_s,      SECONDS, 0, 365 * DAY_S, NULL, "30s", "How long past its lifetime a response is served in fallback")
+X(control_plane, state_max_age,    LIVE, control_plane.state_max_age_ms, MILLIS, 100, 365 * DAY_MS, NULL, "30s", "Without a good answer for this long the state is expired")
+X(control_plane, on_state_expired, LIVE, control_plane.state_expired,    ENUM,    0, 1, "latch|reject", "latch", "With an expired state: route as before, or answer misses by 503")
+X(control_plane, state_file,       BOOT, control_plane.state_file,       FILE,    0, 4000, NULL, "/var/lib/holdfast/state.json", "Where the last good state is kept; empty: nowhere")
 END
 
 SECTION(ctl)
-X(ctl, socket, ctl.socket, SOCKET, 1, 107, NULL, "/run/holdfast/holdfast.sock", "Unix socket for holdfastctl")
-X(ctl, mode,   ctl.mode,   MODE,   0, 0777, NULL, "0660", "Permissions of the socket")
-X(ctl, group,  ctl.group,  GROUP,  0, 31, NULL, "holdfast", "Group of the socket, if there is such a group")
+X(ctl, socket, BOOT, ctl.socket, SOCKET, 1, 107, NULL, "/run/holdfast/holdfast.sock", "Unix socket for holdfastctl")
+X(ctl, mode,   BOOT, ctl.mode,   MODE,   0, 0777, NULL, "0660", "Permissions of the socket")
+X(ctl, group,  BOOT, ctl.group,  GROUP,  0, 31, NULL, "holdfast", "Group of the socket, if there is such a group")
 END
 
 SECTION(runtime)
-X(runtime, hugepages,     runtime.hugepages,        ENUM,   0, 1, "off|auto", "auto", "auto: hugepages if there are any")
-X(runtime, drain_timeout, runtime.drain_timeout_ms, MILLIS, 0, DAY_MS, NULL, "30s", "How long open connections may go on after drain")
-X(runtime, watchdog,      runtime.watchdog_ms,      MILLIS, 100, DAY_MS, NULL, "2s", "A worker that stands still this long is reported")
+X(runtime, hugepages,     BOOT, runtime.hugepages,        ENUM,   0, 1, "off|auto", "auto", "auto: hugepages if there are any")
+X(runtime, drain_timeout, LIVE, runtime.drain_timeout_ms, MILLIS, 0, DAY_MS, NULL, "30s", "How long open connections may go on after drain")
+X(runtime, watchdog,      LIVE, runtime.watchdog_ms,      MILLIS, 100, DAY_MS, NULL, "2s", "A worker that stands still this long is reported")
 END
 
 UNSUPPORTED(l2)
