@@ -41,6 +41,13 @@ void hf_fallback_init(
 	};
 }
 
+void hf_fallback_limits_set(struct hf_fallback *fallback, uint32_t failures, uint32_t successes)
+{
+	HF_ASSERT(failures > 0 && successes > 0);
+	fallback->failures = failures;
+	fallback->successes = successes;
+}
+
 static bool fallback_is_on(enum hf_fallback_state state)
 {
 	return state == HF_FALLBACK_FALLBACK || state == HF_FALLBACK_RECOVERING ||

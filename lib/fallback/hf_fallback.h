@@ -71,6 +71,8 @@ struct hf_fallback {
 
 void hf_fallback_init(
 	struct hf_fallback *fallback, uint32_t failures, uint32_t successes, uint64_t now_us);
+/* Other limits from now on; what was counted so far counts. */
+void hf_fallback_limits_set(struct hf_fallback *fallback, uint32_t failures, uint32_t successes);
 enum hf_fallback_action hf_fallback_step(
 	struct hf_fallback *fallback, enum hf_fallback_event event, uint64_t now_us) HF_MUST_CHECK;
 bool hf_fallback_is_on(const struct hf_fallback *fallback);

@@ -129,6 +129,9 @@ struct hf_http_limits {
 	uint32_t lines_max; /* <= HF_HTTP_LINES_MAX */
 };
 
+/* For what was parsed before. */
+extern const struct hf_http_limits hf_http_no_limits;
+
 struct hf_http_req {
 	enum hf_http_method method;
 	enum hf_http_form form;

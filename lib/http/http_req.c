@@ -373,6 +373,10 @@ static unsigned req_syntax(const char **p, const char *end, const struct hf_http
 	return req_fields(p, end, limits->lines_max, req);
 }
 
+const struct hf_http_limits hf_http_no_limits = {
+	.head_max = UINT32_MAX, .uri_max = UINT32_MAX, .lines_max = HF_HTTP_LINES_MAX
+};
+
 enum hf_parse hf_http_req_parse(const char *buf, size_t len, const struct hf_http_limits *limits,
 	struct hf_http_req *ret_req, struct hf_http_fault *ret_fault)
 {

@@ -37,7 +37,7 @@
  *           himself until a head has said that the answer may be shared (RFC 9111 §3.5); one that may not
  *           says nothing of what others may have.
  * Tests     tests/unit/origin, tests/system/test_revalidate.py
- * Limits    max_in_flight fetches (0: exchanges_max of all workers), max_queue waiting for a slot.
+ * Limits    max_in_flight fetches (0, or more: exchanges_max of all workers), max_queue waiting for a slot.
  */
 #ifndef HF_ORIGIN_H
 #define HF_ORIGIN_H
@@ -58,6 +58,9 @@ void hf_origin_free(struct hf_origin *origin);
 /* Any thread, one at a time: STATE is in force from the next turn on; what is under way keeps to what it began
  * with. Takes a reference of its own. */
 void hf_origin_state_set(struct hf_origin *origin, struct hf_state *state);
+/* CONF is in force from now on, for fetches under way too where they look again; what lib/conf calls BOOT is as
+ * before. Origin thread. */
+void hf_origin_conf_set(struct hf_origin *origin, const struct hf_conf *conf);
 /* enum hf_mode: how it stands from now on; origin thread. */
 void hf_origin_mode_set(struct hf_origin *origin, uint32_t mode);
 /* One turn: rings, calls, sockets, timers; sleeps in epoll up to `wait_ms` when there is nothing. */

@@ -6,14 +6,37 @@
 
 #include "origin_priv.h"
 
-static uint32_t origin_slots_max(const struct hf_conf *conf, uint32_t exchanges)
+static uint32_t origin_exchanges_max(const struct hf_origin *origin)
 {
-	uint32_t share = conf->origin.max_in_flight / hf_max_u32(conf->origin.threads, 1);
+	return origin->conf->origin.exchanges_max * origin->workers;
+}
 
-	/* the node's limit, in equal shares of its origin threads */
-	if (conf->origin.max_in_flight == 0)
-		return exchanges;
-	return hf_max_u32(share, 1);
+/* What follows from the configuration. */
+static void origin_conf_take(struct hf_origin *origin, const struct hf_conf *conf)
+{
+	uint64_t object_max = hf_shard_object_max(origin->shard);
+	uint32_t exchanges;
+
+	origin->conf = conf;
+	exchanges = origin_exchanges_max(origin);
+	HF_ASSERT(exchanges > 0);
+	origin->object_max = conf->cache.max_object ? hf_min_u64(conf->cache.max_object, object_max)
+						    : object_max;
+	origin->slots_max = exchanges;
+	if (conf->origin.max_in_flight >
+		0) { /* of the node, in equal shares of its origin threads */
+		uint32_t share = conf->origin.max_in_flight / hf_max_u32(conf->origin.threads, 1);
+
+		origin->slots_max = hf_min_u32(hf_max_u32(share, 1), exchanges);
+	}
+}
+
+void hf_origin_conf_set(struct hf_origin *origin, const struct hf_conf *conf)
+{
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	HF_ASSERT(conf->origin.exchanges_max == origin->conf->origin.exchanges_max);
+	origin_conf_take(origin, conf);
+	origin_view_limits(origin);
 }
 
 static int origin_links_init(struct hf_origin *origin, struct hf_xchg_net *net)
@@ -30,8 +53,9 @@ static int origin_links_init(struct hf_origin *origin, struct hf_xchg_net *net)
 
 static int origin_memory_init(struct hf_origin *origin, uint32_t exchanges)
 {
-	/* one fetch each exchange may lead, and those that go on without readers: they hold slots */
-	uint32_t fetches = exchanges + origin->slots_max;
+	/* one fetch each exchange may lead, and those that go on without readers: they hold slots, of which
+	 * there are never more than exchanges */
+	uint32_t fetches = 2 * exchanges;
 	int rc;
 
 	hf_list_init(&origin->all);
@@ -52,13 +76,9 @@ static int origin_memory_init(struct hf_origin *origin, uint32_t exchanges)
 
 static int origin_fill(struct hf_origin *origin, struct hf_xchg_net *net, struct hf_err *err)
 {
-	const struct hf_conf *conf = origin->conf;
-	uint32_t exchanges = conf->origin.exchanges_max * origin->workers;
-	int rc;
+	uint32_t exchanges = origin_exchanges_max(origin);
+	int rc = hf_waker_init(&origin->waker);
 
-	HF_ASSERT(exchanges > 0);
-	origin->slots_max = origin_slots_max(conf, exchanges);
-	rc = hf_waker_init(&origin->waker);
 	if (rc)
 		return hf_err_set(err, rc, "origin thread %u: no eventfd", origin->index);
 	rc = origin_memory_init(origin, exchanges);
@@ -76,12 +96,10 @@ int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *c
 	struct hf_xchg_net *net, struct hf_err *err, struct hf_origin **ret_origin)
 {
 	struct hf_origin *origin = calloc(1, sizeof(*origin));
-	uint64_t object_max;
 	int rc;
 
 	if (!origin)
 		return hf_err_set(err, -ENOMEM, "origin thread %u: no memory", index);
-	origin->conf = conf;
 	origin->index = index;
 	origin->workers = hf_xchg_workers(net);
 	origin->net = net;
@@ -94,9 +112,7 @@ int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *c
 	origin->epoll_fd = -1;
 	origin->waker.fd = -1;
 	HF_ASSERT(origin->shard);
-	object_max = hf_shard_object_max(origin->shard);
-	origin->object_max = conf->cache.max_object ? hf_min_u64(conf->cache.max_object, object_max)
-						    : object_max;
+	origin_conf_take(origin, conf);
 	rc = origin_fill(origin, net, err);
 	if (rc) {
 		hf_origin_free(origin);

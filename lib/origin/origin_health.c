@@ -28,6 +28,14 @@ void origin_health_init(const struct hf_origin *origin, struct origin_group *gro
 		hf_max_u32(conf->control_plane.successes, 1), origin->now_us);
 }
 
+void origin_health_limits(const struct hf_origin *origin, struct origin_group *group)
+{
+	const struct hf_conf *conf = origin->conf;
+
+	hf_fallback_limits_set(&group->fallback, hf_max_u32(conf->control_plane.failures, 1),
+		hf_max_u32(conf->control_plane.successes, 1));
+}
+
 static void health_event(struct hf_origin *origin, struct origin_fetch *fetch,
 	enum hf_fallback_event event, const char *why)
 {

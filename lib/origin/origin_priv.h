@@ -214,6 +214,8 @@ struct hf_origin {
 /* origin_view.c */
 /* The state that was set since, if one was. */
 void origin_view_adopt(struct hf_origin *origin);
+/* The configuration's limits changed. */
+void origin_view_limits(struct hf_origin *origin);
 /* None is in force. */
 void origin_view_drop(struct hf_origin *origin);
 /* A fetch is routed by what is in force; its end. */
@@ -223,6 +225,8 @@ void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch);
 
 /* origin_health.c */
 void origin_health_init(const struct hf_origin *origin, struct origin_group *group);
+/* As the configuration says now. */
+void origin_health_limits(const struct hf_origin *origin, struct origin_group *group);
 /* It is in no view any more. */
 void origin_health_gone(struct origin_group *group);
 /* Bytes came. */

@@ -138,12 +138,10 @@ void origin_reader_finish(struct hf_origin *origin, struct origin_reader *reader
 
 bool origin_reader_parse_head(struct hf_span head, struct hf_http_req *ret_req)
 {
-	const struct hf_http_limits limits = {
-		.head_max = UINT32_MAX, .uri_max = UINT32_MAX, .lines_max = HF_HTTP_LINES_MAX
-	};
 	struct hf_http_fault fault;
 
-	return hf_http_req_parse(head.ptr, head.len, &limits, ret_req, &fault) == HF_PARSE_DONE;
+	return hf_http_req_parse(head.ptr, head.len, &hf_http_no_limits, ret_req, &fault) ==
+	       HF_PARSE_DONE;
 }
 
 bool origin_reader_parse(const struct origin_reader *reader, struct hf_http_req *ret_req,

@@ -85,6 +85,12 @@ void origin_view_adopt(struct hf_origin *origin)
 	origin->view = view;
 }
 
+void origin_view_limits(struct hf_origin *origin)
+{
+	for (uint32_t i = 0; origin->view && i < origin->view->state->group_count; i++)
+		origin_health_limits(origin, &origin->view->group[i]);
+}
+
 void origin_view_drop(struct hf_origin *origin)
 {
 	struct origin_view *view = origin->view;

@@ -44,6 +44,8 @@ int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err 
 /* After hf_tcp_free of its stack, which puts what it holds of ours; NULL is fine. */
 void hf_serve_free(struct hf_serve *serve);
 
+/* CONF is in force from now on; what lib/conf calls BOOT is as before. */
+void hf_serve_conf_set(struct hf_serve *serve, const struct hf_conf *conf);
 /* enum hf_mode: how it stands from now on. */
 void hf_serve_mode_set(struct hf_serve *serve, uint32_t mode);
 /* A burst of segments, in order. */

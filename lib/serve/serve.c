@@ -22,15 +22,22 @@ static int serve_pools(struct hf_serve *serve)
 	return rc;
 }
 
+static void serve_conf_take(struct hf_serve *serve, const struct hf_conf *conf)
+{
+	HF_ASSERT(conf->http.header_count <= HF_HTTP_LINES_MAX); /* lib/conf's range */
+	serve->conf = conf;
+	serve->limits = (struct hf_http_limits){ .head_max = conf->http.header_bytes,
+		.uri_max = conf->http.uri_bytes,
+		.lines_max = conf->http.header_count };
+}
+
 int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err *err,
 	struct hf_serve **ret_serve)
 {
 	struct hf_serve *serve = calloc(1, sizeof(*serve));
 
-	HF_ASSERT(cfg->conf->http.header_count <= HF_HTTP_LINES_MAX); /* lib/conf's range */
 	if (!serve)
 		return hf_err_set(err, -ENOMEM, "no memory for worker %u", cfg->worker);
-	serve->conf = cfg->conf;
 	serve->worker = cfg->worker;
 	serve->origins = cfg->origins;
 	serve->tcp = cfg->tcp;
@@ -41,9 +48,7 @@ int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err 
 	hf_list_init(&serve->reqs);
 	hf_list_init(&serve->again);
 	hf_list_init(&serve->turn);
-	serve->limits = (struct hf_http_limits){ .head_max = cfg->conf->http.header_bytes,
-		.uri_max = cfg->conf->http.uri_bytes,
-		.lines_max = cfg->conf->http.header_count };
+	serve_conf_take(serve, cfg->conf);
 	serve->key_cap = 2 * cfg->conf->http.header_bytes + 64;
 	serve->key_buf = malloc(serve->key_cap);
 	serve->head_buf = malloc(cfg->conf->http.header_bytes);
@@ -130,6 +135,14 @@ void hf_serve_tick(struct hf_serve *serve, uint64_t now_us)
 	hf_tcp_tick(serve->tcp, now_us);
 	serve_events(serve);
 	serve_run_again(serve);
+}
+
+void hf_serve_conf_set(struct hf_serve *serve, const struct hf_conf *conf)
+{
+	/* buffers have its size */
+	HF_ASSERT(conf->http.header_bytes == serve->conf->http.header_bytes);
+	serve_conf_take(serve, conf);
+	hf_tcp_drain_rate_set(serve->tcp, conf->http.body_rate);
 }
 
 void hf_serve_mode_set(struct hf_serve *serve, uint32_t mode)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Connections of one client address (http.connections_per_address): an entry for each address that
- * has any, found by a keyed hash.
+ * has any, found by a keyed hash. Without a limit, too: a reload may set one.
  */
 #include "hf_serve.h"
 
@@ -31,8 +31,6 @@ int serve_peers_init(struct hf_serve *serve)
 {
 	uint32_t chains = (uint32_t)hf_pow2_ceil(serve->conf->http.connections_max);
 
-	if (serve->conf->http.connections_per_address == 0)
-		return 0;
 	serve->peers = malloc(chains * sizeof(*serve->peers));
 	if (!serve->peers)
 		return -1;
@@ -65,12 +63,11 @@ static struct serve_peer *peer_find(struct hf_list *chain, const struct hf_ip *i
 
 bool serve_peer_join(struct hf_serve *serve, struct serve_conn *conn)
 {
+	uint32_t limit = serve->conf->http.connections_per_address;
 	const struct hf_ip *ip = hf_tcp_peer(conn->tcp);
 	struct hf_list *chain;
 	struct serve_peer *peer;
 
-	if (!serve->peers)
-		return true;
 	chain = &serve->peers[hf_siphash(&serve->peer_key, ip, sizeof(*ip)) & serve->peer_mask];
 	peer = peer_find(chain, ip);
 	if (!peer) {
@@ -80,7 +77,7 @@ bool serve_peer_join(struct hf_serve *serve, struct serve_conn *conn)
 		peer->conns = 0;
 		hf_list_add_head(chain, &peer->link);
 	}
-	if (peer->conns == serve->conf->http.connections_per_address)
+	if (limit > 0 && peer->conns >= limit)
 		return false;
 	peer->conns++;
 	conn->peer = peer;

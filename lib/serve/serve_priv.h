@@ -145,7 +145,7 @@ struct hf_serve {
 	uint32_t mode; /* enum hf_mode */
 	struct hf_pool conn_pool, req_pool, txbuf_pool;
 	struct hf_list reqs, again, turn;
-	struct hf_list *peers; /* chains of serve_peer; NULL: no limit is set */
+	struct hf_list *peers; /* chains of serve_peer */
 	struct hf_pool peer_pool;
 	struct hf_sipkey peer_key;
 	uint32_t peer_mask;

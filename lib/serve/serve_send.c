@@ -239,8 +239,9 @@ static bool head_part(struct hf_serve *serve, struct serve_req *req)
 {
 	const struct hf_span *head = &req->xchg->head;
 	struct hf_http_fault fault;
+	/* limits may have changed since */
 	enum hf_parse verdict =
-		hf_http_req_parse(head->ptr, head->len, &serve->limits, &serve->http, &fault);
+		hf_http_req_parse(head->ptr, head->len, &hf_http_no_limits, &serve->http, &fault);
 
 	HF_ASSERT(verdict == HF_PARSE_DONE); /* it was parsed before */
 	return serve_part_begin(serve, req, head_cache_status(req->xchg));

@@ -55,6 +55,10 @@ void hf_sync_run(struct hf_sync *sync);
 /* control: run returns soon. */
 void hf_sync_stop(struct hf_sync *sync);
 
+/* control, one after the other: the thread goes by CONF soon; what lib/conf calls BOOT is as before. */
+void hf_sync_conf_set(struct hf_sync *sync, const struct hf_conf *conf);
+/* control: it does, and needs no earlier one any more. */
+bool hf_sync_conf_is(struct hf_sync *sync, const struct hf_conf *conf);
 /* control: asks now instead of at the end of the interval. */
 void hf_sync_now(struct hf_sync *sync);
 /* control: ON, OFF or AUTO. */

@@ -252,22 +252,31 @@ static uint64_t sync_interval_us(struct hf_sync *sync)
 	return interval_us - interval_us / 10 + (sync->rand >> 33) % (interval_us / 5 + 1);
 }
 
+static uint64_t sync_due_us(struct hf_sync *sync, uint64_t begin_us)
+{
+	return sync_has_peer(sync) ? begin_us + sync_interval_us(sync) : UINT64_MAX;
+}
+
 static void sync_sleep(struct hf_sync *sync)
 {
-	uint64_t now_us = hf_clock_us();
-	uint64_t due_us = sync_has_peer(sync) ? now_us + sync_interval_us(sync) : UINT64_MAX;
+	uint64_t begin_us = hf_clock_us(), now_us = begin_us;
+	uint64_t due_us = sync_due_us(sync, begin_us);
 
 	while (now_us < due_us && !atomic_load(&sync->stop) &&
 		!atomic_exchange(&sync->asked, false)) {
-		uint64_t expires_us = sync_expires_us(sync);
+		uint64_t until_us;
 
-		if (expires_us <= now_us)
-			expires_us = UINT64_MAX; /* it is */
-		sync_http_sleep(sync, hf_min_u64(due_us, expires_us) - now_us);
-		now_us = hf_clock_us();
+		if (sync_conf_adopt(sync))
+			due_us = sync_due_us(sync, begin_us);
 		(void)pthread_mutex_lock(&sync->lock);
 		sync_expire(sync, now_us);
 		(void)pthread_mutex_unlock(&sync->lock);
+		until_us = sync_expires_us(sync);
+		if (until_us <= now_us)
+			until_us = UINT64_MAX; /* it is expired */
+		until_us = hf_max_u64(hf_min_u64(until_us, due_us), now_us);
+		sync_http_sleep(sync, until_us - now_us);
+		now_us = hf_clock_us();
 	}
 }
 
@@ -282,6 +291,20 @@ void hf_sync_run(struct hf_sync *sync)
 	}
 }
 
+bool sync_conf_adopt(struct hf_sync *sync)
+{
+	const struct hf_conf *conf = atomic_exchange(&sync->conf_next, NULL);
+
+	if (!conf)
+		return false;
+	(void)pthread_mutex_lock(&sync->lock);
+	sync->cfg.conf = conf;
+	hf_fallback_limits_set(
+		&sync->fallback, conf->control_plane.failures, conf->control_plane.successes);
+	(void)pthread_mutex_unlock(&sync->lock);
+	return true;
+}
+
 void hf_sync_stop(struct hf_sync *sync)
 {
 	atomic_store(&sync->stop, true);
@@ -289,6 +312,23 @@ void hf_sync_stop(struct hf_sync *sync)
 }
 
 /* ---- the operator ---- */
+
+void hf_sync_conf_set(struct hf_sync *sync, const struct hf_conf *conf)
+{
+	HF_ASSERT(!atomic_load(&sync->conf_next));
+	atomic_store(&sync->conf_next, conf);
+	sync_http_wake(sync);
+}
+
+bool hf_sync_conf_is(struct hf_sync *sync, const struct hf_conf *conf)
+{
+	bool is;
+
+	(void)pthread_mutex_lock(&sync->lock);
+	is = sync->cfg.conf == conf;
+	(void)pthread_mutex_unlock(&sync->lock);
+	return is;
+}
 
 void hf_sync_now(struct hf_sync *sync)
 {

@@ -147,6 +147,7 @@ static CURLcode http_wait(struct hf_sync *sync)
 			return CURLE_OPERATION_TIMEDOUT;
 		if (atomic_load(&sync->stop))
 			return CURLE_ABORTED_BY_CALLBACK;
+		(void)sync_conf_adopt(sync); /* this question keeps to its timeouts */
 		(void)curl_multi_poll(
 			sync->multi, NULL, 0, (int)((due_us - now_us) / 1000 + 1), NULL);
 	}

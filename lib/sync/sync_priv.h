@@ -47,8 +47,9 @@ struct sync_answer {
 };
 
 struct hf_sync {
-	struct hf_sync_cfg cfg;
+	struct hf_sync_cfg cfg; /* cfg.conf: changed by the sync thread, under the lock */
 	_Atomic bool stop, asked;
+	const struct hf_conf *_Atomic conf_next; /* NULL: no change */
 	/* the sync thread's, and boot's before it */
 	CURLM *multi;
 	CURL *easy;
@@ -69,6 +70,8 @@ struct hf_sync {
 };
 
 /* sync.c */
+/* The configuration that was set since, if one was; between two uses of cfg.conf, without the lock. */
+bool sync_conf_adopt(struct hf_sync *sync);
 /* One question, and all that follows from the answer. */
 void sync_ask(struct hf_sync *sync);
 

@@ -180,6 +180,8 @@ void hf_tcp_free(struct hf_tcp *tcp);
 int hf_tcp_listen(struct hf_tcp *tcp, uint16_t port);
 /* While draining: SYNs are answered by RST, what is open goes on. */
 void hf_tcp_listen_stop(struct hf_tcp *tcp);
+/* drain_rate from now on. */
+void hf_tcp_drain_rate_set(struct hf_tcp *tcp, uint32_t drain_rate);
 
 /* Segment arrives (RFC 9293 §3.10.7). Returns the drop reason, HF_DROP_NONE when it was taken.
  * Must be followed by hf_tcp_next_event until false, then hf_tcp_input_end, before the next input. */

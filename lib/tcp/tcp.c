@@ -160,6 +160,11 @@ void hf_tcp_listen_stop(struct hf_tcp *tcp)
 	tcp->draining = true;
 }
 
+void hf_tcp_drain_rate_set(struct hf_tcp *tcp, uint32_t drain_rate)
+{
+	tcp->cfg.drain_rate = drain_rate;
+}
+
 /* What no connection and no listener need look at. */
 static enum hf_drop tcp_input_refuse(const struct hf_tcp_seg *seg)
 {
