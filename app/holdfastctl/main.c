@@ -132,10 +132,16 @@ static enum cli_exit main_answer(const json_t *answer, const struct main_options
 		cli_show(result, stdout);
 	}
 	if (!ok) {
-		const char *message = json_string_value(json_object_get(error, "message"));
+		const json_t *message = json_object_get(error, "message");
+		const json_t *reasons = json_object_get(error, "errors");
 
-		fprintf(stderr, "holdfastctl: refused: %s\n",
-			message ? message : "no reason given");
+		fputs("holdfastctl: refused: ", stderr);
+		if (message)
+			cli_show(message, stderr);
+		else
+			fputs("no reason given\n", stderr);
+		if (reasons)
+			cli_show(reasons, stderr);
 	}
 	return ok ? CLI_DONE : CLI_REFUSED;
 }

@@ -8,7 +8,8 @@
  *        |-- origin 0..T  thread_origin.c   misses; owns one cache shard each
  *        |-- sync         thread_sync.c     the control plane
  *        \-- reclaim      thread_reclaim.c  grace periods
- * Threads   struct app is built by boot and read-only afterwards, but for the atomics in it.
+ * Threads   struct app is built by boot and read-only afterwards, but for the atomics in it and what is the
+ *           control thread's own.
  */
 #ifndef APP_H
 #define APP_H
@@ -43,6 +44,7 @@ struct app_worker {
 	struct hf_net *net;
 	struct hf_tcp *tcp;
 	struct hf_serve *serve;
+	const struct hf_conf *_Atomic conf; /* by which it goes */
 	const struct hf_stat_block *_Atomic stats;
 	_Atomic uint64_t beat_us; /* the last turn began; HF_CACHE_LINE apart from other workers */
 	_Atomic uint32_t conns_open; /* while draining also those with bytes to deliver */
@@ -55,6 +57,7 @@ struct app_origin {
 	struct app *app;
 	uint32_t index;
 	struct hf_origin *origin;
+	const struct hf_conf *_Atomic conf; /* by which it goes */
 	pthread_t thread;
 	bool running;
 	_Atomic uint64_t beat_us;
@@ -62,7 +65,9 @@ struct app_origin {
 };
 
 struct app {
-	const struct hf_conf *conf;
+	struct hf_conf *_Atomic conf; /* in force; commands_config.c */
+	struct hf_conf *conf_boot;    /* the first one */
+	struct hf_conf *conf_before;  /* that a thread may still go by; NULL: none does */
 	uint64_t started_us;
 	uint32_t workers, origins;
 	struct hf_arena *arena;
@@ -116,6 +121,17 @@ json_t *app_command_state_history(struct app *app);
 json_t *app_command_state_rollback(struct app *app, const json_t *args, struct hf_err *err);
 /* Of what is in force, or "none". */
 const char *app_state_version(const struct hf_sync_info *info);
+
+/* commands_config.c: those about the configuration. */
+json_t *app_command_config_show(const struct app *app);
+json_t *app_command_config_check(struct app *app, const json_t *args, struct hf_err *err);
+json_t *app_command_config_reload(struct app *app, bool *ret_internal, struct hf_err *err);
+/* SIGHUP: the same, told to the log. */
+void app_config_hangup(struct app *app);
+/* The configuration and the state document that it names; else every error, a line each. */
+int app_config_load(const char *path, FILE *errors, struct hf_conf **ret_conf) HF_MUST_CHECK;
+/* All there are; the threads have ended. */
+void app_config_free(struct app *app);
 
 /* table.c: {"columns": [...], "rows": [...]}; add takes the row over. */
 json_t *app_table_new(const char *const *columns, size_t count);

@@ -203,6 +203,7 @@ static int boot_worker(struct app *app, uint32_t index, struct hf_err *err)
 	int rc;
 
 	worker->app = app;
+	worker->conf = app->conf;
 	worker->index = index;
 	rc = boot_tcp(app, &worker->tcp);
 	if (rc)
@@ -259,6 +260,7 @@ static int boot_origins(struct app *app, struct hf_err *err)
 		struct app_origin *origin = &app->origin[i];
 
 		origin->app = app;
+		origin->conf = app->conf;
 		origin->index = i;
 		rc = hf_origin_new(app->conf, i, app->cache, app->xchgs, err, &origin->origin);
 	}

@@ -238,21 +238,6 @@ fail:
 	return NULL;
 }
 
-static json_t *command_config_show(const struct app *app)
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-	json_t *result;
-
-	HF_ASSERT(out != NULL);
-	hf_conf_print(app->conf, out);
-	(void)fclose(out);
-	result = json_pack("{s:s#}", "text", text, (int)len);
-	free(text);
-	return result;
-}
-
 json_t *app_command(
 	void *arg, enum hf_ctl_cmd cmd, const json_t *args, bool *ret_internal, struct hf_err *err)
 {
@@ -286,7 +271,11 @@ json_t *app_command(
 	case HF_CTL_STATE_ROLLBACK:
 		return app_command_state_rollback(app, args, err);
 	case HF_CTL_CONFIG_SHOW:
-		return command_config_show(app);
+		return app_command_config_show(app);
+	case HF_CTL_CONFIG_CHECK:
+		return app_command_config_check(app, args, err);
+	case HF_CTL_CONFIG_RELOAD:
+		return app_command_config_reload(app, ret_internal, err);
 	case HF_CTL_DRAIN:
 		atomic_store(&app->draining, true);
 		return json_pack("{s:b}", "draining", 1);

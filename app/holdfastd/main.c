@@ -19,7 +19,8 @@ static const char main_usage[] =
 	"      --help         print this and exit\n"
 	"\n"
 	"SIGTERM and SIGINT drain: no new connections, open responses finish, then exit.\n"
-	"A second one exits at once. See holdfastd(8) and holdfastctl(1).\n";
+	"A second one exits at once. SIGHUP reads the configuration again.\n"
+	"See holdfastd(8) and holdfastctl(1).\n";
 
 struct main_args {
 	const char *config;
@@ -64,16 +65,6 @@ static void main_parse(int argc, char **argv, struct main_args *ret_args)
 	}
 }
 
-/* The state document is checked with the configuration: a node without routes serves nobody. */
-static void main_check_state(const struct hf_conf *conf)
-{
-	struct hf_state *state = NULL;
-
-	if (*conf->bootstrap_state && hf_state_load(conf->bootstrap_state, stderr, &state) != 0)
-		exit(2);
-	hf_state_unref(state);
-}
-
 int main(int argc, char **argv)
 {
 	struct main_args args;
@@ -83,12 +74,12 @@ int main(int argc, char **argv)
 	int rc;
 
 	main_parse(argc, argv, &args);
-	if (hf_conf_load(args.config, stderr, &conf) != 0)
+	if (app_config_load(args.config, stderr, &conf) != 0)
 		return 2;
 	app = calloc(1, sizeof(*app));
 	HF_ASSERT(app != NULL);
 	app->conf = conf;
-	main_check_state(conf);
+	app->conf_boot = conf;
 	if (args.check) {
 		puts("configuration is valid");
 		rc = 0;
@@ -100,7 +91,7 @@ int main(int argc, char **argv)
 			hf_log(HF_LOG_ERROR, "holdfastd", "%s", err.text);
 		app_undo(app);
 	}
-	hf_conf_free(conf);
+	app_config_free(app);
 	free(app);
 	return rc == 0 ? 0 : 1;
 }

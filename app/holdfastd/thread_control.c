@@ -26,8 +26,7 @@ static void control_signal(struct app *app)
 
 	while (read(app->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
-			hf_log(HF_LOG_WARN, "holdfastd",
-				"SIGHUP: a changed configuration needs a restart");
+			app_config_hangup(app);
 		else
 			control_drain(app, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
 	}

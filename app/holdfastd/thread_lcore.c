@@ -53,6 +53,17 @@ static void lcore_orders(struct app_worker *worker)
 	atomic_store_explicit(&worker->conns_open, conns, memory_order_relaxed);
 }
 
+/* A reload of the configuration. */
+static void lcore_conf(struct app_worker *worker)
+{
+	const struct hf_conf *conf = atomic_load_explicit(&worker->app->conf, memory_order_acquire);
+
+	if (hf_likely(conf == atomic_load_explicit(&worker->conf, memory_order_relaxed)))
+		return;
+	hf_serve_conf_set(worker->serve, conf);
+	atomic_store_explicit(&worker->conf, conf, memory_order_release);
+}
+
 /* One turn; true when there was anything to do. */
 static bool lcore_turn(struct app_worker *worker)
 {
@@ -63,6 +74,7 @@ static bool lcore_turn(struct app_worker *worker)
 	uint32_t received, replies, count;
 
 	atomic_store_explicit(&worker->beat_us, now_us, memory_order_relaxed);
+	lcore_conf(worker);
 	hf_serve_mode_set(
 		worker->serve, atomic_load_explicit(&worker->app->mode, memory_order_relaxed));
 	received = hf_net_rx(worker->net, now_us);

@@ -64,8 +64,8 @@ static int cmd_check_request(
 	return 0;
 }
 
-/* Takes the result over. */
-static char *cmd_dump(json_t *id, json_t *result, const char *error_type, const char *message)
+/* Takes the result over, or the error: one of them is NULL. */
+static char *cmd_dump(json_t *id, json_t *result, json_t *error)
 {
 	json_t *answer = json_object();
 	char *text = NULL, *line;
@@ -73,12 +73,7 @@ static char *cmd_dump(json_t *id, json_t *result, const char *error_type, const 
 	int err = json_object_set_new(answer, "id", id ? json_incref(id) : json_null());
 
 	err |= json_object_set_new(answer, "ok", json_boolean(result != NULL));
-	if (result)
-		err |= json_object_set_new(answer, "result", result);
-	else
-		err |= json_object_set_new(answer, "error",
-			json_pack("{s:s, s:o}", "type", error_type, "message",
-				hf_ctl_string(message)));
+	err |= json_object_set_new(answer, result ? "result" : "error", result ? result : error);
 	if (err == 0)
 		text = json_dumps(answer, JSON_COMPACT);
 	json_decref(answer);
@@ -94,8 +89,9 @@ static char *cmd_dump(json_t *id, json_t *result, const char *error_type, const 
 	return line;
 }
 
+/* REASONS: an array, which is taken over, or NULL. */
 static char *cmd_refuse(const struct ctl_client *client, json_t *id, const char *command,
-	bool internal, const char *message)
+	bool internal, const char *message, json_t *reasons)
 {
 	if (internal) {
 		hf_stat_inc(HF_STAT_INTERNAL_ERRORS);
@@ -106,12 +102,14 @@ static char *cmd_refuse(const struct ctl_client *client, json_t *id, const char 
 		hf_log(HF_LOG_WARN, "ctl", "client_error: command \"%s\" of pid %d, uid %d: %s",
 			command, client->pid, client->uid, message);
 	}
-	return cmd_dump(id, NULL, internal ? "internal_error" : "client_error", message);
+	return cmd_dump(id, NULL,
+		json_pack("{s:s, s:o, s:o*}", "type", internal ? "internal_error" : "client_error",
+			"message", hf_ctl_string(message), "errors", reasons));
 }
 
 char *ctl_cmd_refusal(const struct ctl_client *client, const char *message)
 {
-	return cmd_refuse(client, NULL, "", /* internal= */ false, message);
+	return cmd_refuse(client, NULL, "", /* internal= */ false, message, NULL);
 }
 
 static char *cmd_carry_out(struct hf_ctl *ctl, const struct ctl_client *client, json_t *id,
@@ -128,20 +126,26 @@ static char *cmd_carry_out(struct hf_ctl *ctl, const struct ctl_client *client, 
 	if (!args)
 		return NULL;
 	if (hf_ctl_args_check(name, cmd_infos[cmd].args, args, &err) == 0) {
+		ctl->peer_uid = client->uid;
 		result = ctl->fn(ctl->app, cmd, args, &internal, &err);
 		hf_stat_inc(HF_STAT_CTL_COMMANDS);
-		HF_ASSERT(result || err.text[0]);
+		HF_ASSERT(json_is_object(result) || err.text[0]);
 	}
-	if (result) {
-		answer = cmd_dump(id, result, NULL, NULL);
+	if (!result || json_is_array(result)) {
+		answer = cmd_refuse(client, id, name, internal, err.text, result);
+	} else {
+		answer = cmd_dump(id, result, NULL);
 		if (!answer)
 			answer = cmd_refuse(client, id, name, /* internal= */ true,
-				"the answer cannot be written as JSON");
-	} else {
-		answer = cmd_refuse(client, id, name, internal, err.text);
+				"the answer cannot be written as JSON", NULL);
 	}
 	json_decref(none);
 	return answer;
+}
+
+int hf_ctl_peer_uid(const struct hf_ctl *ctl)
+{
+	return ctl->peer_uid;
 }
 
 char *ctl_cmd_answer(
@@ -156,12 +160,12 @@ char *ctl_cmd_answer(
 	if (!request) {
 		(void)hf_err_set(
 			&err, -1, "invalid JSON: %s in column %d", error.text, error.column);
-		return cmd_refuse(client, NULL, "", /* internal= */ false, err.text);
+		return cmd_refuse(client, NULL, "", /* internal= */ false, err.text, NULL);
 	}
 	if (cmd_check_request(request, &id, &cmd, &err) == 0)
 		answer = cmd_carry_out(ctl, client, id, cmd, request);
 	else
-		answer = cmd_refuse(client, id, "", /* internal= */ false, err.text);
+		answer = cmd_refuse(client, id, "", /* internal= */ false, err.text, NULL);
 	json_decref(request);
 	return answer;
 }

@@ -38,6 +38,7 @@ struct hf_ctl {
 	void *app;
 	char *path;
 	uint64_t device, inode; /* of the socket file: only ours is removed */
+	int peer_uid;           /* of the client whose command is being carried out */
 	uint32_t client_count;
 	struct ctl_client client[CTL_CLIENTS_MAX];
 };

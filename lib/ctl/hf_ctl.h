@@ -3,7 +3,8 @@
  * ctl - the Unix socket on which operators ask and command: JSON lines, one answer a request.
  *
  * What      {"id":1,"command":"purge","args":{"url":"/x"}} -> {"id":1,"ok":true,"result":{...}} or
- *           {"id":1,"ok":false,"error":{"type":"client_error","message":"..."}}.
+ *           {"id":1,"ok":false,"error":{"type":"client_error","message":"..."}}, where the error may
+ *           have "errors": ["...", ...], each reason.
  *           tbl/ctl_cmds.h lists the commands; app gives each its function.
  * Threads   control, all of it. Never blocks: a client that does not read is cut off.
  * Lifetime  new binds and listens (a stale socket file of a dead process is replaced, a live one is
@@ -26,8 +27,9 @@ enum hf_ctl_cmd {
 	HF_CTL_COUNT
 };
 
-/* Carries out one command. ARGS is an object (never NULL). Returns the result (a new reference), or
- * NULL with `err` set: then it is a client_error when *ret_internal stays false. */
+/* Carries out one command. ARGS is an object (never NULL). Returns the result, an object (a new
+ * reference), or with `err` set NULL or an array of strings, every reason: then it is a client_error when
+ * *ret_internal stays false. */
 typedef json_t *(*hf_ctl_fn)(
 	void *app, enum hf_ctl_cmd cmd, const json_t *args, bool *ret_internal, struct hf_err *err);
 
@@ -57,6 +59,8 @@ int hf_ctl_new(const char *socket_path, uint32_t mode, const char *group, hf_ctl
 /* One epoll descriptor that the control thread waits on; readable: call hf_ctl_work. */
 int hf_ctl_fd(const struct hf_ctl *ctl);
 void hf_ctl_work(struct hf_ctl *ctl);
+/* Of the client whose command is being carried out; -1: not known. */
+int hf_ctl_peer_uid(const struct hf_ctl *ctl);
 void hf_ctl_free(struct hf_ctl *ctl);
 
 #endif
