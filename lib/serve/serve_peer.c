@@ -31,11 +31,9 @@ int serve_peers_init(struct hf_serve *serve)
 {
 	uint32_t chains = (uint32_t)hf_pow2_ceil(serve->conf->http.connections_max);
 
-	serve->peers = malloc(chains * sizeof(*serve->peers));
+	serve->peers = calloc(chains, sizeof(*serve->peers)); /* pages that nobody needs stay away */
 	if (!serve->peers)
 		return -1;
-	for (uint32_t i = 0; i < chains; i++)
-		hf_list_init(&serve->peers[i]);
 	serve->peer_mask = chains - 1;
 	hf_random_fill(&serve->peer_key, sizeof(serve->peer_key));
 	return hf_pool_init(
@@ -69,6 +67,8 @@ bool serve_peer_join(struct hf_serve *serve, struct serve_conn *conn)
 	struct serve_peer *peer;
 
 	chain = &serve->peers[hf_siphash(&serve->peer_key, ip, sizeof(*ip)) & serve->peer_mask];
+	if (!chain->next)
+		hf_list_init(chain);
 	peer = peer_find(chain, ip);
 	if (!peer) {
 		peer = hf_pool_get(&serve->peer_pool);

@@ -33,7 +33,7 @@ static json_t *test_command(
 	void *app, enum hf_ctl_cmd cmd, const json_t *args, bool *ret_internal, struct hf_err *err)
 {
 	char *text;
-	json_t *result;
+	json_t *result = NULL;
 
 	cr_assert_eq(app, &test_calls);
 	test_calls++;
@@ -54,11 +54,14 @@ static json_t *test_command(
 	case HF_CTL_LCORES:
 		*ret_internal = true;
 		break;
+	case HF_CTL_CONFIG_RELOAD:
+		result = json_pack("[s, s]", "one", "two");
+		break;
 	default:
 		break;
 	}
 	(void)hf_err_set(err, -1, "no \"%s\"", "luck");
-	return NULL;
+	return result;
 }
 
 static int test_new(struct hf_err *err, struct hf_ctl **ret_ctl)
@@ -164,7 +167,10 @@ Test(ctl, refusals_of_the_application_are_client_or_internal_errors)
 	test_expect("{\"id\":2,\"command\":\"lcores\"}\n",
 		"{\"id\":2,\"ok\":false,\"error\":{\"type\":\"internal_error\",\"message\":\"no "
 		"\\\"luck\\\"\"}}\n");
-	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS), 1);
+	test_expect("{\"id\":2,\"command\":\"config reload\"}\n",
+		"{\"id\":2,\"ok\":false,\"error\":{\"type\":\"client_error\",\"message\":\"no "
+		"\\\"luck\\\"\",\"errors\":[\"one\",\"two\"]}}\n");
+	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS), 2);
 	cr_expect_eq(hf_stat_sum(HF_STAT_INTERNAL_ERRORS), 1);
 }
 

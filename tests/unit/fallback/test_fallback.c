@@ -49,6 +49,19 @@ Test(fallback, F1_what_flaps_keeps_its_mode)
 	EXPECT("---+-+-+--+-+", "E", RECOVERING);
 }
 
+Test(fallback, other_limits_count_from_the_next_event_on)
+{
+	struct hf_fallback f;
+
+	hf_fallback_init(&f, 10, 10, 0);
+	cr_expect_str_eq(drive(&f, "----"), "");
+	hf_fallback_limits_set(&f, 2, 1);
+	cr_expect_eq(f.state, HF_FALLBACK_FAILING);
+	cr_expect_str_eq(drive(&f, "-+"), "EL");
+	hf_fallback_limits_set(&f, 3, 1);
+	cr_expect_str_eq(drive(&f, "--"), "");
+}
+
 Test(fallback, F2_what_is_refused_breaks_either_row)
 {
 	EXPECT("--r--r--", "", FAILING);

@@ -327,6 +327,32 @@ Test(origin_fail, a_fetch_waits_for_its_slot_and_too_many_are_503)
 	rig_free(rig);
 }
 
+Test(origin_fail, more_slots_by_a_new_configuration_are_taken_at_once)
+{
+	struct rig *rig = slots_rig(10000);
+	struct hf_conf conf = rig->conf;
+	struct rig_client client[4];
+	static const char *const paths[] = { "/a", "/b", "/c", "/d" };
+
+	for (uint32_t i = 0; i < 2; i++)
+		rig_get(rig, &client[i], paths[i], "");
+	rig_until(rig, rig_requests(rig) == 1 && rig->origin->queued == 1);
+	conf.origin.max_in_flight = 2;
+	conf.origin.max_queue = 2;
+	hf_origin_conf_set(rig->origin, &conf);
+	for (uint32_t i = 2; i < 4; i++)
+		rig_get(rig, &client[i], paths[i], "");
+	rig_until(rig, rig_requests(rig) == 2 && rig->origin->queued == 2);
+	/* fewer: who has a slot keeps it */
+	hf_origin_conf_set(rig->origin, &rig->conf);
+	rig_settle(rig);
+	cr_assert_eq(rig->origin->slots_used, 2);
+	for (uint32_t i = 0; i < 4; i++)
+		rig_end(rig, &client[i]);
+	cr_assert_eq(rig->origin->slots_used, 0);
+	rig_free(rig);
+}
+
 Test(origin_fail, a_wait_for_a_slot_ends_with_503)
 {
 	struct rig *rig = slots_rig(30);

@@ -153,6 +153,20 @@ Test(origin_health, after_failures_in_a_row_what_expired_stands_in_until_an_answ
 	rig_free(rig);
 }
 
+Test(origin_health, a_new_configuration_says_how_many_failures_are_enough)
+{
+	struct rig *rig = health_rig(10000, 1000);
+	struct hf_conf conf = rig->conf;
+
+	fall(rig, 2);
+	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_FALLBACKS), 0);
+	conf.control_plane.failures = 3;
+	hf_origin_conf_set(rig->origin, &conf);
+	fall(rig, 1);
+	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_FALLBACKS), 1);
+	rig_free(rig);
+}
+
 Test(origin_health, a_group_that_is_not_well_is_asked_a_few_things_at_a_time)
 {
 	enum { COUNT = 4 * ORIGIN_PROBES };

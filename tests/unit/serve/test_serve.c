@@ -695,3 +695,20 @@ Test(serve, an_address_has_as_many_connections_as_it_may)
 	rig_reset(&rig, &rig.client[0]);
 	cr_assert(!rig_connect(&rig, 3)->rst);
 }
+
+Test(serve, a_new_configuration_holds_from_the_next_request_on)
+{
+	struct hf_conf conf = rig.conf;
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	(void)rig_store(&rig, "/a", 5, 60);
+	rig_connect(&rig, 1);
+	conf.http.connections_per_address = 2;
+	conf.http.header_count = 1;
+	hf_serve_conf_set(rig.serve, &conf);
+	cr_assert(rig_connect(&rig, 2)->rst, "those before it count");
+	rig_send(&rig, client, "GET /a HTTP/1.1\r\nHost: a.example\r\nA: b\r\n\r\n");
+	cr_assert(strncmp(client->out, "HTTP/1.1 431 ", 13) == 0, "%s", client->out);
+	hf_serve_conf_set(rig.serve, &rig.conf);
+	cr_assert(!rig_connect(&rig, 3)->rst);
+}

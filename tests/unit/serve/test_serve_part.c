@@ -510,6 +510,24 @@ Test(serve_part, rfc9111_s4_3_2_a_shared_miss_is_304_when_the_client_has_what_ca
 	cr_assert_eq(take(client, false).length, 1000);
 }
 
+Test(serve_part, what_was_asked_before_the_limits_changed_is_answered)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_conf conf = rig.conf;
+	struct hf_xchg *xchg;
+	struct hf_obj *obj;
+
+	rig_send(&rig, client, ASK("/m", "If-None-Match: \"v1\"\r\n"));
+	xchg = rig_expect_start(&rig);
+	conf.http.header_count = 1;
+	conf.http.uri_bytes = 1;
+	hf_serve_conf_set(rig.serve, &conf);
+	obj = rig_answer(&rig, xchg, 1000, /* stream= */ false);
+	cr_assert_eq(take(client, true).status, 304);
+	rig_expect_finish(&rig, xchg);
+	hf_shard_obj_unref(rig.shard, obj);
+}
+
 Test(serve_part, rfc9111_s4_3_2_a_304_of_what_has_no_known_length)
 {
 	struct rig_client *client = rig_connect(&rig, 0);

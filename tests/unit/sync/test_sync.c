@@ -471,3 +471,33 @@ Test(sync, a_state_without_good_answers_expires)
 	hf_sync_stop(t.sync);
 	cr_assert_eq(pthread_join(thread, NULL), 0);
 }
+
+/* In force is NEXT; the one before is written over once it is said to be done with. */
+static void reload(struct hf_conf *before, struct hf_conf *next, uint32_t interval_ms)
+{
+	*next = *before;
+	next->control_plane.interval_ms = interval_ms;
+	hf_sync_conf_set(t.sync, next);
+	while (!hf_sync_conf_is(t.sync, next))
+		(void)usleep(1000);
+	memset(before, 0xff, sizeof(*before));
+}
+
+Test(sync, a_new_configuration_is_taken_while_it_sleeps_and_while_it_asks)
+{
+	struct hf_conf second, third;
+	pthread_t thread;
+
+	t.conf.control_plane.interval_ms = 86400000;
+	t.conf.control_plane.timeout_ms = 86400000;
+	open_sync();
+	peer_says(t.peer, PEER_HANG);
+	cr_assert_eq(pthread_create(&thread, NULL, run, t.sync), 0);
+	reload(&t.conf, &second, 1);
+	while (peer_asked_count(t.peer) < 1) /* it hangs for a day */
+		(void)usleep(1000);
+	reload(&second, &third, 20);
+	hf_sync_stop(t.sync);
+	cr_assert_eq(pthread_join(thread, NULL), 0);
+	cr_expect_eq(info().version_count, 0);
+}
