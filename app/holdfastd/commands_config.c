@@ -6,6 +6,7 @@
  *           -> each thread takes it at the beginning of its next turn -> the one before is freed
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,7 +15,8 @@
 #include "app.h"
 #include "hf_log.h"
 
-#define CONFIG_WAIT_MS 1000 /* for all threads to take a configuration */
+#define CONFIG_WAIT_MS  1000 /* for all threads to take a configuration */
+#define CONFIG_LINE_MAX 900  /* of the log */
 
 /* ---- threads ---- */
 
@@ -167,6 +169,21 @@ static json_t *config_differences(
 	return rows.table;
 }
 
+/* However many there are: an operator asked for them. */
+static void HF_PRINTF(2, 3) config_say(enum hf_log_level level, const char *format, ...)
+{
+	struct hf_log_site unlimited = { 0 };
+	char line[CONFIG_LINE_MAX];
+	va_list args;
+
+	if (level < hf_log_threshold())
+		return;
+	va_start(args, format);
+	(void)vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	hf_log_write(&unlimited, level, "config", "%s", line);
+}
+
 static void config_log(const json_t *table)
 {
 	const json_t *rows = json_object_get(table, "rows"), *row;
@@ -179,10 +196,10 @@ static void config_log(const json_t *table)
 		const char *to = json_string_value(json_array_get(row, 2));
 		bool live = strcmp(json_string_value(json_array_get(row, 3)), "live") == 0;
 
-		hf_log(live ? HF_LOG_INFO : HF_LOG_WARN, "config", "%s: %s -> %s%s", key,
+		config_say(live ? HF_LOG_INFO : HF_LOG_WARN, "%s: %s -> %s%s", key,
 			from ? from : "-", to ? to : "-", live ? "" : ": after a restart");
 	}
-	hf_log(HF_LOG_INFO, "config", "reloaded: %zu keys differ", json_array_size(rows));
+	config_say(HF_LOG_INFO, "reloaded: %zu keys differ", json_array_size(rows));
 }
 
 /* ---- commands ---- */
@@ -260,9 +277,9 @@ void app_config_hangup(struct app *app)
 	if (err.text[0]) {
 		json_array_foreach(result, i, line)
 		{
-			hf_log(HF_LOG_WARN, "config", "client_error: %s", json_string_value(line));
+			config_say(HF_LOG_WARN, "client_error: %s", json_string_value(line));
 		}
-		hf_log(HF_LOG_WARN, "config", "%s: SIGHUP: %s",
+		config_say(HF_LOG_WARN, "%s: SIGHUP: %s",
 			internal ? "internal_error" : "client_error", err.text);
 	}
 	json_decref(result);

@@ -74,7 +74,7 @@ def test_connections_of_one_address_are_limited_once_that_is_asked_for(start, ng
         for conn in (first, second):
             assert ask(conn.makefile("rb"), conn, request).status == 200
         reload(hf, http={"connections_per_address": 2})
-        with connect() as third, contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError), connect() as third:
             assert ask(third.makefile("rb"), third, request).status == 0
         assert hf.drops()["conn_per_address"] == 1
         for conn in (first, second):
@@ -209,6 +209,24 @@ def test_sighup_reloads_and_logs(start, origin):
     hf.wait_log(r" WARN config: client_error: .*cache.default_ttl: found \"never\"")
     hf.wait_log(" WARN config: client_error: SIGHUP: errors in .*: 1")
     assert "default_ttl: 7s" in running(hf)
+
+
+def test_the_log_has_every_change_and_every_error(start, origin):
+    hf = start(origin.url)
+    keys = "connect_timeout first_byte_timeout between_bytes_timeout keepalive patience".split()
+    more = "header_timeout idle_timeout".split()
+    change(hf, origin={key: "7s" for key in keys}, http={key: "7s" for key in more}, cache={
+        key: "7s" for key in
+        "default_ttl negative_ttl stale_while_revalidate stale_if_error".split()})
+    hf.process.send_signal(signal.SIGHUP)
+    hf.wait_log("reloaded: 11 keys differ")
+    assert len([line for line in hf.lines if re.search("config: .* -> 7s$", line)]) == 11
+    change(hf, origin={key: "soon" for key in keys}, http={key: "soon" for key in more}, cache={
+        key: "soon" for key in
+        "default_ttl negative_ttl stale_while_revalidate stale_if_error".split()})
+    hf.process.send_signal(signal.SIGHUP)
+    hf.wait_log("SIGHUP: errors in .*: 11")
+    assert len([line for line in hf.lines if 'found "soon"' in line]) == 11
 
 
 def load(stop, path, failures, counts, close=False):
