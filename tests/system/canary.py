@@ -54,45 +54,48 @@ def own_body(path, texts):
 
 # ---- the origin ----
 
-# What an answer says to all, whether it has the asking client's canaries in fields that a cache has to
-# leave out, in its body, and what is special.
+# What an answer says to all; whether it has the asking client's canaries in fields that a cache has to leave
+# out; whether in its body: then there is exactly one reason not to store it; and what is special.
 Kind = collections.namedtuple("Kind", "fields credentials own special", defaults=[False, False, ""])
+FRESH = "Cache-Control: max-age=600"
+PUBLIC_FRESH = "Cache-Control: public, max-age=600"
 KINDS = {
-    "public": Kind(["Cache-Control: max-age=600"]),
-    "chunked": Kind(["Cache-Control: max-age=600"], special="chunked"),
-    "scrub": Kind(["Cache-Control: public, max-age=600"], credentials=True),
+    "plain": Kind([FRESH]),
+    "chunked": Kind([FRESH], special="chunked"),
+    "hints": Kind([FRESH], special="hints"),
+    "tagged": Kind([FRESH, "Cache-Tag: red, green"]),
+    "scrub": Kind([PUBLIC_FRESH], credentials=True),
     "scrub-chunked": Kind(["Cache-Control: s-maxage=600"], credentials=True, special="chunked"),
+    "field": Kind(['Cache-Control: public, private="x-own, x-other", max-age=600'],
+                  credentials=True, special="field"),
+    "no-cache-field": Kind(['Cache-Control: no-cache="X-Own", max-age=600'], special="field"),
     "validate": Kind(["Cache-Control: public, no-cache"], credentials=True, special="etag"),
     "expired": Kind(["Cache-Control: public, max-age=1"], credentials=True, special="etag"),
-    "lang": Kind(["Cache-Control: public, max-age=600", "Vary: Accept-Language"], credentials=True),
+    "lang": Kind([PUBLIC_FRESH, "Vary: Accept-Language"], credentials=True),
     "swr": Kind(["Cache-Control: public, max-age=10, stale-while-revalidate=600", "Age: 20"],
                 credentials=True),
     "swr-flip": Kind(["Cache-Control: public, max-age=10, stale-while-revalidate=600", "Age: 20"],
                      credentials=True, special="flip"),
     "sie": Kind(["Cache-Control: public, max-age=10, stale-if-error=600", "Age: 20"],
                 credentials=True, special="fail"),
-    "auth-public": Kind(["Cache-Control: public, max-age=600"], credentials=True),
     "auth-must": Kind(["Cache-Control: must-revalidate, max-age=600"]),
-    "no-store-request": Kind(["Cache-Control: max-age=600"], special="no-store"),
-    "flip": Kind(["Cache-Control: max-age=600"], special="flip"),
-    "private": Kind(["Cache-Control: private, max-age=600"], credentials=True, own=True),
-    "private-field": Kind(['Cache-Control: public, private="x-own, x-other", max-age=600'],
-                          credentials=True, special="field"),
-    "no-cache-field": Kind(['Cache-Control: no-cache="X-Own", max-age=600'], special="field"),
-    "no-store": Kind(["Cache-Control: no-store"], credentials=True, own=True),
-    "no-store-chunked": Kind(["Cache-Control: no-store"], credentials=True, own=True,
-                             special="chunked"),
-    "set-cookie": Kind(["Cache-Control: max-age=600"], credentials=True, own=True),
+    "flip": Kind([FRESH], special="flip"),
+    "no-store-asked": Kind([FRESH], own=True, special="no-store"),
+    "private": Kind(["Cache-Control: private, max-age=600"], own=True),
+    "private-etag": Kind(["Cache-Control: private, no-cache", 'ETag: "x"'], own=True),
+    "no-store": Kind(["Cache-Control: no-store, max-age=600"], own=True),
+    "no-store-cookie": Kind(["Cache-Control: no-store"], credentials=True, own=True,
+                            special="chunked"),
+    "set-cookie": Kind([FRESH], credentials=True, own=True),
     "silent": Kind([], own=True),
-    "cut": Kind(["Cache-Control: private"], own=True, special="cut"),
-    "vary-any": Kind(["Cache-Control: max-age=600", "Vary: *"], own=True),
-    "vary-token": Kind(["Cache-Control: max-age=600", "Vary: X-Auth-Token"], own=True),
-    "vary-cookie": Kind(["Cache-Control: max-age=600", "Vary: Cookie"], own="cookie"),
-    "auth": Kind(["Cache-Control: max-age=600"], own="authorization"),
-    "redirect": Kind(["Cache-Control: private"], own=True, special="redirect"),
-    "secret": Kind(["Cache-Control: public, max-age=600"], credentials=True, own=True,
-                   special="query"),
-    "post": Kind([], own=True, special="post"),
+    "cut": Kind(["Cache-Control: private, max-age=600"], own=True, special="cut"),
+    "vary-any": Kind([FRESH, "Vary: *"], own=True),
+    "vary-token": Kind([FRESH, "Vary: X-Auth-Token"], own=True),
+    "vary-cookie": Kind([FRESH, "Vary: Cookie"], own="cookie"),
+    "auth": Kind([FRESH], own="authorization"),
+    "redirect": Kind(["Cache-Control: private, max-age=600"], own=True, special="redirect"),
+    "secret": Kind([PUBLIC_FRESH], credentials=True, own=True, special="query"),
+    "post": Kind([FRESH], own=True, special="post"),
 }
 EACH = 4  # paths of a kind, one of each length
 
@@ -133,7 +136,7 @@ class Script:
         own = kind.own if isinstance(kind.own, bool) else kind.own in fields
         own = own or request.method not in ("GET", "HEAD")
         if kind.special == "flip" and number % 2 == 0:
-            own, credentials, said = True, True, ["Cache-Control: private, max-age=600"]
+            own, credentials, said = True, False, ["Cache-Control: private, max-age=600"]
         if kind.special == "fail" and number % 3 != 1:
             own, credentials, said, status = True, True, [], "503 Service Unavailable"
         mine = own_body(path, texts)
@@ -144,9 +147,11 @@ class Script:
                 "Proxy-Authentication-Info", "Authorization")]
         if kind.special == "field":
             said.append(f"X-Own: {token}")
+        if kind.special == "hints":
+            conn.sendall(f"HTTP/1.1 103 Early Hints\r\nX-Own: {token}\r\n\r\n".encode())
         if kind.special == "redirect":
             status = "303 See Other" if request.method == "POST" else "302 Found"
-            said.append(f"Location: /public/1?access_token={token.split()[0]}")
+            said.append(f"Location: /plain/1?access_token={token.split()[0]}")
         body = mine if own else public_body(path)
         if kind.special == "etag" and not own:
             said.append(f'ETag: "{path}"')
@@ -262,15 +267,16 @@ class Client:
 
 
 async def read_reply(reader, method):
-    head = b"HTTP/1.1 100"
-    while head.startswith(b"HTTP/1.1 100"):
+    said, head = b"", b"HTTP/1.1 1"
+    while head.startswith(b"HTTP/1.1 1"):
         head = await reader.readuntil(b"\r\n\r\n")
+        said += head
     status, fields = int(head[9:12]), {}
     for line in head.split(b"\r\n")[1:-2]:
         name, _, value = line.partition(b":")
         fields[name.lower()] = value.strip()
     if method == "HEAD" or status in (204, 304):
-        return Reply(status, head, b"", True)
+        return Reply(status, said, b"", True)
     body = bytearray()
     try:
         if fields.get(b"transfer-encoding") == b"chunked":
@@ -281,8 +287,8 @@ async def read_reply(reader, method):
         else:
             body += await reader.readexactly(int(fields[b"content-length"]))
     except asyncio.IncompleteReadError as error:
-        return Reply(status, head, bytes(body) + error.partial, False)
-    return Reply(status, head, bytes(body), True)
+        return Reply(status, said, bytes(body) + error.partial, False)
+    return Reply(status, said, bytes(body), True)
 
 
 def check(client, method, path, lines, reply, own):
