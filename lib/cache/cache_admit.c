@@ -44,34 +44,6 @@ static bool admit_date(const struct admit_facts *facts, enum hf_http_field id, i
 	return line != NULL && hf_http_date_parse(line->value, facts->now_s, ret_s) == 0;
 }
 
-/* RFC 9110 §15.1; 206 is never stored. */
-static bool admit_is_heuristic_status(uint16_t status)
-{
-	switch (status) {
-	case 200:
-	case 203:
-	case 204:
-	case 300:
-	case 301:
-	case 308:
-	case 404:
-	case 405:
-	case 410:
-	case 414:
-	case 501:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* A code that this cache knows well enough to keep to what must-understand asks (§5.2.2.3). */
-static bool admit_is_understood(uint16_t status)
-{
-	return admit_is_heuristic_status(status) || status == 302 || status == 307 ||
-	       status == 403 || status == 451;
-}
-
 static void admit_read(const struct hf_http_resp *resp, const struct hf_cache_times *times,
 	struct admit_facts *ret_facts)
 {
@@ -83,8 +55,8 @@ static void admit_read(const struct hf_http_resp *resp, const struct hf_cache_ti
 	f->targeted = hf_http_cc_from_cdn(&resp->fields, &f->cc);
 	if (!f->targeted)
 		hf_http_cc_from_fields(&resp->fields, &f->cc);
-	/* no-store is for caches that do not know must-understand (§5.2.2.3) */
-	if (f->cc.must_understand && admit_is_understood(resp->status))
+	/* no-store is for caches that do not know must-understand (§5.2.2.3); see admit_status */
+	if (f->cc.must_understand)
 		f->cc.no_store = false;
 	/* Without a Date the moment of arrival stands for it (RFC 9110 §6.6.1). */
 	f->date_s = f->now_s;
@@ -124,6 +96,27 @@ static uint32_t admit_initial_age(
 		admit_clamp((int64_t)admit_age_value(facts->resp) + times->response_delay_s);
 
 	return hf_max_u32(apparent_s, corrected_s);
+}
+
+/* RFC 9110 §15.1; 206 is never stored. */
+static bool admit_is_heuristic_status(uint16_t status)
+{
+	switch (status) {
+	case 200:
+	case 203:
+	case 204:
+	case 300:
+	case 301:
+	case 308:
+	case 404:
+	case 405:
+	case 410:
+	case 414:
+	case 501:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* What the origin said. False: nothing. Of several Expires the first counts (§4.2.1); one that is no date
@@ -235,6 +228,13 @@ void hf_cache_life_of(const struct hf_http_resp *resp, const struct hf_cache_pol
 }
 
 /* ---- the tests ---- */
+
+/* A code that this cache knows well enough to keep to what must-understand asks (§5.2.2.3). */
+static bool admit_is_understood(uint16_t status)
+{
+	return admit_is_heuristic_status(status) || status == 302 || status == 307 ||
+	       status == 403 || status == 451;
+}
 
 static enum hf_cache_reason admit_status(const struct admit_facts *facts)
 {
