@@ -32,14 +32,17 @@ static uint64_t origin_flow_consumed(const struct origin_fetch *fetch)
 	return hf_list_empty(&fetch->readers) ? 0 : least;
 }
 
-/* How far a stream may be ahead of its slowest reader (G4): less while anyone waits for memory, and never
- * so far that a few readers who stand still hold all that a small shard has. */
+/* How far a stream may be ahead of its slowest reader (G4). Readers may stand still: a few must not hold all
+ * that a small shard has, nor many all of a large one. Least while anyone waits for memory. */
 static uint64_t origin_flow_window(const struct hf_origin *origin)
 {
-	uint64_t share = hf_shard_object_max(origin->shard) / 8;
+	uint64_t most = hf_shard_object_max(origin->shard) / 8;
+	uint64_t share = 2 * most / hf_max_u32(origin->in_flight, 2);
 
+	if (!hf_list_empty(&origin->memory))
+		share = 0;
 	return hf_min_u64(
-		share, hf_list_empty(&origin->memory) ? HF_XCHG_WINDOW : ORIGIN_SCARCE_WINDOW);
+		hf_min_u64(most, HF_XCHG_WINDOW), hf_max_u64(share, ORIGIN_SCARCE_WINDOW));
 }
 
 /* How many bytes more it may be ahead. */

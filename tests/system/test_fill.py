@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A large object flows to all who wait while it comes in, and who reads slowly holds up nobody: not the
 others, nor the fill. HF_LONG=1: of a GiB."""
+import contextlib
 import hashlib
 import os
 import socket
@@ -119,6 +120,22 @@ def test_a_window_that_is_full_at_once(start, origin):
     for i in range(60):
         assert curl(url(f"/{i}")).length == len(body)
     assert hf.stat("cache_objects") == 0
+
+
+def test_many_who_do_not_read_leave_memory_for_others(start, origin):
+    """The more streams there are, the less each is ahead of its reader."""
+    origin.on("*", answer(bytes(4 * MIB), ["Cache-Control: no-store"]))
+    origin.on("/other", answer(b"here"))
+    hf = start(origin.url, cache={"memory": "64MiB"})
+    with contextlib.ExitStack() as stack:
+        for i in range(150):
+            conn = stack.enter_context(Conn(socket.AF_INET))
+            conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+            conn.connect((V4, 80))
+            conn.sendall(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % i)
+        wait_until(lambda: len(origin.seen) == 150, what="all to be asked for")
+        assert curl(url("/other")).body == b"here"
+        assert hf.stat("cache_used_bytes") < 48 * MIB
 
 
 def test_who_holds_up_the_others_of_a_stream_is_cut(start, origin):
