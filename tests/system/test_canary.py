@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from canary import CANARY, PUBLIC, Script, canaries, drive, every_path, files_of, memory_of
 from harness import HOLDFASTCTL, SANITIZED, connect, url, wait_until
 
-CLIENTS, AT_ONCE = (300, 30) if SANITIZED else (3000, 150)
+CLIENTS, AT_ONCE = (1000, 50) if SANITIZED else (3000, 150)
 SEED = 4
 
 
