@@ -10,6 +10,7 @@ import os
 import pathlib
 import random
 import re
+import resource
 import stat
 import threading
 import time
@@ -18,6 +19,7 @@ from harness import V4, read_headers
 
 CANARY = re.compile(rb"cAnArY([a-z])(\d{5})[0-9a-f]{8}")  # of which place, of which client
 PUBLIC = re.compile(rb"pUbLiC")
+PAGE = os.sysconf("SC_PAGESIZE")
 LENGTHS = [60, 3000, 40000, 300000]
 # place in the request -> the field line it is in
 FIELDS = {"a": "Authorization: Bearer %s", "c": "Cookie: lang=de; sid=%s", "t": "X-Auth-Token: %s",
@@ -331,28 +333,31 @@ async def drive(count, seed, at_once):
 # ---- where to look ----
 
 def mappings_of(pid):
-    """(line, begin, end) of the writable memory of a process, but its stacks (they lie above a guard page)
-    and DPDK's memory, in which packets are: both are used again and again, and not wiped."""
+    """(line, begin, end) of the writable memory of a process, but its stacks (above a guard page each) and
+    DPDK's memory, in which packets are: both are used again and again, and not wiped."""
+    limit = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    stack = limit if limit != resource.RLIM_INFINITY else 2 << 20
     guarded = None
     for line in pathlib.Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines():
         addresses, modes = line.split()[:2]
         begin, end = (int(text, 16) for text in addresses.split("-"))
-        if "w" in modes and guarded != begin and "/memfd:nohuge" not in line and \
-                "[stack]" not in line:
-            yield line, begin, end
-        guarded = end if modes.startswith("---") else None
+        if modes.startswith("---"):
+            guarded = end if end - begin == PAGE else None
+        elif "w" in modes and "/memfd:nohuge" not in line and "[stack]" not in line:
+            begin = min(begin + stack, end) if begin == guarded else begin
+            if begin < end:
+                yield line, begin, end
 
 
 def memory_of(pid):
     """(mapping, bytes) of what is there of that memory. Pieces overlap, so that nothing is cut."""
-    page = os.sysconf("SC_PAGESIZE")
     with open(f"/proc/{pid}/mem", "rb", 0) as mem, open(f"/proc/{pid}/pagemap", "rb", 0) as pages:
         for line, begin, end in mappings_of(pid):
-            entries = array.array("Q", os.pread(pages.fileno(), (end - begin) // page * 8,
-                                                begin // page * 8))
+            entries = array.array("Q", os.pread(pages.fileno(), (end - begin) // PAGE * 8,
+                                                begin // PAGE * 8))
             at = begin
             for there, run in itertools.groupby(entries, lambda entry: entry >> 62 != 0):
-                stop = at + page * sum(1 for _ in run)
+                stop = at + PAGE * sum(1 for _ in run)
                 while there and at < stop:
                     data = os.pread(mem.fileno(), min(stop - at, 1 << 24), at)
                     yield line, data
