@@ -71,6 +71,7 @@ KINDS = {
     "field": Kind(['Cache-Control: public, private="x-own, x-other", max-age=600'],
                   credentials=True, special="field"),
     "no-cache-field": Kind(['Cache-Control: no-cache="X-Own", max-age=600'], special="field"),
+    "field-etag": Kind(['Cache-Control: public, max-age=1, private="x-own"'], special="field etag"),
     "validate": Kind(["Cache-Control: public, no-cache"], credentials=True, special="etag"),
     "expired": Kind(["Cache-Control: public, max-age=1"], credentials=True, special="etag"),
     "lang": Kind([PUBLIC_FRESH, "Vary: Accept-Language"], credentials=True),
@@ -94,6 +95,7 @@ KINDS = {
     "vary-any": Kind([FRESH, "Vary: *"], own=True),
     "vary-token": Kind([FRESH, "Vary: X-Auth-Token"], own=True),
     "vary-cookie": Kind([FRESH, "Vary: Cookie"], own="cookie"),
+    "vary-flip": Kind([FRESH, "Vary: Accept-Language"], special="vary"),
     "auth": Kind([FRESH], own="authorization"),
     "redirect": Kind(["Cache-Control: private, max-age=600"], own=True, special="redirect"),
     "secret": Kind([PUBLIC_FRESH], credentials=True, own=True, special="query"),
@@ -139,6 +141,8 @@ class Script:
         own = own or request.method not in ("GET", "HEAD")
         if kind.special == "flip" and number % 2 == 0:
             own, credentials, said = True, False, ["Cache-Control: private, max-age=600"]
+        if kind.special == "vary" and number % 2 == 0:
+            own, said = own or "cookie" in fields, [FRESH, "Vary: Cookie, Accept-Language"]
         if kind.special == "fail" and number % 3 != 1:
             own, credentials, said, status = True, True, [], "503 Service Unavailable"
         mine = own_body(path, texts)
@@ -147,7 +151,7 @@ class Script:
             said += [f"{name}: {token}" for name in (
                 "Set-Cookie", "Set-Cookie2", "X-Auth-Token", "X-CSRF-Token", "Authentication-Info",
                 "Proxy-Authentication-Info", "Authorization")]
-        if kind.special == "field":
+        if "field" in kind.special:
             said.append(f"X-Own: {token}")
         if kind.special == "hints":
             conn.sendall(f"HTTP/1.1 103 Early Hints\r\nX-Own: {token}\r\n\r\n".encode())
@@ -155,13 +159,13 @@ class Script:
             status = "303 See Other" if request.method == "POST" else "302 Found"
             said.append(f"Location: /plain/1?access_token={token.split()[0]}")
         body = mine if own else public_body(path)
-        if kind.special == "etag" and not own:
+        if "etag" in kind.special and not own:
             said.append(f'ETag: "{path}"')
             if fields.get("if-none-match") == f'"{path}"':
                 status, body = "304 Not Modified", b""
-        return self.say(conn, request, kind, status, said, body)
+        return self.say(conn, request, kind, status, said, body, token)
 
-    def say(self, conn, request, kind, status, said, body):
+    def say(self, conn, request, kind, status, said, body, token):
         head = "\r\n".join([f"HTTP/1.1 {status}", *said, "Content-Type: text/plain", ""]).encode()
         if request.method == "HEAD" or status.startswith("304"):
             conn.sendall(head + b"\r\n")
@@ -171,7 +175,7 @@ class Script:
             for at in range(0, len(body), 70001):
                 part = body[at:at + 70001]
                 conn.sendall(b"%x\r\n%b\r\n" % (len(part), part))
-            conn.sendall(b"0\r\n\r\n")
+            conn.sendall(b"0\r\nX-Own: %b\r\n\r\n" % token.encode())
             return True
         head += b"Content-Length: %d\r\n\r\n" % len(body)
         if kind.special == "cut":

@@ -79,7 +79,7 @@ def held(script):
 def test_no_canary_is_with_another_client_or_left_behind(start, origin):
     script, said = Script(), []
     origin.on("*", script)
-    hf = start(origin.url, cache={"memory": "16MiB"}, origin={"threads": 2})
+    hf = start(origin.url, workers=2, cache={"memory": "16MiB"}, origin={"threads": 2})
     stop = threading.Event()
     with ThreadPoolExecutor() as pool:
         operator = pool.submit(operate, hf, said, stop)
