@@ -163,6 +163,8 @@ class Script:
             said.append(f'ETag: "{path}"')
             if fields.get("if-none-match") == f'"{path}"':
                 status, body = "304 Not Modified", b""
+                if number % 2:  # what is stored has it still
+                    said = [line for line in said if not line.startswith("Cache-Control")]
         return self.say(conn, request, kind, status, said, body, token)
 
     def say(self, conn, request, kind, status, said, body, token):
