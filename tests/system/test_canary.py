@@ -79,7 +79,8 @@ def held(script):
 def test_no_canary_is_with_another_client_or_left_behind(start, origin):
     script, said = Script(), []
     origin.on("*", script)
-    hf = start(origin.url, workers=2, cache={"memory": "16MiB"}, origin={"threads": 2})
+    hf = start(origin.url, workers=2, cache={"memory": "16MiB"}, origin={"threads": 2},
+               http={"idle_timeout": "5s"})  # for those whose reset was lost
     stop = threading.Event()
     with ThreadPoolExecutor() as pool:
         operator = pool.submit(operate, hf, said, stop)
@@ -102,7 +103,7 @@ def test_no_canary_is_with_another_client_or_left_behind(start, origin):
     # credentials for a proxy are for us, who want none (RFC 9110 §11.7.2)
     assert script.proxy_authorizations == 0
 
-    wait_until(lambda: hf.ctl("status")["connections"] == 0, what="all connections closed")
+    wait_until(lambda: hf.ctl("status")["connections"] == 0, 30, "all connections closed")
     wait_until(lambda: hf.stat("origin_in_flight") == 0, what="all fetches ended")
     searched = 0
     if not SANITIZED:  # there memory that was freed is kept for a while
