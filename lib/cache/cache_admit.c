@@ -98,6 +98,14 @@ static uint32_t admit_initial_age(
 	return hf_max_u32(apparent_s, corrected_s);
 }
 
+/* Date; one that is still to come is a wrong clock's. */
+static uint32_t admit_made(const struct admit_facts *facts)
+{
+	int64_t s = facts->date_s < facts->now_s ? facts->date_s : facts->now_s;
+
+	return s < 0 ? 0 : (uint32_t)s;
+}
+
 /* RFC 9110 §15.1; 206 is never stored. */
 static bool admit_is_heuristic_status(uint16_t status)
 {
@@ -194,14 +202,13 @@ static enum admit_source admit_lifetime(const struct admit_facts *facts,
 }
 
 static enum admit_source admit_life(const struct admit_facts *facts,
-	const struct hf_cache_policy *policy, const struct hf_cache_times *times,
-	struct hf_cache_life *life)
+	const struct hf_cache_policy *policy, struct hf_cache_life *life)
 {
 	const struct hf_http_cc *cc = &facts->cc;
 	const struct hf_http_fields *fields = &facts->resp->fields;
 	enum admit_source source = admit_lifetime(facts, policy, life);
 
-	life->initial_age_s = admit_initial_age(facts, times);
+	life->date_s = admit_made(facts);
 	life->must_validate = cc->no_cache;
 	life->stale_forbidden = cc->no_cache || cc->no_store || cc->must_revalidate ||
 				cc->proxy_revalidate || cc->has_s_maxage;
@@ -219,12 +226,13 @@ static enum admit_source admit_life(const struct admit_facts *facts,
 }
 
 void hf_cache_life_of(const struct hf_http_resp *resp, const struct hf_cache_policy *policy,
-	const struct hf_cache_times *times, struct hf_cache_life *ret_life)
+	const struct hf_cache_times *times, struct hf_cache_verdict *ret_verdict)
 {
 	struct admit_facts facts;
 
 	admit_read(resp, times, &facts);
-	(void)admit_life(&facts, policy, times, ret_life); /* the source is admission's matter */
+	ret_verdict->initial_age_s = admit_initial_age(&facts, times);
+	(void)admit_life(&facts, policy, &ret_verdict->life); /* the source is admission's matter */
 }
 
 /* ---- the tests ---- */
@@ -335,10 +343,11 @@ static enum hf_cache_reason admit_privacy(
 }
 
 static enum hf_cache_reason admit_use(
-	const struct admit_facts *facts, enum admit_source source, const struct hf_cache_life *life)
+	const struct admit_facts *facts, enum admit_source source, const struct hf_cache_verdict *v)
 {
+	const struct hf_cache_life *life = &v->life;
 	bool leave = facts->cc.no_cache || facts->cc.is_public;
-	bool fresh = life->lifetime_s > life->initial_age_s && !life->must_validate;
+	bool fresh = life->lifetime_s > v->initial_age_s && !life->must_validate;
 	uint64_t usable_s = (uint64_t)life->lifetime_s + hf_max_u32(life->swr_s, life->sie_s);
 
 	/* Silence is no leave to store; without a lifetime each use is validated. */
@@ -346,8 +355,8 @@ static enum hf_cache_reason admit_use(
 		return HF_CACHE_WHY_NO_FRESHNESS;
 	if (fresh || life->has_validator)
 		return HF_CACHE_WHY_STORED;
-	return usable_s > life->initial_age_s && !life->must_validate ? HF_CACHE_WHY_STORED
-								      : HF_CACHE_WHY_EXPIRED;
+	return usable_s > v->initial_age_s && !life->must_validate ? HF_CACHE_WHY_STORED
+								   : HF_CACHE_WHY_EXPIRED;
 }
 
 void hf_cache_admit(const struct hf_cache_req *req, const struct hf_http_resp *resp,
@@ -359,7 +368,8 @@ void hf_cache_admit(const struct hf_cache_req *req, const struct hf_http_resp *r
 	enum admit_source source;
 
 	admit_read(resp, times, &facts);
-	source = admit_life(&facts, policy, times, &v.life);
+	source = admit_life(&facts, policy, &v.life);
+	v.initial_age_s = admit_initial_age(&facts, times);
 	v.heuristic = source == ADMIT_GUESSED;
 	v.auth_ok = admit_auth_ok(&facts.cc);
 	v.leaves_out = facts.cc.private_fields || facts.cc.no_cache_fields;
@@ -369,7 +379,7 @@ void hf_cache_admit(const struct hf_cache_req *req, const struct hf_http_resp *r
 	if (v.reason == HF_CACHE_WHY_STORED)
 		v.reason = admit_privacy(req, &facts);
 	if (v.reason == HF_CACHE_WHY_STORED)
-		v.reason = admit_use(&facts, source, &v.life);
+		v.reason = admit_use(&facts, source, &v);
 	if (v.reason == HF_CACHE_WHY_STORED && policy->object_max > 0 && resp->has_content_length &&
 		resp->content_length > policy->object_max)
 		v.reason = HF_CACHE_WHY_TOO_LARGE;

@@ -85,7 +85,7 @@ struct hf_obj {
 		touched; /* read since eviction last looked; set by lcores, only when clear */
 	/* whether a refresh in the background is under way: hf_obj_refresh_take */
 	_Atomic uint8_t refreshing;
-	uint64_t serial; /* order of publication in the shard: of two that match the later counts */
+	uint64_t serial; /* order of publication in the shard */
 	const char *head; /* status line and fields, no final CRLF */
 	uint32_t head_len;
 	_Atomic uint32_t state; /* enum hf_obj_state */

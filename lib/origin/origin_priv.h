@@ -45,6 +45,7 @@
 #define ORIGIN_LAG_US          2000000 /* of a stream's other readers for its last, which is then cut */
 #define ORIGIN_CONNECTIONS_MAX 256     /* idle ones that curl keeps */
 #define ORIGIN_SCARCE_WINDOW   (HF_XCHG_WINDOW / 8)
+#define ORIGIN_CLOCK_LAG_US    50000 /* a worker read its clock before: no age may seem to shrink */
 #define ORIGIN_OVER_MAX        (64 * 1024) /* of a body that nobody wants: then the connection is cut */
 #define ORIGIN_TAGS_KNOWN      256 /* purged last: what answers to earlier questions are judged by */
 
