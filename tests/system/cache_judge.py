@@ -473,7 +473,7 @@ class Judge:
             new = Response(contact.serial, contact.method, step.headers, contact.status,
                            contact.headers, contact.body, contact.when)
             new.asked_by = step.method
-            new.certain = not lines(step.headers, "authorization")
+            new.certain = contact.method == "GET" and not lines(step.headers, "authorization")
             learnt = [new]
         if contact.status == 304 or (contact.method, contact.status) == ("HEAD", 200):
             fresher = [known.freshened(contact.serial, contact.headers, contact.when)
@@ -496,7 +496,7 @@ class Judge:
             any(is_refreshing(known) for known in before)
         if serial or instead or not seen.contacts:
             found += [self._verdict("reuse", known, step, seen, before) for known in before
-                      if serial in (None, known.serial)]
+                      if serial == known.serial or (not serial and known.method in ("GET", "HEAD"))]
         found += [self._verdict("fetch", new, step, seen, before) for new in fetched
                   if serial in (None, new.serial)]
         if found:
@@ -525,11 +525,8 @@ class Judge:
         if seen.status != best:
             yield "not evaluated", f"{seen.status}, better {best}"  # section 4.3.2: SHOULD
         for known in before:
-            if known.when > response.when and known.method == "GET" and known.status < 500 and \
-                    known.certain and \
-                    not list(storing_faults(known, self.targeted)) and \
-                    not vary_fault(known, step.headers) and known.lifetime(self.targeted) and \
-                    known.is_fresh(seen.ended, self.targeted):
+            if known.when > response.when and known.status < 500 and known.certain and \
+                    known.lifetime(self.targeted) and self._may_reuse(known, step, seen):
                 yield "superseded", known.serial
         age = combined(seen.headers, "age")
         if seen.status in (412, 416):

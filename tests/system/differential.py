@@ -13,7 +13,7 @@ import time
 import cache_judge
 from harness import Conn, Origin, free_port, read_headers, read_payload, wait_until
 
-Reply = collections.namedtuple("Reply", "status headers version size chunked")
+Reply = collections.namedtuple("Reply", "status headers version size chunked ranges")
 Step = collections.namedtuple("Step", "method headers body reply")
 Seen = collections.namedtuple("Seen", "status headers body contacts began ended")
 Contact = collections.namedtuple("Contact", "serial asked sent method status headers body when")
@@ -108,14 +108,14 @@ class Maker:
             headers.append(("Date", self.date(self.pick(0, 0, 0, 0, -500, -50000, 500))
                             if self.chance(97) else "yesterday"))
         for _ in range(self.chance(25) + self.chance(3)):
-            headers.append(("Expires", self.date(self.pick(-1000, 0, 1000, 100000))
+            headers.append(("Expires", self.date(self.pick(-1000, -60, 1000, 100000))
                             if self.chance(85) else self.pick("0", "-1", "never", "@imf@1000 or so")))
         if self.chance(20):
             headers.append(("Age", self.pick("0", "50", "500", "5000", "200000", "-1", "abc", "50, 5000",
                                              "1.5", "99999999999")))
         headers += self.extras(status)
         return Reply(status, headers, 1, 0 if status == 204 else self.pick(0, 1, 30, 700, 20000),
-                     self.chance(25))
+                     chunked=self.chance(25), ranges=self.chance(50))
 
     def extras(self, status):
         headers = []
@@ -251,6 +251,9 @@ class Stage:
             contact = self._contact(reply, request, sent)
             self.contacts.append(contact)
         text = contact.body if contact.status not in (204, 304) else b""
+        if contact.status == 206:
+            first, last = cache_judge.ranges(request.headers, len(text))[0]
+            text = text[first:last + 1]
         head = [f"HTTP/1.1 {contact.status} Said"] + [f"{k}: {v}" for k, v in contact.headers]
         if reply.chunked and contact.status not in (204, 304):
             head.append("Transfer-Encoding: chunked")
@@ -269,10 +272,16 @@ class Stage:
         said = cache_judge.Response(serial, request.method, request.headers, reply.status, headers, body,
                                 when)
         status = reply.status
+        best = cache_judge.outcomes(said, request.method, request.headers)[0]
         if request.method in ("GET", "HEAD") and 200 <= status < 300 and \
                 cache_judge.not_modified(said, request.headers):
             status = 304
             headers = [(k, v) for k, v in headers if k not in ("Content-Type", "X-Priv")]
+        elif reply.ranges and best == 206:
+            parts = cache_judge.ranges(request.headers, reply.size)
+            if len(parts) == 1:
+                status = 206
+                headers.append(("Content-Range", f"bytes {parts[0][0]}-{parts[0][1]}/{reply.size}"))
         return Contact(serial, request.headers, sent, request.method, status, headers, body, when)
 
 

@@ -15,7 +15,7 @@ from cache_judge import combined, directives, lines
 from harness import SANITIZED, V4
 
 LONG = "HF_LONG" in os.environ
-COUNT = 400 if SANITIZED and not LONG else 2000
+COUNT = 1000 if SANITIZED and not LONG else 2000
 SEEDS = range(1, 11) if LONG else [int(os.environ.get("HF_SEED", 1))]
 PEERS = {"nginx": differential.NginxCache, "varnish": differential.Varnish}
 
