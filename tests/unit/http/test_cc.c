@@ -51,6 +51,8 @@ Test(http_cc, rfc9111_5_2_arguments_may_be_quoted)
 {
 	parse("max-age=\"10\"");
 	cr_assert_eq(cc.max_age_s, 10);
+	parse("max-age=\"0000000000000000000000000000010\"");
+	cr_assert_eq(cc.max_age_s, 10);
 	parse("private=\"a, no-store\"");
 	cr_assert(!cc.no_store, "inside quotes");
 }
@@ -66,7 +68,8 @@ Test(http_cc, rfc9111_4_2_1_invalid_numbers_are_stale)
 {
 	static const char *const rows[] = { "max-age", "max-age=", "max-age=-1", "max-age=1.5",
 		"max-age=x", "max-age=\"1", "max-age=1 2", "max-age=0x10", "max-age =1",
-		"max-age= 1", "max-age=1;x" };
+		"max-age= 1", "max-age=1;x", "max-age=\"\"", "max-age=\"\"1\"\"",
+		"max-age=\"1\\0\"" };
 
 	for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
 		parse(rows[i]);
