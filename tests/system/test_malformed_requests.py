@@ -205,7 +205,8 @@ def test_table_in_pieces(served, cut):
                 reply = read_answer(conn.makefile("rb")).status
             except ConnectionError:  # the rest came after the verdict: a reset may overtake it
                 continue
-        assert reply == status, name
+        # an origin that does not wait for the body may answer before that is seen to be bad
+        assert reply == status or (reply == 200 and raw.startswith(CHUNKED)), name
 
 
 def test_counted_and_told(served):
