@@ -456,6 +456,10 @@ TABLE["rfc9111_s4_4"] = [
       for field in ("Location", "Content-Location")
       for value in ("http://other.example{path}/other", f"http://{V4}:81{{path}}/other",
                     f"https://{V4}{{path}}/other")],
+    *[(f"{field}, relative: {value}", [M, f"201 | {field}: {value}", M],
+       ["GET /d/other => miss", "GET /d/other => hit", "POST /d/new?a=1 => miss",
+        "GET /d/other => miss"])
+      for field in ("Location", "Content-Location") for value in ("other", "./x/../other#a")],
     ("all variants go", [f"{M} | Vary: X-A", f"{M} | Vary: X-A", "200", M],
      ["GET | X-A: 1 => miss", "GET | X-A: 2 => miss", "POST => miss", "GET | X-A: 1 => miss",
       "GET | X-A: 2 => hit | body=3"]),
@@ -636,6 +640,10 @@ TABLE["rfc5861_s4"] = [
       for status, value, body in (
           (500, "=900", 0), (502, "=900", 0), (503, "=900", 0), (504, "=900", 0), (501, "=900", 1),
           (404, "=900", 1), (500, "=20", 1), (500, "=x", 1), (500, "", 1))],
+    ("a wish for validation goes without it, a reload that insists does not",
+     [f"Cache-Control: max-age=60, stale-if-error=900 | Age: 100 | {TAG}", "500"],
+     ["GET => miss", "GET | Cache-Control: max-age=0 => valid | 200 | body=0",
+      "GET | Cache-Control: no-cache => valid | 500"]),
     ("in a request", [f"{STALE} | {TAG}", "500"],
      ["GET => miss", "GET | Cache-Control: stale-if-error=900 => valid | 200 | body=0",
       "GET | Cache-Control: stale-if-error=20 => valid | 500"]),
