@@ -205,14 +205,11 @@ Test(origin_flow, without_memory_for_a_head_the_answer_is_503)
 	void *block[4096];
 	size_t lens[4096];
 	uint32_t blocks = 0;
-	size_t len = HF_ARENA_CHUNK;
 
-	/* and what the arena still has */
-	while (len >= 64) {
+	/* and what the arena still has, in blocks of any size */
+	for (size_t len = HF_ARENA_CHUNK; len >= 64; len -= 16)
 		while (blocks < 4096 && (block[blocks] = hf_arena_alloc(rig->arena, len)) != NULL)
 			lens[blocks++] = len;
-		len /= 2;
-	}
 	rig_get(rig, &late, "/late", "");
 	rig_until(rig, rig_requests(rig) == requests + 1);
 	for (uint32_t i = 1; i < rig->conns; i++)
