@@ -524,12 +524,14 @@ class Judge:
         return Verdict(source, response, faults, False)
 
     def _reuse_faults(self, response, step, seen, before):
-        best = outcomes(response, step.method, step.headers)[0]
-        if seen.status != best:
-            yield "not evaluated", f"{seen.status}, better {best}"  # section 4.3.2: SHOULD
+        can = outcomes(response, step.method, step.headers)
+        by_date = not_modified(response, step.headers) is None and seen.status == 304
+        if seen.status != can[0] and not by_date:
+            yield "not evaluated", f"{seen.status}, better {can[0]}"  # section 4.3.2: SHOULD
         for known in before:
-            if known.when > response.when and known.status < 500 and known.certain and \
-                    known.lifetime(self.targeted) and self._may_reuse(known, step, seen):
+            if known.when > response.when and known.date() >= response.date() and \
+                    known.status < 500 and known.certain and known.lifetime(self.targeted) and \
+                    self._may_reuse(known, step, seen):
                 yield "superseded", known.serial
         age = combined(seen.headers, "age")
         if seen.status in (412, 416):

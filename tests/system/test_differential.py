@@ -52,7 +52,7 @@ BROKEN = {
                                   "5.2: MUST pass on)",
     ("varnish", "vary"): "knows a Vary of * only alone (section 4.1)",
     ("varnish", "invalidation"): "invalidates nothing (section 4.4)",
-    ("varnish", "superseded"): "passes requests with Authorization or Cookie; what it has stays",
+    ("varnish", "superseded"): "passes requests with Cookie; what it has stays",
     ("varnish", "not evaluated"): "knows no lists of weak tags; ranges of HEAD before conditions",
     ("varnish", "status"): "evaluates Range before conditions, for HEAD and for what is no 200; "
                            "416 to ranges of an empty body, and malformed ones (RFC 9110 s. 14.2)",
@@ -187,6 +187,13 @@ def understood(step, stored):
 def passed_first(step, stored):
     return asks(stored.request, "authorization") or \
         (not stored.serial.startswith("0.") and asks(stored.request, *cache_judge.CONDITIONS))
+
+
+@difference("of those that fit the one with the latest Date (section 4: MUST); they take what they "
+            "stored last", when=lambda pair: kind(pair.ours) == kind(pair.theirs) == "stored")
+def latest_date(pair):
+    ours, theirs = pair.ours.verdict.response, pair.theirs.verdict.response
+    return ours.serial < theirs.serial and ours.date() > theirs.date()
 
 
 @difference("the newest that fits counts, though an older one were fresh (section 4: MUST)",
@@ -344,6 +351,8 @@ class Report:
                 step, seen = shown[name][i]
                 sides[name] = Side(judge.judge(step, seen), seen)
                 self.kinds[name, kind(sides[name])] += 1
+                if sides[name].verdict.could and kind(sides[name]) == "asked":
+                    self.kinds[name, "asked though what it had would do"] += 1
             for fault in sides["holdfast"].verdict.faults:
                 self.wrong.append((number, i, f"holdfast broke {fault}"))
             for name in PEERS:
