@@ -83,7 +83,7 @@ def probed(action):
     ours.send(None)
     samples = ours.recv()
     process.join()
-    return ([took for at, took in samples if at > begin - 1 and at + took < begin],
+    return ([took for at, took in samples if at + took > begin - 1 and at < begin],
             [took for at, took in samples if at + took > begin and at < end], end - begin, result)
 
 
