@@ -31,6 +31,7 @@ static int cache_shard_init(struct hf_shard *shard, uint64_t share)
 	uint64_t objects_max = share / CACHE_OBJECT_MEAN;
 	uint64_t buckets = hf_pow2_ceil(objects_max / (CACHE_BUCKET_WORDS * 3 / 4) + 1);
 	struct cache_bucket *table;
+	uint64_t worth_len;
 
 	HF_ASSERT(buckets >= 2 && buckets <= 1UL << 29);
 	hf_list_init(&shard->queue);
@@ -39,14 +40,15 @@ static int cache_shard_init(struct hf_shard *shard, uint64_t share)
 	hf_list_init(&shard->posted);
 	hf_list_init(&shard->pinned);
 	hf_list_init(&shard->walks);
-	shard->hand = &shard->queue;
 	shard->bucket_mask = buckets - 1;
-	table = hf_arena_alloc(shard->arena, cache_table_len(shard));
+	table = hf_arena_alloc_in(shard->arena, shard->index, cache_table_len(shard));
 	if (!table)
 		return -ENOMEM;
 	memset(table, 0, cache_table_len(shard));
 	shard->buckets = table;
-	shard->budget = share - share / 16 - cache_table_len(shard);
+	if (cache_worth_init(shard, objects_max, &worth_len) != 0)
+		return -ENOMEM;
+	shard->budget = share - share / 16 - cache_table_len(shard) - worth_len;
 	shard->reserve = hf_max_u64(shard->budget / 32, CACHE_RESERVE_MIN);
 	shard->reserve = hf_min_u64(shard->reserve, CACHE_RESERVE_MAX);
 	shard->reserve = hf_min_u64(shard->reserve, shard->budget / 4);
@@ -57,7 +59,7 @@ static int cache_shards_init(struct hf_cache *cache, const struct hf_cache_cfg *
 {
 	uint64_t share = hf_arena_size(cfg->arena) / cfg->shards;
 
-	if (share < CACHE_SHARE_MIN)
+	if (share < CACHE_SHARE_MIN || hf_arena_cut(cfg->arena, cfg->shards) != 0)
 		return -ENOMEM;
 	cache->shards = cache_calloc_aligned(cfg->shards, sizeof(struct hf_shard));
 	if (!cache->shards)
@@ -148,6 +150,7 @@ static void cache_shard_fini(struct hf_shard *shard)
 	cache_list_free(shard, &shard->posted);
 	cache_list_free(shard, &shard->pinned);
 	HF_ASSERT(shard->used == 0);
+	cache_worth_fini(shard);
 	if (shard->buckets)
 		hf_arena_release(shard->arena, shard->buckets, cache_table_len(shard));
 }

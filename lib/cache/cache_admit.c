@@ -44,34 +44,6 @@ static bool admit_date(const struct admit_facts *facts, enum hf_http_field id, i
 	return line != NULL && hf_http_date_parse(line->value, facts->now_s, ret_s) == 0;
 }
 
-/* RFC 9110 §15.1; 206 is never stored. */
-static bool admit_is_heuristic_status(uint16_t status)
-{
-	switch (status) {
-	case 200:
-	case 203:
-	case 204:
-	case 300:
-	case 301:
-	case 308:
-	case 404:
-	case 405:
-	case 410:
-	case 414:
-	case 501:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* A code that this cache knows well enough to keep to what must-understand asks (§5.2.2.3). */
-static bool admit_is_understood(uint16_t status)
-{
-	return admit_is_heuristic_status(status) || status == 302 || status == 307 ||
-	       status == 403 || status == 451;
-}
-
 static void admit_read(const struct hf_http_resp *resp, const struct hf_cache_times *times,
 	struct admit_facts *ret_facts)
 {
@@ -83,8 +55,8 @@ static void admit_read(const struct hf_http_resp *resp, const struct hf_cache_ti
 	f->targeted = hf_http_cc_from_cdn(&resp->fields, &f->cc);
 	if (!f->targeted)
 		hf_http_cc_from_fields(&resp->fields, &f->cc);
-	/* no-store is for caches that do not know must-understand (§5.2.2.3) */
-	if (f->cc.must_understand && admit_is_understood(resp->status))
+	/* no-store is for caches that do not know must-understand (§5.2.2.3); see admit_status */
+	if (f->cc.must_understand)
 		f->cc.no_store = false;
 	/* Without a Date the moment of arrival stands for it (RFC 9110 §6.6.1). */
 	f->date_s = f->now_s;
@@ -124,6 +96,35 @@ static uint32_t admit_initial_age(
 		admit_clamp((int64_t)admit_age_value(facts->resp) + times->response_delay_s);
 
 	return hf_max_u32(apparent_s, corrected_s);
+}
+
+/* Date; one that is still to come is a wrong clock's. */
+static uint32_t admit_made(const struct admit_facts *facts)
+{
+	int64_t s = facts->date_s < facts->now_s ? facts->date_s : facts->now_s;
+
+	return s < 0 ? 0 : (uint32_t)s;
+}
+
+/* RFC 9110 §15.1; 206 is never stored. */
+static bool admit_is_heuristic_status(uint16_t status)
+{
+	switch (status) {
+	case 200:
+	case 203:
+	case 204:
+	case 300:
+	case 301:
+	case 308:
+	case 404:
+	case 405:
+	case 410:
+	case 414:
+	case 501:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* What the origin said. False: nothing. Of several Expires the first counts (§4.2.1); one that is no date
@@ -201,14 +202,13 @@ static enum admit_source admit_lifetime(const struct admit_facts *facts,
 }
 
 static enum admit_source admit_life(const struct admit_facts *facts,
-	const struct hf_cache_policy *policy, const struct hf_cache_times *times,
-	struct hf_cache_life *life)
+	const struct hf_cache_policy *policy, struct hf_cache_life *life)
 {
 	const struct hf_http_cc *cc = &facts->cc;
 	const struct hf_http_fields *fields = &facts->resp->fields;
 	enum admit_source source = admit_lifetime(facts, policy, life);
 
-	life->initial_age_s = admit_initial_age(facts, times);
+	life->date_s = admit_made(facts);
 	life->must_validate = cc->no_cache;
 	life->stale_forbidden = cc->no_cache || cc->no_store || cc->must_revalidate ||
 				cc->proxy_revalidate || cc->has_s_maxage;
@@ -226,15 +226,23 @@ static enum admit_source admit_life(const struct admit_facts *facts,
 }
 
 void hf_cache_life_of(const struct hf_http_resp *resp, const struct hf_cache_policy *policy,
-	const struct hf_cache_times *times, struct hf_cache_life *ret_life)
+	const struct hf_cache_times *times, struct hf_cache_verdict *ret_verdict)
 {
 	struct admit_facts facts;
 
 	admit_read(resp, times, &facts);
-	(void)admit_life(&facts, policy, times, ret_life); /* the source is admission's matter */
+	ret_verdict->initial_age_s = admit_initial_age(&facts, times);
+	(void)admit_life(&facts, policy, &ret_verdict->life); /* the source is admission's matter */
 }
 
 /* ---- the tests ---- */
+
+/* A code that this cache knows well enough to keep to what must-understand asks (§5.2.2.3). */
+static bool admit_is_understood(uint16_t status)
+{
+	return admit_is_heuristic_status(status) || status == 302 || status == 307 ||
+	       status == 403 || status == 451;
+}
 
 static enum hf_cache_reason admit_status(const struct admit_facts *facts)
 {
@@ -335,10 +343,11 @@ static enum hf_cache_reason admit_privacy(
 }
 
 static enum hf_cache_reason admit_use(
-	const struct admit_facts *facts, enum admit_source source, const struct hf_cache_life *life)
+	const struct admit_facts *facts, enum admit_source source, const struct hf_cache_verdict *v)
 {
+	const struct hf_cache_life *life = &v->life;
 	bool leave = facts->cc.no_cache || facts->cc.is_public;
-	bool fresh = life->lifetime_s > life->initial_age_s && !life->must_validate;
+	bool fresh = life->lifetime_s > v->initial_age_s && !life->must_validate;
 	uint64_t usable_s = (uint64_t)life->lifetime_s + hf_max_u32(life->swr_s, life->sie_s);
 
 	/* Silence is no leave to store; without a lifetime each use is validated. */
@@ -346,8 +355,8 @@ static enum hf_cache_reason admit_use(
 		return HF_CACHE_WHY_NO_FRESHNESS;
 	if (fresh || life->has_validator)
 		return HF_CACHE_WHY_STORED;
-	return usable_s > life->initial_age_s && !life->must_validate ? HF_CACHE_WHY_STORED
-								      : HF_CACHE_WHY_EXPIRED;
+	return usable_s > v->initial_age_s && !life->must_validate ? HF_CACHE_WHY_STORED
+								   : HF_CACHE_WHY_EXPIRED;
 }
 
 void hf_cache_admit(const struct hf_cache_req *req, const struct hf_http_resp *resp,
@@ -359,7 +368,8 @@ void hf_cache_admit(const struct hf_cache_req *req, const struct hf_http_resp *r
 	enum admit_source source;
 
 	admit_read(resp, times, &facts);
-	source = admit_life(&facts, policy, times, &v.life);
+	source = admit_life(&facts, policy, &v.life);
+	v.initial_age_s = admit_initial_age(&facts, times);
 	v.heuristic = source == ADMIT_GUESSED;
 	v.auth_ok = admit_auth_ok(&facts.cc);
 	v.leaves_out = facts.cc.private_fields || facts.cc.no_cache_fields;
@@ -369,7 +379,7 @@ void hf_cache_admit(const struct hf_cache_req *req, const struct hf_http_resp *r
 	if (v.reason == HF_CACHE_WHY_STORED)
 		v.reason = admit_privacy(req, &facts);
 	if (v.reason == HF_CACHE_WHY_STORED)
-		v.reason = admit_use(&facts, source, &v.life);
+		v.reason = admit_use(&facts, source, &v);
 	if (v.reason == HF_CACHE_WHY_STORED && policy->object_max > 0 && resp->has_content_length &&
 		resp->content_length > policy->object_max)
 		v.reason = HF_CACHE_WHY_TOO_LARGE;

@@ -99,7 +99,7 @@ static void check_list(const struct hf_shard *shard, const struct hf_list *list,
 			sums->returning += obj->cost;
 		if (obj->place == CACHE_RECALLED || obj->place == CACHE_PINNED)
 			check_recalls(obj, sums);
-		else if (obj->place != CACHE_RETIRED) /* whose word is next_retired */
+		else if (obj->place == CACHE_LOOSE) /* else the word is next_retired, or times */
 			HF_ASSERT(obj->recall_mask == 0);
 		if (obj->place == CACHE_LINKED) {
 			sums->objects++;
@@ -126,12 +126,6 @@ static void check_table(const struct hf_shard *shard)
 	HF_ASSERT(count == shard->objects);
 }
 
-static void check_hand(const struct hf_shard *shard)
-{
-	HF_ASSERT(shard->hand == &shard->queue ||
-		  HF_CONTAINER_OF(shard->hand, struct hf_obj, queue)->place == CACHE_LINKED);
-}
-
 void hf_shard_check(struct hf_shard *shard)
 {
 	struct check_sums sums = { 0 };
@@ -142,7 +136,7 @@ void hf_shard_check(struct hf_shard *shard)
 	check_list(shard, &shard->posted, 1U << CACHE_RECALLED, &sums);
 	check_list(shard, &shard->pinned, 1U << CACHE_PINNED, &sums);
 	check_table(shard);
-	check_hand(shard);
+	cache_worth_check(shard);
 	HF_ASSERT(sums.used == shard->used && shard->used <= shard->budget);
 	HF_ASSERT(sums.returning == shard->returning);
 	HF_ASSERT(sums.objects == shard->objects);

@@ -9,6 +9,8 @@
 #include "cache_priv.h"
 
 #define EVICT_RECALL_SCAN_MAX 64
+#define EVICT_IDLE_PART       5
+#define EVICT_CANDIDATES      32 /* the least of so many is of the least three percent, in the mean */
 
 static struct hf_obj *evict_obj(struct hf_list *link)
 {
@@ -28,8 +30,6 @@ void cache_retire(struct hf_shard *shard, struct hf_obj *obj)
 	HF_ASSERT(obj->place == CACHE_LINKED && obj->owner_refs > 0);
 	HF_ASSERT(shard->objects > 0);
 	obj->purged = obj->purged || cache_purge_names(shard, obj);
-	if (shard->hand == &obj->queue)
-		shard->hand = obj->queue.prev;
 	evict_move(&shard->loose, obj);
 	obj->place = CACHE_RETIRED;
 	shard->objects--;
@@ -48,6 +48,7 @@ void cache_unlink(struct hf_shard *shard, struct hf_obj *obj)
 {
 	HF_ASSERT(cache_at(shard, obj->slot) == obj);
 	atomic_store_explicit(cache_slot_word(shard, obj->slot), 0, memory_order_release);
+	cache_worth_unlink(shard, obj->slot);
 	cache_retire(shard, obj);
 }
 
@@ -59,33 +60,38 @@ static bool evict_is_long_stale(const struct hf_shard *shard, const struct hf_ob
 	return hf_obj_age_s(obj, shard->now_us) > useful_s;
 }
 
-/* SIEVE: from the oldest to the newest, touched objects are spared once and lose their mark. */
+static struct hf_obj *evict_long_stale(
+	const struct hf_shard *shard, struct hf_obj *const *objs, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (evict_is_long_stale(shard, objs[i]))
+			return objs[i];
+	}
+	return NULL;
+}
+
+void cache_evict(struct hf_shard *shard, struct hf_obj *obj)
+{
+	hf_stat_inc(HF_STAT_CACHE_EVICTIONS);
+	cache_worth_leave(shard, obj);
+	cache_unlink(shard, obj);
+}
+
+/* Of some the one that is of no use any more, else the one that is worth least. */
 static bool evict_one(struct hf_shard *shard)
 {
-	struct hf_list *link = shard->hand;
+	struct hf_obj *objs[EVICT_CANDIDATES], *obj;
+	uint32_t count = cache_worth_next(shard, &shard->look_slot, objs, EVICT_CANDIDATES);
 
-	if (hf_list_empty(&shard->queue))
+	if (count == 0)
 		return false;
-	for (uint32_t steps = 0;; steps++) {
-		struct hf_obj *obj;
-
-		if (link == &shard->queue)
-			link = shard->queue.prev;
-		obj = evict_obj(link);
-		if (evict_is_long_stale(shard, obj)) {
-			hf_stat_inc(HF_STAT_CACHE_EXPIRED);
-			break;
-		}
-		if (!atomic_load_explicit(&obj->touched, memory_order_relaxed) ||
-			steps == CACHE_HAND_STEPS_MAX) {
-			hf_stat_inc(HF_STAT_CACHE_EVICTIONS);
-			break;
-		}
-		atomic_store_explicit(&obj->touched, 0, memory_order_relaxed);
-		link = link->prev;
+	obj = evict_long_stale(shard, objs, count);
+	if (obj) {
+		hf_stat_inc(HF_STAT_CACHE_EXPIRED);
+		cache_unlink(shard, obj);
+	} else {
+		cache_evict(shard, cache_worth_least(shard, objs, count));
 	}
-	shard->hand = link;
-	cache_unlink(shard, evict_obj(link));
 	return true;
 }
 
@@ -96,16 +102,25 @@ static uint64_t evict_outlook(const struct hf_shard *shard)
 	return shard->budget - shard->used + shard->returning;
 }
 
+/* Within the budget and refused all the same: the arena is full of fragments. Only what comes back
+ * helps. What is worth least lies scattered: until a part of the budget is idle between what is kept it
+ * goes nevertheless, then neighbours do, whatever they are worth. */
+static void evict_fragments(struct hf_shard *shard, uint64_t goal)
+{
+	if (evict_outlook(shard) > shard->budget / EVICT_IDLE_PART && cache_clear(shard, goal))
+		return;
+	while (shard->returning < goal && evict_one(shard))
+		;
+}
+
 void cache_evict_for(struct hf_shard *shard, uint64_t cost)
 {
 	uint64_t goal = hf_max_u64(shard->reserve, cost);
 
 	while (evict_outlook(shard) < goal && evict_one(shard))
 		;
-	/* Within the budget and refused all the same: the arena is full of fragments or of other
-	 * shards' objects. Only what comes back helps. */
-	while (shard->used + cost <= shard->budget && shard->returning < goal && evict_one(shard))
-		;
+	if (shard->used + cost <= shard->budget && shard->returning < goal)
+		evict_fragments(shard, goal);
 }
 
 static void evict_pin(struct hf_shard *shard, struct hf_obj *obj)

@@ -5,7 +5,15 @@
 
 #include "cache_priv.h"
 
-/* Of two variants that match, the one published last answers (RFC 9111 §4.1: the most recent). */
+/* RFC 9111 §4: of responses that match the most recent one, by Date, answers; of those of one second the
+ * one that was published last. */
+static inline bool lookup_is_newer(const struct hf_obj *obj, const struct hf_obj *than)
+{
+	if (obj->life.date_s != than->life.date_s)
+		return obj->life.date_s > than->life.date_s;
+	return obj->serial > than->serial;
+}
+
 static inline struct hf_obj *lookup_in(const struct hf_shard *shard, const struct hf_key *key,
 	const struct hf_http_req *req, enum hf_lookup *ret_verdict)
 {
@@ -28,7 +36,7 @@ static inline struct hf_obj *lookup_in(const struct hf_shard *shard, const struc
 			continue;
 		if (!best)
 			verdict = HF_LOOKUP_VARY;
-		if (best && best->serial > obj->serial)
+		if (best && lookup_is_newer(best, obj))
 			continue;
 		if (obj->vary_len == 0 || hf_cache_vary_matches(obj->vary, obj->vary_len, req)) {
 			best = obj;

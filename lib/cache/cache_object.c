@@ -21,7 +21,7 @@ static void *object_block_get(struct hf_shard *shard, size_t len)
 
 	HF_ASSERT(shard->used <= shard->budget);
 	if (cost <= shard->budget - shard->used)
-		block = hf_arena_alloc(shard->arena, len);
+		block = hf_arena_alloc_in(shard->arena, shard->index, len);
 	if (!block) {
 		cache_evict_for(shard, cost);
 		return NULL;

@@ -4,7 +4,7 @@
  *
  * Picture   every object of a shard is on exactly one list, by place:
  *             LOOSE    loose     being filled, or streamed, or not published yet
- *             LINKED   queue     in the table; newest first, SIEVE's hand walks from the tail
+ *             LINKED   queue     in the table; newest first
  *             RETIRED  loose     out of the table, waiting for its grace period
  *             RECALLED unposted, then posted     waiting for the leases of some workers
  *             PINNED   unposted, then pinned     as RECALLED, but for so long that eviction
@@ -32,7 +32,6 @@
 #define CACHE_RESERVE_MAX     (64UL * 1024 * 1024)
 #define CACHE_PIN_US          20000 /* a recall that takes longer frees no memory soon */
 #define CACHE_LONG_STALE_S    86400 /* useless for a day: eviction spares it no more */
-#define CACHE_HAND_STEPS_MAX  8192  /* objects that eviction spares in one go */
 #define CACHE_GRACED_MAX      1024  /* objects that one turn frees, or recalls: purges free many */
 
 enum cache_place { CACHE_LOOSE, CACHE_LINKED, CACHE_RETIRED, CACHE_RECALLED, CACHE_PINNED };
@@ -61,7 +60,9 @@ struct hf_shard {
 	struct hf_list walks;             /* purges of many under way */
 	uint64_t freed_count, freed_seen; /* times memory came free; up to the last work */
 	struct hf_list queue, loose, unposted, posted, pinned;
-	struct hf_list *hand;
+	struct cache_worth *worth;
+	uint32_t look_slot;                    /* looked at next by eviction */
+	uint32_t clear_slot, clear_window;     /* cache_clear.c: where it is */
 	uint32_t under_way[CACHE_WORKERS_MAX]; /* recalls posted and not answered, per worker */
 	/* between the owner and the reclaim thread */
 	_Atomic(struct hf_obj *) retired HF_ALIGNED(HF_CACHE_LINE);
@@ -163,8 +164,36 @@ bool cache_purge_names(const struct hf_shard *shard, const struct hf_obj *obj);
 /* Has the head a field of tags? */
 bool cache_head_is_tagged(struct hf_span head);
 
+/* cache_worth.c */
+
+/* boot. 0 or -ENOMEM; *ret_len bytes of the arena. */
+int cache_worth_init(struct hf_shard *shard, uint64_t objects_max, uint64_t *ret_len);
+void cache_worth_fini(struct hf_shard *shard);
+/* The next so many LINKED objects, or all, from *slot on, which moves on; returns how many. */
+uint32_t cache_worth_next(
+	struct hf_shard *shard, uint32_t *slot, struct hf_obj **ret_objs, uint32_t max);
+/* Of LINKED objects the one that is worth least, of equals the one that is idle for longest. Takes all
+ * their marks away. */
+struct hf_obj *cache_worth_least(struct hf_shard *shard, struct hf_obj **objs, uint32_t count);
+/* An object is LINKED; instead of OLD, of the same key and Vary values, or NULL. */
+void cache_worth_enter(struct hf_shard *shard, struct hf_obj *obj, struct hf_obj *old);
+/* A LINKED object will be evicted: remembers it. */
+void cache_worth_leave(struct hf_shard *shard, const struct hf_obj *obj);
+/* The slot is free. */
+void cache_worth_unlink(struct hf_shard *shard, uint32_t slot);
+/* Once after each object stored: looks at some and learns. */
+void cache_worth_turn(struct hf_shard *shard);
+void cache_worth_check(const struct hf_shard *shard);
+
+/* cache_clear.c */
+
+/* Evicts neighbours until `goal` bytes are returning, or some; false: found none. */
+bool cache_clear(struct hf_shard *shard, uint64_t goal);
+
 /* cache_evict.c */
 
+/* A LINKED object leaves for room. */
+void cache_evict(struct hf_shard *shard, struct hf_obj *obj);
 /* `cost` bytes were refused. Starts the eviction that brings them, less what is returning. */
 void cache_evict_for(struct hf_shard *shard, uint64_t cost);
 /* A LINKED object that another word replaces or that leaves: all but its word in the table. */

@@ -17,7 +17,6 @@ struct publish_scan {
 	uint32_t same;      /* the same key and Vary values */
 	uint32_t oldest;    /* of the same key */
 	uint32_t unused[2]; /* a free one in each bucket */
-	uint32_t victim;    /* whom eviction likes least */
 	uint32_t variant_count;
 	uint32_t unused_count[2];
 };
@@ -25,18 +24,6 @@ struct publish_scan {
 static bool publish_is_older(const struct hf_shard *shard, const struct hf_obj *obj, uint32_t than)
 {
 	return than == PUBLISH_NONE || obj->serial < cache_at(shard, than)->serial;
-}
-
-/* Untouched before touched, then by age. */
-static bool publish_is_worse(const struct hf_shard *shard, const struct hf_obj *obj, uint32_t than)
-{
-	bool touched = atomic_load_explicit(&obj->touched, memory_order_relaxed);
-	bool other;
-
-	if (than == PUBLISH_NONE)
-		return true;
-	other = atomic_load_explicit(&cache_at(shard, than)->touched, memory_order_relaxed);
-	return touched != other ? !touched : publish_is_older(shard, obj, than);
 }
 
 static bool publish_same_key(const struct hf_obj *a, const struct hf_obj *b)
@@ -49,9 +36,7 @@ static bool publish_same_key(const struct hf_obj *a, const struct hf_obj *b)
 static void publish_scan(
 	const struct hf_shard *shard, const struct hf_obj *obj, struct publish_scan *ret_scan)
 {
-	struct publish_scan scan = {
-		.same = PUBLISH_NONE, .oldest = PUBLISH_NONE, .victim = PUBLISH_NONE
-	};
+	struct publish_scan scan = { .same = PUBLISH_NONE, .oldest = PUBLISH_NONE };
 
 	for (uint32_t i = 0; i < CACHE_WORDS; i++) {
 		uint32_t slot = cache_slot(shard, obj->hash, i);
@@ -62,8 +47,6 @@ static void publish_scan(
 			scan.unused_count[i / CACHE_BUCKET_WORDS]++;
 			continue;
 		}
-		if (publish_is_worse(shard, other, scan.victim))
-			scan.victim = slot;
 		if (!publish_same_key(other, obj))
 			continue;
 		scan.variant_count++;
@@ -76,8 +59,21 @@ static void publish_scan(
 	*ret_scan = scan;
 }
 
+/* Both buckets are full: of their objects the one that is worth least. */
+static uint32_t publish_victim(struct hf_shard *shard, uint64_t hash)
+{
+	struct hf_obj *objs[CACHE_WORDS], *victim;
+
+	for (uint32_t i = 0; i < CACHE_WORDS; i++)
+		objs[i] = cache_at(shard, cache_slot(shard, hash, i));
+	victim = cache_worth_least(shard, objs, CACHE_WORDS);
+	cache_worth_leave(shard, victim);
+	return victim->slot;
+}
+
 /* The word to use; whoever is there gives way. The emptier of two buckets keeps both useful. */
-static uint32_t publish_choose(const struct publish_scan *scan)
+static uint32_t publish_choose(
+	struct hf_shard *shard, uint64_t hash, const struct publish_scan *scan)
 {
 	uint32_t emptier = scan->unused_count[0] >= scan->unused_count[1] ? 0 : 1;
 
@@ -88,7 +84,8 @@ static uint32_t publish_choose(const struct publish_scan *scan)
 	if (scan->variant_count < HF_CACHE_VARIANTS_MAX && scan->unused_count[emptier] > 0)
 		return scan->unused[emptier];
 	hf_stat_inc(HF_STAT_CACHE_EVICTIONS);
-	return scan->variant_count >= HF_CACHE_VARIANTS_MAX ? scan->oldest : scan->victim;
+	return scan->variant_count >= HF_CACHE_VARIANTS_MAX ? scan->oldest
+							    : publish_victim(shard, hash);
 }
 
 void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj)
@@ -107,7 +104,7 @@ void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj)
 		return;
 	}
 	publish_scan(shard, obj, &scan);
-	obj->slot = publish_choose(&scan);
+	obj->slot = publish_choose(shard, obj->hash, &scan);
 	obj->serial = ++shard->serial;
 	obj->place = CACHE_LINKED;
 	obj->owner_refs++;
@@ -118,8 +115,10 @@ void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj)
 	/* One store: a lookup finds the old one or the new one, never neither. */
 	atomic_store_explicit(
 		cache_slot_word(shard, obj->slot), cache_word(obj), memory_order_release);
+	cache_worth_enter(shard, obj, scan.same != PUBLISH_NONE ? old : NULL);
 	if (old)
 		cache_retire(shard, old);
+	cache_worth_turn(shard);
 	hf_stat_inc(HF_STAT_CACHE_INSERTS);
 	hf_stat_inc(HF_STAT_CACHE_OBJECTS);
 	hf_stat_add(HF_STAT_CACHE_STORED_BYTES, obj->cost);

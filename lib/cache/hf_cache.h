@@ -3,13 +3,15 @@
  * cache - find a stored response for a request; store, replace, evict, purge.
  *
  * What      The table is cut into shards by key; each shard belongs to one origin thread, which alone
- *           writes its table, its eviction queue and its objects. Lcores only read.
+ *           writes its table and its objects. Lcores only read.
  * Picture
  *      key hash --high bits--> shard --> 2 candidate buckets of 8 words, one cache line each
  *                                        word = tag (16 bits) | pointer (48 bits) -> hf_obj
  *           The variants of one key are several words with one tag.
- *           No free word in both buckets: the less used of their objects gives way.
- *           Eviction: SIEVE (Zhang et al., NSDI 2024): one queue, one hand, one bit set on a hit.
+ *           No free word in both buckets: of their objects the one that is worth least gives way.
+ *           Eviction: of 32 objects the one that is worth least, by its size and by what the shard
+ *           learnt of how objects are asked for (cache_worth.c); one byte is set on a hit. When the
+ *           arena is in fragments: neighbours (cache_clear.c).
  * Threads   hf_cache_lookup, hf_reader_*: the lcore that owns the reader. hf_shard_*: the origin thread
  *           that owns the shard. hf_cache_reclaim_step: the reclaim thread.
  * Lifetime  of objects: hf_object.h. Of tables: boot to exit, fixed size.
@@ -21,7 +23,13 @@
  *           hf_shard_purge returned, or a walk ended, and a grace period, no lcore finds what was
  *           purged, nor what was freshened from it.
  * Limits    objects_max = memory / 1 KiB; HF_CACHE_VARIANTS_MAX variants a key, the oldest gives way.
- * Tests     tests/unit/cache, tests/sim/cache_races.c
+ *           An object takes at most 256 bytes beyond key, Vary values, head and body (struct 192, its
+ *           first chunk's header 40, alignment 7, table 8, 8 when it has left), and 40 for each
+ *           further chunk of 14 KiB. Rounding to the arena's size classes: a fifth of it at most, less
+ *           than a tenth in the mean. Table and eviction: at most a thirtieth of the memory, from the
+ *           beginning. Idle between objects, whatever sizes come after one another: at most about
+ *           a quarter of the memory.
+ * Tests     tests/unit/cache, tests/sim/cache_races.c, tests/sim/cache_churn.c, perf/evict_sim
  */
 #ifndef HF_CACHE_H
 #define HF_CACHE_H

@@ -44,11 +44,11 @@ bool hf_cache_req_validates(const struct hf_cache_req *req);
 
 /* ---- life of an object ---- */
 
-/* What is kept with an object. Age is measured from the moment it was received plus initial_age_s. */
+/* What is kept with an object. */
 struct hf_cache_life {
-	uint32_t lifetime_s;    /* freshness lifetime (RFC 9111 §4.2.1) */
-	uint32_t initial_age_s; /* corrected_initial_age (§4.2.3) */
-	uint32_t swr_s, sie_s;  /* RFC 5861 windows past freshness; 0 when stale is forbidden */
+	uint32_t lifetime_s;   /* freshness lifetime (RFC 9111 §4.2.1) */
+	uint32_t swr_s, sie_s; /* RFC 5861 windows past freshness; 0 when stale is forbidden */
+	uint32_t date_s; /* Unix seconds: Date, or the arrival if that was before (RFC 9111 §4) */
 	bool stale_forbidden; /* must-revalidate, proxy-revalidate, s-maxage or no-cache (§4.2.4) */
 	bool must_validate;   /* no-cache: never used without validation */
 	bool immutable;       /* RFC 8246 */
@@ -62,7 +62,7 @@ enum hf_cache_use {
 	HF_CACHE_USE_REVALIDATE, /* not without asking the origin; only-if-cached: 504 */
 };
 
-/* age_s: initial_age_s plus the time since it was received. req may be NULL: no directives. */
+/* age_s: the verdict's initial_age_s plus the time since it was received. req may be NULL: no directives. */
 enum hf_cache_use hf_cache_fresh_for(
 	const struct hf_cache_life *life, const struct hf_http_cc *req, uint32_t age_s);
 /* "Stale-but-valid": may it be served at that age because the origin cannot be asked? window_s is
@@ -98,10 +98,11 @@ enum hf_cache_reason {
 struct hf_cache_verdict {
 	bool store;
 	enum hf_cache_reason reason; /* HF_CACHE_WHY_STORED when store */
-	bool scrub;   /* credentials must be left out of the stored copy; always with store */
+	bool scrub;      /* credentials must be left out of the stored copy; always with store */
 	bool leaves_out; /* so must the fields that private="..." and no-cache="..." name */
 	bool auth_ok;    /* may answer requests with Authorization too (§3.5) */
 	bool heuristic;
+	uint32_t initial_age_s; /* corrected_initial_age (§4.2.3) */
 	struct hf_cache_life life;
 };
 
@@ -112,9 +113,9 @@ void hf_cache_admit(const struct hf_cache_req *req, const struct hf_http_resp *r
 const char *hf_cache_reason_name(enum hf_cache_reason reason);
 /* A sentence part for `cache show`. */
 const char *hf_cache_reason_text(enum hf_cache_reason reason);
-/* Only the age and life of a response: for freshening by a 304 (§4.3.4). */
+/* Only the initial age and the life of a response: for freshening by a 304 (§4.3.4). */
 void hf_cache_life_of(const struct hf_http_resp *resp, const struct hf_cache_policy *policy,
-	const struct hf_cache_times *times, struct hf_cache_life *ret_life);
+	const struct hf_cache_times *times, struct hf_cache_verdict *ret_verdict);
 
 /* ---- Vary (RFC 9111 §4.1) ---- */
 

@@ -67,6 +67,12 @@ enum hf_obj_flags {
 	HF_OBJ_STALE = 1 << 4,   /* soft purge: as if its lifetime were over (hf_obj_use) */
 };
 
+/* How it was asked for while eviction looked (cache_worth.c). */
+struct hf_obj_past {
+	uint8_t touches;      /* how often, as far as that counts */
+	uint8_t interval_bin; /* the mean time between (cache_rates.h) */
+};
+
 struct hf_obj {
 	/* line 0: what a lookup reads */
 	uint64_t hash;
@@ -85,8 +91,9 @@ struct hf_obj {
 		touched; /* read since eviction last looked; set by lcores, only when clear */
 	/* whether a refresh in the background is under way: hf_obj_refresh_take */
 	_Atomic uint8_t refreshing;
-	uint64_t serial; /* order of publication in the shard: of two that match the later counts */
-	const char *head; /* status line and fields, no final CRLF */
+	struct hf_obj_past past; /* the owner's */
+	uint64_t serial;         /* order of publication in the shard */
+	const char *head;        /* status line and fields, no final CRLF */
 	uint32_t head_len;
 	_Atomic uint32_t state; /* enum hf_obj_state */
 	/* of the body; HF_OBJ_LENGTH_UNKNOWN until READY if the origin did not say */
@@ -96,10 +103,13 @@ struct hf_obj {
 	_Atomic uint64_t
 		holders; /* bit i: worker i may hold a lease; set by worker i, only when clear */
 	/* line 2: the owner's */
-	struct hf_list queue HF_ALIGNED(HF_CACHE_LINE); /* eviction order, while in the table */
+	struct hf_list queue HF_ALIGNED(HF_CACHE_LINE);
 	union {
 		struct hf_obj *next_retired; /* while RETIRED */
-		uint64_t recall_mask;        /* else: workers whose RECALL is not posted yet */
+		struct {
+			uint32_t touched_at, seen_at; /* while in the table (cache_worth.c) */
+		};
+		uint64_t recall_mask; /* else: workers whose RECALL is not posted yet */
 	};
 	union {
 		struct hf_chunk *last; /* of a chain that is this object's */

@@ -224,9 +224,6 @@ enum hf_http_chunk hf_http_chunked_next(struct hf_http_chunked *chunked, const c
 bool hf_http_list_next(struct hf_span *list, struct hf_span *ret_item);
 bool hf_http_is_token(struct hf_span text);
 struct hf_span hf_http_trim(struct hf_span text);
-/* The text of a quoted string (RFC 9110 §5.6.4), or of anything else as it is. -EINVAL when
- * malformed, -ENOSPC when it does not fit; else its length. */
-int hf_http_unquote(struct hf_span text, char *buf, size_t cap);
 /* Digits only. -EINVAL, or -ERANGE beyond 2^63 - 1. */
 int hf_http_parse_u64(struct hf_span text, uint64_t *ret_value) HF_MUST_CHECK;
 /* delta-seconds (RFC 9111 §1.2.2): 2^31 stands for all that is larger. -EINVAL when not digits. */

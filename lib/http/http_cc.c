@@ -61,6 +61,15 @@ void hf_http_cc_init(struct hf_http_cc *cc)
 	memset(cc, 0, sizeof(*cc));
 }
 
+/* An argument without its quotes: RFC 9111 §5.2 asks to take both forms. A quote or an escape that is left
+ * makes neither a number nor a name. */
+static struct hf_span cc_unquoted(struct hf_span arg)
+{
+	if (arg.len < 2 || arg.ptr[0] != '"' || arg.ptr[arg.len - 1] != '"')
+		return arg;
+	return (struct hf_span){ arg.ptr + 1, arg.len - 2 };
+}
+
 /* ---- field names in an argument: private="a, b" (§5.2.2.4, §5.2.2.7) ---- */
 
 /* What says how the content is to be read, kept or whose it is cannot be left out of it. */
@@ -72,20 +81,11 @@ static bool cc_may_leave_out(struct hf_span name)
 	       (!(flags & HF_HTTP_FIELD_END) || (flags & HF_HTTP_FIELD_SCRUB));
 }
 
-/* The list in an argument: a token, or what is in quotes. (A quote or an escape left in it makes no
- * name.) */
-static struct hf_span cc_names(struct hf_span arg)
-{
-	if (arg.len < 2 || arg.ptr[0] != '"' || arg.ptr[arg.len - 1] != '"')
-		return arg;
-	return (struct hf_span){ arg.ptr + 1, arg.len - 2 };
-}
-
 /* Names all of which may be left out; else the directive is taken as if it had no argument, as §5.2.2.4
  * permits. */
 static bool cc_is_qualified(struct hf_span arg)
 {
-	struct hf_span list = cc_names(arg);
+	struct hf_span list = cc_unquoted(arg);
 	struct hf_span name;
 	bool any = false;
 
@@ -99,21 +99,14 @@ static bool cc_is_qualified(struct hf_span arg)
 
 /* ---- directives ---- */
 
-/* The seconds of an argument, quoted or not (RFC 9111 §5.2 asks to take both). What is no number means
- * the most restrictive: stale at once, or for min-fresh never fresh enough. */
+/* What is no number means the most restrictive: stale at once, or for min-fresh never fresh enough. */
 static uint32_t cc_seconds(const struct http_cc_directive *d, bool has_arg, struct hf_span arg)
 {
-	char text[24];
 	uint32_t s;
-	int len;
 
 	if (!has_arg)
 		return strcmp(d->name.ptr, "max-stale") == 0 ? HF_HTTP_DELTA_MAX : 0;
-	if (arg.len > 0 && arg.ptr[0] == '"') {
-		len = hf_http_unquote(arg, text, sizeof(text));
-		arg = (struct hf_span){ text, len < 0 ? 0 : (size_t)len };
-	}
-	if (hf_http_parse_delta(arg, &s) != 0)
+	if (hf_http_parse_delta(cc_unquoted(arg), &s) != 0)
 		return d->kind == HTTP_CC_AT_LEAST ? HF_HTTP_DELTA_MAX : 0;
 	return s;
 }
@@ -213,7 +206,7 @@ bool hf_http_cc_leaves_out(const struct hf_http_fields *fields, struct hf_span n
 			continue;
 		while (cc_next(&value, &item)) {
 			const struct http_cc_directive *d = http_cc_lookup(item.name);
-			struct hf_span list = cc_names(item.arg);
+			struct hf_span list = cc_unquoted(item.arg);
 
 			if (d == NULL || d->kind != HTTP_CC_FIELDS || !cc_is_qualified(item.arg))
 				continue;

@@ -7,7 +7,8 @@
 
 #include "http_priv.h"
 
-#define CDN_DIGITS_MAX 15 /* RFC 8941 §3.3.1 */
+#define CDN_DIGITS_MAX  15 /* RFC 8941 §3.3.1 */
+#define CDN_DECIMAL_MAX 12 /* before the point (§3.3.2) */
 
 enum cdn_type {
 	CDN_BAD,
@@ -66,12 +67,13 @@ static struct cdn_value cdn_number(struct hf_span *in)
 {
 	struct cdn_value value = { .type = CDN_INTEGER };
 	bool negative = cdn_at(in, '-');
-	size_t n = 0;
+	size_t n = 0, whole;
 
 	if (negative)
 		cdn_skip(in, 1);
 	while (n < in->len && http_is(in->ptr[n], HTTP_DIGIT))
 		n++;
+	whole = n;
 	if (n == 0 || n > CDN_DIGITS_MAX ||
 		hf_http_parse_delta((struct hf_span){ in->ptr, n }, &value.s) != 0)
 		value.type = CDN_BAD;
@@ -84,7 +86,9 @@ static struct cdn_value cdn_number(struct hf_span *in)
 	for (n = 0; n < in->len && http_is(in->ptr[n], HTTP_DIGIT);)
 		n++;
 	cdn_skip(in, n);
-	value.type = value.type == CDN_BAD || n == 0 || n > 3 ? CDN_BAD : CDN_OTHER;
+	value.type = CDN_OTHER;
+	if (whole == 0 || whole > CDN_DECIMAL_MAX || n == 0 || n > 3)
+		value.type = CDN_BAD;
 	return value;
 }
 
@@ -208,10 +212,8 @@ static void cdn_apply(struct hf_http_cc *cc, struct hf_span key, struct cdn_valu
 		*http_cc_flag(cc, d->flag_at) = value.type != CDN_FALSE;
 		return;
 	}
-	if (value.type != CDN_INTEGER)
-		return;
-	*http_cc_flag(cc, d->flag_at) = true;
-	*http_cc_value(cc, d->value_at) = value.s;
+	*http_cc_flag(cc, d->flag_at) = value.type == CDN_INTEGER;
+	*http_cc_value(cc, d->value_at) = value.type == CDN_INTEGER ? value.s : 0;
 }
 
 static bool cdn_member(struct hf_span *in, struct hf_http_cc *cc)
@@ -237,7 +239,7 @@ static bool cdn_member(struct hf_span *in, struct hf_http_cc *cc)
 static bool cdn_line(struct hf_span in, struct hf_http_cc *cc)
 {
 	in = hf_http_trim(in);
-	while (in.len > 0) {
+	for (;;) {
 		if (!cdn_member(&in, cc))
 			return false;
 		cdn_skip_ws(&in, /* tabs= */ true);
@@ -247,10 +249,7 @@ static bool cdn_line(struct hf_span in, struct hf_http_cc *cc)
 			return false;
 		cdn_skip(&in, 1);
 		cdn_skip_ws(&in, /* tabs= */ true);
-		if (in.len == 0)
-			return false;
 	}
-	return true;
 }
 
 bool hf_http_cc_from_cdn(const struct hf_http_fields *fields, struct hf_http_cc *ret_cc)
@@ -267,8 +266,6 @@ bool hf_http_cc_from_cdn(const struct hf_http_fields *fields, struct hf_http_cc 
 		if (line->id == HF_HTTP_FIELD_CDN_CACHE_CONTROL && !cdn_line(line->value, &cc))
 			return false;
 	}
-	if (!cc.present)
-		return false;
 	*ret_cc = cc;
 	return true;
 }

@@ -8,7 +8,7 @@
 
 #define CHUNK_DIGITS_MAX   16
 #define CHUNK_LINE_MAX     256  /* size, extensions */
-#define CHUNK_EXTRA_MAX    4096 /* extensions of all chunks: else they could be the whole body */
+#define CHUNK_EXTRA_MAX    4096 /* extensions of all chunks, beyond as much as there was data */
 #define CHUNK_TRAILERS_MAX 8192
 
 enum chunk_state {
@@ -90,7 +90,7 @@ static enum chunk_state chunk_ext(struct hf_http_chunked *ch, char c)
 {
 	enum chunk_state state = (enum chunk_state)ch->state;
 
-	if (++ch->line_len > CHUNK_LINE_MAX || ++ch->extra_len > CHUNK_EXTRA_MAX)
+	if (++ch->line_len > CHUNK_LINE_MAX || ++ch->extra_len > CHUNK_EXTRA_MAX + ch->body_len)
 		return CHUNK_BROKEN;
 	switch (state) {
 	case CHUNK_EXT_BWS:

@@ -126,29 +126,6 @@ bool hf_http_list_next(struct hf_span *list, struct hf_span *ret_item)
 	return false;
 }
 
-int hf_http_unquote(struct hf_span text, char *buf, size_t cap)
-{
-	bool quoted = text.len > 0 && text.ptr[0] == '"';
-	size_t last = text.len;
-	size_t n = 0;
-
-	HF_ASSERT(text.len <= INT32_MAX);
-	if (quoted && (text.len < 2 || text.ptr[text.len - 1] != '"'))
-		return -EINVAL;
-	if (quoted)
-		last--;
-	for (size_t i = quoted ? 1 : 0; i < last; i++) {
-		if (quoted && text.ptr[i] == '"')
-			return -EINVAL;
-		if (quoted && text.ptr[i] == '\\' && ++i == last)
-			return -EINVAL;
-		if (n == cap)
-			return -ENOSPC;
-		buf[n++] = text.ptr[i];
-	}
-	return (int)n;
-}
-
 int hf_http_parse_u64(struct hf_span text, uint64_t *ret_value)
 {
 	uint64_t v = 0;

@@ -27,20 +27,27 @@ struct arena_config {
 	bool metadata_use_hooks;
 };
 
-struct hf_arena {
+struct arena_part {
 	extent_hooks_t hooks; /* first: jemalloc hands this pointer back to the hooks */
-	struct arena_region region;
-	_Atomic size_t handed; /* bytes of the region that jemalloc has had */
-	_Atomic size_t used;
+	char *base;
+	size_t size;
+	_Atomic size_t handed; /* bytes of it that jemalloc has had */
 	unsigned index;
 };
 
-static int arena_flags(const struct hf_arena *arena, size_t len)
+struct hf_arena {
+	struct arena_region region;
+	_Atomic size_t used;
+	uint32_t part_count;
+	struct arena_part *parts;
+};
+
+static int arena_flags(const struct arena_part *part, size_t len)
 {
 	int flags = MALLOCX_TCACHE_NONE;
 
-	if (arena)
-		flags |= MALLOCX_ARENA(arena->index);
+	if (part)
+		flags |= MALLOCX_ARENA(part->index);
 	if (len >= ARENA_ALIGN)
 		flags |= MALLOCX_ALIGN(ARENA_ALIGN);
 	return flags;
@@ -50,21 +57,21 @@ static int arena_flags(const struct hf_arena *arena, size_t len)
 static void *arena_hook_alloc(extent_hooks_t *hooks, void *address, size_t size, size_t alignment,
 	bool *zero, bool *commit, unsigned index)
 {
-	struct hf_arena *arena = (struct hf_arena *)(void *)hooks;
-	uintptr_t base = (uintptr_t)arena->region.base;
-	size_t old = atomic_load(&arena->handed);
+	struct arena_part *part = (struct arena_part *)(void *)hooks;
+	uintptr_t base = (uintptr_t)part->base;
+	size_t old = atomic_load(&part->handed);
 	size_t begin;
 
 	if (address)
 		return NULL;
 	do {
 		begin = (((base + old) + alignment - 1) & ~(uintptr_t)(alignment - 1)) - base;
-		if (begin > arena->region.size || size > arena->region.size - begin)
+		if (begin > part->size || size > part->size - begin)
 			return NULL;
-	} while (!atomic_compare_exchange_weak(&arena->handed, &old, begin + size));
+	} while (!atomic_compare_exchange_weak(&part->handed, &old, begin + size));
 	*zero = true; /* fresh from mmap, never handed out before */
 	*commit = true;
-	return arena->region.base + begin;
+	return part->base + begin;
 }
 
 static bool arena_hook_split(extent_hooks_t *hooks, void *address, size_t size, size_t size_a,
@@ -95,12 +102,12 @@ static int arena_control(unsigned index, const char *leaf, void *value, size_t l
 /* jemalloc never joins an extent with the one below it when a hook returned its first byte. Asked
  * for 2 MiB and more at a time it would cut the region into islands, at last one for each slab. So
  * let it have the region in a few large pieces now: taken, given back, never touched. */
-static void arena_hand_over(struct hf_arena *arena)
+static void arena_hand_over(struct arena_part *part)
 {
-	int flags = MALLOCX_ARENA(arena->index) | MALLOCX_TCACHE_NONE;
+	int flags = arena_flags(part, 0);
 	void *pieces[256];
 	size_t count = 0;
-	size_t len = arena->region.size;
+	size_t len = part->size;
 
 	while (len > HF_ARENA_CHUNK && count < HF_ARRAY_LEN(pieces)) {
 		pieces[count] = mallocx(len, flags);
@@ -113,27 +120,54 @@ static void arena_hand_over(struct hf_arena *arena)
 		dallocx(pieces[--count], flags);
 }
 
-static int arena_create(struct hf_arena *arena)
+static int arena_part_create(struct arena_part *part)
 {
-	struct arena_config config = { .extent_hooks = &arena->hooks };
-	size_t len = sizeof(arena->index);
+	struct arena_config config = { .extent_hooks = &part->hooks };
+	size_t len = sizeof(part->index);
 	ssize_t decay_ms = 0; /* at once: only then are free neighbours joined */
 
-	arena->hooks.alloc = arena_hook_alloc;
-	arena->hooks.split = arena_hook_split;
-	arena->hooks.merge = arena_hook_merge;
-	if (mallctl("experimental.arenas_create_ext", &arena->index, &len, &config,
+	part->hooks.alloc = arena_hook_alloc;
+	part->hooks.split = arena_hook_split;
+	part->hooks.merge = arena_hook_merge;
+	if (mallctl("experimental.arenas_create_ext", &part->index, &len, &config,
 		    sizeof(config)) != 0)
 		return -ENOMEM;
-	HF_ASSERT(arena_control(arena->index, "dirty_decay_ms", &decay_ms, sizeof(decay_ms)) == 0);
-	HF_ASSERT(arena_control(arena->index, "muzzy_decay_ms", &decay_ms, sizeof(decay_ms)) == 0);
-	arena_hand_over(arena);
+	HF_ASSERT(arena_control(part->index, "dirty_decay_ms", &decay_ms, sizeof(decay_ms)) == 0);
+	HF_ASSERT(arena_control(part->index, "muzzy_decay_ms", &decay_ms, sizeof(decay_ms)) == 0);
+	arena_hand_over(part);
 	return 0;
 }
 
 static void arena_destroy(struct hf_arena *arena)
 {
-	HF_ASSERT(arena_control(arena->index, "destroy", NULL, 0) == 0);
+	while (arena->part_count > 0) {
+		struct arena_part *part = &arena->parts[--arena->part_count];
+
+		HF_ASSERT(arena_control(part->index, "destroy", NULL, 0) == 0);
+	}
+	free(arena->parts);
+	arena->parts = NULL;
+}
+
+static int arena_create(struct hf_arena *arena, uint32_t count)
+{
+	size_t share = arena->region.size / count;
+
+	arena->parts = calloc(count, sizeof(*arena->parts));
+	if (!arena->parts)
+		return -ENOMEM;
+	while (arena->part_count < count) {
+		struct arena_part *part = &arena->parts[arena->part_count];
+
+		part->base = arena->region.base + arena->part_count * share;
+		part->size = share;
+		if (arena_part_create(part) != 0) {
+			arena_destroy(arena);
+			return -ENOMEM;
+		}
+		arena->part_count++;
+	}
+	return 0;
 }
 
 static int arena_map(struct arena_region *region, size_t size, bool hugepages)
@@ -170,16 +204,16 @@ size_t hf_arena_cost(size_t len)
 	return nallocx(len, arena_flags(NULL, len));
 }
 
-static void *arena_block_get(struct hf_arena *arena, size_t len)
+static void *arena_block_get(struct hf_arena *arena, uint32_t part, size_t len)
 {
-	return mallocx(len, arena_flags(arena, len));
+	return mallocx(len, arena_flags(&arena->parts[part], len));
 }
 
 static void arena_block_put(struct hf_arena *arena, void *block, size_t len)
 {
 	HF_ASSERT_HOT((char *)block >= arena->region.base &&
 		      (char *)block < arena->region.base + arena->region.size);
-	dallocx(block, arena_flags(arena, len));
+	dallocx(block, arena_flags(NULL, len));
 }
 
 #else /* HF_SANITIZED: each block is a malloc of its own, so that overflows and late uses are seen */
@@ -187,10 +221,12 @@ static void arena_block_put(struct hf_arena *arena, void *block, size_t len)
 struct hf_arena {
 	struct arena_region region;
 	_Atomic size_t used;
+	uint32_t part_count;
 };
 
-static int arena_create(struct hf_arena *arena)
+static int arena_create(struct hf_arena *arena, uint32_t count)
 {
+	arena->part_count = count;
 	return 0;
 }
 
@@ -217,7 +253,7 @@ size_t hf_arena_cost(size_t len)
 	return (len + step - 1) & ~(step - 1);
 }
 
-static void *arena_block_get(struct hf_arena *arena, size_t len)
+static void *arena_block_get(struct hf_arena *arena, uint32_t part, size_t len)
 {
 	void *block = NULL;
 
@@ -248,7 +284,7 @@ int hf_arena_new(size_t size, bool hugepages, struct hf_err *err, struct hf_aren
 			"less",
 			size >> 20);
 	}
-	if (arena_create(arena) != 0) {
+	if (arena_create(arena, 1) != 0) {
 		arena_unmap(&arena->region);
 		free(arena);
 		return hf_err_set(err, -ENOMEM,
@@ -267,17 +303,35 @@ void hf_arena_free(struct hf_arena *arena)
 	free(arena);
 }
 
-void *hf_arena_alloc(struct hf_arena *arena, size_t len)
+int hf_arena_cut(struct hf_arena *arena, uint32_t count)
+{
+	HF_ASSERT(count > 0 && hf_arena_used(arena) == 0);
+	if (count == arena->part_count)
+		return 0;
+	arena_destroy(arena);
+	return arena_create(arena, count);
+}
+
+void *hf_arena_alloc_in(struct hf_arena *arena, uint32_t part, size_t len)
 {
 	void *block;
 
-	HF_ASSERT(len > 0);
+	HF_ASSERT(len > 0 && part < arena->part_count);
 	if (len > arena->region.size)
 		return NULL;
 	atomic_fetch_add_explicit(&arena->used, hf_arena_cost(len), memory_order_relaxed);
-	block = arena_block_get(arena, len);
+	block = arena_block_get(arena, part, len);
 	if (!block)
 		atomic_fetch_sub_explicit(&arena->used, hf_arena_cost(len), memory_order_relaxed);
+	return block;
+}
+
+void *hf_arena_alloc(struct hf_arena *arena, size_t len)
+{
+	void *block = NULL;
+
+	for (uint32_t part = 0; !block && part < arena->part_count; part++)
+		block = hf_arena_alloc_in(arena, part, len);
 	return block;
 }
 

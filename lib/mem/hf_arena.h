@@ -6,6 +6,8 @@
  *           extents come from nowhere else. It cannot grow: when it is full, alloc returns NULL.
  * Picture   region [ extent | extent | ... | untouched ]   <- extent hook hands out, never takes back
  *             each extent: slabs of one size class, reused by jemalloc
+ *           cut:   [ part 0          | part 1          | ... ]   each with slabs of its own: no owner's
+ *                  blocks keep pages from another's
  * Threads   alloc, free: origin and control threads (jemalloc locks inside). Never an lcore.
  * Lifetime  Everything allocated dies with hf_arena_free.
  * Promises  A1 resident memory of the region is at most `size`.  A2 hf_arena_used is the sum of the
@@ -27,7 +29,11 @@ int hf_arena_new(
 	size_t size, bool hugepages, struct hf_err *err, struct hf_arena **ret_arena) HF_MUST_CHECK;
 /* NULL is fine. */
 void hf_arena_free(struct hf_arena *arena);
-/* 64-byte aligned when len >= 64, not zeroed; NULL when the region is full. */
+/* boot. Into so many parts of equal size; nothing may be allocated. At first it is one part. */
+int hf_arena_cut(struct hf_arena *arena, uint32_t count) HF_MUST_CHECK;
+/* 64-byte aligned when len >= 64, not zeroed; NULL when the part is full. */
+void *hf_arena_alloc_in(struct hf_arena *arena, uint32_t part, size_t len);
+/* In any part that has room. */
 void *hf_arena_alloc(struct hf_arena *arena, size_t len);
 /* LEN as asked for. NULL is fine. */
 void hf_arena_release(struct hf_arena *arena, void *block, size_t len);

@@ -22,8 +22,9 @@
  *           was cut short or failed is never published.  G3 a purge, a soft one too, also keeps what was
  *           asked for before it from being stored; who comes after it does not get that.  G4 memory
  *           ahead of the slowest reader of a stream is at most HF_XCHG_WINDOW, and a sixteenth of the
- *           shard's; of several readers one that is half of it behind is cut when another, who has
- *           everything, has waited for it for two seconds.  G5 an origin that breaks off before its
+ *           shard's; that of many together an eighth, but for a little each.  Of several readers one
+ *           that is half of it behind is cut when another, who has everything, has waited for it for
+ *           two seconds.  G5 an origin that breaks off before its
  *           head is complete is 502, one that is late 504; after the head the client's connection is
  *           cut.  G6 a body that finds no memory to be stored in goes on as a
  *           stream: no fetch waits for another one's whole body.  G7 a 304 counts only for what was

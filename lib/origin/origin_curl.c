@@ -60,7 +60,7 @@ static void curl_head_interim(struct hf_origin *origin, struct origin_fetch *fet
 
 	if (!fetch->leader || fetch->leader->xchg->background ||
 		hf_http_resp_parse(fetch->head, fetch->head_len, &resp) != HF_PARSE_DONE ||
-		resp.status == 100)
+		resp.status <= 101 || resp.status >= 200)
 		return;
 	origin_reader_interim(origin, fetch->leader, &resp);
 }

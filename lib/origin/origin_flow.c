@@ -32,14 +32,17 @@ static uint64_t origin_flow_consumed(const struct origin_fetch *fetch)
 	return hf_list_empty(&fetch->readers) ? 0 : least;
 }
 
-/* How far a stream may be ahead of its slowest reader (G4): less while anyone waits for memory, and never
- * so far that a few readers who stand still hold all that a small shard has. */
+/* How far a stream may be ahead of its slowest reader (G4). Readers may stand still: a few must not hold all
+ * that a small shard has, nor many all of a large one. Least while anyone waits for memory. */
 static uint64_t origin_flow_window(const struct hf_origin *origin)
 {
-	uint64_t share = hf_shard_object_max(origin->shard) / 8;
+	uint64_t most = hf_shard_object_max(origin->shard) / 8;
+	uint64_t share = 2 * most / hf_max_u32(origin->in_flight, 2);
 
+	if (!hf_list_empty(&origin->memory))
+		share = 0;
 	return hf_min_u64(
-		share, hf_list_empty(&origin->memory) ? HF_XCHG_WINDOW : ORIGIN_SCARCE_WINDOW);
+		hf_min_u64(most, HF_XCHG_WINDOW), hf_max_u64(share, ORIGIN_SCARCE_WINDOW));
 }
 
 /* How many bytes more it may be ahead. */
@@ -100,7 +103,7 @@ static void origin_flow_starve(struct hf_origin *origin, struct origin_fetch *fe
 	origin_flow_memory_wait(origin, fetch);
 }
 
-void origin_flow_stand(struct hf_origin *origin, struct origin_fetch *fetch)
+static void origin_flow_watch(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	struct hf_list *first = hf_list_first(&fetch->readers);
 
@@ -109,24 +112,43 @@ void origin_flow_stand(struct hf_origin *origin, struct origin_fetch *fetch)
 		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_LAG, origin->lag_us);
 }
 
+void origin_flow_stand(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	struct hf_list *it;
+
+	hf_list_for_each (it, &fetch->readers)
+		origin_flow_reader(it)->lagging = false;
+	origin_flow_watch(origin, fetch);
+}
+
+/* Half a window behind FIRST, and not because its worker has no time. */
+static bool origin_flow_is_behind(
+	const struct hf_origin *origin, const struct origin_reader *reader, uint64_t first)
+{
+	return atomic_load(&reader->xchg->consumed) + origin_flow_window(origin) / 2 < first &&
+	       !atomic_load(&reader->xchg->more_posted);
+}
+
 void origin_flow_lag(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	uint64_t filled = atomic_load_explicit(&fetch->obj->filled, memory_order_relaxed);
-	uint64_t near = origin_flow_window(origin) / 2, first = 0;
+	uint64_t first = 0;
 	struct hf_list *it;
 
 	hf_list_for_each (it, &fetch->readers)
 		first = hf_max_u64(first, atomic_load(&origin_flow_reader(it)->xchg->consumed));
 	hf_list_for_each (it, &fetch->readers) {
 		struct origin_reader *reader = origin_flow_reader(it);
+		bool lagged = reader->lagging;
 
-		if (first < filled || atomic_load(&reader->xchg->consumed) + near >= first)
-			continue; /* nobody is held up, or not by this one */
+		reader->lagging = first == filled && origin_flow_is_behind(origin, reader, first);
+		if (!lagged || !reader->lagging)
+			continue;
 		/* TCP has bytes of the object for it: it is gone, and no more in the way, with FINISH */
 		atomic_store(&reader->xchg->laggard, true);
 		origin_reader_more(origin, reader);
 	}
-	origin_flow_stand(origin, fetch);
+	origin_flow_watch(origin, fetch);
 }
 
 static void origin_flow_memory_got(struct hf_origin *origin, struct origin_fetch *fetch)

@@ -43,10 +43,11 @@
 #define ORIGIN_MEMO_US         10000000
 #define ORIGIN_MEMORY_WAIT_US  5000000 /* of a head or a stream, which then fails */
 #define ORIGIN_STORE_WAIT_US   50000   /* of a body to be stored, which then becomes a stream */
-#define ORIGIN_LAG_US          2000000 /* of a stream's other readers for its last, which is then cut */
+#define ORIGIN_LAG_US          1000000 /* twice, and who holds up the others of a stream is cut */
 #define ORIGIN_CONNECTIONS_MAX 256     /* idle ones that curl keeps */
 #define ORIGIN_SCARCE_WINDOW   (HF_XCHG_WINDOW / 8)
 #define ORIGIN_PROBES          8 /* fetches at a time of a group that is not well, but for those who wait */
+#define ORIGIN_CLOCK_LAG_US    50000 /* a worker read its clock before: no age may seem to shrink */
 #define ORIGIN_OVER_MAX        (64 * 1024) /* of a body that nobody wants: then the connection is cut */
 #define ORIGIN_TAGS_KNOWN      256 /* purged last: what answers to earlier questions are judged by */
 
@@ -79,6 +80,7 @@ struct origin_reader {
 	bool body_last;    /* the last byte was taken by curl */
 	bool body_unwanted;
 	bool answered; /* HEAD or FAIL was posted */
+	bool lagging;  /* has held up others for a while, and shall not for another */
 	bool whole;    /* a 304 did not fit: its next fetch asks without validators */
 	bool passes;   /* its next fetch takes its own conditions and ranges along */
 };

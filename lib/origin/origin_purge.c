@@ -14,12 +14,15 @@
 #include "origin_priv.h"
 
 /* Its answer is only for those who wait for it now. */
-static void purge_fetch(struct origin_fetch *fetch)
+static void purge_fetch(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	if (fetch->state == ORIGIN_QUEUED)
 		return; /* to be asked for after the purge */
 	fetch->purged = true;
 	fetch->joinable = false;
+	if (fetch->state == ORIGIN_BODY && hf_list_empty(&fetch->readers))
+		hf_shard_to_stream(
+			origin->shard, fetch->obj); /* of nobody: its next bytes end it */
 }
 
 uint32_t origin_purge_key(struct hf_origin *origin, const struct hf_key *key, bool soft)
@@ -27,7 +30,7 @@ uint32_t origin_purge_key(struct hf_origin *origin, const struct hf_key *key, bo
 	struct origin_fetch *fetch = NULL;
 
 	while ((fetch = origin_map_next(origin, key, fetch)) != NULL)
-		purge_fetch(fetch);
+		purge_fetch(origin, fetch);
 	return hf_shard_purge(origin->shard, key, soft);
 }
 
@@ -60,7 +63,7 @@ static void purge_begin(struct hf_origin *origin)
 		struct origin_fetch *fetch = HF_CONTAINER_OF(it, struct origin_fetch, all_link);
 
 		if (purge_names(&purge->walk, fetch))
-			purge_fetch(fetch);
+			purge_fetch(origin, fetch);
 	}
 	if (purge->walk.kind == HF_PURGE_TAG)
 		purge_remember_tag(purge);

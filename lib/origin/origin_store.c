@@ -59,7 +59,7 @@ void origin_store_judge(struct hf_origin *origin, struct origin_fetch *fetch,
 
 	answer->store = false;
 	answer->share = false;
-	hf_cache_life_of(resp, &policy, &times, &verdict->life);
+	hf_cache_life_of(resp, &policy, &times, verdict);
 	if (!fetch->shared && fetch->method != HF_HTTP_HEAD)
 		return;
 	if (!origin_reader_parse_head(origin_store_request(fetch), &answer->req))
@@ -78,7 +78,7 @@ void origin_store_judge(struct hf_origin *origin, struct origin_fetch *fetch,
 	answer->vary_len = (uint32_t)vary_len;
 	answer->store = true;
 	answer->share = origin_store_is_fresh(
-		hf_cache_fresh_for(&verdict->life, NULL, verdict->life.initial_age_s));
+		hf_cache_fresh_for(&verdict->life, NULL, verdict->initial_age_s));
 }
 
 bool origin_store_is_lasting(const struct origin_answer *answer)
@@ -141,7 +141,8 @@ size_t origin_store_spec(struct hf_origin *origin, const struct hf_http_resp *re
 		head_len = origin_store_ranges(origin, resp, head_len);
 	*ret_spec = (struct hf_obj_spec){ .status = resp->status, .life = *life };
 	ret_spec->head = (struct hf_span){ origin->scratch, head_len };
-	ret_spec->born_us = (int64_t)origin->now_us - (int64_t)life->initial_age_s * 1000000;
+	ret_spec->born_us = (int64_t)origin->now_us - ORIGIN_CLOCK_LAG_US -
+			    (int64_t)answer->verdict.initial_age_s * 1000000;
 	if (answer->verdict.auth_ok)
 		ret_spec->flags |= HF_OBJ_AUTH_OK;
 	return head_len;

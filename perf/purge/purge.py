@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Hits while many are purged: latency of one keep-alive client of the real program, before and during.
+"""Hits while many are purged: latency of one keep-alive client of the real program, in the second before and during.
 
   perf/purge/purge.py [--objects N]    as root; HF_BUILD names another build directory
 
-Between "before" and the purges stands a row with a process that only burns the time of one CPU: what a thread
-that walks costs others when CPUs are few."""
+The first row is no purge but a process that burns one CPU: what any thread that runs costs others when CPUs are
+few."""
 import argparse
 import multiprocessing
 import pathlib
@@ -72,18 +72,19 @@ def probe(pipe):
 
 
 def probed(action):
-    """Latencies of hits while the action goes on, and how long it took."""
+    """Latencies of hits in the second before an action, and while it goes on; how long it took; its result."""
     ours, its = multiprocessing.Pipe()
     process = multiprocessing.Process(target=probe, args=(its,))
     process.start()
-    time.sleep(0.3)
+    time.sleep(1.2)
     begin = time.monotonic()
     result = action()
     end = time.monotonic()
     ours.send(None)
     samples = ours.recv()
     process.join()
-    return [took for at, took in samples if at + took > begin and at < end], end - begin, result
+    return ([took for at, took in samples if at + took > begin - 1 and at < begin],
+            [took for at, took in samples if at + took > begin and at < end], end - begin, result)
 
 
 def burn():
@@ -99,22 +100,20 @@ def beside(action):
     process.join()
 
 
-class Report:
-    def __init__(self):
-        self.base = None
-        print(f"{'':34} {'times':>5} {'each ms':>8} {'purged':>8} {'hits':>7} "
-              f"{'p50 us':>7} {'p99 us':>7} {'max us':>7}  p99 of before's")
+def quantiles(samples):
+    samples = sorted(samples)
+    return [round(samples[min(int(len(samples) * q), len(samples) - 1)] * 1e6)
+            for q in (0.5, 0.99, 1)]
 
-    def row(self, what, actions):
-        runs = [probed(action) for action in actions]
-        took = sorted(t for samples, _, _ in runs for t in samples)
-        purged = sum((result or {}).get("purged", 0) for _, _, result in runs)
-        p50, p99, most = (round(took[min(int(len(took) * q), len(took) - 1)] * 1e6)
-                          for q in (0.5, 0.99, 1))
-        self.base = self.base or p99
-        print(f"{what:34} {len(runs):5} {sum(t for _, t, _ in runs) / len(runs) * 1e3:8.1f} "
-              f"{purged:8} {len(took):7} {p50:7} {p99:7} {most:7}  {p99 / self.base:.2f}",
-              flush=True)
+
+def row(what, actions):
+    runs = [probed(action) for action in actions]
+    before, during = (quantiles([t for run in runs for t in run[i]]) for i in (0, 1))
+    each_ms = sum(run[2] for run in runs) / len(runs) * 1e3
+    purged = sum((run[3] or {}).get("purged", 0) for run in runs)
+    print(f"{what:27} {len(runs):5} {each_ms:8.1f} {purged:8} {sum(len(run[1]) for run in runs):7}"
+          "  " + "".join(f"{us:8}" for us in (*before, *during)) +
+          f"  {during[1] / before[1]:.2f}", flush=True)
 
 
 def main():
@@ -140,14 +139,14 @@ def measure(hf):
     def purge(*words):
         return lambda: hf.ctl("purge", *words)
 
-    report = Report()
-    report.row("before", [lambda: time.sleep(5)] * 2)
-    report.row("beside a busy process", [lambda: beside(lambda: time.sleep(5))] * 2)
-    report.row("nothing has the tag", [purge("--tag", "none")] * 5)
-    report.row("tag of all, soft", [purge("--tag", "many", "--soft")] * 5)
-    report.row("prefix of all, soft", [purge("--prefix", "/o/", "--soft")] * 5)
-    report.row("tag of a tenth", [purge("--tag", f"t{i}") for i in range(4)])
-    report.row("prefix of all that is left", [purge("--prefix", url("/o/"))])
+    print(f"{'':60}  us before:             during:\n{'':27} times  each ms   purged    hits  "
+          + f"{'p50':>8}{'p99':>8}{'max':>8}" * 2 + "  during/before, p99")
+    row("a busy process beside", [lambda: beside(lambda: time.sleep(1))] * 5)
+    row("tag of none", [purge("--tag", "none")] * 5)
+    row("tag of all, soft", [purge("--tag", "many", "--soft")] * 5)
+    row("prefix of all, soft", [purge("--prefix", "/o/", "--soft")] * 5)
+    row("tag of a tenth", [purge("--tag", f"t{i}") for i in range(5)])
+    row("prefix of all that is left", [purge("--prefix", url("/o/"))])
 
 
 if __name__ == "__main__":

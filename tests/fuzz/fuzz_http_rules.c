@@ -39,7 +39,7 @@ static void check_verdict(void)
 
 	hf_cache_req_init(&req, &rules);
 	hf_cache_admit(&rules, &resp, &policy, &times, &v);
-	use = hf_cache_fresh_for(&v.life, &rules.cc, v.life.initial_age_s);
+	use = hf_cache_fresh_for(&v.life, &rules.cc, v.initial_age_s);
 	HF_ASSERT(use != HF_CACHE_USE_STALE || rules.cc.has_max_stale);
 	if (!v.store)
 		return;

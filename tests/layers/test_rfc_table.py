@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The tables of RFC sections in tests/README.md name tests that exist: all of lib/tcp's, and all that
-are about caching."""
+are about caching or the syntax of messages."""
 import pathlib
 import re
 
@@ -8,7 +8,7 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 TEST = re.compile(r"^(?:Parameterized)?Test\(\s*\w+,\s*(\w+)", re.MULTILINE)
 ROWS = re.compile(r'^TABLE\["(\w+)"\]', re.MULTILINE)
 CITES = {"tcp": r"rfc\d", "net": "$"}  # tests that must be in a table
-CACHING = r"rfc(9111|5861|8246|9211|9213)(_|$)"
+OF_HTTP = r"rfc(9111|9112|5861|8246|9211|9213)(_|$)"
 HTTP = ("cache", "http", "origin", "resp", "serve")
 
 
@@ -45,7 +45,7 @@ def test_what_the_table_names_exists():
 def test_what_cites_an_rfc_is_in_the_table():
     named = {(file, name) for _, file, name in in_table()}
     cites = {(file, name) for module, files in in_code().items() for file, names in files.items()
-             for name in names if re.match(CITES.get(module, CACHING), name)}
+             for name in names if re.match(CITES.get(module, OF_HTTP), name)}
     assert sorted(cites - named) == [], "add them to the row of their section in tests/README.md"
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What RFC 9110, 9111 and 5861 say of an answer that a shared cache gave. Written from their texts, and
-sharing nothing with lib/cache: it sees what the cache asked its origin and what it told its client, and
-says which statements that breaks. What a cache is free to do (not to store, not to evaluate conditions,
-to send a whole body for a range) breaks none."""
+"""What RFC 9110, 9111 and 5861 say of an answer that a shared cache gave. Written from their texts,
+and sharing nothing with lib/cache: it sees what the cache asked its origin and what it told its
+client, and says which statements that breaks. What a cache is free to do (not to store, not to
+evaluate conditions, to send a whole body for a range) breaks none."""
 import calendar
 import collections
 import email.utils
@@ -14,7 +14,8 @@ import time
 HEURISTIC = {200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501}  # RFC 9110 section 15.1
 UNDERSTOOD = HEURISTIC | {302, 303, 307, 400, 401, 403, 429, 451, 500, 502, 503, 504}
 SAFE = {"GET", "HEAD", "OPTIONS", "TRACE"}
-HOP = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "upgrade", "trailer"}
+HOP = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "upgrade",
+       "trailer"}
 CONDITIONS = {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range",
               "range"}
 FOREVER = 1 << 31
@@ -41,7 +42,7 @@ def members(text):
 
 
 def directives(headers, name="cache-control"):
-    """odd: there is space around "=", so it is no directive by the grammar, and may be taken for one."""
+    """odd: there is space around "=": by the grammar no directive, but it may be taken for one."""
     for item in members(combined(headers, name)):
         key, equals, argument = item.partition("=")
         odd = (key + argument) != key.strip() + argument.strip()
@@ -95,9 +96,10 @@ class Response:
     def freshened(self, serial, headers, when):
         """Section 4.3.4: the same body under the fields of a 304."""
         replaced = {name.lower() for name, _ in headers}
-        replaced.add("date")  # one that has none gets the moment of arrival (RFC 9110 section 6.6.1)
+        replaced.add("date")  # without, it gets the moment of arrival (RFC 9110 section 6.6.1)
         kept = [(name, value) for name, value in self.headers if name.lower() not in replaced]
-        new = Response(serial, self.method, self.request, self.status, kept + headers, self.body, when)
+        new = Response(serial, self.method, self.request, self.status, kept + headers, self.body,
+                       when)
         new.before = self
         return new
 
@@ -123,8 +125,8 @@ class Response:
         return max(self.when - self.date(), value, 0) + now - self.when
 
     def lifetime(self, targeted):
-        """The longest that section 4.2.1 lets a cache assume: of equal directives the first (a cache
-        may take it for stale instead), what is no number is 0; None: nothing explicit."""
+        """The longest that section 4.2.1 lets a cache assume: of equal directives the first (it may
+        be taken for stale instead), what is no number is 0; None: nothing explicit."""
         controls, longest = self.controls(targeted), None
         for name in "s-maxage", "max-age":
             if name in controls:
@@ -213,7 +215,8 @@ def may_be_stale(response, request, now, targeted, failed):
 def request_fault(response, request, now, targeted):
     """Section 5.2.1, which is advice: does the request speak against what is stored?"""
     age, asked = response.age(now), {d.name: d.argument for d in directives(request)}
-    left = (response.lifetime(targeted) if response.lifetime(targeted) is not None else FOREVER) - age
+    lifetime = response.lifetime(targeted)
+    left = (FOREVER if lifetime is None else lifetime) - age
     if "no-cache" in asked:
         return True
     if not asked and "no-cache" in members(combined(request, "pragma")):
@@ -254,7 +257,7 @@ def is_strong_date(response):
 
 
 def not_modified(response, request):
-    """Sections 13.1.2, 13.1.3. True, False; None when nothing was asked or either answer is right."""
+    """Sections 13.1.2, 13.1.3. True, False; None: nothing was asked, or either answer is right."""
     tags, etag = combined(request, "if-none-match"), combined(response.headers, "etag")
     if tags is not None:
         return tags == "*" or (etag is not None and
@@ -289,8 +292,8 @@ def if_range_holds(response, request):
 
 
 def ranges(request, length):
-    """Section 14.1.2: the parts [first, last] that can be had; None: no range was asked for that means
-    anything; "bad": malformed."""
+    """Section 14.1.2: the parts [first, last] that can be had; None: no range was asked for that
+    means anything; "bad": malformed."""
     unit, equals, parts = (combined(request, "range") or "").partition("=")
     if not equals or unit.lower() != "bytes":
         return None
@@ -372,7 +375,7 @@ def partial_fault(response, request, headers, body):
     return None if asked <= got else "bytes are missing"
 
 
-ALWAYS = "cache-control", "content-location", "date", "etag", "expires", "vary"  # in a 206 and a 304
+ALWAYS = "cache-control", "content-location", "date", "etag", "expires", "vary"  # in 206 and 304
 OWN = {"age", "via", "cache-status", "connection", "keep-alive", "date", "server", "accept-ranges",
        "content-length", "transfer-encoding", "content-range", "x-varnish"}
 
@@ -439,9 +442,9 @@ Verdict = collections.namedtuple("Verdict", "source response faults could")
 
 
 class Judge:
-    """Sees what went in and out of one cache for one URL. verdict.source: "reuse" (of what is stored,
-    not asking), "validate", "fetch", "own" (the cache's own answer); could: something stored would have
-    done. targeted: it implements RFC 9213."""
+    """Sees what went in and out of one cache for one URL. verdict.source: "reuse" (of what is
+    stored, not asking), "validate", "fetch", "own" (the cache's own answer); could: something
+    stored would have done. targeted: it implements RFC 9213."""
 
     def __init__(self, targeted):
         self.targeted, self.known = targeted, []
@@ -473,7 +476,7 @@ class Judge:
             new = Response(contact.serial, contact.method, step.headers, contact.status,
                            contact.headers, contact.body, contact.when)
             new.asked_by = step.method
-            new.certain = not lines(step.headers, "authorization")
+            new.certain = contact.method == "GET" and not lines(step.headers, "authorization")
             learnt = [new]
         if contact.status == 304 or (contact.method, contact.status) == ("HEAD", 200):
             fresher = [known.freshened(contact.serial, contact.headers, contact.when)
@@ -496,7 +499,7 @@ class Judge:
             any(is_refreshing(known) for known in before)
         if serial or instead or not seen.contacts:
             found += [self._verdict("reuse", known, step, seen, before) for known in before
-                      if serial in (None, known.serial)]
+                      if serial == known.serial or (not serial and known.method in ("GET", "HEAD"))]
         found += [self._verdict("fetch", new, step, seen, before) for new in fetched
                   if serial in (None, new.serial)]
         if found:
@@ -521,22 +524,22 @@ class Judge:
         return Verdict(source, response, faults, False)
 
     def _reuse_faults(self, response, step, seen, before):
-        best = outcomes(response, step.method, step.headers)[0]
-        if seen.status != best:
-            yield "not evaluated", f"{seen.status}, better {best}"  # section 4.3.2: SHOULD
+        can = outcomes(response, step.method, step.headers)
+        by_date = not_modified(response, step.headers) is None and seen.status == 304
+        if seen.status != can[0] and not by_date:
+            yield "not evaluated", f"{seen.status}, better {can[0]}"  # section 4.3.2: SHOULD
         for known in before:
-            if known.when > response.when and known.method == "GET" and known.status < 500 and \
-                    known.certain and \
-                    not list(storing_faults(known, self.targeted)) and \
-                    not vary_fault(known, step.headers) and known.lifetime(self.targeted) and \
-                    known.is_fresh(seen.ended, self.targeted):
+            if known.when > response.when and known.date() >= response.date() and \
+                    known.status < 500 and known.certain and known.lifetime(self.targeted) and \
+                    self._may_reuse(known, step, seen):
                 yield "superseded", known.serial
         age = combined(seen.headers, "age")
         if seen.status in (412, 416):
             return
         if age is None:
             yield "no age", ""
-        elif not response.age(seen.began) - 2 <= (seconds(age) or 0) <= response.age(seen.ended) + 2:
+        elif not response.age(seen.began) - 2 <= (seconds(age) or 0) <= \
+                response.age(seen.ended) + 2:
             yield "age", f"{age}, not {response.age(seen.ended):.0f}"
 
 

@@ -5,11 +5,13 @@ import array
 import asyncio
 import collections
 import contextlib
+import functools
 import itertools
 import os
 import pathlib
 import random
 import re
+import resource
 import stat
 import threading
 import time
@@ -18,6 +20,7 @@ from harness import V4, read_headers
 
 CANARY = re.compile(rb"cAnArY([a-z])(\d{5})[0-9a-f]{8}")  # of which place, of which client
 PUBLIC = re.compile(rb"pUbLiC")
+PAGE = os.sysconf("SC_PAGESIZE")
 LENGTHS = [60, 3000, 40000, 300000]
 # place in the request -> the field line it is in
 FIELDS = {"a": "Authorization: Bearer %s", "c": "Cookie: lang=de; sid=%s", "t": "X-Auth-Token: %s",
@@ -42,6 +45,7 @@ def body_length(path):
     return LENGTHS[int(path.rsplit("/", 1)[1]) % len(LENGTHS)]
 
 
+@functools.cache
 def public_body(path):
     return fill(b"pUbLiC " + path.encode(), body_length(path))
 
@@ -54,45 +58,50 @@ def own_body(path, texts):
 
 # ---- the origin ----
 
-# What an answer says to all, whether it has the asking client's canaries in fields that a cache has to
-# leave out, in its body, and what is special.
+# What an answer says to all; whether it has the asking client's canaries in fields that a cache has to leave
+# out; whether in its body: then there is exactly one reason not to store it; and what is special.
 Kind = collections.namedtuple("Kind", "fields credentials own special", defaults=[False, False, ""])
+FRESH = "Cache-Control: max-age=600"
+PUBLIC_FRESH = "Cache-Control: public, max-age=600"
 KINDS = {
-    "public": Kind(["Cache-Control: max-age=600"]),
-    "chunked": Kind(["Cache-Control: max-age=600"], special="chunked"),
-    "scrub": Kind(["Cache-Control: public, max-age=600"], credentials=True),
+    "plain": Kind([FRESH]),
+    "chunked": Kind([FRESH], special="chunked"),
+    "hints": Kind([FRESH], special="hints"),
+    "tagged": Kind([FRESH, "Cache-Tag: red, green"]),
+    "scrub": Kind([PUBLIC_FRESH], credentials=True),
     "scrub-chunked": Kind(["Cache-Control: s-maxage=600"], credentials=True, special="chunked"),
+    "field": Kind(['Cache-Control: public, private="x-own, x-other", max-age=600'],
+                  credentials=True, special="field"),
+    "no-cache-field": Kind(['Cache-Control: no-cache="X-Own", max-age=600'], special="field"),
+    "field-etag": Kind(['Cache-Control: public, max-age=1, private="x-own"'], special="field etag"),
     "validate": Kind(["Cache-Control: public, no-cache"], credentials=True, special="etag"),
     "expired": Kind(["Cache-Control: public, max-age=1"], credentials=True, special="etag"),
-    "lang": Kind(["Cache-Control: public, max-age=600", "Vary: Accept-Language"], credentials=True),
+    "lang": Kind([PUBLIC_FRESH, "Vary: Accept-Language"], credentials=True),
     "swr": Kind(["Cache-Control: public, max-age=10, stale-while-revalidate=600", "Age: 20"],
                 credentials=True),
     "swr-flip": Kind(["Cache-Control: public, max-age=10, stale-while-revalidate=600", "Age: 20"],
                      credentials=True, special="flip"),
     "sie": Kind(["Cache-Control: public, max-age=10, stale-if-error=600", "Age: 20"],
                 credentials=True, special="fail"),
-    "auth-public": Kind(["Cache-Control: public, max-age=600"], credentials=True),
     "auth-must": Kind(["Cache-Control: must-revalidate, max-age=600"]),
-    "no-store-request": Kind(["Cache-Control: max-age=600"], special="no-store"),
-    "flip": Kind(["Cache-Control: max-age=600"], special="flip"),
-    "private": Kind(["Cache-Control: private, max-age=600"], credentials=True, own=True),
-    "private-field": Kind(['Cache-Control: public, private="x-own, x-other", max-age=600'],
-                          credentials=True, special="field"),
-    "no-cache-field": Kind(['Cache-Control: no-cache="X-Own", max-age=600'], special="field"),
-    "no-store": Kind(["Cache-Control: no-store"], credentials=True, own=True),
-    "no-store-chunked": Kind(["Cache-Control: no-store"], credentials=True, own=True,
-                             special="chunked"),
-    "set-cookie": Kind(["Cache-Control: max-age=600"], credentials=True, own=True),
+    "flip": Kind([FRESH], special="flip"),
+    "no-store-asked": Kind([FRESH], own=True, special="no-store"),
+    "private": Kind(["Cache-Control: private, max-age=600"], own=True),
+    "private-etag": Kind(["Cache-Control: private, no-cache", 'ETag: "x"'], own=True),
+    "no-store": Kind(["Cache-Control: no-store, max-age=600"], own=True),
+    "no-store-cookie": Kind(["Cache-Control: no-store"], credentials=True, own=True,
+                            special="chunked"),
+    "set-cookie": Kind([FRESH], credentials=True, own=True),
     "silent": Kind([], own=True),
-    "cut": Kind(["Cache-Control: private"], own=True, special="cut"),
-    "vary-any": Kind(["Cache-Control: max-age=600", "Vary: *"], own=True),
-    "vary-token": Kind(["Cache-Control: max-age=600", "Vary: X-Auth-Token"], own=True),
-    "vary-cookie": Kind(["Cache-Control: max-age=600", "Vary: Cookie"], own="cookie"),
-    "auth": Kind(["Cache-Control: max-age=600"], own="authorization"),
-    "redirect": Kind(["Cache-Control: private"], own=True, special="redirect"),
-    "secret": Kind(["Cache-Control: public, max-age=600"], credentials=True, own=True,
-                   special="query"),
-    "post": Kind([], own=True, special="post"),
+    "cut": Kind(["Cache-Control: private, max-age=600"], own=True, special="cut"),
+    "vary-any": Kind([FRESH, "Vary: *"], own=True),
+    "vary-token": Kind([FRESH, "Vary: X-Auth-Token"], own=True),
+    "vary-cookie": Kind([FRESH, "Vary: Cookie"], own="cookie"),
+    "vary-flip": Kind([FRESH, "Vary: Accept-Language"], special="vary"),
+    "auth": Kind([FRESH], own="authorization"),
+    "redirect": Kind(["Cache-Control: private, max-age=600"], own=True, special="redirect"),
+    "secret": Kind([PUBLIC_FRESH], credentials=True, own=True, special="query"),
+    "post": Kind([FRESH], own=True, special="post"),
 }
 EACH = 4  # paths of a kind, one of each length
 
@@ -133,7 +142,9 @@ class Script:
         own = kind.own if isinstance(kind.own, bool) else kind.own in fields
         own = own or request.method not in ("GET", "HEAD")
         if kind.special == "flip" and number % 2 == 0:
-            own, credentials, said = True, True, ["Cache-Control: private, max-age=600"]
+            own, credentials, said = True, False, ["Cache-Control: private, max-age=600"]
+        if kind.special == "vary" and number % 2 == 0:
+            own, said = own or "cookie" in fields, [FRESH, "Vary: Cookie, Accept-Language"]
         if kind.special == "fail" and number % 3 != 1:
             own, credentials, said, status = True, True, [], "503 Service Unavailable"
         mine = own_body(path, texts)
@@ -142,19 +153,23 @@ class Script:
             said += [f"{name}: {token}" for name in (
                 "Set-Cookie", "Set-Cookie2", "X-Auth-Token", "X-CSRF-Token", "Authentication-Info",
                 "Proxy-Authentication-Info", "Authorization")]
-        if kind.special == "field":
+        if "field" in kind.special:
             said.append(f"X-Own: {token}")
+        if kind.special == "hints":
+            conn.sendall(f"HTTP/1.1 103 Early Hints\r\nX-Own: {token}\r\n\r\n".encode())
         if kind.special == "redirect":
             status = "303 See Other" if request.method == "POST" else "302 Found"
-            said.append(f"Location: /public/1?access_token={token.split()[0]}")
+            said.append(f"Location: /plain/1?access_token={token.split()[0]}")
         body = mine if own else public_body(path)
-        if kind.special == "etag" and not own:
+        if "etag" in kind.special and not own:
             said.append(f'ETag: "{path}"')
             if fields.get("if-none-match") == f'"{path}"':
                 status, body = "304 Not Modified", b""
-        return self.say(conn, request, kind, status, said, body)
+                if number % 2:  # what is stored has it still
+                    said = [line for line in said if not line.startswith("Cache-Control")]
+        return self.say(conn, request, kind, status, said, body, token)
 
-    def say(self, conn, request, kind, status, said, body):
+    def say(self, conn, request, kind, status, said, body, token):
         head = "\r\n".join([f"HTTP/1.1 {status}", *said, "Content-Type: text/plain", ""]).encode()
         if request.method == "HEAD" or status.startswith("304"):
             conn.sendall(head + b"\r\n")
@@ -164,7 +179,7 @@ class Script:
             for at in range(0, len(body), 70001):
                 part = body[at:at + 70001]
                 conn.sendall(b"%x\r\n%b\r\n" % (len(part), part))
-            conn.sendall(b"0\r\n\r\n")
+            conn.sendall(b"0\r\nX-Own: %b\r\n\r\n" % token.encode())
             return True
         head += b"Content-Length: %d\r\n\r\n" % len(body)
         if kind.special == "cut":
@@ -262,15 +277,16 @@ class Client:
 
 
 async def read_reply(reader, method):
-    head = b"HTTP/1.1 100"
-    while head.startswith(b"HTTP/1.1 100"):
+    said, head = b"", b"HTTP/1.1 1"
+    while head.startswith(b"HTTP/1.1 1"):
         head = await reader.readuntil(b"\r\n\r\n")
+        said += head
     status, fields = int(head[9:12]), {}
     for line in head.split(b"\r\n")[1:-2]:
         name, _, value = line.partition(b":")
         fields[name.lower()] = value.strip()
     if method == "HEAD" or status in (204, 304):
-        return Reply(status, head, b"", True)
+        return Reply(status, said, b"", True)
     body = bytearray()
     try:
         if fields.get(b"transfer-encoding") == b"chunked":
@@ -281,22 +297,22 @@ async def read_reply(reader, method):
         else:
             body += await reader.readexactly(int(fields[b"content-length"]))
     except asyncio.IncompleteReadError as error:
-        return Reply(status, head, bytes(body) + error.partial, False)
-    return Reply(status, head, bytes(body), True)
+        return Reply(status, said, bytes(body) + error.partial, False)
+    return Reply(status, said, bytes(body), True)
 
 
 def check(client, method, path, lines, reply, own):
     """No byte of another client's; all of one's own. Says whether there was any."""
     kind = KINDS[path.split("/")[1]]
-    strangers = {number: places for number, places in canaries(reply.head + reply.body).items()
-                 if number != client.number}
-    assert not strangers, (f"client {client.number} asked {method} {path} {lines} and got canaries of "
-                           f"{strangers}:\n{reply.head.decode('latin-1')}")
-    if reply.whole and reply.status == 200 and method != "HEAD":
-        may = [own] if kind.own is True or method != "GET" else [own, public_body(path)]
-        assert reply.body in may, (f"client {client.number} asked {method} {path} {lines} and got\n"
-                                   f"{reply.head.decode('latin-1')}{reply.body[:600]}")
-    return client.number in canaries(reply.head + reply.body)
+    complete = reply.whole and reply.status == 200 and method != "HEAD"
+    may = [own] if kind.own is True or method != "GET" else [own, public_body(path)]
+    expected = complete and reply.body in may
+    # what is as expected is the same line over and over
+    text = reply.head + (reply.body[:1000] if expected else reply.body)
+    asked, found = f"client {client.number} asked {method} {path} {lines}", canaries(text)
+    assert found.keys() <= {client.number}, f"{asked} and got what is of {found}: {text[:2000]}"
+    assert expected or not complete, f"{asked} and got {text[:2000]}"
+    return client.number in found
 
 
 def every_path():
@@ -325,28 +341,31 @@ async def drive(count, seed, at_once):
 # ---- where to look ----
 
 def mappings_of(pid):
-    """(line, begin, end) of the writable memory of a process, but its stacks (they lie above a guard page)
-    and DPDK's memory, in which packets are: both are used again and again, and not wiped."""
+    """(line, begin, end) of the writable memory of a process, but its stacks (above a guard page each) and
+    DPDK's memory, in which packets are: both are used again and again, and not wiped."""
+    limit = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    stack = limit if limit != resource.RLIM_INFINITY else 2 << 20
     guarded = None
     for line in pathlib.Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines():
         addresses, modes = line.split()[:2]
         begin, end = (int(text, 16) for text in addresses.split("-"))
-        if "w" in modes and guarded != begin and "/memfd:nohuge" not in line and \
-                "[stack]" not in line:
-            yield line, begin, end
-        guarded = end if modes.startswith("---") else None
+        if modes.startswith("---"):
+            guarded = end if end - begin == PAGE else None
+        elif "w" in modes and "/memfd:nohuge" not in line and "[stack]" not in line:
+            begin = min(begin + stack, end) if begin == guarded else begin
+            if begin < end:
+                yield line, begin, end
 
 
 def memory_of(pid):
     """(mapping, bytes) of what is there of that memory. Pieces overlap, so that nothing is cut."""
-    page = os.sysconf("SC_PAGESIZE")
     with open(f"/proc/{pid}/mem", "rb", 0) as mem, open(f"/proc/{pid}/pagemap", "rb", 0) as pages:
         for line, begin, end in mappings_of(pid):
-            entries = array.array("Q", os.pread(pages.fileno(), (end - begin) // page * 8,
-                                                begin // page * 8))
+            entries = array.array("Q", os.pread(pages.fileno(), (end - begin) // PAGE * 8,
+                                                begin // PAGE * 8))
             at = begin
             for there, run in itertools.groupby(entries, lambda entry: entry >> 62 != 0):
-                stop = at + page * sum(1 for _ in run)
+                stop = at + PAGE * sum(1 for _ in run)
                 while there and at < stop:
                     data = os.pread(mem.fileno(), min(stop - at, 1 << 24), at)
                     yield line, data

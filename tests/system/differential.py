@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Generated cases (what an origin says, what a client asks, one to three times), an origin that plays
-them, other caches from Debian, and a client that shows a case to a cache."""
+"""Generated cases (what an origin says, what a client asks, one to three times), an origin that
+plays them, other caches from Debian, and a client that shows a case to a cache."""
 import collections
 import contextlib
 import os
@@ -13,20 +13,20 @@ import time
 import cache_judge
 from harness import Conn, Origin, free_port, read_headers, read_payload, wait_until
 
-Reply = collections.namedtuple("Reply", "status headers version size chunked")
+Reply = collections.namedtuple("Reply", "status headers version size chunked ranges")
 Step = collections.namedtuple("Step", "method headers body reply")
 Seen = collections.namedtuple("Seen", "status headers body contacts began ended")
 Contact = collections.namedtuple("Contact", "serial asked sent method status headers body when")
 
-STATUSES = [203, 204, 299, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 429, 451,
-            500, 501, 502, 503, 504, 599]
+STATUSES = [203, 204, 299, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 429,
+            451, 500, 501, 502, 503, 504, 599]
 
 
 # ---- a case from its seed ----
 
 class Maker:
-    """Times in headers are "@offset" or "@format@offset", against the moment of the case. Lifetimes and
-    ages are so far apart that a machine that stalls for some seconds changes nothing."""
+    """Times in headers are "@format@offset", against the moment of the case. Lifetimes and ages are
+    so far apart that a machine that stalls for some seconds changes nothing."""
 
     def __init__(self, seed, number):
         self.random = random.Random(f"{seed}/{number}")
@@ -64,15 +64,15 @@ class Maker:
     def directive(self):
         name = self.random.choices(
             ["max-age", "s-maxage", "public", "private", "no-cache", "no-store", "must-revalidate",
-             "proxy-revalidate", "must-understand", "immutable", "no-transform", "swr", "sie", "fields",
-             "other"], [30, 12, 10, 4, 5, 4, 6, 3, 2, 3, 2, 6, 6, 3, 6])[0]
+             "proxy-revalidate", "must-understand", "immutable", "no-transform", "swr", "sie",
+             "fields", "other"], [30, 12, 10, 4, 5, 4, 6, 3, 2, 3, 2, 6, 6, 3, 6])[0]
         if name in ("max-age", "s-maxage"):
             return self.lifetime(name)
         if name == "fields":
             return self.pick('private="X-Priv"', 'no-cache="X-Priv"', 'no-cache="x-priv, x-none"')
         if name == "other":
-            return self.pick("foo", "foo=bar", 'foo="a, no-store"', 'community="max-age=0"', "nostore",
-                             "x-max-age=5", "max-agex=5")
+            return self.pick("foo", "foo=bar", 'foo="a, no-store"', 'community="max-age=0"',
+                             "nostore", "x-max-age=5", "max-agex=5")
         return {"swr": "stale-while-revalidate=", "sie": "stale-if-error="}.get(name, name) + \
             ("" if name not in ("swr", "sie") else self.pick("0", "100000", "100000"))
 
@@ -108,14 +108,15 @@ class Maker:
             headers.append(("Date", self.date(self.pick(0, 0, 0, 0, -500, -50000, 500))
                             if self.chance(97) else "yesterday"))
         for _ in range(self.chance(25) + self.chance(3)):
-            headers.append(("Expires", self.date(self.pick(-1000, 0, 1000, 100000))
-                            if self.chance(85) else self.pick("0", "-1", "never", "@imf@1000 or so")))
+            headers.append(("Expires", self.date(self.pick(-1000, -60, 1000, 100000))
+                            if self.chance(85)
+                            else self.pick("0", "-1", "never", "@imf@1000 or so")))
         if self.chance(20):
-            headers.append(("Age", self.pick("0", "50", "500", "5000", "200000", "-1", "abc", "50, 5000",
-                                             "1.5", "99999999999")))
+            headers.append(("Age", self.pick("0", "50", "500", "5000", "200000", "-1", "abc",
+                                             "50, 5000", "1.5", "99999999999")))
         headers += self.extras(status)
         return Reply(status, headers, 1, 0 if status == 204 else self.pick(0, 1, 30, 700, 20000),
-                     self.chance(25))
+                     chunked=self.chance(25), ranges=self.chance(50))
 
     def extras(self, status):
         headers = []
@@ -125,8 +126,8 @@ class Maker:
             headers.append(("Last-Modified", self.date(self.pick(-100000, -100000, -1000000, 0))
                             if self.chance(95) else "@imf@-100 sharp"))
         for _ in range(self.chance(20) + self.chance(3)):
-            headers.append(("Vary", self.pick("X-V", "x-v", "Accept-Language", "Accept-Language, X-V",
-                                              "*", "X-V, *", "X-None")))
+            headers.append(("Vary", self.pick("X-V", "x-v", "Accept-Language",
+                                              "Accept-Language, X-V", "*", "X-V, *", "X-None")))
         if self.chance(7):
             headers.append(("Set-Cookie", "sid=canary"))
         if self.chance(5):
@@ -136,8 +137,8 @@ class Maker:
         if self.chance(15):
             headers.append(("X-Priv", "mine"))
         if self.chance(5):
-            headers.append(("CDN-Cache-Control", self.pick("max-age=100000", "max-age=0", "no-store",
-                                                           "private", "max-age=1000, no-cache")))
+            headers.append(("CDN-Cache-Control", self.pick(
+                "max-age=100000", "max-age=0", "no-store", "private", "max-age=1000, no-cache")))
         if 300 <= status < 400:
             headers.append(("Location", "/elsewhere"))
         headers.append(("Content-Type", self.pick("text/plain", "image/x-icon")))
@@ -193,15 +194,17 @@ class Maker:
         if self.chance(13):
             headers.append(("If-None-Match", self.random.choice(tags)))
         if self.chance(10):
-            headers.append(("If-Modified-Since", self.date(when) if self.chance(90) else "some day"))
+            headers.append(("If-Modified-Since",
+                            self.date(when) if self.chance(90) else "some day"))
         if self.chance(3):
             headers.append(("If-Match", self.random.choice(tags)))
         if self.chance(3):
             headers.append(("If-Unmodified-Since", self.date(when)))
         if self.chance(15):
             headers.append(("Range", self.pick(
-                "bytes=0-9", "bytes=5-", "bytes=-7", "bytes=0-0,10-20", "bytes=25-1000000", "bytes=30-",
-                "bytes=-0", "bytes=9-5", "Bytes=0-9", "lines=1-2", "bytes=0-5,3-9", "bytes=2-3, -2",
+                "bytes=0-9", "bytes=5-", "bytes=-7", "bytes=0-0,10-20", "bytes=25-1000000",
+                "bytes=30-", "bytes=-0", "bytes=9-5", "Bytes=0-9", "lines=1-2",
+                "bytes=0-5,3-9", "bytes=2-3, -2",
                 "bytes=100000-,0-1")))
         if self.chance(5):
             modified = [value for name, value in reply.headers if name == "Last-Modified"]
@@ -224,8 +227,8 @@ def at_time(headers, now, version=1):
 # ---- an origin that plays it ----
 
 class Stage:
-    """What one cache does with the case at hand: the origin asks it what to say, and tells it what it
-    was asked."""
+    """What one cache does with the case at hand: the origin asks it what to say, and tells it what
+    it was asked."""
 
     def __init__(self):
         self.origin = Origin()
@@ -251,6 +254,9 @@ class Stage:
             contact = self._contact(reply, request, sent)
             self.contacts.append(contact)
         text = contact.body if contact.status not in (204, 304) else b""
+        if contact.status == 206:
+            first, last = cache_judge.ranges(request.headers, len(text))[0]
+            text = text[first:last + 1]
         head = [f"HTTP/1.1 {contact.status} Said"] + [f"{k}: {v}" for k, v in contact.headers]
         if reply.chunked and contact.status not in (204, 304):
             head.append("Transfer-Encoding: chunked")
@@ -258,7 +264,8 @@ class Stage:
                             (text[:100], text[100:]) if part) + b"0\r\n\r\n"
         elif contact.status not in (204, 304):
             head.append(f"Content-Length: {len(text)}")
-        conn.sendall("\r\n".join(head + ["", ""]).encode() + (b"" if request.method == "HEAD" else text))
+        conn.sendall("\r\n".join(head + ["", ""]).encode() +
+                     (b"" if request.method == "HEAD" else text))
         return True
 
     def _contact(self, reply, request, sent):
@@ -266,13 +273,19 @@ class Stage:
         headers = [("X-Serial", serial)] + at_time(reply.headers, self.now, reply.version)
         body = (f"version {reply.version} " * (reply.size // 10 + 1)).encode()[:reply.size]
         when = time.time()
-        said = cache_judge.Response(serial, request.method, request.headers, reply.status, headers, body,
-                                when)
+        said = cache_judge.Response(serial, request.method, request.headers, reply.status, headers,
+                                    body, when)
         status = reply.status
+        best = cache_judge.outcomes(said, request.method, request.headers)[0]
         if request.method in ("GET", "HEAD") and 200 <= status < 300 and \
                 cache_judge.not_modified(said, request.headers):
             status = 304
             headers = [(k, v) for k, v in headers if k not in ("Content-Type", "X-Priv")]
+        elif reply.ranges and best == 206:
+            parts = cache_judge.ranges(request.headers, reply.size)
+            if len(parts) == 1:
+                status = 206
+                headers.append(("Content-Range", f"bytes {parts[0][0]}-{parts[0][1]}/{reply.size}"))
         return Contact(serial, request.headers, sent, request.method, status, headers, body, when)
 
 
@@ -342,8 +355,8 @@ def tell(shown):
     told = []
     for i, (step, _) in enumerate(shown["holdfast"]):
         told += [f"{i}: {step.method} {step.headers} {step.body}",
-                 f"   origin: {step.reply.status} {step.reply.headers} version {step.reply.version}, "
-                 f"{step.reply.size} bytes{', chunked' * step.reply.chunked}"]
+                 f"   origin: {step.reply.status} {step.reply.headers} version "
+                 f"{step.reply.version}, {step.reply.size} bytes{', chunked' * step.reply.chunked}"]
         for name, steps in shown.items():
             seen = steps[i][1]
             told.append(f"   {name}: {seen.status} {seen.headers} {seen.body[:30]}")
@@ -401,6 +414,7 @@ http {{
 class Varnish(Peer):
     def command(self, origin_port):
         return ["/usr/sbin/varnishd", "-F", "-j", "none", "-T", "none", "-n", self.dir / "v",
-                "-a", f"127.0.0.1:{self.port}", "-b", f"127.0.0.1:{origin_port}", "-s", "malloc,64m",
-                "-p", "default_ttl=0", "-p", "default_grace=0", "-p", "default_keep=3600",
+                "-a", f"127.0.0.1:{self.port}", "-b", f"127.0.0.1:{origin_port}",
+                "-s", "malloc,64m", "-p", "default_ttl=0", "-p", "default_grace=0",
+                "-p", "default_keep=3600",
                 "-p", "http_gzip_support=off", "-p", "thread_pools=1", "-p", "thread_pool_min=10"]

@@ -245,8 +245,13 @@ TABLE["rfc9111_s4_1"] = [
     ("a variant of its own Vary", [f"{M} | Vary: X-A", f"{M} | Vary: X-B"],
      ["GET | X-A: 1 | X-B: 1 => miss", "GET | X-A: 2 | X-B: 1 => miss",
       "GET | X-A: 2 | X-B: 1 => hit | body=1", "GET | X-A: 3 | X-B: 1 => hit | body=1"]),
-    ("the latest of those that match", [f"{M} | Vary: X-A | Date: @-9", f"{M} | Date: @-1"],
-     ["GET | X-A: 1 => miss", "GET | X-A: 2 => miss", "GET | X-A: 1 => hit | body=1"]),
+    *[(f"of those that match the latest: {name}",
+       [f"{M} | Vary: X-A | Date: @{first}", f"{M} | Date: @{second}"],
+       ["GET | X-A: 1 => miss", "GET | X-A: 2 => miss", f"GET | X-A: 1 => hit | body={body}",
+        "GET | X-A: 2 => hit | body=1"])
+      for name, first, second, body in (
+          ("it came last", -9, -1, 1), ("it came first", -1, -9, 0), ("both are", -5, -5, 1),
+          ("dates that are still to come", 500, 400, 1))],
 ]
 
 TABLE["rfc9111_s4_2"] = [
@@ -405,6 +410,8 @@ TABLE["rfc9111_s4_3_3"] = [
 TABLE["rfc9111_s4_3_4"] = [
     ("a 304 freshens", [f"{STALE} | {TAG}", NOT_MODIFIED],
      ["GET => miss", "GET => valid | 200 | body=0", "GET => hit | body=0 | Age: 0"]),
+    ("what it does not say stays", [f"{STALE} | {TAG}", f"304 | {TAG}"],
+     ["GET => miss", "GET => valid | body=0", f"GET => hit | body=0 | {M} | Age: 0"]),
     ("a 304 without validator is about what was asked for", [f"{STALE} | {TAG}", f"304 | {M}"],
      ["GET => miss", "GET => valid | 200 | body=0", "GET => hit | body=0"]),
     ("a weak validator", [f'{STALE} | ETag: W/"a"', f'304 | ETag: W/"a" | {M}'],
@@ -449,6 +456,10 @@ TABLE["rfc9111_s4_4"] = [
       for field in ("Location", "Content-Location")
       for value in ("http://other.example{path}/other", f"http://{V4}:81{{path}}/other",
                     f"https://{V4}{{path}}/other")],
+    *[(f"{field}, relative: {value}", [M, f"201 | {field}: {value}", M],
+       ["GET /d/other => miss", "GET /d/other => hit", "POST /d/new?a=1 => miss",
+        "GET /d/other => miss"])
+      for field in ("Location", "Content-Location") for value in ("other", "./x/../other#a")],
     ("all variants go", [f"{M} | Vary: X-A", f"{M} | Vary: X-A", "200", M],
      ["GET | X-A: 1 => miss", "GET | X-A: 2 => miss", "POST => miss", "GET | X-A: 1 => miss",
       "GET | X-A: 2 => hit | body=3"]),
@@ -629,6 +640,10 @@ TABLE["rfc5861_s4"] = [
       for status, value, body in (
           (500, "=900", 0), (502, "=900", 0), (503, "=900", 0), (504, "=900", 0), (501, "=900", 1),
           (404, "=900", 1), (500, "=20", 1), (500, "=x", 1), (500, "", 1))],
+    ("a wish for validation goes without it, a reload that insists does not",
+     [f"Cache-Control: max-age=60, stale-if-error=900 | Age: 100 | {TAG}", "500"],
+     ["GET => miss", "GET | Cache-Control: max-age=0 => valid | 200 | body=0",
+      "GET | Cache-Control: no-cache => valid | 500"]),
     ("in a request", [f"{STALE} | {TAG}", "500"],
      ["GET => miss", "GET | Cache-Control: stale-if-error=900 => valid | 200 | body=0",
       "GET | Cache-Control: stale-if-error=20 => valid | 500"]),

@@ -262,6 +262,12 @@ def test_second_sigterm_ends_at_once(start, origin):
     hf.stop()
 
 
+def tasks(hf):
+    """Its threads by their names."""
+    return {path.joinpath("comm").read_text().strip(): int(path.name)
+            for path in pathlib.Path(f"/proc/{hf.process.pid}/task").iterdir()}
+
+
 @contextlib.contextmanager
 def frozen(tid):
     """Holds one thread of another process, as a hypervisor or a fault would."""
@@ -278,9 +284,7 @@ def frozen(tid):
 @pytest.mark.parametrize("thread,told", [("worker", "worker 0"), ("origin", "origin thread 0")])
 def test_watchdog_tells_of_a_stuck_thread(start, nginx, thread, told):
     hf = start(nginx.url, runtime={"watchdog": "300ms"})
-    tasks = {path.joinpath("comm").read_text().strip(): int(path.name)
-             for path in pathlib.Path(f"/proc/{hf.process.pid}/task").iterdir()}
-    tid = next(tid for name, tid in tasks.items() if thread in name)
+    tid = next(tid for name, tid in tasks(hf).items() if thread in name)
     with frozen(tid):
         hf.wait_log(rf"ERROR watchdog: {told} is stuck")
         assert hf.ctl("version")  # the control thread is not

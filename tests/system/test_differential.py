@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Holdfast, nginx and Varnish before the same origin, on thousands of generated combinations of headers.
-cache_judge.py knows the RFCs: Holdfast may break none of their statements. What the others break, and
-where they and Holdfast differ though all are right, stands in the tables below, each with its reason; a
-difference that is not there fails. HF_SEED and HF_CASES ("12,345") show single cases again."""
+"""Holdfast, nginx and Varnish before the same origin, on thousands of generated combinations of
+headers. cache_judge.py knows the RFCs: Holdfast may break none of their statements. What the others
+break, and where they and Holdfast differ though all are right, stands in the tables below, each
+with its reason; a difference that is not there fails. HF_SEED and HF_CASES ("12,345") show single
+cases again."""
 import collections
 import os
 import re
@@ -15,7 +16,7 @@ from cache_judge import combined, directives, lines
 from harness import SANITIZED, V4
 
 LONG = "HF_LONG" in os.environ
-COUNT = 400 if SANITIZED and not LONG else 2000
+COUNT = 1000 if SANITIZED and not LONG else 2000
 SEEDS = range(1, 11) if LONG else [int(os.environ.get("HF_SEED", 1))]
 PEERS = {"nginx": differential.NginxCache, "varnish": differential.Varnish}
 
@@ -26,9 +27,9 @@ BROKEN = {
     ("nginx", "no age"): "knows no Age (RFC 9111 section 4: MUST generate it)",
     ("nginx", "age"): "passes the Age that came with the response on for ever (section 4)",
     ("nginx", "no date"): "adds no Date when it passes the origin's on (RFC 9110 section 6.6.1)",
-    ("nginx", "stale"): "counts lifetimes from arrival, not from Date and Age (section 4.2.3), takes "
-                        "the last max-age, and takes an Expires of now for fresh",
-    ("nginx", "hop-by-hop field"): "passes on the fields that Connection names (RFC 9110 section 7.6.1)",
+    ("nginx", "stale"): "counts lifetimes from arrival, not from Date and Age (section 4.2.3), and "
+                        "takes the last max-age",
+    ("nginx", "hop-by-hop field"): "passes on what Connection names (RFC 9110 section 7.6.1)",
     ("nginx", "request directive"): "heeds no Cache-Control of requests (section 5.2.1: advice)",
     ("nginx", "request no-store"): "heeds no Cache-Control of requests (section 5.2.1.5)",
     ("nginx", "authorization"): "stores answers to requests with Authorization (section 3.5)",
@@ -36,29 +37,30 @@ BROKEN = {
     ("nginx", "invalidation"): "invalidates nothing (section 4.4)",
     ("nginx", "must-understand"): "does not know must-understand (section 5.2.2.3)",
     ("nginx", "no leave to store"): "takes x-max-age for max-age (section 5.2)",
-    ("nginx", "status"): "412 to If-Unmodified-Since and If-Match without a validator to compare, and "
-                         "for what is no 200 (RFC 9110 sections 13.1.4, 13.2.1)",
-    ("nginx", "not evaluated"): "evaluates If-Match itself, and ignores a Range with a part that cannot "
-                                "be had (RFC 9110 section 14.2: MAY)",
+    ("nginx", "status"): "412 to If-Unmodified-Since and If-Match without a validator to compare, "
+                         "and for what is no 200 (RFC 9110 sections 13.1.4, 13.2.1)",
+    ("nginx", "not evaluated"): "evaluates If-Match itself, and ignores a Range with a part that "
+                                "cannot be had (RFC 9110 section 14.2: MAY)",
     ("nginx", "content-length"): "its 412 to HEAD is of its own page",
     ("varnish", "no via"): "sends no Via to origins (RFC 9110 section 7.6.3: a gateway MUST)",
     ("varnish", "age"): "knows the Age of a response, not its Date (section 4.2.3)",
-    ("varnish", "stale"): "does not count Date (section 4.2.3), and takes the first of several max-age "
-                          "that is a number",
+    ("varnish", "stale"): "does not count Date (section 4.2.3), and takes the first of several "
+                          "max-age that is a number",
     ("varnish", "request directive"): "heeds no Cache-Control of requests (section 5.2.1: advice)",
     ("varnish", "request no-store"): "heeds no Cache-Control of requests (section 5.2.1.5)",
-    ("varnish", "request field"): "strips Cache-Control of requests that it fetches for (section 5.2: "
-                                  "MUST pass on)",
+    ("varnish", "request field"): "strips Cache-Control of requests that it fetches for (section "
+                                  "5.2: MUST pass on)",
     ("varnish", "vary"): "knows a Vary of * only alone (section 4.1)",
     ("varnish", "invalidation"): "invalidates nothing (section 4.4)",
-    ("varnish", "superseded"): "passes requests with Authorization or Cookie; what it has stays",
-    ("varnish", "not evaluated"): "knows no lists of weak tags, and ranges of HEAD instead of conditions",
-    ("varnish", "status"): "evaluates Range before conditions, for HEAD and for what is no 200; 416 to "
-                           "ranges of an empty body and to malformed ones (RFC 9110 section 14.2)",
+    ("varnish", "superseded"): "passes requests with Cookie; what it has stays",
+    ("varnish", "not evaluated"): "knows no lists of weak tags; ranges of HEAD before conditions",
+    ("varnish", "status"): "evaluates Range before conditions, for HEAD and for what is no 200; "
+                           "416 to ranges of an empty body, and malformed ones (RFC 9110 s. 14.2)",
 }
 
 # These change what the client gets, or whether the origin is asked.
-COSMETIC = {"no via", "no age", "age", "no date", "hop-by-hop field", "request field", "content-length"}
+COSMETIC = {"no via", "no age", "age", "no date", "hop-by-hop field", "request field",
+            "content-length"}
 
 
 def varnish_fails(pair):
@@ -96,7 +98,7 @@ DIFFERENCES = []
 
 
 def difference(text, name="", when=lambda pair: True, arguments=lambda pair: [pair]):
-    """An entry: its function of `arguments` explains what `when` selects. name: the other, or any."""
+    """An entry: its function of `arguments` explains what `when` selects. name: whose, or any."""
     def add(function):
         DIFFERENCES.append((
             f"{name} {function.__name__}".strip(),
@@ -110,8 +112,8 @@ def history(pair):
     return pair.diverged
 
 
-@difference("a response with Set-Cookie is stored with public or s-maxage only: product's rule; theirs "
-            "never store one")
+@difference("a response with Set-Cookie is stored with public or s-maxage only: product's rule; "
+            "theirs never store one")
 def set_cookie(pair):
     return has_response(pair, lambda r: lines(r.headers, "set-cookie"))
 
@@ -130,8 +132,8 @@ def we_ask(text):
         arguments=lambda pair: [pair.step, pair.theirs.verdict.response])
 
 
-@we_ask("who sends Authorization gets what the response explicitly lets others share (section 3.5 says "
-        "so of storing; here of use, too)")
+@we_ask("who sends Authorization gets what the response explicitly lets others share (section 3.5 "
+        "says so of storing; here of use, too)")
 def authorization(step, stored):
     return asks(step.headers, "authorization")
 
@@ -147,8 +149,8 @@ def bad_max_age_of_a_request(step, stored):
                for d in directives(step.headers))
 
 
-@we_ask("HEAD is passed on as HEAD: nothing to store (theirs fetch the body), nor does it wait for a body "
-        "that still comes after its client got 304")
+@we_ask("HEAD is passed on as HEAD: nothing to store (theirs fetch the body), nor does it wait for "
+        "a body that still comes after its client got 304")
 def head(step, stored):
     return stored.asked_by == "HEAD" or \
         (step.method == "HEAD" and asks(stored.request, *cache_judge.CONDITIONS))
@@ -171,7 +173,8 @@ def silent(step, stored):
 
 @we_ask("stale on arrival, and nothing to validate it with: not stored")
 def useless(step, stored):
-    return not stored.is_fresh(stored.when, True) and not asks(stored.headers, "etag", "last-modified")
+    return not stored.is_fresh(stored.when, True) and \
+        not asks(stored.headers, "etag", "last-modified")
 
 
 @we_ask("must-understand: codes with rules of their own, like 401, are not understood (5.2.2.3)")
@@ -179,10 +182,18 @@ def understood(step, stored):
     return has(stored.headers, "must-understand")
 
 
-@we_ask("what is passed as it is, for it has Authorization or the key was not cacheable, is not stored")
+@we_ask("what is passed as it is, having Authorization or a key that was not cacheable, is not "
+        "stored")
 def passed_first(step, stored):
     return asks(stored.request, "authorization") or \
         (not stored.serial.startswith("0.") and asks(stored.request, *cache_judge.CONDITIONS))
+
+
+@difference("of those that fit the one with the latest Date (section 4: MUST); they take what they "
+            "stored last", when=lambda pair: kind(pair.ours) == kind(pair.theirs) == "stored")
+def latest_date(pair):
+    ours, theirs = pair.ours.verdict.response, pair.theirs.verdict.response
+    return ours.serial < theirs.serial and ours.date() > theirs.date()
 
 
 @difference("the newest that fits counts, though an older one were fresh (section 4: MUST)",
@@ -212,7 +223,7 @@ def they_read_text(step, stored):
     text = combined(stored.headers, "cache-control") or ""
     return any(word in text.lower() for word in ("no-store", "no-cache", "private", "e=0")) or \
         repeats(stored.headers) or \
-        any(not re.search(d.name + r"=[0-9]+\s*(,|$)", text, re.I)
+        any(not re.search(rf"(^|[\s,]){d.name}=[0-9]+\s*(,|$)", text, re.I)
             for d in directives(stored.headers) if d.name in ("max-age", "s-maxage"))
 
 
@@ -269,19 +280,19 @@ def other_status(text):
         arguments=lambda pair: [pair.step, pair.ours.seen.status, pair.theirs.seen.status])
 
 
-@other_status("conditions and ranges are evaluated of what is fetched; a whole answer is right, too")
+@other_status("conditions and ranges are evaluated of what is fetched; a whole answer is right")
 def ours_evaluated(step, ours, theirs):
     return ours in (206, 304, 416) and (200 <= theirs < 300 or theirs == 416)
 
 
-@other_status("requests that are not shared are passed with their Range, bodies of unknown length go "
-              "out whole, malformed ranges are ignored, as are conditions of what is no 200: a whole "
-              "answer is right (RFC 9110 section 14.2: MAY; RFC 9111 section 4.3.2)")
+@other_status("requests that are not shared are passed with their Range, bodies of unknown length "
+              "go out whole, malformed ranges are ignored, as are conditions of what is no 200: a "
+              "whole answer is right (RFC 9110 section 14.2: MAY; RFC 9111 section 4.3.2)")
 def ours_whole(step, ours, theirs):
     return (theirs in (206, 416) and 200 <= ours < 300) or (theirs == 304 and 201 <= ours < 300)
 
 
-@other_status("If-Match is for origins (RFC 9110 section 13.1.1): caches may ignore it, or evaluate it")
+@other_status("If-Match is for origins (RFC 9110 section 13.1.1): caches may ignore it, or not")
 def precondition(step, ours, theirs):
     return theirs == 412 and asks(step.headers, "if-match", "if-unmodified-since")
 
@@ -297,23 +308,27 @@ class Run:
     def __init__(self, addresses, stages):
         self.addresses, self.stages, self.errors = addresses, stages, []
 
-    def show(self, seed, numbers):
+    def judge(self, seed, numbers, again=0):
         cases = {number: differential.Maker(seed, number).case() for number in numbers}
         self.shown = {name: {} for name in self.stages}
-        threads = [threading.Thread(target=self._show_all, args=(name, seed, cases))
+        threads = [threading.Thread(target=self._show_all, args=(name, cases, again))
                    for name in self.stages]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         assert not self.errors, self.errors[:3]
+        report = Report()
+        for number in numbers:
+            report.case(number, {name: shown[number] for name, shown in self.shown.items()})
+        return report
 
-    def _show_all(self, name, seed, cases):
+    def _show_all(self, name, cases, again):
         client = differential.Client(self.addresses[name])
         for number, steps in cases.items():
             try:
                 self.shown[name][number] = differential.show(self.stages[name], client,
-                                                             f"/{seed}/{number}", steps)
+                                                             f"/{number}/{again}", steps)
             except Exception as error:  # told by the test
                 self.errors.append(f"{name}, case {number}: {error!r}")
                 break
@@ -323,7 +338,7 @@ class Run:
 class Report:
     def __init__(self):
         self.broken, self.differ = collections.Counter(), collections.Counter()
-        self.kinds, self.unexplained = collections.Counter(), []
+        self.kinds, self.wrong, self.unexplained = collections.Counter(), [], []
 
     def case(self, number, shown):
         """shown: of each cache, its [(step, Seen)]."""
@@ -336,10 +351,13 @@ class Report:
                 step, seen = shown[name][i]
                 sides[name] = Side(judge.judge(step, seen), seen)
                 self.kinds[name, kind(sides[name])] += 1
+                if sides[name].verdict.could and kind(sides[name]) == "asked":
+                    self.kinds[name, "asked though what it had would do"] += 1
             for fault in sides["holdfast"].verdict.faults:
-                self.unexplained.append((number, i, f"holdfast broke {fault}"))
+                self.wrong.append((number, i, f"holdfast broke {fault}"))
             for name in PEERS:
-                pair = Pair(name, step, sides["holdfast"], sides[name], latest[name], diverged[name])
+                pair = Pair(name, step, sides["holdfast"], sides[name], latest[name],
+                            diverged[name])
                 self._pair(number, i, pair)
                 diverged[name] |= kind(pair.ours) != kind(pair.theirs)
 
@@ -373,9 +391,10 @@ class Report:
                     for key, count in counter.most_common()]
             return "\n".join([title, *rows])
         return "\n".join([table("requests", self.kinds), table("broken", self.broken),
-                          table("different", self.differ), f"unexplained: {len(self.unexplained)}",
+                          table("different", self.differ),
+                          f"wrong: {len(self.wrong)}, unexplained: {len(self.unexplained)}",
                           *(f"case {number}, step {i}: {what}"
-                            for number, i, what in self.unexplained[:20])])
+                            for number, i, what in (self.wrong + self.unexplained)[:20])])
 
 
 @pytest.fixture
@@ -403,13 +422,15 @@ def run(start, tmp_path):
 def test_every_difference_to_nginx_and_varnish_is_explained(run, seed):
     only = os.environ.get("HF_CASES")
     numbers = [int(number) for number in only.split(",")] if only else range(COUNT)
-    run.show(seed, numbers)
-    report = Report()
-    for number in numbers:
-        report.case(number, {name: shown[number] for name, shown in run.shown.items()})
+    report = run.judge(seed, numbers)
+    for again in 1, 2:  # a request that comes before the answer before it is stored, comes out so once
+        if report.wrong or not report.unexplained:
+            break
+        retry = run.judge(seed, sorted({number for number, *_ in report.unexplained}), again)
+        report.wrong, report.unexplained = retry.wrong, retry.unexplained
     print(report)
-    if report.unexplained:
-        first = report.unexplained[0][0]
+    if report.wrong or report.unexplained:
+        first = (report.wrong + report.unexplained)[0][0]
         case = differential.tell({name: shown[first] for name, shown in run.shown.items()})
         pytest.fail(f"HF_SEED={seed} HF_CASES={first}:\n{report}\n{case}", pytrace=False)
     EXPLAINED.update(report.differ)

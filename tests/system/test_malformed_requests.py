@@ -205,7 +205,8 @@ def test_table_in_pieces(served, cut):
                 reply = read_answer(conn.makefile("rb")).status
             except ConnectionError:  # the rest came after the verdict: a reset may overtake it
                 continue
-        assert reply == status, name
+        # an origin that does not wait for the body may answer before that is seen to be bad
+        assert reply == status or (reply == 200 and raw.startswith(CHUNKED)), name
 
 
 def test_counted_and_told(served):
@@ -219,9 +220,10 @@ def test_counted_and_told(served):
 
 @pytest.mark.parametrize("name,raw", TAKEN, ids=[name for name, *_ in TAKEN])
 def test_taken(served, name, raw):
-    """And its end is where we think it is: what follows is the next request, and the only one."""
+    """And its end is where we think it is: what follows is the next request, and the only one that
+    counts (RFC 9112 §9.6: none behind a close)."""
     with connect() as conn:
-        conn.sendall(raw + HELLO + H + b"Connection: close\r\n\r\n")
+        conn.sendall(raw + HELLO + H + b"Connection: close\r\n\r\n" + SMUGGLED)
         stream = conn.makefile("rb")
         assert read_answer(stream).status in (200, 204, 404, 405)  # the origin's word
         assert read_answer(stream).body == b"hello\n"

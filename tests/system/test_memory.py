@@ -37,9 +37,9 @@ def test_100_000_objects_through_64_mib(start, nginx, tmp_path):
         assert growth <= CAP + BESIDE
         # /proc agrees: what is said to be used is really there
         assert growth + rss >= stats["cache_used_bytes"]
-    # by the number of objects and their mean size
+    # by the number of objects and their mean size: of what nobody asks for again the small stay longest
     mean = stats["cache_stored_bytes"] / stats["cache_objects"]
-    assert sum(Nginx.MIX) / 10 * 0.5 < mean < sum(Nginx.MIX) / 10 * 3
+    assert sum(Nginx.MIX) / 10 * 0.2 < mean < sum(Nginx.MIX) / 10 * 3
     last = f"/mix/{OBJECTS - 1}"
     curl(url(last))
     assert is_hit(curl(url(last)))

@@ -5,7 +5,8 @@ import socket
 import struct
 
 import pytest
-from harness import Holdfast, Origin, curl, exchange, is_hit, names, url
+from harness import (Holdfast, Origin, connect, curl, exchange, is_hit, names, read_answer,
+                     url)
 from test_origin_faults import GOOD, TIMEOUTS, hang
 
 
@@ -156,3 +157,22 @@ def test_repaired(served, name):
     assert is_hit(reply) and reply.headers["content-length"] == "4"
     if "colon" in name:
         assert reply.headers["x-y"] == "z"
+
+
+def test_an_interim_answer_frames_nothing(served):
+    """RFC 9112 §6.1: no body, whatever its fields say; and no field of the origin's hop."""
+    path = f"/interim{next(names)}"
+    served[1].on(path, raw(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 4\r\n"
+                           b"Transfer-Encoding: chunked\r\nConnection: close, x-hop\r\n"
+                           b"X-Hop: 1\r\n\r\n"
+                           b"HTTP/1.1 102 a\rb\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+                           + OK + b"Content-Length: 4\r\n\r\ngood"))
+    with connect() as conn:
+        conn.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        stream = conn.makefile("rb")
+        interim = read_answer(stream)
+        assert interim.status == 103 and set(interim.headers) <= {"link", "via"}, interim
+        assert interim.headers["link"] == "</a>"
+        assert read_answer(stream).body == b"good"
+        conn.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        assert is_hit(read_answer(stream)) and stream.read() == b""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from harness import (SLOW, V4, answer, cache_status, connect, curl, exchange, is_hit, read_answer,
                      say, url, wait_until)
+from test_control import frozen, tasks
 
 PATHS = ["/img/1", "/img/2", "/img", "/css", "/css?x=/img/"]
 TAGS = {"/img/1": "Surrogate-Key: s t", "/img/2": "Cache-Tag: a b, t", "/img": "Cache-Tag: tt"}
@@ -217,6 +218,18 @@ def test_after_the_answer_nobody_gets_the_old_one(start, origin, kind):
         thread.join()
     assert not errors
     assert sum(hits for _, hits in served) > 100, "it was not idle"
+
+
+def test_a_thread_that_stands_still_is_told_and_the_purge_goes_on_later(full):
+    with frozen(tasks(full)["origin1"]):
+        told = full.ctl("purge", "--all", as_json=False, code=1)
+        assert "origin thread 1 is not done within 10 s" in told
+        assert "still busy" in full.ctl("purge", "--tag", "t", as_json=False, code=1)
+        replies = {path: curl(url(path)) for path in PATHS}
+        assert all(reply.status == 200 for reply in replies.values()), "workers go on"
+        kept = [path for path, reply in replies.items() if is_hit(reply)]
+    wait_until(lambda: not any(map(stored, kept)))
+    assert full.ctl("purge", "--all") == {"purged": len(PATHS) - len(kept)}
 
 
 def test_clients_cannot_purge(start, origin):

@@ -169,6 +169,17 @@ def test_rfc9111_s3_5_a_refresh_carries_the_credentials_of_the_hit(start, origin
     assert hf.stat("cache_refreshes_total") == 1 and (script.full, script.not_modified) == (1, 1)
 
 
+def test_rfc5861_s3_the_window_of_a_soft_purged_one_begins_with_the_purge(start, origin):
+    origin.on("/a", answer(b"old", ["Cache-Control: max-age=6000, stale-while-revalidate=5"]))
+    hf = start(origin.url)
+    curl(url("/a"))
+    origin.on("/a", answer(b"no", [], "503 Service Unavailable"))
+    hf.ctl("purge", "--soft", url("/a"))
+    assert curl(url("/a")).body == b"old"
+    wait_until(lambda: curl(url("/a")).status == 503, timeout=30,
+               what="the end of the window, not of the lifetime")
+
+
 def test_rfc5861_s3_a_refresh_that_fails_is_tried_again(start, origin):
     origin.on("/a", answer(b"old", ["Cache-Control: max-age=60, stale-while-revalidate=10000",
                                     STALE]))

@@ -105,7 +105,9 @@ def take(script, step):
     wrong = []
     if arrow == "=>" and outcome_of(questions) != claims.pop(0):
         wrong.append(outcome_of(questions))
-    return wrong + [f"not {claim}" for claim in claims if not holds(claim, reply, questions)]
+    got = reply and (reply.status, reply.lines)
+    return wrong + [f"not {claim}: {got}" for claim in claims
+                    if not holds(claim, reply, questions)]
 
 
 @pytest.fixture(scope="module")

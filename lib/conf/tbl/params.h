@@ -59,13 +59,13 @@ END
 
 SECTION(http)
 X(http, connections_max,         BOOT, http.connections_max,         UINT,   16, 16777216, NULL, "65536", "Connections of one worker")
-X(http, connections_per_address, LIVE, http.connections_per_address, UINT,   0, 16777216, NULL, "0", "Connections of one client address at one worker; 0: no limit")
-X(http, header_bytes,            BOOT, http.header_bytes,            SIZE,   KIB, 64 * KIB, NULL, "16KiB", "Request line and fields")
-X(http, header_count,            LIVE, http.header_count,            UINT,   1, 128, NULL, "100", "Fields of a request")
-X(http, uri_bytes,               LIVE, http.uri_bytes,               SIZE,   64, 64 * KIB, NULL, "8KiB", "Request target; at most header_bytes")
-X(http, header_timeout,          LIVE, http.header_timeout_ms,       MILLIS, 10, DAY_MS, NULL, "10s", "First byte to end of the request head")
-X(http, idle_timeout,            LIVE, http.idle_timeout_ms,         MILLIS, 10, DAY_MS, NULL, "60s", "Between two requests of a connection")
-X(http, body_rate,               LIVE, http.body_rate,               SIZE,   0, 1024 * MIB, NULL, "240B", "Bytes a second that a client must send or take; 0: any")
+X(http, connections_per_address, LIVE, http.connections_per_address, UINT,   0, 16777216, NULL, "0", "Connections of one client address at one worker, further ones are reset; 0: no limit")
+X(http, header_bytes,            BOOT, http.header_bytes,            SIZE,   KIB, 64 * KIB, NULL, "16KiB", "Request line and fields; more: 431")
+X(http, header_count,            LIVE, http.header_count,            UINT,   1, 128, NULL, "100", "Fields of a request; more: 431")
+X(http, uri_bytes,               LIVE, http.uri_bytes,               SIZE,   64, 64 * KIB, NULL, "8KiB", "Request target; at most header_bytes; longer: 414")
+X(http, header_timeout,          LIVE, http.header_timeout_ms,       MILLIS, 10, DAY_MS, NULL, "10s", "First byte to end of the request head; later: 408")
+X(http, idle_timeout,            LIVE, http.idle_timeout_ms,         MILLIS, 10, DAY_MS, NULL, "60s", "Between two requests of a connection; then it is closed")
+X(http, body_rate,               LIVE, http.body_rate,               SIZE,   0, 1024 * MIB, NULL, "240B", "Bytes a second, over 10 s, that a client must send (or 408) or take (or reset); 0: any")
 END
 
 SECTION(origin)

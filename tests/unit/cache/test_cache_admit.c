@@ -126,21 +126,21 @@ Test(cache_admit, default_and_negative_ttl_when_the_origin_is_silent)
 Test(cache_admit, rfc9111_4_2_3_age)
 {
 	admit(200, "Cache-Control: max-age=60\r\nAge: 10\r\n");
-	cr_assert_eq(v.life.initial_age_s, 10);
+	cr_assert_eq(v.initial_age_s, 10);
 	times.response_delay_s = 3;
 	admit(200, "Cache-Control: max-age=60\r\nAge: 10\r\n");
-	cr_assert_eq(v.life.initial_age_s, 13);
+	cr_assert_eq(v.initial_age_s, 13);
 	admit(200, "Cache-Control: max-age=60\r\n");
-	cr_assert_eq(v.life.initial_age_s, 3);
+	cr_assert_eq(v.initial_age_s, 3);
 	admit(200,
 		"Cache-Control: max-age=60\r\nDate: Sun, 06 Nov 1994 08:49:07 GMT\r\nAge: 10\r\n");
-	cr_assert_eq(v.life.initial_age_s, 30, "apparent age");
+	cr_assert_eq(v.initial_age_s, 30, "apparent age");
 	admit(200, "Cache-Control: max-age=60\r\nDate: Sun, 06 Nov 1994 09:49:07 GMT\r\n");
-	cr_assert_eq(v.life.initial_age_s, 3, "a date to come");
+	cr_assert_eq(v.initial_age_s, 3, "a date to come");
 	admit(200, "Cache-Control: max-age=60\r\nAge: x\r\n");
-	cr_assert_eq(v.life.initial_age_s, 3);
+	cr_assert_eq(v.initial_age_s, 3);
 	admit(200, "Cache-Control: max-age=60\r\nAge: 5, 9\r\n");
-	cr_assert_eq(v.life.initial_age_s, 8);
+	cr_assert_eq(v.initial_age_s, 8);
 	assert_not(HF_CACHE_WHY_EXPIRED, 200, "Cache-Control: max-age=60\r\nAge: 100\r\n");
 	assert_not(
 		HF_CACHE_WHY_EXPIRED, 200, "Cache-Control: max-age=60\r\nAge: 99999999999999\r\n");
@@ -340,16 +340,27 @@ Test(cache_admit, too_large_bodies_are_not_stored)
 	assert_life(60, 200, "Cache-Control: max-age=60\r\nContent-Length: 1001\r\n");
 }
 
+Test(cache_admit, rfc9111_4_a_response_is_as_recent_as_its_date)
+{
+	admit(200, "Cache-Control: max-age=60\r\n" DATE);
+	cr_assert_eq(v.life.date_s, NOW);
+	admit(200, "Cache-Control: max-age=60\r\nDate: Sun, 06 Nov 1994 08:49:30 GMT\r\n");
+	cr_assert_eq(v.life.date_s, NOW - 7);
+	admit(200, "Cache-Control: max-age=60\r\nDate: Sun, 06 Nov 2044 08:49:30 GMT\r\n");
+	cr_assert_eq(v.life.date_s, NOW, "nobody comes from the future");
+	admit(200, "Cache-Control: max-age=60\r\nDate: Sun, 06 Nov 1944 08:49:30 GMT\r\n");
+	cr_assert_eq(v.life.date_s, 0);
+}
+
 Test(cache_admit, rfc9111_4_3_4_a_304_gives_a_new_life)
 {
 	static struct hf_http_resp resp;
-	struct hf_cache_life life;
 	const char *text =
 		"HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=9\r\nAge: 2\r\n\r\n";
 
 	cr_assert_eq(hf_http_resp_parse(text, strlen(text), &resp), HF_PARSE_DONE);
-	hf_cache_life_of(&resp, &policy, &times, &life);
-	cr_assert(life.lifetime_s == 9 && life.initial_age_s == 2);
+	hf_cache_life_of(&resp, &policy, &times, &v);
+	cr_assert(v.life.lifetime_s == 9 && v.initial_age_s == 2);
 }
 
 Test(cache_admit, every_reason_has_words)

@@ -171,6 +171,12 @@ Test(http_chunk, extensions_and_trailers_are_bounded)
 		len += 107;
 	}
 	cr_assert_eq(decode(text, len, len, 1), HF_HTTP_CHUNK_BAD);
+	/* A signature on each chunk is none of that. */
+	len = 0;
+	for (int i = 0; i < 200; i++)
+		len += (size_t)sprintf(text + len, "80;sig=%064d\r\n%0128d\r\n", i, i);
+	len += (size_t)sprintf(text + len, "0\r\n\r\n");
+	cr_assert_eq(decode(text, len, len, 1), HF_HTTP_CHUNK_END);
 }
 
 Test(http_chunk, bad_sticks)

@@ -91,21 +91,6 @@ Test(http_fields, rfc9110_5_6_2_tokens)
 	}
 }
 
-Test(http_fields, rfc9110_5_6_4_quoted_strings)
-{
-	char buf[8];
-
-	cr_assert_eq(hf_http_unquote(guarded("\"a\\\"b\""), buf, sizeof(buf)), 3);
-	cr_assert_eq(memcmp(buf, "a\"b", 3), 0);
-	cr_assert_eq(hf_http_unquote(guarded("abc"), buf, sizeof(buf)), 3);
-	cr_assert_eq(hf_http_unquote(guarded("\"\""), buf, sizeof(buf)), 0);
-	cr_assert_eq(hf_http_unquote(guarded("\""), buf, sizeof(buf)), -EINVAL);
-	cr_assert_eq(hf_http_unquote(guarded("\"a"), buf, sizeof(buf)), -EINVAL);
-	cr_assert_eq(hf_http_unquote(guarded("\"a\\\""), buf, sizeof(buf)), -EINVAL);
-	cr_assert_eq(hf_http_unquote(guarded("\"a\"b\""), buf, sizeof(buf)), -EINVAL);
-	cr_assert_eq(hf_http_unquote(guarded("123456789"), buf, sizeof(buf)), -ENOSPC);
-}
-
 Test(http_fields, numbers_do_not_overflow)
 {
 	uint64_t v = 7;

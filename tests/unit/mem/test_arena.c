@@ -266,3 +266,44 @@ Test(arena, a_size_that_nobody_has_is_refused_with_a_sentence)
 	(void)err;
 #endif
 }
+
+Test(arena, parts_are_apart)
+{
+	struct hf_arena *arena = arena_make(8 * MIB);
+	char *first, *second;
+	size_t count;
+
+	cr_assert_eq(hf_arena_cut(arena, 4), 0);
+	for (count = 0; hf_arena_alloc_in(arena, 2, HF_ARENA_CHUNK); count++)
+		;
+	cr_expect_geq(count, MIB / HF_ARENA_CHUNK);
+	first = hf_arena_alloc_in(arena, 1, 1000);
+	second = hf_arena_alloc_in(arena, 3, 1000);
+	cr_assert(first && second, "part 2 is full, the others are not");
+#ifndef HF_SANITIZED
+	void *base;
+	size_t size, page;
+
+	cr_expect_leq(count, 2 * MIB / HF_ARENA_CHUNK);
+	hf_arena_region(arena, &base, &size, &page);
+	cr_expect_eq((size_t)(first - (char *)base) / (2 * MIB), 1);
+	cr_expect_eq((size_t)(second - (char *)base) / (2 * MIB), 3);
+#endif
+	hf_arena_free(arena);
+}
+
+Test(arena, may_be_cut_anew_when_nothing_is_allocated)
+{
+	struct hf_arena *arena = arena_make(4 * MIB);
+	char *block;
+
+	for (uint32_t parts = 1; parts <= 4; parts++) {
+		cr_assert_eq(hf_arena_cut(arena, parts), 0);
+		block = hf_arena_alloc_in(arena, parts - 1, 100000);
+		cr_assert_not_null(block);
+		memset(block, 1, 100000);
+		hf_arena_release(arena, block, 100000);
+		cr_expect_eq(hf_arena_used(arena), 0);
+	}
+	hf_arena_free(arena);
+}

@@ -24,14 +24,17 @@ static void answer_chunked(struct rig_conn *conn, size_t len)
 	free(body);
 }
 
-static void window(bool chunked, size_t memory, uint64_t window)
+/* As far as a stream may be ahead in a cache of so much memory. */
+static void window(bool chunked, size_t memory)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	struct rig_client client;
 	size_t len = 6 << 20, before, most = 0;
+	uint64_t window;
 
 	rig_conf(rig);
 	rig_up(rig, memory);
+	window = hf_min_u64(HF_XCHG_WINDOW, hf_shard_object_max(rig->shard) / 8);
 	before = hf_arena_used(rig->arena);
 	rig_get(rig, &client, "/a", "");
 	client.eager = false;
@@ -60,18 +63,46 @@ static void window(bool chunked, size_t memory, uint64_t window)
 
 Test(origin_flow, a_stream_is_at_most_a_window_ahead_of_its_reader)
 {
-	window(/* chunked= */ false, 64 << 20, HF_XCHG_WINDOW);
+	window(/* chunked= */ false, 64 << 20);
 }
 
 Test(origin_flow, a_chunked_stream_too)
 {
-	window(/* chunked= */ true, 64 << 20, HF_XCHG_WINDOW);
+	window(/* chunked= */ true, 64 << 20);
 }
 
 /* A few clients who do not read must not hold all of it. */
 Test(origin_flow, a_stream_through_a_small_cache_has_a_sixteenth_of_it)
 {
-	window(/* chunked= */ false, 1 << 20, 944 * 1024 / 16);
+	window(/* chunked= */ false, 1 << 20);
+}
+
+Test(origin_flow, many_streams_are_less_ahead_each)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client[40];
+	uint64_t window = hf_shard_object_max(rig->shard) / 4 / 40;
+	char path[16];
+
+	cr_assert(window > ORIGIN_SCARCE_WINDOW && window < HF_XCHG_WINDOW);
+	for (uint32_t i = 0; i < 40; i++) {
+		(void)snprintf(path, sizeof(path), "/%u", i);
+		rig_get(rig, &client[i], path, "");
+		client[i].eager = false;
+	}
+	rig_until(rig, rig_requests(rig) == 40);
+	for (uint32_t i = 0; i < 40; i++)
+		rig_answer(&rig->conn[i], "Cache-Control: no-store\r\n", 2 << 20);
+	for (uint32_t i = 0; i < 40; i++) {
+		rig_until(rig, client[i].head);
+		rig_until(rig, atomic_load(&client[i].xchg->obj->filled) == window);
+	}
+	rig_settle(rig);
+	for (uint32_t i = 0; i < 40; i++) {
+		cr_assert_eq(atomic_load(&client[i].xchg->obj->filled), window);
+		rig_end(rig, &client[i]);
+	}
+	rig_free(rig);
 }
 
 Test(origin_flow, a_stream_is_less_ahead_while_another_fetch_waits_for_memory)

@@ -364,6 +364,28 @@ Test(origin_purge, g3_when_its_client_left_nobody_gets_what_is_named)
 	rig_free(rig);
 }
 
+Test(origin_purge, what_went_on_only_to_be_stored_ends)
+{
+	for (size_t i = 0; i < HF_ARRAY_LEN(naming); i++) {
+		struct rig *rig = rig_new();
+		struct rig_client client;
+		struct rig_conn *conn;
+		const char *head;
+
+		rig_get(rig, &client, "/a", "");
+		conn = rig_asked(rig, &head);
+		rig_say(conn, "HTTP/1.1 200 OK\r\n" TAGGED "Content-Length: 9000\r\n\r\nold");
+		rig_until(rig, client.read_len == 3);
+		rig_end(rig, &client);
+		rig_settle(rig);
+		cr_assert_eq(hf_origin_in_flight(rig->origin), 1);
+		purge_like(rig, &naming[i]);
+		rig_say(conn, "old");
+		rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
+		rig_free(rig);
+	}
+}
+
 Test(origin_purge, g3_a_refresh_under_way_is_not_stored)
 {
 	struct rig *rig = rig_new();

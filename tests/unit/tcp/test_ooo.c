@@ -633,3 +633,18 @@ Test(tcp_ooo, the_trace_says_when_a_hole_opens_and_how_large_it_is)
 	cr_assert_eq(t->conn.trace[1].arg, 100);
 	to_free(t);
 }
+
+/* The next one got from the pool is the last one put. */
+Test(ooo, nothing_is_left_of_the_bytes_in_a_buffer_that_was_freed)
+{
+	struct to *t = to_new(2);
+	struct tcp_rxbuf *buf = tcp_rxbuf_new(&t->tcp);
+
+	cr_assert_eq(tcp_rxbuf_fill(buf, (const uint8_t *)"Cookie: SECRET", 14), 14);
+	tcp_rxbuf_free_list(&t->tcp, buf);
+	cr_assert_eq(tcp_rxbuf_new(&t->tcp), buf);
+	for (uint32_t i = 0; i < 14; i++)
+		cr_expect_eq(buf->data[i], 0);
+	tcp_rxbuf_free(&t->tcp, buf);
+	to_free(t);
+}
