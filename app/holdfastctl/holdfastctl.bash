@@ -24,7 +24,10 @@ _holdfastctl()
 	case ${#words[@]} in
 	0) list=$(cut -d' ' -f1 <<<"$list" | sort -u)$'\nhelp' ;;
 	1) list=$(sed -n "s/^${words[0]//[^a-z]/} //p" <<<"$list") ;;
-	*) return ;;
+	*)
+		[[ ${words[*]:0:2} == 'config check' ]] && mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$list" -- "$cur")
 }

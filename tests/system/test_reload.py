@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import time
 
 from harness import HOLDFASTCTL, SANITIZED, answer, connect, curl, is_hit, read_answer, url
 from plane import ControlPlane, document
+from test_control import frozen
 
 
 def change(hf, **sections):
@@ -227,6 +229,19 @@ def test_the_log_has_every_change_and_every_error(start, origin):
     hf.process.send_signal(signal.SIGHUP)
     hf.wait_log("SIGHUP: errors in .*: 11")
     assert len([line for line in hf.lines if 'found "soon"' in line]) == 11
+
+
+def test_a_thread_that_stands_still_is_told_and_nothing_it_reads_is_freed(start, nginx):
+    hf = start(nginx.url, runtime={"watchdog": "1h"})
+    tid = next(int(path.name) for path in pathlib.Path(f"/proc/{hf.process.pid}/task").iterdir()
+               if "worker" in path.joinpath("comm").read_text())
+    change(hf, cache={"default_ttl": "1s"})
+    with frozen(tid):
+        for _ in range(2):
+            text = hf.ctl("config", "reload", as_json=False, code=1)
+            assert "worker 0 has not taken the last reload yet" in text
+    assert curl(url("/hello")).status == 200
+    assert reload(hf, cache={"default_ttl": "2s"}) == {"cache.default_ttl": ("1s", "2s", "live")}
 
 
 def load(stop, path, failures, counts, close=False):
