@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "app.h"
+#include "hf_log.h"
 #include "hf_stat.h"
 
 #define COMMAND_WAIT_MS    1000 /* for a worker's answer */
@@ -238,6 +239,24 @@ fail:
 	return NULL;
 }
 
+/* Says which one it is, and sets it first if there is one. */
+static json_t *command_loglevel(const json_t *args, struct hf_err *err)
+{
+	static const char *const levels[] = { "debug", "info", "warn", "error" };
+	const char *level = json_string_value(json_object_get(args, "level"));
+	size_t i = 0;
+
+	while (level && i < HF_ARRAY_LEN(levels) && strcmp(level, levels[i]) != 0)
+		i++;
+	if (i == HF_ARRAY_LEN(levels)) {
+		(void)hf_err_set(err, -EINVAL, "loglevel: LEVEL is debug, info, warn or error");
+		return NULL;
+	}
+	if (level)
+		hf_log_level_set((enum hf_log_level)i);
+	return json_pack("{s:s}", "loglevel", levels[hf_log_threshold()]);
+}
+
 json_t *app_command(
 	void *arg, enum hf_ctl_cmd cmd, const json_t *args, bool *ret_internal, struct hf_err *err)
 {
@@ -282,6 +301,8 @@ json_t *app_command(
 	case HF_CTL_SHUTDOWN:
 		app->shutdown_asked = true;
 		return json_pack("{s:b}", "stopping", 1);
+	case HF_CTL_LOGLEVEL:
+		return command_loglevel(args, err);
 	case HF_CTL_VERSION:
 		return json_pack("{s:s}", "version", HF_VERSION);
 	case HF_CTL_COUNT:

@@ -171,6 +171,17 @@ def test_check_tells_what_is_wrong_with_the_state_document(tmp_path):
                           capture_output=True).returncode == 2
 
 
+def test_the_log_level_can_be_set(start, nginx):
+    hf = start(nginx.url)
+    assert hf.ctl("loglevel") == {"loglevel": "info"}
+    assert hf.ctl("loglevel", "error") == {"loglevel": "error"}
+    hf.ctl("purge", "nonsense", code=1)  # a client_error is a warning
+    assert hf.ctl("loglevel", "info") == {"loglevel": "info"}
+    assert "error" in hf.ctl("loglevel", "loud", as_json=False, code=1)
+    assert "client_error" in hf.wait_log("loud|LEVEL is")
+    assert not any("nonsense" in line or "URL must" in line for line in hf.lines)
+
+
 def test_version_and_usage():
     assert re.match(r"holdfastd \d", subprocess.run([HOLDFASTD, "--version"], capture_output=True,
                                                     text=True).stdout)

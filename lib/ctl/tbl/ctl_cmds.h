@@ -19,6 +19,7 @@ X(STATE_SHOW,     "state show",     "",        "The state in force: where it sta
 X(STATE_SYNC,     "state sync",     "",        "Ask the control plane now")
 X(STATE_HISTORY,  "state history",  "",        "The last states that were applied")
 X(STATE_ROLLBACK, "state rollback", "VERSION", "Return to a state of the history until the control plane has a newer one")
+X(LOGLEVEL,    "loglevel",    "[LEVEL]",   "The least level of lines that are logged: debug, info, warn or error; with LEVEL it is set")
 X(CONFIG_SHOW, "config show", "",          "The effective configuration with defaults")
 X(CONFIG_CHECK,  "config check",  "[FILE]", "Read the configuration file again, or another one: every error, or what it would change")
 X(CONFIG_RELOAD, "config reload", "",       "Read the configuration file again and apply what a running server can; lists what needs a restart")
