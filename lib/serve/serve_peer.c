@@ -31,8 +31,8 @@ int serve_peers_init(struct hf_serve *serve)
 {
 	uint32_t chains = (uint32_t)hf_pow2_ceil(serve->conf->http.connections_max);
 
-	serve->peers =
-		calloc(chains, sizeof(*serve->peers)); /* pages that nobody needs stay away */
+	/* calloc: pages that nobody needs stay away */
+	serve->peers = calloc(chains, sizeof(*serve->peers));
 	if (!serve->peers)
 		return -1;
 	serve->peer_mask = chains - 1;
