@@ -296,7 +296,7 @@ static void rate_give_up(void)
 	for (uint64_t i = 0; i < r.conns; i++)
 		if (r.conn[i].busy && now_us - r.conn[i].sent_us > RATE_PATIENCE_US)
 			rate_broken(&r.conn[i], RATE_LATE);
-	while (rate_is_due() && now_us - rate_due_us(r.next) > RATE_PATIENCE_US)
+	while (rate_is_due() && rate_due_us(r.next) + RATE_PATIENCE_US < now_us)
 		rate_count(r.next++, RATE_LATE, 0);
 }
 
