@@ -272,7 +272,7 @@ static bool fetch_keep_request(struct origin_fetch *fetch, const struct hf_xchg 
 	return true;
 }
 
-static void fetch_leader_left(
+void origin_fetch_leader_left(
 	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_xchg *xchg)
 {
 	fetch->leader = NULL;
@@ -304,46 +304,15 @@ static void fetch_pick(struct hf_origin *origin, struct origin_fetch *fetch)
 	fetch->load = &of->in_flight[best];
 }
 
-/* Who may have what is stored has it; the fetch goes on with the others, or for the cache's sake, but nobody
- * waits for it any more: it may hang while its origin answers others already. */
-static void fetch_stand_in(struct hf_origin *origin, struct origin_fetch *fetch)
-{
-	const struct hf_xchg *led = fetch->leader ? fetch->leader->xchg : NULL;
-
-	if (!fetch->shared || origin_stale_serve_all(origin, fetch, 0) == 0)
-		return;
-	fetch->joinable = false;
-	fetch->stood_us = origin->now_us;
-	hf_timer_set(origin->wheel, &fetch->patience,
-		origin->now_us + origin->conf->origin.fallback_timeout_ms * 1000ULL);
-	if (led && !fetch->leader)
-		fetch_leader_left(origin, fetch, led);
-}
-
-/* To a group that is not well a few are sent, to see. True: this one is not, as nobody needs it any more. */
-static bool fetch_spare(struct hf_origin *origin, struct origin_fetch *fetch)
-{
-	if (!fetch->shared || fetch->of->asked < ORIGIN_PROBES)
-		return false;
-	(void)origin_stale_serve_all(origin, fetch, 0);
-	if (fetch->leader && fetch->leader->xchg->background)
-		origin_reader_drop(origin, fetch->leader);
-	if (!fetch->leader && !hf_list_empty(&fetch->readers))
-		fetch->leader =
-			HF_CONTAINER_OF(hf_list_first(&fetch->readers), struct origin_reader, link);
-	if (fetch->leader)
-		return false;
-	fetch_end(origin, fetch);
-	return true;
-}
-
 static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	bool well = origin_health_is_well(origin, fetch->of);
 
 	HF_ASSERT(fetch->state == ORIGIN_QUEUED && fetch->leader);
-	if (!well && fetch_spare(origin, fetch))
+	if (!well && origin_stand_is_enough(origin, fetch)) {
+		fetch_end(origin, fetch);
 		return;
+	}
 	hf_list_del(&fetch->queue_link);
 	hf_timer_del(origin->wheel, &fetch->timer);
 	if (fetch->takes_slot) {
@@ -366,7 +335,7 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 	}
 	hf_stat_inc(HF_STAT_ORIGIN_REQUESTS);
 	if (!well)
-		fetch_stand_in(origin, fetch);
+		origin_stand_in(origin, fetch);
 	else if (fetch->shared && fetch->known)
 		hf_timer_set(
 			origin->wheel, &fetch->patience, origin_health_silent_us(origin, fetch));
@@ -413,7 +382,7 @@ void origin_fetch_leave(
 		return;
 	}
 	if (led)
-		fetch_leader_left(origin, fetch, reader->xchg);
+		origin_fetch_leader_left(origin, fetch, reader->xchg);
 	else
 		origin_flow_credit(origin, fetch); /* it may have been the slowest */
 }
@@ -512,39 +481,6 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 			code == CURLE_OK ? "no answer" : curl_easy_strerror(code));
 }
 
-/* It goes on for the cache's sake; but not while its origins say nothing at all: others shall try. */
-static void fetch_alone_due(struct hf_origin *origin, struct origin_fetch *fetch)
-{
-	if (hf_list_empty(&fetch->readers) && fetch->of->heard_us <= fetch->stood_us) {
-		origin_health_failed(origin, fetch, HF_FALLBACK_BY_TIMEOUT);
-		origin_fetch_fail(origin, fetch, 504, HF_DROP_REQ_ORIGIN_TIMEOUT, "silent origins");
-		return;
-	}
-	fetch->stood_us = origin->now_us;
-	hf_timer_set(origin->wheel, &fetch->patience,
-		origin->now_us + origin->conf->origin.fallback_timeout_ms * 1000ULL);
-}
-
-/* Nothing was heard of this fetch; if of no other either, its origins are suspected. */
-static void fetch_patience_due(struct hf_origin *origin, struct origin_fetch *fetch)
-{
-	uint64_t silent_us;
-
-	if (fetch->state != ORIGIN_SENT)
-		return;
-	if (fetch->stood_us != 0) {
-		fetch_alone_due(origin, fetch);
-		return;
-	}
-	silent_us = origin_health_silent_us(origin, fetch);
-	if (silent_us <= origin->now_us)
-		fetch->of->suspect = true;
-	if (origin_health_is_well(origin, fetch->of))
-		hf_timer_set(origin->wheel, &fetch->patience, silent_us);
-	else
-		fetch_stand_in(origin, fetch);
-}
-
 static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	switch ((enum origin_timer)fetch->timer.kind) {
@@ -578,7 +514,7 @@ bool origin_fetch_timers(struct hf_origin *origin)
 
 	while ((timer = hf_wheel_pop(origin->wheel, origin->now_us)) != NULL) {
 		if (timer->kind == ORIGIN_TIMER_PATIENCE)
-			fetch_patience_due(
+			origin_stand_due(
 				origin, HF_CONTAINER_OF(timer, struct origin_fetch, patience));
 		else
 			fetch_timer_due(origin, HF_CONTAINER_OF(timer, struct origin_fetch, timer));

@@ -245,6 +245,15 @@ uint32_t origin_health_window_s(const struct hf_origin *origin, const struct ori
 uint32_t origin_health_timeout_ms(
 	const struct hf_origin *origin, const struct origin_group *group, uint32_t normal_ms);
 
+/* origin_stand.c */
+/* Who may have what is stored has it; the fetch goes on with the others, or for the cache's sake, but nobody
+ * waits for it any more: it may hang while its origin answers others already. May end the fetch. */
+void origin_stand_in(struct hf_origin *origin, struct origin_fetch *fetch);
+/* To a group that is not well a few are sent, to see. True: this one need not be, nobody waits for it. */
+bool origin_stand_is_enough(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
+/* fetch->patience is due. May end the fetch. */
+void origin_stand_due(struct hf_origin *origin, struct origin_fetch *fetch);
+
 /* origin_map.c */
 int origin_map_init(struct hf_origin *origin, uint32_t fetches_max) HF_MUST_CHECK;
 void origin_map_fini(struct hf_origin *origin);
@@ -299,6 +308,9 @@ bool origin_look_find(
 /* Finds the reader an object, a fetch to wait for, or starts one. */
 void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader);
 bool origin_fetch_launch(struct hf_origin *origin);
+/* The request of LED was sent, or is to be: another leads, or it is kept. May end the fetch. */
+void origin_fetch_leader_left(
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_xchg *led);
 /* The reader leaves. */
 void origin_fetch_leave(
 	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_reader *reader);
