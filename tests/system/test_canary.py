@@ -31,13 +31,15 @@ def operate(hf, said, stop):
         say(hf, said, *[["purge", target], ["conns", "--trace"], ["purge", "--soft", target],
                         ["cache", "show", target], ["purge", "--prefix=/lang/"], ["stats"],
                         ["purge", "--tag=red"], ["cache", "list", "/s"],
-                        ["purge", "--soft", "--all"], ["drops"]][i % 10])
+                        ["purge", "--soft", "--all"], ["fallback", "on"], ["drops"],
+                        ["fallback", "off"], ["config", "reload"]][i % 13])
 
 
 def say_all(hf, said):
     """Every command that changes nothing, as text and as JSON."""
     for words in (["status"], ["stats"], ["drops"], ["lcores"], ["conns"], ["conns", "--trace"],
-                  ["config", "show"], ["version"], ["cache", "list"],
+                  ["config", "show"], ["config", "check"], ["fallback"], ["state", "show"],
+                  ["state", "history"], ["version"], ["cache", "list"],
                   ["cache", "show", url("/secret/1?access_token=cAnArYq000001234abcd", "canary")],
                   *(["cache", "show", url(path, "canary")] for path in every_path())):
         say(hf, said, *words)
@@ -97,6 +99,7 @@ def test_no_canary_is_with_another_client_or_left_behind(start, origin):
     assert answered > 2.5 * CLIENTS and own > CLIENTS and left > CLIENTS / 20
     for name in ("cache_hits", "origin_coalesced", "cache_revalidated", "cache_partial",
                  "cache_not_modified", "cache_stale_served_swr", "cache_stale_served_error",
+                 "cache_stale_served_fallback",
                  "cache_refreshes", "cache_purged", "cache_miss_vary", "cache_miss_uncacheable",
                  "cache_miss_bypass"):
         assert stats[name + "_total"] > 0, name
