@@ -7,8 +7,8 @@
  *      silence for origin.patience -> suspected, until any of them is heard again
  *
  * Of a group that is suspected or in fallback, or in the node's fallback, who may have what is stored has it
- * at once (RFC 9111 §4.2.4); the fetch goes on for the cache's sake, ORIGIN_PROBES at a time. Suspicion
- * alone allows no more than stale-if-error does, fallback up to max_stale.
+ * at once (RFC 9111 §4.2.4); the fetch goes on for the cache's sake, ORIGIN_PROBES at a time. A group's state
+ * allows no more than stale-if-error does; only the node's fallback does, up to max_stale.
  */
 #include "hf_origin.h"
 
@@ -88,17 +88,12 @@ uint64_t origin_health_silent_us(const struct hf_origin *origin, const struct or
 
 static bool health_is_fallen(const struct hf_origin *origin, const struct origin_group *group)
 {
-	return (origin->mode & HF_MODE_FALLBACK) || (group && hf_fallback_is_on(&group->fallback));
+	return (origin->mode & HF_MODE_FALLBACK) || hf_fallback_is_on(&group->fallback);
 }
 
 bool origin_health_is_well(const struct hf_origin *origin, const struct origin_group *group)
 {
 	return !group->suspect && !health_is_fallen(origin, group);
-}
-
-uint32_t origin_health_window_s(const struct hf_origin *origin, const struct origin_group *group)
-{
-	return health_is_fallen(origin, group) ? origin->conf->control_plane.max_stale_s : 0;
 }
 
 uint32_t origin_health_timeout_ms(

@@ -240,8 +240,6 @@ void origin_health_failed(
 /* When the whole group will have been silent for origin.patience, if nothing more comes. */
 uint64_t origin_health_silent_us(const struct hf_origin *origin, const struct origin_fetch *fetch);
 bool origin_health_is_well(const struct hf_origin *origin, const struct origin_group *group);
-/* How stale something may be that stands in for an answer, whatever it allows itself; GROUP may be NULL. */
-uint32_t origin_health_window_s(const struct hf_origin *origin, const struct origin_group *group);
 uint32_t origin_health_timeout_ms(
 	const struct hf_origin *origin, const struct origin_group *group, uint32_t normal_ms);
 

@@ -21,16 +21,17 @@ static struct hf_obj *stale_find(const struct hf_origin *origin, const struct hf
 	return hf_cache_vary_matches(obj->vary, obj->vary_len, req) ? obj : NULL;
 }
 
-/* OF: of the origins that were asked, or NULL. */
 static bool stale_is_valid(const struct hf_origin *origin, const struct hf_obj *obj,
-	const struct hf_cache_req *cache_req, const struct origin_group *of)
+	const struct hf_cache_req *cache_req)
 {
 	const struct hf_http_cc *cc = &cache_req->cc;
 	uint32_t age_s = hf_obj_life_age_s(obj, origin->now_us);
-	uint32_t window_s = hf_max_u32(obj->life.sie_s, origin_health_window_s(origin, of));
+	uint32_t window_s = obj->life.sie_s;
 
 	if (cache_req->has_authorization && !(obj->flags & HF_OBJ_AUTH_OK))
 		return false;
+	if (origin->mode & HF_MODE_FALLBACK)
+		window_s = hf_max_u32(window_s, origin->conf->control_plane.max_stale_s);
 	if (cc->has_stale_if_error) /* the request may say it as well */
 		window_s = hf_max_u32(window_s, cc->stale_if_error_s);
 	if (window_s == 0 && age_s >= obj->life.lifetime_s)
@@ -50,7 +51,7 @@ bool origin_stale_serve(struct hf_origin *origin, struct origin_reader *reader,
 		!hf_cache_req_allows(&cache_req, /* store_secret_query= */ false))
 		return false;
 	obj = stale_find(origin, &xchg->key, fetch, &req);
-	if (!obj || !stale_is_valid(origin, obj, &cache_req, fetch ? fetch->of : NULL))
+	if (!obj || !stale_is_valid(origin, obj, &cache_req))
 		return false;
 	xchg->stale = true;
 	xchg->local = fwd_status == 0;
@@ -102,7 +103,7 @@ bool origin_stale_stands(const struct hf_origin *origin, const struct origin_fet
 	if (!origin_reader_parse_head(origin_store_request(fetch), &req))
 		return false;
 	obj = hf_shard_lookup(origin->shard, &fetch->key, &req);
-	return obj && obj->status < 500 && stale_is_valid(origin, obj, &nothing, fetch->of);
+	return obj && obj->status < 500 && stale_is_valid(origin, obj, &nothing);
 }
 
 /* ---- stale-while-revalidate (§3) ---- */

@@ -119,15 +119,16 @@ Test(origin_health, suspicion_alone_serves_nothing_that_does_not_allow_it)
 	rig_free(rig);
 }
 
-Test(origin_health, after_failures_in_a_row_what_expired_stands_in_until_an_answer_is_good)
+Test(origin_health,
+	after_failures_in_a_row_nobody_waits_who_may_have_a_stale_one_until_an_answer_is_good)
 {
 	struct rig *rig = health_rig(10000, 2);
 	struct rig_client a, late, b;
 	struct rig_conn *conn;
 	const char *head;
 
-	rig_store(rig, "/a", OLD, 1000, 100);
-	rig_store(rig, "/late", OLD, 1000, 121);
+	rig_store(rig, "/a", SIE, 1000, 100);
+	rig_store(rig, "/late", OLD, 1000, 100);
 	fall(rig, 2);
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_FALLBACKS), 1);
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_FAILED_5XX), 2);
@@ -137,12 +138,12 @@ Test(origin_health, after_failures_in_a_row_what_expired_stands_in_until_an_answ
 	conn = rig_asked(rig, &head);
 	rig_get(rig, &late, "/late", "");
 	rig_settle(rig);
-	cr_expect_not(late.head, "more than max_stale past its lifetime");
+	cr_expect_not(late.head, "it allows nothing stale");
 	rig_say(conn, NEW);
 	rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_GROUPS_FALLEN) == 0);
 	rig_say(rig_asked(rig, &head), NEW);
 	rig_until(rig, rig_client_at_end(&late));
-	rig_store(rig, "/b", OLD, 1000, 100);
+	rig_store(rig, "/b", SIE, 1000, 100);
 	rig_get(rig, &b, "/b", "");
 	rig_say(rig_asked(rig, &head), NEW);
 	rig_until(rig, rig_client_at_end(&b));
@@ -176,7 +177,7 @@ Test(origin_health, a_group_that_is_not_well_is_asked_a_few_things_at_a_time)
 
 	for (uint32_t i = 0; i < COUNT; i++) {
 		(void)snprintf(path, sizeof(path), "/%u", i);
-		rig_store(rig, path, OLD, 1000, 100);
+		rig_store(rig, path, SIE, 1000, 100);
 	}
 	fall(rig, 1);
 	for (uint32_t i = 0; i < COUNT; i++) {
@@ -191,16 +192,21 @@ Test(origin_health, a_group_that_is_not_well_is_asked_a_few_things_at_a_time)
 	rig_free(rig);
 }
 
-Test(origin_health, in_the_nodes_fallback_it_is_the_same)
+Test(origin_health, in_the_nodes_fallback_it_is_the_same_up_to_max_stale)
 {
 	struct rig *rig = health_rig(10000, 1000);
-	struct rig_client a;
+	struct rig_client a, late;
 
 	rig_store(rig, "/a", OLD, 1000, 100);
+	rig_store(rig, "/late", OLD, 1000, 121);
 	hf_origin_mode_set(rig->origin, HF_MODE_FALLBACK);
 	rig_get(rig, &a, "/a", "");
 	expect_stale(rig, &a);
+	rig_get(rig, &late, "/late", "");
+	rig_settle(rig);
+	cr_expect_not(late.head, "more than max_stale past its lifetime");
 	rig_end(rig, &a);
+	rig_end(rig, &late);
 	rig_free(rig);
 }
 
@@ -229,7 +235,7 @@ Test(origin_health, a_new_state_forgets_nothing_about_a_group_that_fails)
 	struct hf_state *next = rig_state_for(rig, "a.test");
 	struct rig_client a;
 
-	rig_store(rig, "/a", OLD, 1000, 100);
+	rig_store(rig, "/a", SIE, 1000, 100);
 	fall(rig, 1);
 	hf_origin_state_set(rig->origin, next);
 	hf_state_unref(next);
