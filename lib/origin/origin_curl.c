@@ -192,7 +192,7 @@ static int curl_on_connected(
 		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
 	else
 		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_FIRST_BYTE,
-			1000ULL * origin_health_timeout_ms(origin, fetch->of,
+			1000ULL * origin_health_timeout_ms(origin, fetch->health,
 					  origin->conf->origin.first_byte_timeout_ms));
 	return CURL_PREREQFUNC_OK;
 }
@@ -264,10 +264,10 @@ static CURLcode curl_set_callbacks(CURL *easy, struct origin_fetch *fetch)
 
 /* No redirects, cookies, netrc, decoding: curl's defaults, and never switched on. */
 static CURLcode curl_set_rules(
-	const struct hf_origin *origin, CURL *easy, const struct origin_group *of)
+	const struct hf_origin *origin, CURL *easy, const struct origin_health *health)
 {
 	uint32_t connect_ms =
-		origin_health_timeout_ms(origin, of, origin->conf->origin.connect_timeout_ms);
+		origin_health_timeout_ms(origin, health, origin->conf->origin.connect_timeout_ms);
 	long keep_s = (long)(origin->conf->origin.keepalive_ms / 1000);
 	CURLcode code = CURLE_OK;
 
@@ -292,7 +292,7 @@ int origin_curl_start(struct hf_origin *origin, struct origin_fetch *fetch)
 	fetch->easy = curl_easy_init();
 	if (!fetch->easy)
 		return -ENOMEM;
-	if (curl_set_rules(origin, fetch->easy, fetch->of) == CURLE_OK &&
+	if (curl_set_rules(origin, fetch->easy, fetch->health) == CURLE_OK &&
 		curl_set_callbacks(fetch->easy, fetch) == CURLE_OK &&
 		origin_request_set(origin, fetch) == 0 &&
 		curl_multi_add_handle(origin->multi, fetch->easy) == CURLM_OK)

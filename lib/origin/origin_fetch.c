@@ -39,7 +39,7 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 	if (fetch->load) {
 		HF_ASSERT(*fetch->load > 0 && origin->in_flight > 0);
 		(*fetch->load)--;
-		fetch->of->asked--;
+		fetch->health->asked--;
 		origin->in_flight--;
 		hf_stat_sub(HF_STAT_ORIGIN_IN_FLIGHT, 1);
 	}
@@ -289,7 +289,7 @@ void origin_fetch_leader_left(
 static void fetch_pick(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	const struct hf_state_group *group = fetch->group;
-	struct origin_group *of = fetch->of;
+	struct origin_group *of = &fetch->view->group[group - fetch->view->state->group];
 	uint32_t best = of->turn % group->origin_count;
 
 	HF_ASSERT(group->origin_count > 0);
@@ -306,7 +306,7 @@ static void fetch_pick(struct hf_origin *origin, struct origin_fetch *fetch)
 
 static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 {
-	bool well = origin_health_is_well(origin, fetch->of);
+	bool well = origin_health_is_well(origin, fetch->health);
 
 	HF_ASSERT(fetch->state == ORIGIN_QUEUED && fetch->leader);
 	if (!well && origin_stand_is_enough(origin, fetch)) {
@@ -322,7 +322,7 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 	}
 	fetch_pick(origin, fetch);
 	(*fetch->load)++;
-	fetch->of->asked++;
+	fetch->health->asked++;
 	origin->in_flight++;
 	hf_stat_add(HF_STAT_ORIGIN_IN_FLIGHT, 1);
 	fetch->state = ORIGIN_SENT;

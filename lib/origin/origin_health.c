@@ -12,6 +12,8 @@
  */
 #include "hf_origin.h"
 
+#include <stdlib.h>
+
 #include "origin_priv.h"
 
 static const enum hf_stat health_stats[] = {
@@ -20,27 +22,49 @@ static const enum hf_stat health_stats[] = {
 #undef X
 };
 
-void origin_health_init(const struct hf_origin *origin, struct origin_group *group)
+struct origin_health *origin_health_new(const struct hf_origin *origin)
 {
 	const struct hf_conf *conf = origin->conf;
+	struct origin_health *health = calloc(1, sizeof(*health));
 
-	hf_fallback_init(&group->fallback, hf_max_u32(conf->control_plane.failures, 1),
+	HF_ASSERT(health);
+	health->refs = 1;
+	hf_fallback_init(&health->fallback, hf_max_u32(conf->control_plane.failures, 1),
 		hf_max_u32(conf->control_plane.successes, 1), origin->now_us);
+	return health;
 }
 
-void origin_health_limits(const struct hf_origin *origin, struct origin_group *group)
+struct origin_health *origin_health_ref(struct origin_health *health)
+{
+	HF_ASSERT(health->refs > 0);
+	health->refs++;
+	return health;
+}
+
+void origin_health_unref(struct origin_health *health)
+{
+	HF_ASSERT(health->refs > 0);
+	if (--health->refs > 0)
+		return;
+	HF_ASSERT(health->asked == 0);
+	if (hf_fallback_is_on(&health->fallback))
+		hf_stat_sub(HF_STAT_ORIGIN_GROUPS_FALLEN, 1);
+	free(health);
+}
+
+void origin_health_limits(const struct hf_origin *origin, struct origin_health *health)
 {
 	const struct hf_conf *conf = origin->conf;
 
-	hf_fallback_limits_set(&group->fallback, hf_max_u32(conf->control_plane.failures, 1),
+	hf_fallback_limits_set(&health->fallback, hf_max_u32(conf->control_plane.failures, 1),
 		hf_max_u32(conf->control_plane.successes, 1));
 }
 
 static void health_event(struct hf_origin *origin, struct origin_fetch *fetch,
 	enum hf_fallback_event event, const char *why)
 {
-	struct origin_group *group = fetch->of;
-	enum hf_fallback_action action = hf_fallback_step(&group->fallback, event, origin->now_us);
+	enum hf_fallback_action action =
+		hf_fallback_step(&fetch->health->fallback, event, origin->now_us);
 
 	if (action == HF_FALLBACK_ENTER) {
 		hf_stat_inc(HF_STAT_ORIGIN_FALLBACKS);
@@ -53,16 +77,10 @@ static void health_event(struct hf_origin *origin, struct origin_fetch *fetch,
 	}
 }
 
-void origin_health_gone(struct origin_group *group)
-{
-	if (hf_fallback_is_on(&group->fallback))
-		hf_stat_sub(HF_STAT_ORIGIN_GROUPS_FALLEN, 1);
-}
-
 void origin_health_heard(struct hf_origin *origin, struct origin_fetch *fetch)
 {
-	fetch->of->heard_us = origin->now_us;
-	fetch->of->suspect = false;
+	fetch->health->heard_us = origin->now_us;
+	fetch->health->suspect = false;
 }
 
 void origin_health_answer(struct hf_origin *origin, struct origin_fetch *fetch, uint16_t status)
@@ -82,24 +100,24 @@ void origin_health_failed(
 
 uint64_t origin_health_silent_us(const struct hf_origin *origin, const struct origin_fetch *fetch)
 {
-	return hf_max_u64(fetch->of->heard_us, fetch->sent_us) +
+	return hf_max_u64(fetch->health->heard_us, fetch->sent_us) +
 	       origin->conf->origin.patience_ms * 1000ULL;
 }
 
-static bool health_is_fallen(const struct hf_origin *origin, const struct origin_group *group)
+static bool health_is_fallen(const struct hf_origin *origin, const struct origin_health *health)
 {
-	return (origin->mode & HF_MODE_FALLBACK) || hf_fallback_is_on(&group->fallback);
+	return (origin->mode & HF_MODE_FALLBACK) || hf_fallback_is_on(&health->fallback);
 }
 
-bool origin_health_is_well(const struct hf_origin *origin, const struct origin_group *group)
+bool origin_health_is_well(const struct hf_origin *origin, const struct origin_health *health)
 {
-	return !group->suspect && !health_is_fallen(origin, group);
+	return !health->suspect && !health_is_fallen(origin, health);
 }
 
 uint32_t origin_health_timeout_ms(
-	const struct hf_origin *origin, const struct origin_group *group, uint32_t normal_ms)
+	const struct hf_origin *origin, const struct origin_health *health, uint32_t normal_ms)
 {
-	return health_is_fallen(origin, group)
+	return health_is_fallen(origin, health)
 		       ? hf_min_u32(normal_ms, origin->conf->origin.fallback_timeout_ms)
 		       : normal_ms;
 }

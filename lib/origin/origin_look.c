@@ -51,7 +51,7 @@ static bool look_join(
 		origin_reader_drop(origin, reader);
 		return true;
 	}
-	if (!fetch->obj && !origin_health_is_well(origin, fetch->of) &&
+	if (!fetch->obj && !origin_health_is_well(origin, fetch->health) &&
 		origin_stale_serve(origin, reader, fetch, 0)) {
 		reader->fetch = NULL;
 		return true;

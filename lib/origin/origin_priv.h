@@ -123,8 +123,8 @@ struct origin_fetch {
 	uint16_t fwd_status;      /* of the answer, when obj has another */
 	struct hf_obj *obj;
 	size_t taken; /* bytes at the start of what curl hands over next that were filled already */
-	struct origin_view *view; /* holds group and target */
-	struct origin_group *of;
+	struct origin_view *view;     /* holds group and target */
+	struct origin_health *health; /* of the group */
 	const struct hf_state_group *group;
 	const struct hf_state_origin *target; /* of the group; chosen at launch */
 	uint32_t *load;                       /* its fetches in flight */
@@ -146,14 +146,20 @@ struct origin_memo {
 	enum hf_cache_reason reason;
 };
 
-/* What this thread knows of a group of origins. */
-struct origin_group {
-	uint32_t *in_flight; /* [origin of the group] */
-	uint32_t turn;
-	uint32_t asked; /* fetches sent to any of them */
+/* How a group of origins does, whichever state names it: one for all views that have a group of its name. */
+struct origin_health {
+	uint32_t refs;  /* views */
+	uint32_t asked; /* fetches sent to any of its origins */
 	struct hf_fallback fallback;
 	uint64_t heard_us; /* when one of them last said anything */
 	bool suspect;
+};
+
+/* What this thread knows of a group of one state. */
+struct origin_group {
+	uint32_t *in_flight; /* [origin of the group] */
+	uint32_t turn;
+	struct origin_health *health; /* a reference */
 };
 
 struct origin_tag {
@@ -226,11 +232,11 @@ void origin_view_take(
 void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch);
 
 /* origin_health.c */
-void origin_health_init(const struct hf_origin *origin, struct origin_group *group);
-/* As the configuration says now. */
-void origin_health_limits(const struct hf_origin *origin, struct origin_group *group);
-/* It is in no view any more. */
-void origin_health_gone(struct origin_group *group);
+struct origin_health *origin_health_new(const struct hf_origin *origin);
+struct origin_health *origin_health_ref(struct origin_health *health);
+void origin_health_unref(struct origin_health *health);
+/* The configuration has changed. */
+void origin_health_limits(const struct hf_origin *origin, struct origin_health *health);
 /* Bytes came. */
 void origin_health_heard(struct hf_origin *origin, struct origin_fetch *fetch);
 /* A head came. */
@@ -239,9 +245,9 @@ void origin_health_failed(
 	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_fallback_trigger trigger);
 /* When the whole group will have been silent for origin.patience, if nothing more comes. */
 uint64_t origin_health_silent_us(const struct hf_origin *origin, const struct origin_fetch *fetch);
-bool origin_health_is_well(const struct hf_origin *origin, const struct origin_group *group);
+bool origin_health_is_well(const struct hf_origin *origin, const struct origin_health *health);
 uint32_t origin_health_timeout_ms(
-	const struct hf_origin *origin, const struct origin_group *group, uint32_t normal_ms);
+	const struct hf_origin *origin, const struct origin_health *health, uint32_t normal_ms);
 
 /* origin_stand.c */
 /* Who may have what is stored has it; the fetch goes on with the others, or for the cache's sake, but nobody

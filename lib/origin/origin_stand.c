@@ -27,7 +27,7 @@ void origin_stand_in(struct hf_origin *origin, struct origin_fetch *fetch)
 
 bool origin_stand_is_enough(struct hf_origin *origin, struct origin_fetch *fetch)
 {
-	if (!fetch->shared || fetch->of->asked < ORIGIN_PROBES)
+	if (!fetch->shared || fetch->health->asked < ORIGIN_PROBES)
 		return false;
 	(void)origin_stale_serve_all(origin, fetch, 0);
 	if (fetch->leader && fetch->leader->xchg->background)
@@ -41,7 +41,7 @@ bool origin_stand_is_enough(struct hf_origin *origin, struct origin_fetch *fetch
 /* It goes on for the cache's sake; but not while its origins say nothing at all: others shall try. */
 static void stand_alone_due(struct hf_origin *origin, struct origin_fetch *fetch)
 {
-	if (hf_list_empty(&fetch->readers) && fetch->of->heard_us <= fetch->stood_us) {
+	if (hf_list_empty(&fetch->readers) && fetch->health->heard_us <= fetch->stood_us) {
 		origin_health_failed(origin, fetch, HF_FALLBACK_BY_TIMEOUT);
 		origin_fetch_fail(origin, fetch, 504, HF_DROP_REQ_ORIGIN_TIMEOUT, "silent origins");
 		return;
@@ -64,8 +64,8 @@ void origin_stand_due(struct hf_origin *origin, struct origin_fetch *fetch)
 	}
 	silent_us = origin_health_silent_us(origin, fetch);
 	if (silent_us <= origin->now_us)
-		fetch->of->suspect = true;
-	if (origin_health_is_well(origin, fetch->of))
+		fetch->health->suspect = true;
+	if (origin_health_is_well(origin, fetch->health))
 		hf_timer_set(origin->wheel, &fetch->patience, silent_us);
 	else
 		origin_stand_in(origin, fetch);

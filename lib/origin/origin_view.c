@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * The state in force, as this thread sees it. A fetch keeps to the view that routed it; the last one frees
- * an earlier view.
+ * an earlier view. How a group does is known across views, by its name.
  *
  *      control --hf_origin_state_set--> state_next --origin_view_adopt--> view <-- fetches, earlier views
  */
@@ -14,39 +14,39 @@
 
 static void view_free(struct origin_view *view)
 {
-	for (uint32_t i = 0; i < view->state->group_count; i++)
+	for (uint32_t i = 0; i < view->state->group_count; i++) {
 		free(view->group[i].in_flight);
+		origin_health_unref(view->group[i].health);
+	}
 	free(view->group);
 	hf_state_unref(view->state);
 	free(view);
 }
 
-/* What is known of groups that are not well goes with their names. */
-static void view_inherit(struct origin_view *view, struct origin_view *from)
+/* That of the group of this name in an earlier view, or a new one. Names mostly keep their order: *at is where
+ * the last one was found, and the next one stands behind it. */
+static struct origin_health *view_health(const struct hf_origin *origin,
+	const struct origin_view *from, const char *name, uint32_t *at)
 {
-	for (uint32_t i = 0; i < from->state->group_count; i++) {
-		struct origin_group *old = &from->group[i];
+	uint32_t count = from ? from->state->group_count : 0;
 
-		if (old->fallback.state == HF_FALLBACK_NORMAL && !old->suspect)
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t next = (*at + i) % count;
+
+		if (strcmp(from->state->group[next].name, name) != 0)
 			continue;
-		for (uint32_t j = 0; j < view->state->group_count; j++) {
-			struct origin_group *group = &view->group[j];
-
-			if (strcmp(view->state->group[j].name, from->state->group[i].name) != 0)
-				continue;
-			group->fallback = old->fallback;
-			group->suspect = old->suspect;
-			if (hf_fallback_is_on(&group->fallback))
-				hf_stat_add(HF_STAT_ORIGIN_GROUPS_FALLEN, 1);
-			break;
-		}
+		*at = next + 1;
+		return origin_health_ref(from->group[next].health);
 	}
+	return origin_health_new(origin);
 }
 
 /* Takes the reference. */
-static struct origin_view *view_new(const struct hf_origin *origin, struct hf_state *state)
+static struct origin_view *view_new(
+	const struct hf_origin *origin, struct hf_state *state, const struct origin_view *from)
 {
 	struct origin_view *view = calloc(1, sizeof(*view));
+	uint32_t at = 0;
 
 	HF_ASSERT(view);
 	view->state = state;
@@ -57,7 +57,7 @@ static struct origin_view *view_new(const struct hf_origin *origin, struct hf_st
 
 		group->in_flight = calloc(state->group[i].origin_count, sizeof(uint32_t));
 		HF_ASSERT(group->in_flight);
-		origin_health_init(origin, group);
+		group->health = view_health(origin, from, state->group[i].name, &at);
 	}
 	return view;
 }
@@ -78,9 +78,7 @@ void origin_view_adopt(struct hf_origin *origin)
 	state = atomic_exchange(&origin->state_next, NULL);
 	if (!state)
 		return;
-	view = view_new(origin, state);
-	if (origin->view)
-		view_inherit(view, origin->view);
+	view = view_new(origin, state, origin->view);
 	origin_view_drop(origin);
 	origin->view = view;
 }
@@ -88,7 +86,7 @@ void origin_view_adopt(struct hf_origin *origin)
 void origin_view_limits(struct hf_origin *origin)
 {
 	for (uint32_t i = 0; origin->view && i < origin->view->state->group_count; i++)
-		origin_health_limits(origin, &origin->view->group[i]);
+		origin_health_limits(origin, origin->view->group[i].health);
 }
 
 void origin_view_drop(struct hf_origin *origin)
@@ -96,8 +94,6 @@ void origin_view_drop(struct hf_origin *origin)
 	struct origin_view *view = origin->view;
 
 	origin->view = NULL;
-	for (uint32_t i = 0; view && i < view->state->group_count; i++)
-		origin_health_gone(&view->group[i]);
 	if (view && view->fetches == 0)
 		view_free(view);
 }
@@ -108,7 +104,7 @@ void origin_view_take(
 	fetch->view = origin->view;
 	fetch->view->fetches++;
 	fetch->group = group;
-	fetch->of = &fetch->view->group[group - fetch->view->state->group];
+	fetch->health = fetch->view->group[group - fetch->view->state->group].health;
 }
 
 void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch)

@@ -110,7 +110,7 @@ Test(origin_health, suspicion_alone_serves_nothing_that_does_not_allow_it)
 	rig_store(rig, "/a", OLD, 1000, 100);
 	rig_get(rig, &a, "/a", "");
 	conn = rig_asked(rig, &head);
-	rig_until(rig, rig->origin->view->group[0].suspect);
+	rig_until(rig, rig->origin->view->group[0].health->suspect);
 	rig_settle(rig);
 	cr_expect_not(a.head);
 	rig_say(conn, NEW);
@@ -251,6 +251,35 @@ Test(origin_health, a_new_state_forgets_nothing_about_a_group_that_fails)
 	rig_free(rig);
 }
 
+Test(origin_health, what_an_earlier_state_asked_counts_for_the_group_that_is_in_force)
+{
+	struct rig *rig = health_rig(10000, 1);
+	struct hf_state *next = rig_state_for(rig, "a.test");
+	struct rig_client slow, a;
+	struct rig_conn *conn;
+	const char *head;
+
+	rig_store(rig, "/a", SIE, 1000, 100);
+	rig_get(rig, &slow, "/slow", "");
+	conn = rig_asked(rig, &head);
+	fall(rig, 1);
+	hf_origin_state_set(rig->origin, next);
+	hf_state_unref(next);
+	rig_settle(rig);
+	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_GROUPS_FALLEN), 1);
+	rig_say(conn, NEW);
+	rig_until(rig, rig_client_at_end(&slow));
+	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_GROUPS_FALLEN), 0);
+	rig_get(rig, &a, "/a", "");
+	rig_say(rig_asked(rig, &head), NEW);
+	rig_until(rig, rig_client_at_end(&a));
+	cr_expect_not(a.xchg->stale, "the group answers again");
+	rig_end(rig, &slow);
+	rig_end(rig, &a);
+	rig_free(rig);
+	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_GROUPS_FALLEN), 0);
+}
+
 static uint64_t failed(enum hf_stat stat, struct rig *rig, const char *answer)
 {
 	struct rig_client client;
@@ -293,7 +322,7 @@ Test(origin_health, nobody_joins_a_fetch_that_hangs_and_its_answer_is_outdated)
 	rig_get(rig, &a, "/a", "");
 	hangs = rig_asked(rig, &head);
 	expect_stale(rig, &a);
-	rig->origin->view->group[0].suspect = false; /* another was heard */
+	rig->origin->view->group[0].health->suspect = false; /* another was heard */
 	rig_get(rig, &b, "/a", "");
 	rig_say(rig_asked(rig, &head), NEW);
 	rig_until(rig, rig_client_at_end(&b));
