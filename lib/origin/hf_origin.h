@@ -18,26 +18,33 @@
  *                         |  and the key is remembered so that the next do not wait for one another
  *      body -> fill -> MORE ... -> end -> READY -> publish
  * Threads   origin (step), boot (new, free), control (call, state_set, drain).
- * Promises  G1 one key, one fetch at a time over all workers, for answers that may be shared (G12).  G2 what
- *           was cut short or failed is never published.  G3 a purge, a soft one too, also keeps what was
- *           asked for before it from being stored; who comes after it does not get that.  G4 memory
- *           ahead of the slowest reader of a stream is at most HF_XCHG_WINDOW, and a sixteenth of the
- *           shard's; that of many together an eighth, but for a little each.  Of several readers one
- *           that is half of it behind is cut when another, who has everything, has waited for it for
- *           two seconds.  G5 an origin that breaks off before its
- *           head is complete is 502, one that is late 504; after the head the client's connection is
- *           cut.  G6 a body that finds no memory to be stored in goes on as a
- *           stream: no fetch waits for another one's whole body.  G7 a 304 counts only for what was
- *           asked about and is stored still, unpurged; else it is asked anew.
+ * Promises  G1 one key, one fetch at a time over all workers, for answers that may be shared (G12).
+ *           G2 what was cut short or failed is never published.
+ *           G3 a purge, a soft one too, also keeps what was asked for before it from being stored; who comes
+ *               after it does not get that.
+ *           G4 memory ahead of the slowest reader of a stream is at most HF_XCHG_WINDOW, and a sixteenth of
+ *               the shard's; that of many together an eighth, but for a little each. Of several readers one
+ *               that is half of it behind is cut when another, who has everything, has waited for it for two
+ *               seconds.
+ *           G5 an origin that breaks off before its head is complete is 502, one that is late 504; after the
+ *               head the client's connection is cut.
+ *           G6 a body that finds no memory to be stored in goes on as a stream: no fetch waits for another
+ *               one's whole body.
+ *           G7 a 304 counts only for what was asked about and is stored still, unpurged; else it is asked
+ *               anew.
  *           G8 what may not be stored any more is not kept either: an answer below 500 to a fetch for all,
- *           or a 304, that may not be stored takes away what was stored for its request.  G9 a stale response
- *           is served for an error only where response and request allow it (RFC 9111 §4.2.4), and then the
- *           error is not stored.  G10 a refresh in the background asks once, whoever joins it.
+ *               or a 304, that may not be stored takes away what was stored for its request.
+ *           G9 a stale response is served for an error only where response and request allow it (RFC 9111
+ *               §4.2.4), and then the error is not stored.
+ *           G10 a refresh in the background asks once, whoever joins it.
  *           G11 the answer to an unsafe request reaches its client when nobody finds any more what it
- *           invalidates (RFC 9111 §4.4), whichever thread owns that.  G12 who has credentials asks for
- *           himself until a head has said that the answer may be shared (RFC 9111 §3.5); one that may not
- *           says nothing of what others may have.
- * Tests     tests/unit/origin, tests/system/test_revalidate.py
+ *               invalidates (RFC 9111 §4.4), whichever thread owns that.
+ *           G12 who has credentials asks for himself until a head has said that the answer may be shared
+ *               (RFC 9111 §3.5); one that may not says nothing of what others may have.
+ *           G13 of a group of origins that is in fallback, or silent for origin.patience, nobody waits for
+ *               an answer who may have a stale response; what it brings still is stored, unless a later
+ *               question was answered meanwhile.
+ * Tests     tests/unit/origin, tests/system/test_{revalidate,partition}.py
  * Limits    max_in_flight fetches (0, or more: exchanges_max of all workers), max_queue waiting for a slot.
  */
 #ifndef HF_ORIGIN_H

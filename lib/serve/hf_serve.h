@@ -16,6 +16,8 @@
  *           by reference on a lease, all else is copied from the object.  V4 a client that leaves gives back
  *           everything within the turn; its exchange by FINISH.  V5 conditions and ranges are judged against
  *           what is stored or was fetched whole for them, once: what went to the origin with them is its answer.
+ *           V6 in the node's fallback what expired is served, up to max_stale past its lifetime, where neither
+ *           response nor request forbids it, and asked for anew in the background.
  * Limits    connections: the TCP table; requests at origin threads: exchanges_max; both shed with a reason.
  */
 #ifndef HF_SERVE_H
