@@ -39,6 +39,7 @@
 #define TCP_RTO_SYN_LOST_US  3000000  /* RFC 6298 §5.7 */
 #define TCP_RTT_GRAIN_US     1000     /* the wheel's slots */
 #define TCP_DELACK_US        40000    /* RFC 9293 §3.8.6.3 allows 500 ms */
+#define TCP_QUICK_ACKS       16       /* behind a hole or a duplicate: who lost something has few to wait for */
 #define TCP_TLP_DELACK_US    200000   /* RFC 8985 §7.2: the peer's, for a single segment */
 #define TCP_TLP_MIN_US       2000
 #define TCP_DUP_ACKS         3        /* RFC 5681 §3.2 */
@@ -206,6 +207,7 @@ struct hf_tcp_conn {
 	uint16_t mss;                 /* payload bytes we send at most: options are subtracted */
 	uint16_t rcv_mss;             /* what we announced */
 	uint16_t peer_mss;            /* what the peer announced */
+	uint8_t ack_quick;            /* data segments that are still acknowledged one by one */
 
 	/* line 1: receive (RFC 9293 §3.3.1 names) */
 	uint32_t rcv_nxt;

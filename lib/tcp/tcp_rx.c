@@ -21,12 +21,15 @@ void tcp_rx_ack_later(struct hf_tcp_conn *conn, uint32_t len)
 {
 	conn->ack_segs++;
 	/* RFC 9293 §3.8.6.3: at least every second full segment */
-	if (conn->ack_segs >= 2 || len >= 2U * conn->rcv_mss)
+	if (conn->ack_segs >= 2 || len >= 2U * conn->rcv_mss || conn->ack_quick > 0)
 		conn->flags |= TCP_F_ACK_NOW;
+	conn->ack_quick -= conn->ack_quick > 0;
 }
 
 void tcp_rx_duplicate(struct hf_tcp_conn *conn, uint32_t seq, uint32_t len)
 {
+	if (len > 0)
+		conn->ack_quick = TCP_QUICK_ACKS;
 	/* a block tells one contiguous duplicate: the first of a segment (RFC 2883 §4.2.2) */
 	if (len == 0 || !tcp_has(conn, TCP_F_SACK) || tcp_has(conn, TCP_F_DSACK))
 		return;
@@ -70,8 +73,10 @@ enum hf_drop tcp_rx_payload(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32
 
 	HF_ASSERT(cur->conn == conn);
 	HF_ASSERT(cur->len == 0);
-	if (seq != conn->rcv_nxt || conn->ooo)
+	if (seq != conn->rcv_nxt || conn->ooo) {
 		conn->flags |= TCP_F_ACK_NOW; /* RFC 5681 §4.2: the sender counts these */
+		conn->ack_quick = TCP_QUICK_ACKS;
+	}
 	if (seq != conn->rcv_nxt)
 		return tcp_ooo_store(tcp, conn, seq, data, len);
 	cur->data = data;
