@@ -20,7 +20,7 @@ static void watchdog_look(const char *what, uint32_t index, uint64_t beat_us, ui
 	if (*reported_us || now_us < beat_us + limit_us)
 		return;
 	*reported_us = beat_us;
-	hf_stat_inc(HF_STAT_INTERNAL_ERRORS);
+	hf_stat_inc(HF_STAT_INTERNAL_ERRORS_STUCK);
 	hf_log(HF_LOG_ERROR, "watchdog", "%s %u is stuck: no turn for %llu ms", what, index,
 		(unsigned long long)(now_us - beat_us) / 1000);
 }

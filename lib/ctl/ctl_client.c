@@ -49,10 +49,10 @@ static bool client_answer(struct ctl_client *client, char *answer)
 	bool fits = answer && unsent + len <= CTL_OUT_MAX;
 
 	if (!answer) {
-		hf_stat_inc(HF_STAT_INTERNAL_ERRORS);
+		hf_stat_inc(HF_STAT_INTERNAL_ERRORS_MEMORY);
 		hf_log(HF_LOG_ERROR, "ctl", "no memory for an answer to pid %d", client->pid);
 	} else if (!fits) {
-		hf_stat_inc(HF_STAT_CLIENT_ERRORS);
+		hf_stat_inc(HF_STAT_CLIENT_ERRORS_UNREAD);
 		hf_log(HF_LOG_WARN, "ctl",
 			"client_error: pid %d, uid %d is cut off, it does not read its answers",
 			client->pid, client->uid);

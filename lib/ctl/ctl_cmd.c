@@ -94,11 +94,11 @@ static char *cmd_refuse(const struct ctl_client *client, json_t *id, const char 
 	bool internal, const char *message, json_t *reasons)
 {
 	if (internal) {
-		hf_stat_inc(HF_STAT_INTERNAL_ERRORS);
+		hf_stat_inc(HF_STAT_INTERNAL_ERRORS_COMMAND);
 		hf_log(HF_LOG_ERROR, "ctl", "internal_error: command \"%s\" of pid %d, uid %d: %s",
 			command, client->pid, client->uid, message);
 	} else {
-		hf_stat_inc(HF_STAT_CLIENT_ERRORS);
+		hf_stat_inc(HF_STAT_CLIENT_ERRORS_COMMAND);
 		hf_log(HF_LOG_WARN, "ctl", "client_error: command \"%s\" of pid %d, uid %d: %s",
 			command, client->pid, client->uid, message);
 	}

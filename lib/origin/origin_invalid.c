@@ -136,7 +136,7 @@ static void invalid_key(
 	}
 	errand = hf_errand_new(key, origin->index);
 	if (!errand) {
-		hf_stat_inc(HF_STAT_INTERNAL_ERRORS);
+		hf_stat_inc(HF_STAT_INTERNAL_ERRORS_MEMORY);
 		return;
 	}
 	errand->asker = fetch;

@@ -105,8 +105,7 @@ enum serve_go serve_read(struct hf_serve *serve, struct serve_req *req)
 	case HF_PARSE_BAD:
 		read_wipe(serve);
 		serve_timer_stop(serve, req->conn);
-		hf_stat_inc(HF_STAT_HTTP_BAD_REQUESTS);
-		hf_stat_inc(HF_STAT_CLIENT_ERRORS);
+		hf_stat_inc(HF_STAT_CLIENT_ERRORS_REQUEST);
 		req->keep_alive = false;
 		return serve_fail(req, fault.status, fault.reason);
 	case HF_PARSE_DONE:

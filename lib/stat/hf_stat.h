@@ -21,9 +21,13 @@
 #define HF_STAT_BLOCKS_MAX 256
 
 enum hf_stat {
-#define X(id, name, kind, unit, help) HF_STAT_##id,
+#define F(name, help)
+#define X(id, name, ...) HF_STAT_##id,
+#define B(id, name, ...) HF_STAT_##id,
 #include "tbl/stats.h"
+#undef B
 #undef X
+#undef F
 	HF_STAT_COUNT
 };
 
@@ -45,7 +49,9 @@ enum hf_drop_layer {
 
 struct hf_stat_info {
 	const char *name, *unit, *help;
+	const char *labels; /* `class="absent"`; "" without */
 	enum hf_stat_kind kind;
+	bool bare; /* exporters put no `holdfast_` in front of the name */
 };
 
 struct hf_drop_info {
@@ -55,6 +61,15 @@ struct hf_drop_info {
 
 extern const struct hf_stat_info hf_stat_infos[HF_STAT_COUNT];
 extern const struct hf_drop_info hf_drop_infos[HF_DROP_COUNT];
+
+/* "frame", "segment", "connection", "request". */
+const char *hf_drop_layer_name(enum hf_drop_layer layer);
+/* What is held, divided by this, is in UNIT: 10^9 for "seconds", 10^6 for "ratio", 1 for all else. */
+uint32_t hf_stat_divisor(const char *unit);
+/* NAME, or NAME{LABELS} when there are labels; cut at CAP. */
+void hf_stat_title(const char *name, const char *labels, char *buf, size_t cap);
+/* Lines of the tables that share NAME have one help together. OWN when NAME is no family. */
+const char *hf_stat_family_help(const char *name, const char *own);
 
 struct hf_stat_block {
 	_Atomic uint64_t stat[HF_STAT_COUNT];
@@ -84,6 +99,12 @@ static inline void hf_stat_add(enum hf_stat id, uint64_t n)
 static inline void hf_stat_sub(enum hf_stat id, uint64_t n)
 {
 	hf_stat_bump(&hf_stat_own->stat[id], 0 - n);
+}
+
+/* Gauges that one thread alone keeps. */
+static inline void hf_stat_set(enum hf_stat id, uint64_t value)
+{
+	atomic_store_explicit(&hf_stat_own->stat[id], value, memory_order_relaxed);
 }
 
 static inline void hf_stat_inc(enum hf_stat id)

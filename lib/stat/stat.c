@@ -2,12 +2,42 @@
 #include "hf_stat.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include "stat_priv.h"
+
+/* What follows `help` is the labels, if there are any. */
+#define STAT_INFO(id, name_, kind_, unit_, help_, bare_, ...)                                      \
+	[HF_STAT_##id] = {                                                                         \
+		.name = name_,                                                                     \
+		.unit = unit_,                                                                     \
+		.help = help_,                                                                     \
+		.labels = "" __VA_ARGS__,                                                          \
+		.kind = HF_STAT_##kind_,                                                           \
+		.bare = bare_,                                                                     \
+	},
 
 const struct hf_stat_info hf_stat_infos[HF_STAT_COUNT] = {
-#define X(id, name_, kind_, unit_, help_)                                                          \
-	[HF_STAT_##id] = { .name = name_, .unit = unit_, .help = help_, .kind = HF_STAT_##kind_ },
+#define F(name, help)
+#define X(id, name, kind, unit, help, ...) STAT_INFO(id, name, kind, unit, help, false, __VA_ARGS__)
+#define B(id, name, kind, unit, help)      STAT_INFO(id, name, kind, unit, help, true)
 #include "tbl/stats.h"
+#undef B
 #undef X
+#undef F
+};
+
+static const struct {
+	const char *name, *help;
+} stat_families[] = {
+#define F(name_, help_) { .name = name_, .help = help_ },
+#define X(...)
+#define B(...)
+#include "tbl/hists.h"
+#include "tbl/stats.h"
+#undef B
+#undef X
+#undef F
 };
 
 const struct hf_drop_info hf_drop_infos[HF_DROP_COUNT] = {
@@ -17,6 +47,43 @@ const struct hf_drop_info hf_drop_infos[HF_DROP_COUNT] = {
 #include "tbl/drops.h"
 #undef X
 };
+
+const char *hf_drop_layer_name(enum hf_drop_layer layer)
+{
+	static const char *const names[] = {
+		[HF_DROP_LAYER_FRAME] = "frame",
+		[HF_DROP_LAYER_SEGMENT] = "segment",
+		[HF_DROP_LAYER_CONNECTION] = "connection",
+		[HF_DROP_LAYER_REQUEST] = "request",
+	};
+
+	HF_ASSERT(layer < HF_ARRAY_LEN(names));
+	return names[layer];
+}
+
+uint32_t hf_stat_divisor(const char *unit)
+{
+	if (strcmp(unit, "seconds") == 0)
+		return 1000000000;
+	return strcmp(unit, "ratio") == 0 ? 1000000 : 1;
+}
+
+void hf_stat_title(const char *name, const char *labels, char *buf, size_t cap)
+{
+	if (labels[0])
+		(void)snprintf(buf, cap, "%s{%s}", name, labels);
+	else
+		(void)snprintf(buf, cap, "%s", name);
+}
+
+const char *hf_stat_family_help(const char *name, const char *own)
+{
+	for (size_t i = 0; i < HF_ARRAY_LEN(stat_families); i++) {
+		if (strcmp(stat_families[i].name, name) == 0)
+			return stat_families[i].help;
+	}
+	return own;
+}
 
 /* What all unregistered threads count into. */
 static struct hf_stat_block stat_unread;
@@ -36,6 +103,7 @@ struct hf_stat_block *hf_stat_register(const char *thread)
 	} while (!atomic_compare_exchange_weak(&stat_block_count, &i, i + 1));
 	(void)snprintf(stat_blocks[i].thread, sizeof(stat_blocks[i].thread), "%s", thread);
 	hf_stat_own = &stat_blocks[i];
+	hist_own_set(i);
 	return hf_stat_own;
 }
 

@@ -41,7 +41,7 @@ static void take_refused(struct hf_sync *sync, const char *etag, char *reasons)
 	size_t count = 0;
 
 	hf_stat_inc(HF_STAT_STATE_REJECTED);
-	hf_stat_inc(HF_STAT_CLIENT_ERRORS);
+	hf_stat_inc(HF_STAT_CLIENT_ERRORS_STATE);
 	for (char *line = reasons, *end; line && *line; line = end + 1, count++) {
 		end = line + strcspn(line, "\n");
 		if (count < SYNC_ERRORS_MAX) {

@@ -157,7 +157,7 @@ Test(ctl, a_command_is_answered_with_its_id_and_result)
 	test_expect("{\"command\":\"version\",\"args\":{}}\n",
 		"{\"id\":null,\"ok\":true,\"result\":{\"version\":\"x\"}}\n");
 	cr_expect_eq(hf_stat_sum(HF_STAT_CTL_COMMANDS), 6);
-	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS), 0);
+	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS_COMMAND), 0);
 	cr_expect_eq(test_ctl->client_count, 0);
 }
 
@@ -170,8 +170,8 @@ Test(ctl, refusals_of_the_application_are_client_or_internal_errors)
 	test_expect("{\"id\":2,\"command\":\"config reload\"}\n",
 		"{\"id\":2,\"ok\":false,\"error\":{\"type\":\"client_error\",\"message\":\"no "
 		"\\\"luck\\\"\",\"errors\":[\"one\",\"two\"]}}\n");
-	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS), 2);
-	cr_expect_eq(hf_stat_sum(HF_STAT_INTERNAL_ERRORS), 1);
+	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS_COMMAND), 2);
+	cr_expect_eq(hf_stat_sum(HF_STAT_INTERNAL_ERRORS_COMMAND), 1);
 }
 
 Test(ctl, malformed_requests_are_refused_and_never_reach_the_application)
@@ -192,7 +192,7 @@ Test(ctl, malformed_requests_are_refused_and_never_reach_the_application)
 	test_expect("{\"id\":3,\"id\":4}\n",
 		REFUSED("null",
 			"invalid JSON: duplicate object key near '\\\"id\\\"' in column 12"));
-	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS), 9);
+	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS_COMMAND), 9);
 	cr_expect_eq(test_calls, 9, "the version asked for after each");
 }
 
@@ -420,7 +420,7 @@ Test(ctl, a_client_that_does_not_read_is_cut_off_and_others_are_served)
 		(void)!send(fd, ask, sizeof(ask) - 1, MSG_NOSIGNAL);
 	test_work();
 	cr_expect_eq(test_ctl->client_count, 0);
-	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS), 1);
+	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS_UNREAD), 1);
 	test_expect(VERSION_ASK, VERSION_DONE);
 	(void)close(fd);
 }

@@ -15,19 +15,105 @@ static bool name_is_plain(const char *name)
 	return islower((unsigned char)name[0]);
 }
 
-Test(stat, every_statistic_has_a_name_of_its_own_and_help)
+static bool ends_with(const char *text, size_t len, const char *end)
+{
+	size_t n = strlen(end);
+
+	return len >= n && memcmp(text + len - n, end, n) == 0;
+}
+
+/* Prometheus' conventions: "_total" says counter, the unit stands in the name and is a base unit. */
+static void expect_conventions(const struct hf_stat_info *info)
+{
+	size_t len = strlen(info->name);
+	bool total = ends_with(info->name, len, "_total");
+
+	cr_expect(name_is_plain(info->name), "%s", info->name);
+	cr_expect_eq(total, info->kind == HF_STAT_COUNTER, "%s", info->name);
+	cr_expect_gt(strlen(info->help), 5, "%s", info->name);
+	len -= total ? strlen("_total") : 0;
+	cr_expect_eq(ends_with(info->name, len, "_bytes"), strcmp(info->unit, "bytes") == 0, "%s",
+		info->name);
+	cr_expect(strcmp(info->unit, "") == 0 || strcmp(info->unit, "bytes") == 0 ||
+			  strcmp(info->unit, "ratio") == 0,
+		"%s", info->name);
+}
+
+/* The label's name of `class="absent"`; 0 when it is not of this form. */
+static size_t label_len(const char *labels)
+{
+	size_t len = strcspn(labels, "="), last = strlen(labels) - 1;
+
+	return labels[len] == '=' && labels[len + 1] == '"' && last > len + 1 &&
+			       strchr(labels + len + 2, '"') == labels + last
+		       ? len
+		       : 0;
+}
+
+Test(stat, every_statistic_has_a_title_of_its_own_and_follows_the_conventions)
 {
 	for (int i = 0; i < HF_STAT_COUNT; i++) {
 		const struct hf_stat_info *info = &hf_stat_infos[i];
-		size_t len = strlen(info->name);
-		bool total = len > 6 && strcmp(info->name + len - 6, "_total") == 0;
+		const char *help = hf_stat_family_help(info->name, NULL);
 
-		cr_expect(name_is_plain(info->name), "%s", info->name);
-		cr_expect_eq(total, info->kind == HF_STAT_COUNTER, "%s", info->name);
-		cr_expect_gt(strlen(info->help), 5, "%s", info->name);
+		expect_conventions(info);
+		cr_expect_eq(help != NULL, info->labels[0] != '\0', "%s", info->name);
+		cr_expect(!info->labels[0] || label_len(info->labels) > 0, "%s", info->labels);
 		for (int j = 0; j < i; j++)
-			cr_expect_str_neq(info->name, hf_stat_infos[j].name);
+			cr_expect(strcmp(info->name, hf_stat_infos[j].name) != 0 ||
+					  strcmp(info->labels, hf_stat_infos[j].labels) != 0,
+				"%s{%s}", info->name, info->labels);
 	}
+}
+
+Test(stat, a_family_stands_together_and_differs_in_the_values_of_its_labels)
+{
+	for (int i = 0; i < HF_STAT_COUNT; i++) {
+		const struct hf_stat_info *info = &hf_stat_infos[i], *before = info - 1;
+
+		for (int j = 0; j < i; j++) {
+			if (strcmp(info->name, hf_stat_infos[j].name) != 0)
+				continue;
+			cr_expect_str_eq(before->name, info->name, "%s is in pieces", info->name);
+			cr_expect_eq(before->kind, info->kind);
+			cr_expect_str_eq(before->unit, info->unit);
+			cr_expect_eq(label_len(before->labels), label_len(info->labels));
+			cr_expect_eq(strncmp(before->labels, info->labels, label_len(info->labels)),
+				0, "%s", info->name);
+		}
+	}
+}
+
+Test(stat, two_names_stand_alone)
+{
+	int bare = 0;
+
+	for (int i = 0; i < HF_STAT_COUNT; i++)
+		bare += hf_stat_infos[i].bare;
+	cr_expect_eq(bare, 2);
+	cr_expect(hf_stat_infos[HF_STAT_FALLBACK_TRIGGERED].bare);
+	cr_expect_str_eq(hf_stat_infos[HF_STAT_FALLBACK_TRIGGERED].name, "edge_fallback_triggered");
+	cr_expect(hf_stat_infos[HF_STAT_CACHE_MISS_RATE].bare);
+	cr_expect_str_eq(hf_stat_infos[HF_STAT_CACHE_MISS_RATE].name, "cache_miss_rate");
+}
+
+Test(stat, titles_units_and_layers)
+{
+	char text[16];
+
+	hf_stat_title("a_total", "", text, sizeof(text));
+	cr_expect_str_eq(text, "a_total");
+	hf_stat_title("a_total", "b=\"c\"", text, sizeof(text));
+	cr_expect_str_eq(text, "a_total{b=\"c\"}");
+	hf_stat_title("a_total", "b=\"cccccccc\"", text, sizeof(text));
+	cr_expect_eq(strlen(text), sizeof(text) - 1);
+	cr_expect_eq(hf_stat_divisor("seconds"), 1000000000);
+	cr_expect_eq(hf_stat_divisor("ratio"), 1000000);
+	cr_expect_eq(hf_stat_divisor("bytes"), 1);
+	cr_expect_eq(hf_stat_divisor(""), 1);
+	cr_expect_str_eq(hf_drop_layer_name(HF_DROP_LAYER_FRAME), "frame");
+	cr_expect_str_eq(hf_drop_layer_name(HF_DROP_LAYER_REQUEST), "request");
+	cr_expect_str_eq(hf_stat_family_help("rx_bytes_total", "own"), "own");
 }
 
 Test(stat, every_drop_reason_has_a_name_of_its_own_and_help)
@@ -62,6 +148,8 @@ static void *count_down(void *arg)
 {
 	cr_assert_not_null(hf_stat_register(arg));
 	hf_stat_sub(HF_STAT_TCP_CONNS, 4);
+	hf_stat_set(HF_STAT_CACHE_MISS_RATE, 9);
+	hf_stat_set(HF_STAT_CACHE_MISS_RATE, 7);
 	cr_assert_eq(hf_drop(HF_DROP_ETH_VLAN), HF_DROP_ETH_VLAN);
 	return NULL;
 }
@@ -78,6 +166,7 @@ Test(stat, the_sum_is_over_all_threads_and_outlives_them)
 		pthread_join(threads[i], NULL);
 	cr_expect_eq(hf_stat_sum(HF_STAT_RX_PACKETS), 2000);
 	cr_expect_eq(hf_stat_sum(HF_STAT_TCP_CONNS), 16, "one thread's share wrapped below 0");
+	cr_expect_eq(hf_stat_sum(HF_STAT_CACHE_MISS_RATE), 7);
 	cr_expect_eq(hf_drop_sum(HF_DROP_ETH_VLAN), 1);
 	cr_expect_not_null(hf_stat_block_at(2));
 	cr_expect_null(hf_stat_block_at(3));

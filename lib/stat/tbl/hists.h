@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Every histogram: X(id, name, unit, le_from, le_to, le_steps, help[, labels]). One line makes the
+ * buckets in each thread's block, `holdfastctl stats`, and the exporters' text. unit: "seconds" holds
+ * nanoseconds, any other holds itself. Prometheus' `le` bounds go from 2^le_from to 2^le_to of what is
+ * held, le_steps (1 or 2) of them an octave. labels and families: as in stats.h.
+ */
+/* clang-format off */
+X(HIT,               "hit_seconds",               "seconds",  9, 30, 2, "Hits: from the start of the turn that took the request up to the end of the turn, when its answer was with the NIC")
+X(MISS,              "miss_seconds",              "seconds", 16, 36, 2, "Requests that an origin thread answered: from the turn that had the request's head to the one that queued the first byte of the answer")
+X(ORIGIN_CONNECT,    "origin_connect_seconds",    "seconds", 14, 35, 2, "New connections to origins: name, TCP and TLS")
+X(ORIGIN_FIRST_BYTE, "origin_first_byte_seconds", "seconds", 14, 36, 2, "Fetches: from the start to the first byte of the answer")
+X(ORIGIN_FETCH,      "origin_fetch_seconds",      "seconds", 14, 38, 2, "Fetches that brought a whole answer: from the start to the last byte")
+X(ORIGIN_QUEUE,      "origin_queue_wait_seconds", "seconds", 14, 36, 2, "Fetches that had to wait for one of max_in_flight: how long")
+X(SYNC,              "sync_poll_seconds",         "seconds", 16, 37, 2, "Questions to the control plane that were answered: from the start to the last byte")
+F("loop_seconds", "Turns of an lcore's poll loop, from start to start, sleep apart")
+X(LOOP_BUSY,         "loop_seconds",              "seconds",  7, 30, 2, "Turns of the poll loop that found something to do", "work=\"busy\"")
+X(LOOP_IDLE,         "loop_seconds",              "seconds",  7, 30, 2, "Turns of the poll loop that found nothing to do", "work=\"idle\"")
+X(RX_BURST,          "rx_burst_packets",          "packets",  0,  9, 1, "Frames that one turn received, of turns that received any")
+/* clang-format on */
