@@ -334,6 +334,31 @@ void origin_curl_resume(struct hf_origin *origin, struct origin_fetch *fetch)
 
 /* ---- the loop's part ---- */
 
+static void curl_measure_one(CURL *easy, enum hf_hist id, CURLINFO info)
+{
+	curl_off_t took_us = 0;
+
+	(void)curl_easy_getinfo(easy, info, &took_us);
+	if (took_us > 0)
+		hf_hist_add(id, (uint64_t)took_us * 1000);
+}
+
+/* By curl's own clocks. Those of what did not happen are 0. */
+static void curl_measure(CURL *easy, CURLcode code)
+{
+	curl_off_t tls_us = 0;
+	long connects = 0;
+
+	(void)curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
+	(void)curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &tls_us);
+	if (connects > 0)
+		curl_measure_one(easy, HF_HIST_ORIGIN_CONNECT,
+			tls_us > 0 ? CURLINFO_APPCONNECT_TIME_T : CURLINFO_CONNECT_TIME_T);
+	curl_measure_one(easy, HF_HIST_ORIGIN_FIRST_BYTE, CURLINFO_STARTTRANSFER_TIME_T);
+	if (code == CURLE_OK)
+		curl_measure_one(easy, HF_HIST_ORIGIN_FETCH, CURLINFO_TOTAL_TIME_T);
+}
+
 static void curl_collect(struct hf_origin *origin)
 {
 	struct CURLMsg *msg;
@@ -347,6 +372,7 @@ static void curl_collect(struct hf_origin *origin)
 			continue;
 		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &fetch);
 		HF_ASSERT(fetch);
+		curl_measure(msg->easy_handle, code);
 		origin_fetch_done(origin, fetch, code);
 	}
 }

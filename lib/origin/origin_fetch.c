@@ -17,6 +17,13 @@
 
 #include "origin_priv.h"
 
+/* Sent, or given up. */
+static void fetch_unqueue(struct hf_origin *origin, const struct origin_fetch *fetch)
+{
+	origin->queued--;
+	hf_hist_add(HF_HIST_ORIGIN_QUEUE, (origin->now_us - fetch->queued_us) * 1000);
+}
+
 static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	struct hf_list *it;
@@ -33,7 +40,7 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 		origin_body_discard(origin, reader);
 	}
 	if (fetch->state == ORIGIN_QUEUED && fetch->takes_slot)
-		origin->queued--;
+		fetch_unqueue(origin, fetch);
 	if (fetch->has_slot)
 		origin->slots_used--;
 	if (fetch->load) {
@@ -145,6 +152,7 @@ static struct origin_fetch *fetch_new(
 static void fetch_enqueue(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	fetch->state = ORIGIN_QUEUED;
+	fetch->queued_us = origin->now_us;
 	if (!fetch->takes_slot) {
 		hf_list_add_tail(&origin->direct, &fetch->queue_link);
 		return;
@@ -190,7 +198,7 @@ static bool fetch_passes(const struct hf_origin *origin, const struct origin_rea
 /* No fetch can be begun now: what is stored may still do. */
 static void fetch_shed(struct hf_origin *origin, struct origin_reader *reader, enum hf_drop reason)
 {
-	if (!origin_stale_serve(origin, reader, NULL, 0))
+	if (!origin_stale_serve(origin, reader, NULL, HF_STAT_CACHE_STALE_FAILED, 0))
 		origin_reader_fail(origin, reader, 503, reason);
 }
 
@@ -316,7 +324,7 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 	hf_list_del(&fetch->queue_link);
 	hf_timer_del(origin->wheel, &fetch->timer);
 	if (fetch->takes_slot) {
-		origin->queued--;
+		fetch_unqueue(origin, fetch);
 		origin->slots_used++;
 		fetch->has_slot = true;
 	}
@@ -422,7 +430,8 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 		hf_list_del(it);
 		reader->fetch = NULL;
 		/* 504 in the place of what must be validated (RFC 9111 §5.2.2.2) */
-		if (!origin_stale_serve(origin, reader, fetch, 0))
+		if (!origin_stale_serve(
+			    origin, reader, fetch, HF_STAT_CACHE_STALE_FAILED, 0))
 			origin_reader_fail(
 				origin, reader, status == 502 && forbidden ? 504 : status, reason);
 	}

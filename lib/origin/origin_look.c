@@ -52,7 +52,7 @@ static bool look_join(
 		return true;
 	}
 	if (!fetch->obj && !origin_health_is_well(origin, fetch->health) &&
-		origin_stale_serve(origin, reader, fetch, 0)) {
+		origin_stale_serve(origin, reader, fetch, HF_STAT_CACHE_STALE_LATCHED, 0)) {
 		reader->fetch = NULL;
 		return true;
 	}

@@ -28,6 +28,7 @@
 #include "hf_par.h"
 #include "hf_pool.h"
 #include "hf_fallback.h"
+#include "hf_hist.h"
 #include "hf_resp.h"
 #include "hf_stat.h"
 #include "hf_timer.h"
@@ -130,7 +131,7 @@ struct origin_fetch {
 	uint32_t *load;                       /* its fetches in flight */
 	CURL *easy;
 	struct curl_slist *lines;
-	uint64_t sent_us;
+	uint64_t queued_us, sent_us;
 	uint64_t stood_us;           /* when what is stored stood in for it; 0: it did not */
 	int local_port, remote_port; /* of its connection, from when the request goes out */
 	uint64_t tags_purged;        /* when it was sent: origin->purge.tags_purged */
@@ -419,12 +420,13 @@ void origin_invalid_end(struct origin_fetch *fetch);
 bool origin_invalid_run(struct hf_origin *origin);
 
 /* origin_stale.c: RFC 5861 */
-/* The origin failed: has the reader been answered with what is stored? fwd_status: its answer, or 0. */
+/* The origin failed: has the reader been answered with what is stored? why: what counts it, of
+ * HF_STAT_CACHE_STALE_*; fwd_status: the origin's answer, or 0. */
 bool origin_stale_serve(struct hf_origin *origin, struct origin_reader *reader,
-	const struct origin_fetch *fetch, uint16_t fwd_status);
+	const struct origin_fetch *fetch, enum hf_stat why, uint16_t fwd_status);
 /* The same for everyone who waits; how many. They have left the fetch. */
 uint32_t origin_stale_serve_all(
-	struct hf_origin *origin, struct origin_fetch *fetch, uint16_t fwd_status);
+	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_stat why, uint16_t fwd_status);
 /* Is what is stored for the reader never to be served stale (RFC 9111 §4.2.4)? */
 bool origin_stale_is_forbidden(const struct hf_origin *origin, const struct origin_reader *reader,
 	const struct origin_fetch *fetch);

@@ -40,7 +40,7 @@ static bool stale_is_valid(const struct hf_origin *origin, const struct hf_obj *
 }
 
 bool origin_stale_serve(struct hf_origin *origin, struct origin_reader *reader,
-	const struct origin_fetch *fetch, uint16_t fwd_status)
+	const struct origin_fetch *fetch, enum hf_stat why, uint16_t fwd_status)
 {
 	struct hf_xchg *xchg = reader->xchg;
 	struct hf_http_req req;
@@ -57,7 +57,9 @@ bool origin_stale_serve(struct hf_origin *origin, struct origin_reader *reader,
 	xchg->local = fwd_status == 0;
 	xchg->fwd_status = fwd_status;
 	hf_obj_touch(obj);
-	hf_stat_inc(fwd_status ? HF_STAT_CACHE_STALE_ERROR : HF_STAT_CACHE_STALE_FAILED);
+	if (why == HF_STAT_CACHE_STALE_LATCHED && (origin->mode & HF_MODE_FALLBACK))
+		why = HF_STAT_CACHE_STALE_FALLBACK;
+	hf_stat_inc(why);
 	origin_reader_attach(origin, reader, obj, /* stored= */ true, /* collapsed= */ false);
 	return true;
 }
@@ -74,7 +76,7 @@ bool origin_stale_is_forbidden(const struct hf_origin *origin, const struct orig
 }
 
 uint32_t origin_stale_serve_all(
-	struct hf_origin *origin, struct origin_fetch *fetch, uint16_t fwd_status)
+	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_stat why, uint16_t fwd_status)
 {
 	struct hf_list *it, *after;
 	uint32_t count = 0;
@@ -83,7 +85,7 @@ uint32_t origin_stale_serve_all(
 	hf_list_for_each_safe (it, after, &fetch->readers) {
 		struct origin_reader *reader = HF_CONTAINER_OF(it, struct origin_reader, link);
 
-		if (!origin_stale_serve(origin, reader, fetch, fwd_status))
+		if (!origin_stale_serve(origin, reader, fetch, why, fwd_status))
 			continue;
 		hf_list_del(it);
 		reader->fetch = NULL;

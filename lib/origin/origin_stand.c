@@ -15,7 +15,7 @@ void origin_stand_in(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	const struct hf_xchg *led = fetch->leader ? fetch->leader->xchg : NULL;
 
-	if (!fetch->shared || origin_stale_serve_all(origin, fetch, 0) == 0)
+	if (!fetch->shared || origin_stale_serve_all(origin, fetch, HF_STAT_CACHE_STALE_LATCHED, 0) == 0)
 		return;
 	fetch->joinable = false;
 	fetch->stood_us = origin->now_us;
@@ -29,7 +29,7 @@ bool origin_stand_is_enough(struct hf_origin *origin, struct origin_fetch *fetch
 {
 	if (!fetch->shared || fetch->health->asked < ORIGIN_PROBES)
 		return false;
-	(void)origin_stale_serve_all(origin, fetch, 0);
+	(void)origin_stale_serve_all(origin, fetch, HF_STAT_CACHE_STALE_LATCHED, 0);
 	if (fetch->leader && fetch->leader->xchg->background)
 		origin_reader_drop(origin, fetch->leader);
 	if (!fetch->leader && !hf_list_empty(&fetch->readers))
