@@ -20,6 +20,7 @@
 
 #include "hf_cache.h"
 #include "hf_cache_rules.h"
+#include "hf_hist.h"
 #include "hf_http.h"
 #include "hf_list.h"
 #include "hf_pool.h"

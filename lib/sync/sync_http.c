@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hf_stat.h"
+#include "hf_hist.h"
 #include "sync_priv.h"
 
 #define HTTP_ALL_TIMEOUTS 10 /* the whole question may take so many times the timeout */
@@ -184,6 +184,7 @@ enum sync_outcome sync_http_get(struct hf_sync *sync)
 {
 	struct curl_slist *lines = NULL;
 	char condition[SYNC_ETAG_MAX + 32];
+	curl_off_t took_us = 0;
 	long status;
 	CURLcode code = http_rules(sync, sync->easy);
 
@@ -197,6 +198,9 @@ enum sync_outcome sync_http_get(struct hf_sync *sync)
 	code = http_transfer(sync, lines, &status);
 	if (code == CURLE_ABORTED_BY_CALLBACK)
 		return SYNC_NONE;
+	if (code == CURLE_OK &&
+		curl_easy_getinfo(sync->easy, CURLINFO_TOTAL_TIME_T, &took_us) == CURLE_OK)
+		hf_hist_add(HF_HIST_SYNC, (uint64_t)took_us * 1000);
 	if (sync->answer.too_large)
 		return SYNC_REFUSED;
 	if (code != CURLE_OK)
