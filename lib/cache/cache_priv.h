@@ -32,7 +32,7 @@
 #define CACHE_RESERVE_MAX     (64UL * 1024 * 1024)
 #define CACHE_PIN_US          20000 /* a recall that takes longer frees no memory soon */
 #define CACHE_LONG_STALE_S    86400 /* useless for a day: eviction spares it no more */
-#define CACHE_GRACED_MAX      1024  /* objects that one turn frees, or recalls: purges free many */
+#define CACHE_GRACED_MAX      128   /* objects that one turn frees, or recalls: purges free many */
 
 enum cache_place { CACHE_LOOSE, CACHE_LINKED, CACHE_RETIRED, CACHE_RECALLED, CACHE_PINNED };
 

@@ -43,7 +43,7 @@
 
 #define HF_CACHE_VARIANTS_MAX 8
 #define HF_CACHE_RECALLS_MAX  1024 /* RECALLs of a shard under way to one worker */
-#define HF_PURGE_STEP         2048 /* slots of the table that a purge looks at in one turn */
+#define HF_PURGE_STEP         256  /* slots of the table that a purge looks at in one turn */
 
 struct hf_cache;
 struct hf_shard;

@@ -2,6 +2,7 @@
 #include "hf_origin.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "origin_priv.h"
@@ -174,14 +175,15 @@ static void origin_sleep(struct hf_origin *origin, uint32_t wait_ms)
 
 void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms)
 {
-	bool busy;
+	bool busy, in_bulk;
 
 	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
 	origin->now_us = hf_clock_us();
 	origin_view_adopt(origin);
-	busy = origin_inbox_run(origin);
+	in_bulk = origin_purge_run(origin);
+	busy = in_bulk;
+	busy |= origin_inbox_run(origin);
 	busy |= origin_call_run(origin);
-	busy |= origin_purge_run(origin);
 	busy |= origin_invalid_run(origin);
 	busy |= origin_fetch_launch(origin);
 	if (origin->in_flight > 0)
@@ -194,6 +196,9 @@ void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms)
 	busy |= origin_inbox_recalls(origin);
 	/* callbacks and timers may have queued more */
 	busy |= origin_fetch_launch(origin);
+	in_bulk |= hf_shard_has_work(origin->shard);
+	if (in_bulk)
+		(void)sched_yield(); /* whoever waits for this CPU does not wait for the end */
 	if (!busy)
 		origin_sleep(origin, wait_ms);
 }

@@ -94,6 +94,22 @@ class Device:
         return pathlib.Path(f"/sys/class/net/{self.kernel}").exists()
 
 
+class Control:
+    """Commands over one connection: a process for each would be too slow for a race."""
+
+    def __init__(self, hf):
+        self.conn = socket.socket(socket.AF_UNIX)
+        self.conn.settimeout(10 * SLOW)
+        self.conn.connect(str(hf.socket))
+        self.stream = self.conn.makefile("rb")
+
+    def call(self, command, **args):
+        self.conn.sendall(json.dumps({"id": 1, "command": command, "args": args}).encode() + b"\n")
+        told = json.loads(self.stream.readline())
+        assert told["ok"], told
+        return told["result"]
+
+
 class Holdfast:
     of_test = []  # for the report of a failed test
 
@@ -199,7 +215,12 @@ class Holdfast:
         return self.stats()[name]
 
     def stats(self):
-        return table(self.ctl("stats"), "name", "value")
+        """By name{labels}; the sum over a family also by its name."""
+        found = dict(table(self.ctl("stats"), "name", "value"))
+        for title in [title for title in found if "{" in title]:
+            name = title.split("{")[0]
+            found[name] = found.get(name, 0) + found[title]
+        return found
 
     def drops(self):
         return table(self.ctl("drops"), "reason", "count")

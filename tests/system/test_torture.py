@@ -15,7 +15,7 @@ import threading
 import time
 import zlib
 
-from harness import SEED, SLOW, Conn, answer, connect, read_answer, read_body, say, wait_until
+from harness import SEED, SLOW, Conn, Control, answer, connect, read_answer, read_body, say, wait_until
 
 MIB = 1 << 20
 KEYS, CLIENTS = 10_000, 8
@@ -221,21 +221,7 @@ def is_part(where, body, whole):
     return length == len(whole) and body == whole[first:last + 1]
 
 
-class Control:
-    """Commands over one connection: a process for each would be too slow for a race."""
-
-    def __init__(self, hf):
-        self.conn = socket.socket(socket.AF_UNIX)
-        self.conn.settimeout(10 * SLOW)
-        self.conn.connect(str(hf.socket))
-        self.stream = self.conn.makefile("rb")
-
-    def call(self, command, **args):
-        self.conn.sendall(json.dumps({"id": 1, "command": command, "args": args}).encode() + b"\n")
-        told = json.loads(self.stream.readline())
-        assert told["ok"], told
-        return told["result"]
-
+class Purger(Control):
     def purge(self, world, dice):
         """New versions, then a purge: from its answer on nobody may see the old ones."""
         key = any_key(dice)
@@ -262,7 +248,7 @@ def test_no_wrong_byte_ever(start, origin):
     origin.on("*", world)
     hf = start(origin.url, workers=2, cache={"memory": "1MiB"}, origin={"threads": 2})
     clients = [Client(world, seed, stop) for seed in range(CLIENTS)]
-    control, dice, purges = Control(hf), random.Random(99), 0
+    control, dice, purges = Purger(hf), random.Random(99), 0
     for client in clients:
         client.start()
     end = time.monotonic() + SECONDS
