@@ -82,7 +82,7 @@ class Watch(threading.Thread):
             stats, status = self.holdfast.stats(), self.holdfast.ctl("status")
             self.samples.append({
                 "at": round(time.monotonic() - self.begin, 2), "mode": status["mode"],
-                "misses": stats["cache_miss_expired_total"] + stats["cache_miss_absent_total"],
+                "misses": stats["cache_misses_total"],
                 "stale": sum(value for name, value in stats.items()
                              if name.startswith("cache_stale_served")),
                 "activations": stats["fallback_activations_total"]})
@@ -172,6 +172,7 @@ plot "-" with lines title "p50", "-" with lines title "p99", "-" with lines titl
 50 with lines dashtype 2 title "50 ms"
 {"".join(map(block, latency))}unset logscale y
 set ylabel "1/s"
+set offsets 0, 0, graph 0.1, 0
 plot "-" with lines title "answers", "-" with lines title "misses"
 {block(rate)}{block(misses)}set yrange [-0.1:1.1]
 set ylabel ""
