@@ -277,12 +277,42 @@ Test(tcp_rx, rfc5681_s4_2_bytes_in_order_are_acknowledged_at_once_while_there_is
 	th_expect_ack(&t, 1);
 	th_in(&t, HF_TCP_ACK, 1, 0, "bcde");
 	th_expect_ack(&t, 6);
-	for (uint32_t i = 1; i < TCP_QUICK_ACKS; i++) {
-		th_in(&t, HF_TCP_ACK, 5 + i, 0, "g");
-		th_expect_ack(&t, 6 + i);
+	th_done(&t);
+}
+
+/* SEQ: the next byte. Each of COUNT segments of one byte is acknowledged at once, one more is not. */
+static void rx_expect_quick(struct th *t, uint32_t seq, uint32_t count)
+{
+	for (uint32_t end = seq + count; seq < end; seq++) {
+		th_in(t, HF_TCP_ACK, seq, 0, "g");
+		th_expect_ack(t, seq + 1);
 	}
-	th_in(&t, HF_TCP_ACK, 5 + TCP_QUICK_ACKS, 0, "h");
-	cr_assert_eq(t.out_count, 0, "no hole for a while, no hurry");
+	th_in(t, HF_TCP_ACK, seq, 0, "h");
+	cr_assert_eq(t->out_count, 0);
+}
+
+Test(tcp_rx, rfc5681_s4_2_sixteen_segments_behind_a_hole_are_acknowledged_one_by_one)
+{
+	struct th t;
+
+	th_open(&t);
+	th_in(&t, HF_TCP_ACK, 1, 0, "b");
+	th_expect_ack(&t, 0);
+	th_in(&t, HF_TCP_ACK, 0, 0, "a"); /* fills it: the first of them */
+	th_expect_ack(&t, 2);
+	rx_expect_quick(&t, 2, TCP_QUICK_ACKS - 1);
+	th_done(&t);
+}
+
+Test(tcp_rx, rfc5681_s4_2_sixteen_segments_behind_a_duplicate_are_acknowledged_one_by_one)
+{
+	struct th t;
+
+	th_open(&t);
+	th_in(&t, HF_TCP_ACK, 0, 0, "ab");
+	th_in(&t, HF_TCP_ACK, 0, 0, "ab");
+	th_expect_ack(&t, 2);
+	rx_expect_quick(&t, 2, TCP_QUICK_ACKS);
 	th_done(&t);
 }
 
