@@ -122,6 +122,9 @@ static inline enum hf_drop hf_drop(enum hf_drop reason)
 /* Sums over every registered thread; each value is right, all together are no single instant. */
 uint64_t hf_stat_sum(enum hf_stat id);
 uint64_t hf_drop_sum(enum hf_drop reason);
+/* Keeps cache_miss_rate: of the last 60 whole seconds and the one that runs. One thread, a few times a
+ * second. */
+void hf_stat_miss_rate_tick(uint64_t now_us);
 /* The i-th registered block, NULL past the last. */
 const struct hf_stat_block *hf_stat_block_at(uint32_t i);
 

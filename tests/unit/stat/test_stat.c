@@ -172,6 +172,33 @@ Test(stat, the_sum_is_over_all_threads_and_outlives_them)
 	cr_expect_null(hf_stat_block_at(3));
 }
 
+static uint64_t miss_rate_at(uint64_t s)
+{
+	hf_stat_miss_rate_tick(s * 1000000 + 1);
+	return hf_stat_sum(HF_STAT_CACHE_MISS_RATE);
+}
+
+Test(stat, the_miss_rate_is_that_of_the_last_60_seconds)
+{
+	cr_assert_not_null(hf_stat_register("control"));
+	cr_expect_eq(miss_rate_at(1000), 0, "without requests");
+	hf_stat_add(HF_STAT_CACHE_HITS, 1);
+	hf_stat_add(HF_STAT_CACHE_MISS_ABSENT, 1);
+	hf_stat_add(HF_STAT_CACHE_MISS_BYPASS, 1);
+	hf_stat_add(HF_STAT_CACHE_MISS_VARY, 1);
+	cr_expect_eq(miss_rate_at(1000), 750000, "the running second counts");
+	cr_expect_eq(miss_rate_at(1001), 750000);
+	hf_stat_add(HF_STAT_CACHE_HITS, 4);
+	cr_expect_eq(miss_rate_at(1030), 375000);
+	cr_expect_eq(miss_rate_at(1060), 375000);
+	cr_expect_eq(miss_rate_at(1061), 0, "the misses are older, the hits are not");
+	hf_stat_add(HF_STAT_CACHE_MISS_EXPIRED, 4);
+	cr_expect_eq(miss_rate_at(1061), 500000);
+	cr_expect_eq(miss_rate_at(1500), 0, "all are older");
+	hf_stat_add(HF_STAT_CACHE_MISS_UNCACHEABLE, 1);
+	cr_expect_eq(miss_rate_at(1500), 1000000);
+}
+
 static void *register_only(void *arg)
 {
 	*(bool *)arg = hf_stat_register("x") != NULL;
