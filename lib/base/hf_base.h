@@ -61,6 +61,14 @@ bool hf_span_eq(struct hf_span a, struct hf_span b);
 /* ASCII case-insensitive. */
 bool hf_span_caseeq(struct hf_span a, struct hf_span b);
 
+/* Short names that an operator chose, by value. */
+#define HF_NAMES_MAX 32
+#define HF_NAME_MAX  63
+struct hf_names {
+	uint32_t count;
+	char name[HF_NAMES_MAX][HF_NAME_MAX + 1];
+};
+
 /* What is told to an operator: one sentence, no newline. */
 struct hf_err {
 	char text[512];

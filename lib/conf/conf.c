@@ -62,25 +62,36 @@ void conf_path(const struct conf_param *param, char *ret_path)
 		*param->section ? "." : "", param->key);
 }
 
+/* What came of a value that the file has at PATH. */
+static void conf_applied(const struct conf_param *param, const char *path, const char *text,
+	int err, const struct conf_shape *shape, struct conf_errors *errors)
+{
+	char allowed[256], quoted[128];
+
+	if (err == -ENOMEM)
+		errors->out_of_memory = true;
+	if (err == -EINVAL)
+		conf_error_add(errors, conf_shape_line(shape, path), path,
+			conf_error_quote(text, quoted, sizeof(quoted)), "%s",
+			conf_value_allowed(param, allowed, sizeof(allowed)));
+}
+
 static void conf_apply_params(struct hf_conf *conf, const struct conf_raw *raw,
 	const struct conf_shape *shape, struct conf_errors *errors)
 {
 	for (uint32_t i = 0; i < CONF_PARAM_COUNT; i++) {
 		const struct conf_param *param = &conf_params[i];
-		char path[CONF_PATH_MAX], allowed[256], quoted[128];
-		int err;
+		char path[CONF_PATH_MAX], entry[CONF_PATH_MAX + 16];
 
-		if (!raw->value[i])
-			continue;
-		err = conf_value_set(param, raw->value[i], conf);
-		if (err == -ENOMEM)
-			errors->out_of_memory = true;
-		if (err != -EINVAL)
-			continue;
 		conf_path(param, path);
-		conf_error_add(errors, conf_shape_line(shape, path), path,
-			conf_error_quote(raw->value[i], quoted, sizeof(quoted)), "%s",
-			conf_value_allowed(param, allowed, sizeof(allowed)));
+		if (raw->value[i])
+			conf_applied(param, path, raw->value[i],
+				conf_value_set(param, raw->value[i], conf), shape, errors);
+		for (uint32_t j = 0; j < raw->list[i].at_count; j++) {
+			(void)snprintf(entry, sizeof(entry), "%s[%u]", path, j);
+			conf_applied(param, entry, raw->list[i].at[j],
+				conf_names_add(param, raw->list[i].at[j], conf), shape, errors);
+		}
 	}
 }
 
@@ -150,8 +161,10 @@ static struct hf_conf *conf_new(const char *path)
 		return NULL;
 	}
 	for (uint32_t i = 0; i < CONF_PARAM_COUNT; i++) {
-		int err = conf_value_set(&conf_params[i], conf_params[i].def, conf);
+		int err = 0; /* of lists: they are empty */
 
+		if (conf_params[i].def)
+			err = conf_value_set(&conf_params[i], conf_params[i].def, conf);
 		HF_ASSERT(err != -EINVAL);
 		if (err != 0) {
 			hf_conf_free(conf);

@@ -32,6 +32,8 @@ enum conf_type {
 	CONF_MILLIS,
 	CONF_ENUM,
 	CONF_MODE,
+	CONF_FIELDS,
+	CONF_PARAMETERS,
 	CONF_NAME,
 	CONF_GROUP,
 	CONF_SOCKET,
@@ -77,6 +79,10 @@ struct conf_raw_port {
 
 struct conf_raw {
 	char *value[CONF_PARAM_COUNT];
+	struct {
+		char **at;
+		uint32_t at_count;
+	} list[CONF_PARAM_COUNT]; /* of LISTs */
 	struct conf_raw_port *ports;
 	char **listen;
 	uint32_t ports_count, listen_count;
@@ -128,10 +134,17 @@ void conf_raw_free(struct conf_raw *raw);
 
 /* Stores TEXT as the parameter's member of BASE. -EINVAL, or -ENOMEM; then BASE is untouched. */
 int conf_value_set(const struct conf_param *param, const char *text, void *base);
+/* The same with one more name of a list. */
+int conf_names_add(const struct conf_param *param, const char *text, void *base);
 void conf_value_print(const struct conf_param *param, const void *base, FILE *out);
 /* What conf_value_set takes, in words. Returns ret_buf. */
 const char *conf_value_allowed(const struct conf_param *param, char *ret_buf, size_t size);
 bool conf_value_is_string(enum conf_type type);
+bool conf_value_is_names(enum conf_type type);
+void conf_names_print(const struct hf_names *names, FILE *out);
+void conf_names_allowed(const struct conf_param *param, char *ret_buf, size_t size);
+/* The place of TEXT in "a|b". */
+bool conf_value_word(const char *words, const char *text, uint64_t *ret_value);
 /* A decimal number without sign. */
 bool conf_value_uint(const char *text, uint64_t max, uint64_t *ret_value);
 

@@ -18,9 +18,9 @@
 			.mapping = { .fields = raw_##section },                                    \
 		},                                                                                 \
 	},
-#define RAW_LIST(type, name, entry_, min_, max_)                                                   \
-	CYAML_FIELD_SEQUENCE(                                                                      \
-		#name, CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, type, name, entry_, min_, max_)
+#define RAW_LIST(type, key_, member_, entry_, min_, max_)                                          \
+	CYAML_FIELD_SEQUENCE(#key_, CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, type, member_,       \
+		entry_, min_, max_)
 
 static const cyaml_schema_value_t raw_string = {
 	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
@@ -29,8 +29,8 @@ static const cyaml_schema_value_t raw_string = {
 static const cyaml_schema_field_t raw_port[] = {
 #define PORT(key, ...) RAW_FIELD(struct conf_raw_port, key, CONF_PORT_##key)
 #include "tbl/params.h"
-	RAW_LIST(struct conf_raw_port, addresses, &raw_string, 1, HF_CONF_ADDRESSES_MAX),
-	RAW_LIST(struct conf_raw_port, gateway, &raw_string, 0, 2),
+	RAW_LIST(struct conf_raw_port, addresses, addresses, &raw_string, 1, HF_CONF_ADDRESSES_MAX),
+	RAW_LIST(struct conf_raw_port, gateway, gateway, &raw_string, 0, 2),
 	CYAML_FIELD_END,
 };
 
@@ -41,6 +41,8 @@ static const cyaml_schema_value_t raw_port_value = {
 #define ROOT(...)
 #define SECTION(section)     static const cyaml_schema_field_t raw_##section[] = {
 #define X(section, key, ...) RAW_FIELD(struct conf_raw, key, CONF_##section##_##key)
+#define LIST(section, key, when, member, T, min, max, ...)                                         \
+	RAW_LIST(struct conf_raw, key, list[CONF_##section##_##key].at, &raw_string, min, max),
 #define END                                                                                        \
 	CYAML_FIELD_END                                                                            \
 	}                                                                                          \
@@ -52,8 +54,8 @@ static const cyaml_schema_field_t raw_root[] = {
 #define SECTION(section) RAW_SECTION(section)
 #define UNSUPPORTED(key) CYAML_FIELD_IGNORE(#key, CYAML_FLAG_OPTIONAL),
 #include "tbl/params.h"
-	RAW_LIST(struct conf_raw, ports, &raw_port_value, 1, HF_CONF_PORTS_MAX),
-	RAW_LIST(struct conf_raw, listen, &raw_string, 1, HF_CONF_LISTEN_MAX),
+	RAW_LIST(struct conf_raw, ports, ports, &raw_port_value, 1, HF_CONF_PORTS_MAX),
+	RAW_LIST(struct conf_raw, listen, listen, &raw_string, 1, HF_CONF_LISTEN_MAX),
 	CYAML_FIELD_END,
 };
 

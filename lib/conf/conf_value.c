@@ -125,8 +125,7 @@ static bool value_with_unit(const struct conf_param *param, const char *text, ui
 	return true;
 }
 
-/* The place of TEXT in "a|b". */
-static bool value_enum(const char *words, const char *text, uint64_t *ret_value)
+bool conf_value_word(const char *words, const char *text, uint64_t *ret_value)
 {
 	size_t len = strlen(text);
 
@@ -166,7 +165,7 @@ static bool value_number(const struct conf_param *param, const char *text, uint6
 	}
 	switch (param->type) {
 	case CONF_ENUM:
-		ok = value_enum(param->words, text, &value);
+		ok = conf_value_word(param->words, text, &value);
 		break;
 	case CONF_MODE:
 		ok = value_mode(text, &value);
@@ -264,6 +263,7 @@ int conf_value_set(const struct conf_param *param, const char *text, void *base)
 	void *member = (char *)base + param->offset;
 	uint64_t value;
 
+	HF_ASSERT(!conf_value_is_names(param->type));
 	if (conf_value_is_string(param->type)) {
 		char *copy;
 
@@ -321,6 +321,10 @@ void conf_value_print(const struct conf_param *param, const void *base, FILE *ou
 	const void *member = (const char *)base + param->offset;
 	uint64_t value = 0;
 
+	if (conf_value_is_names(param->type)) {
+		conf_names_print(member, out);
+		return;
+	}
 	if (!conf_value_is_string(param->type)) {
 		memcpy(&value, member, param->size);
 		value_print_number(param, value, out);
@@ -359,6 +363,10 @@ const char *conf_value_allowed(const struct conf_param *param, char *ret_buf, si
 
 	if (conf_value_is_string(param->type)) {
 		(void)snprintf(ret_buf, size, "%s", value_allowed_string(param));
+		return ret_buf;
+	}
+	if (conf_value_is_names(param->type)) {
+		conf_names_allowed(param, ret_buf, size);
 		return ret_buf;
 	}
 	if (param->type == CONF_MODE) {

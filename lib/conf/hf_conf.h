@@ -52,6 +52,7 @@ struct hf_conf {
 	struct {
 		uint64_t memory, max_object; /* bytes */
 		uint32_t default_ttl_s, negative_ttl_s, stale_while_revalidate_s, stale_if_error_s;
+		struct hf_names scrub_fields, secret_parameters; /* lower case */
 	} cache;
 	struct {
 		uint32_t connections_max; /* per worker */

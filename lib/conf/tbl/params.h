@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Every key of the configuration file that holds one value. The schema, the checks, the defaults and
+ * Every key of the configuration file that holds one value, or a list of names. The schema, the checks, the defaults and
  * `config show` follow from a line here.
  *
  *      ROOT(key, WHEN, member, TYPE, min, max, words, default, help)         top level
  *      PORT(key, member, TYPE, min, max, words, default, help)               an element of ports
  *      X(section, key, WHEN, member, TYPE, min, max, words, default, help)   within SECTION .. END
+ *      LIST(... as X ...)                                                    a struct hf_names: at most max entries
  *      UNSUPPORTED(key)                                                      known, refused by name
  *
  * WHEN: LIVE, a reload changes it, or BOOT, it takes a restart; ports and listen do, too. member: of struct hf_conf (PORT: of struct hf_conf_port). words: for a number the word that means
- * 0; for ENUM its values in the order 0, 1. default: text as in the file; NULL: required.
+ * 0; for ENUM its values in the order 0, 1; for FIELDS what is refused. default: text as in the file; NULL:
+ * required; a LIST is empty.
  */
 #ifndef ROOT
 #ifdef X
@@ -20,6 +22,9 @@
 #endif
 #ifndef X
 #define X(...)
+#endif
+#ifndef LIST
+#define LIST(...) X(__VA_ARGS__)
 #endif
 #ifndef PORT
 #define PORT(...)
@@ -55,6 +60,8 @@ X(cache, default_ttl,            LIVE, cache.default_ttl_s,            SECONDS, 
 X(cache, negative_ttl,           LIVE, cache.negative_ttl_s,           SECONDS, 0, 365 * DAY_S, NULL, "5s", "Lifetime of an error response that names none")
 X(cache, stale_while_revalidate, LIVE, cache.stale_while_revalidate_s, SECONDS, 0, 365 * DAY_S, NULL, "0s", "How long past its lifetime a response is served while it is fetched anew")
 X(cache, stale_if_error,         LIVE, cache.stale_if_error_s,         SECONDS, 0, 365 * DAY_S, NULL, "0s", "How long past its lifetime a response is served when its origin fails")
+LIST(cache, scrub_fields,        LIVE, cache.scrub_fields,             FIELDS,     0, HF_NAMES_MAX, "cache-control|content-encoding|content-type|date|etag|expires|last-modified|vary", NULL, "Further response fields that hold a session or a credential: not in stored copies")
+LIST(cache, secret_parameters,   LIVE, cache.secret_parameters,        PARAMETERS, 0, HF_NAMES_MAX, NULL, NULL, "Further query parameters that hold a credential: not stored, redacted in logs and CLI")
 END
 
 SECTION(http)
@@ -116,6 +123,7 @@ UNSUPPORTED(metrics)
 #undef DAY_S
 #undef DAY_MS
 #undef ROOT
+#undef LIST
 #undef PORT
 #undef X
 #undef SECTION

@@ -69,6 +69,7 @@ Test(conf_merge, live_are_these_keys)
 	static const char live[] =
 		"cache.max_object cache.default_ttl cache.negative_ttl "
 		"cache.stale_while_revalidate cache.stale_if_error "
+		"cache.scrub_fields cache.secret_parameters "
 		"http.connections_per_address http.header_count http.uri_bytes http.header_timeout "
 		"http.idle_timeout http.body_rate "
 		"origin.max_in_flight origin.max_queue origin.queue_timeout origin.connect_timeout "
