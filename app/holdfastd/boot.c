@@ -14,6 +14,7 @@
 #include <rte_launch.h>
 
 #include "app.h"
+#include "hf_http.h"
 #include "hf_log.h"
 
 #define BOOT_TICK_MS 100
@@ -441,6 +442,7 @@ int app_boot(struct app *app, struct hf_err *err)
 	app->workers = hf_port_workers(app->conf);
 	app->origins = app->conf->origin.threads;
 	app_panic_init(app);
+	hf_http_secrets_set(&app->conf->cache.scrub_fields, &app->conf->cache.secret_parameters);
 	for (boot_done = 0; boot_done < HF_ARRAY_LEN(boot_steps); boot_done++) {
 		int rc = boot_steps[boot_done].init(app, err);
 

@@ -215,10 +215,8 @@ static const char *show_reason(const struct hf_origin_call *call)
 		return "";
 	if (call->in_flight)
 		return "a fetch is under way";
-	if (call->uncacheable)
+	if (*call->reason)
 		return call->reason;
-	if (hf_http_query_has_secret((struct hf_span){ call->key.ptr, call->key.len }))
-		return hf_cache_reason_text(HF_CACHE_WHY_SECRET_QUERY);
 	return "never asked for, evicted or purged, or asked for only by requests that forbid "
 	       "storing";
 }

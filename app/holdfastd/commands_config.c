@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "hf_http.h"
 #include "hf_log.h"
 
 #define CONFIG_WAIT_MS  1000 /* for all threads to take a configuration */
@@ -69,7 +70,8 @@ static int config_settle(struct app *app, uint32_t wait_ms, struct hf_err *err)
 
 static int config_publish(struct app *app, struct hf_conf *conf, struct hf_err *err)
 {
-	HF_ASSERT(!app->conf_before);
+	HF_ASSERT(!app->conf_before); /* so every thread has begun a turn since the last time */
+	hf_http_secrets_set(&conf->cache.scrub_fields, &conf->cache.secret_parameters);
 	app->conf_before = atomic_exchange(&app->conf, conf);
 	for (uint32_t i = 0; i < app->origins; i++)
 		hf_origin_wake(app->origin[i].origin);

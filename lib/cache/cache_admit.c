@@ -274,17 +274,15 @@ static bool admit_is_address(struct hf_span name)
 /* A response that differs by who asks is one client's alone, unless nobody was named. */
 static bool admit_is_credential(const struct hf_cache_req *req, struct hf_span name)
 {
-	switch (hf_http_field_lookup(name)) {
+	enum hf_http_field id = hf_http_field_lookup(name);
+
+	switch (id) {
 	case HF_HTTP_FIELD_COOKIE:
 		return req->has_cookie;
 	case HF_HTTP_FIELD_AUTHORIZATION:
 		return req->has_authorization;
-	case HF_HTTP_FIELD_PROXY_AUTHORIZATION:
-	case HF_HTTP_FIELD_X_AUTH_TOKEN:
-	case HF_HTTP_FIELD_X_CSRF_TOKEN:
-		return true;
 	default:
-		return false;
+		return hf_http_field_is_secret(id, name);
 	}
 }
 
@@ -372,6 +370,7 @@ void hf_cache_admit(const struct hf_cache_req *req, const struct hf_http_resp *r
 	v.initial_age_s = admit_initial_age(&facts, times);
 	v.heuristic = source == ADMIT_GUESSED;
 	v.auth_ok = admit_auth_ok(&facts.cc);
+	v.secret_ok = policy->store_secret_query;
 	v.leaves_out = facts.cc.private_fields || facts.cc.no_cache_fields;
 	v.reason = admit_req(req, policy);
 	if (v.reason == HF_CACHE_WHY_STORED)

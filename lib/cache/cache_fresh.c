@@ -25,11 +25,9 @@ void hf_cache_req_init(const struct hf_http_req *req, struct hf_cache_req *ret_r
 		ret_req->cc.no_cache = true;
 }
 
-bool hf_cache_req_allows(const struct hf_cache_req *req, bool store_secret_query)
+bool hf_cache_req_allows(const struct hf_cache_req *req)
 {
 	HF_ASSERT_HOT(req->method < HF_HTTP_METHOD_COUNT);
-	if (req->has_secret_query && !store_secret_query)
-		return false;
 	return req->cacheable && !req->cc.no_store;
 }
 

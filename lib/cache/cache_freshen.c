@@ -104,7 +104,8 @@ struct hf_obj *hf_shard_obj_freshen(
 	whole.vary = (struct hf_span){ old->vary, old->vary_len };
 	whole.length = atomic_load_explicit(&old->length, memory_order_relaxed);
 	whole.status = old->status;
-	whole.flags = (uint16_t)((spec->flags & HF_OBJ_AUTH_OK) | (flags & HF_OBJ_NO_BODY));
+	whole.flags = (uint16_t)((spec->flags & (HF_OBJ_AUTH_OK | HF_OBJ_SECRET_OK)) |
+				 (flags & HF_OBJ_NO_BODY));
 	obj = hf_shard_obj_new(shard, &whole);
 	if (!obj)
 		return NULL;

@@ -143,7 +143,7 @@ void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj);
 struct hf_obj *hf_shard_lookup(
 	struct hf_shard *shard, const struct hf_key *key, const struct hf_http_req *req);
 /* RFC 9111 §4.3.4: OLD's status and body under the head, life and birth of SPEC; of SPEC's flags
- * HF_OBJ_AUTH_OK counts, its key, Vary values, status and length do not. OLD is READY, whether or not it
+ * HF_OBJ_AUTH_OK and HF_OBJ_SECRET_OK count, its key, Vary values, status and length do not. OLD is READY, whether or not it
  * is in the table still, and stays as it is for its readers. The new object is READY, with one owner
  * reference, and to be published; unless the body is short enough for a copy the two share it (O7).
  * NULL: no memory, as for obj_new. */

@@ -37,8 +37,8 @@ struct hf_cache_req {
 
 void hf_cache_req_init(const struct hf_http_req *req, struct hf_cache_req *ret_req);
 /* May this request be answered from the cache, and its answer shared? False: pass it through
- * (method, body, no-store, secret in the URL unless the route says otherwise). */
-bool hf_cache_req_allows(const struct hf_cache_req *req, bool store_secret_query);
+ * (method, body, no-store). Of a secret in the URL HF_OBJ_SECRET_OK and admission judge. */
+bool hf_cache_req_allows(const struct hf_cache_req *req);
 /* Does it take nothing that was not validated for it, however fresh: no-cache, max-age=0? */
 bool hf_cache_req_validates(const struct hf_cache_req *req);
 
@@ -80,7 +80,7 @@ struct hf_cache_policy {
 	uint32_t negative_ttl_s; /* 404, 410 without explicit freshness; 0: not stored */
 	uint32_t swr_s, sie_s;   /* where the response names none */
 	uint64_t object_max;     /* bytes of body; 0: no limit */
-	bool store_secret_query; /* the route says so */
+	bool store_secret_query; /* the route says so: secrets in the URL are no reason */
 };
 
 struct hf_cache_times {
@@ -101,6 +101,7 @@ struct hf_cache_verdict {
 	bool scrub;      /* credentials must be left out of the stored copy; always with store */
 	bool leaves_out; /* so must the fields that private="..." and no-cache="..." name */
 	bool auth_ok;    /* may answer requests with Authorization too (§3.5) */
+	bool secret_ok;  /* the policy's store_secret_query */
 	bool heuristic;
 	uint32_t initial_age_s; /* corrected_initial_age (§4.2.3) */
 	struct hf_cache_life life;

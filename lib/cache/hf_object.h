@@ -60,11 +60,12 @@ struct hf_chunk {
 enum hf_obj_state { HF_OBJ_FILLING, HF_OBJ_READY, HF_OBJ_FAILED };
 
 enum hf_obj_flags {
-	HF_OBJ_STREAM = 1 << 0,  /* not stored: memory goes back behind the readers */
-	HF_OBJ_AUTH_OK = 1 << 1, /* may answer requests with Authorization (RFC 9111 §3.5) */
-	HF_OBJ_NO_BODY = 1 << 2, /* answer to HEAD, 204, 304: no body */
-	HF_OBJ_TAGGED = 1 << 3,  /* its head has Surrogate-Key or Cache-Tag */
-	HF_OBJ_STALE = 1 << 4,   /* soft purge: as if its lifetime were over (hf_obj_use) */
+	HF_OBJ_STREAM = 1 << 0,    /* not stored: memory goes back behind the readers */
+	HF_OBJ_AUTH_OK = 1 << 1,   /* may answer requests with Authorization (RFC 9111 §3.5) */
+	HF_OBJ_NO_BODY = 1 << 2,   /* answer to HEAD, 204, 304: no body */
+	HF_OBJ_TAGGED = 1 << 3,    /* its head has Surrogate-Key or Cache-Tag */
+	HF_OBJ_STALE = 1 << 4,     /* soft purge: as if its lifetime were over (hf_obj_use) */
+	HF_OBJ_SECRET_OK = 1 << 5, /* stored by a route that lets URLs with secrets be */
 };
 
 /* How it was asked for while eviction looked (cache_worth.c). */
@@ -168,6 +169,15 @@ static inline enum hf_cache_use hf_obj_use(
 	const struct hf_obj *obj, const struct hf_http_cc *req, uint64_t now_us)
 {
 	return hf_cache_fresh_for(&obj->life, req, hf_obj_life_age_s(obj, now_us));
+}
+
+/* May it answer a request with credentials (RFC 9111 §3.5), or with a secret in its URL? */
+static inline bool hf_obj_is_open_to(const struct hf_obj *obj, const struct hf_cache_req *req)
+{
+	unsigned flags = atomic_load_explicit(&obj->flags, memory_order_relaxed);
+
+	return (!req->has_authorization || (flags & HF_OBJ_AUTH_OK)) &&
+	       (!req->has_secret_query || (flags & HF_OBJ_SECRET_OK));
 }
 
 /* ---- stale-while-revalidate: one refresh an object, and after one that brought nothing none within

@@ -9,7 +9,7 @@
  *      bytes --hf_http_req_parse--> struct hf_http_req --+-- hf_http_key_build --> key
  *        |                            fields: lines[]    +-- hf_http_cc_*      --> directives
  *        +-- body --hf_http_chunked_next--> data spans   +-- lib/resp: what is sent on
- * Threads   any; pure. No heap, no clock, no I/O.
+ * Threads   any; pure, but for the operator's names of secrets. No heap, no clock, no I/O.
  * Lifetime  Every span points into the caller's buffer (or at a literal) and lives as long as that.
  * Promises  H1 Nothing at or after buf + len is read. H2 After MORE call again with the same bytes and
  *           more; *ret_req and *ret_resp are scratch until DONE (they are too large to copy). H3 The
@@ -314,13 +314,17 @@ int hf_http_key_build(char *buf, size_t cap, struct hf_span scheme, struct hf_sp
 /* Is it host [":" port] as RFC 3986 §3.2 wants it, no userinfo, port 1-65535 or empty? */
 bool hf_http_authority_is_valid(struct hf_span authority);
 
-/* ---- secrets in URLs ---- */
+/* ---- secrets ---- */
 
-/* Does the query hold a parameter whose name says credential (tbl/secrets.h)? Names are compared
+/* The operator's own names, beside the tables: of fields, and of query parameters (a '*' at one end stands for
+ * anything). Copied; at once in force for all threads. One thread sets them, and before it does so again every
+ * thread that asks has ended what it was doing. */
+void hf_http_secrets_set(const struct hf_names *fields, const struct hf_names *parameters);
+/* Does the field hold a credential or a session: HF_HTTP_FIELD_SCRUB, or the operator's? */
+bool hf_http_field_is_secret(enum hf_http_field id, struct hf_span name);
+/* Does the query hold a parameter whose name says credential: tbl/secrets.h, or the operator's? Names are compared
  * without case, percent-decoded, '-' and '.' as '_'. */
 bool hf_http_query_has_secret(struct hf_span path_query);
-/* The same for one name of the operator's. */
-bool hf_http_query_has_name(struct hf_span path_query, struct hf_span name);
 /* Copies a URL, target or key with the values of such parameters replaced by "***"; what does not
  * fit is left off. Returns the length; no NUL. For every URL that a log, the CLI or a metric shows.
  */

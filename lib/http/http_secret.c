@@ -1,32 +1,36 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Query parameters whose names say that their values are credentials.
+ * Fields and query parameters whose names say that their values are credentials: the tables, and the
+ * operator's own.
  */
 #include "hf_http.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "http_priv.h"
 
-#define SECRET_NAME_MAX 64
+#define SECRET_PART 64 /* of a long name: its beginning, and at least so much of its end */
 
-static const struct hf_span secret_names[] = {
+HF_STATIC_ASSERT(SECRET_PART > HF_NAME_MAX, "a pattern is compared with what is kept");
+
+static const struct hf_span secret_patterns[] = {
 #define X(name) { name, sizeof(name) - 1 },
 #include "tbl/secrets.h"
 #undef X
 };
 
-static const struct hf_span secret_endings[] = {
-	{ "_token", 6 },
-	{ "_signature", 10 },
-	{ "_secret", 7 },
-	{ "_password", 9 },
+struct secret_own {
+	struct hf_names fields, parameters; /* parameters as names are compared */
 };
 
-/* The name as it is compared: decoded, lower case, '_' for '-' and '.', up to a '['; cut at
- * SECRET_NAME_MAX from the front, as the ending matters. */
+/* One is in force; the other one is nobody's, as hf_http_secrets_set demands. */
+static struct secret_own secret_places[2];
+static struct secret_own *_Atomic secret_own = &secret_places[0];
+
+/* The name as it is compared: decoded, lower case, '_' for '-' and '.', up to a '['. */
 struct secret_name {
-	char text[SECRET_NAME_MAX];
+	char text[3 * SECRET_PART];
 	size_t len;
 };
 
@@ -46,41 +50,84 @@ static void secret_normalise(struct hf_span raw, struct secret_name *ret_name)
 		at++;
 		if (c == '[')
 			break;
-		if (ret_name->len == SECRET_NAME_MAX) {
-			memmove(ret_name->text, ret_name->text + SECRET_NAME_MAX / 2,
-				SECRET_NAME_MAX / 2);
-			ret_name->len = SECRET_NAME_MAX / 2;
+		if (ret_name->len == sizeof(ret_name->text)) {
+			memcpy(ret_name->text + SECRET_PART, ret_name->text + 2 * SECRET_PART,
+				SECRET_PART);
+			ret_name->len -= SECRET_PART;
 		}
 		ret_name->text[ret_name->len++] = c == '-' || c == '.' ? '_' : http_lower(c);
 	}
-	HF_ASSERT_HOT(ret_name->len <= SECRET_NAME_MAX);
+	HF_ASSERT_HOT(ret_name->len <= sizeof(ret_name->text));
 }
 
-static bool secret_ends_with(struct hf_span name, struct hf_span ending)
+/* A pattern has a '*' at one end, or none. */
+static bool secret_is_like(struct hf_span name, struct hf_span pattern)
 {
-	return name.len >= ending.len &&
-	       memcmp(name.ptr + name.len - ending.len, ending.ptr, ending.len) == 0;
+	bool front = pattern.ptr[0] == '*';
+
+	HF_ASSERT_HOT(pattern.len > 0);
+	if (!front && pattern.ptr[pattern.len - 1] != '*')
+		return hf_span_eq(name, pattern);
+	pattern.ptr += front;
+	pattern.len--;
+	if (name.len < pattern.len)
+		return false;
+	return memcmp(front ? name.ptr + name.len - pattern.len : name.ptr, pattern.ptr,
+		       pattern.len) == 0;
 }
 
-/* only: the operator's name, or empty for the table. */
-static bool secret_matches(struct hf_span raw, struct hf_span only)
+static struct hf_span secret_own_name(const struct hf_names *names, uint32_t i)
 {
-	struct secret_name name, other;
+	return (struct hf_span){ names->name[i], strlen(names->name[i]) };
+}
+
+static const struct secret_own *secret_own_now(void)
+{
+	return atomic_load_explicit(&secret_own, memory_order_acquire);
+}
+
+static bool secret_matches(struct hf_span raw)
+{
+	const struct hf_names *own = &secret_own_now()->parameters;
+	struct secret_name name;
 	struct hf_span text;
 
 	secret_normalise(raw, &name);
 	text = (struct hf_span){ name.text, name.len };
-	if (only.len > 0) {
-		secret_normalise(only, &other);
-		return hf_span_eq(text, (struct hf_span){ other.text, other.len });
-	}
-	if (text.len >= 7 && memcmp(text.ptr, "session", 7) == 0)
-		return true;
-	for (size_t i = 0; i < HF_ARRAY_LEN(secret_names); i++)
-		if (hf_span_eq(text, secret_names[i]))
+	for (size_t i = 0; i < HF_ARRAY_LEN(secret_patterns); i++)
+		if (secret_is_like(text, secret_patterns[i]))
 			return true;
-	for (size_t i = 0; i < HF_ARRAY_LEN(secret_endings); i++)
-		if (secret_ends_with(text, secret_endings[i]))
+	for (uint32_t i = 0; i < own->count; i++)
+		if (secret_is_like(text, secret_own_name(own, i)))
+			return true;
+	return false;
+}
+
+void hf_http_secrets_set(const struct hf_names *fields, const struct hf_names *parameters)
+{
+	struct secret_own *next = &secret_places[secret_own_now() == &secret_places[0]];
+	struct secret_name name;
+
+	HF_ASSERT(fields->count <= HF_NAMES_MAX && parameters->count <= HF_NAMES_MAX);
+	next->fields = *fields;
+	next->parameters.count = parameters->count;
+	for (uint32_t i = 0; i < parameters->count; i++) {
+		secret_normalise(secret_own_name(parameters, i), &name);
+		HF_ASSERT(name.len > 0 && name.len <= HF_NAME_MAX);
+		memcpy(next->parameters.name[i], name.text, name.len);
+		next->parameters.name[i][name.len] = '\0';
+	}
+	atomic_store_explicit(&secret_own, next, memory_order_release);
+}
+
+bool hf_http_field_is_secret(enum hf_http_field id, struct hf_span name)
+{
+	const struct hf_names *own = &secret_own_now()->fields;
+
+	if (hf_http_field_flags(id) & HF_HTTP_FIELD_SCRUB)
+		return true;
+	for (uint32_t i = 0; i < own->count; i++)
+		if (hf_span_caseeq(name, secret_own_name(own, i)))
 			return true;
 	return false;
 }
@@ -123,26 +170,15 @@ static struct hf_span secret_query(struct hf_span url)
 	return (struct hf_span){ mark + 1, (size_t)(url.ptr + url.len - mark - 1) };
 }
 
-static bool secret_find(struct hf_span path_query, struct hf_span only)
+bool hf_http_query_has_secret(struct hf_span path_query)
 {
 	struct hf_span query = secret_query(path_query);
 	struct secret_param param;
 
 	while (secret_param_next(&query, &param))
-		if (secret_matches(param.name, only))
+		if (secret_matches(param.name))
 			return true;
 	return false;
-}
-
-bool hf_http_query_has_secret(struct hf_span path_query)
-{
-	return secret_find(path_query, (struct hf_span){ "", 0 });
-}
-
-bool hf_http_query_has_name(struct hf_span path_query, struct hf_span name)
-{
-	HF_ASSERT(name.len > 0 && name.len <= SECRET_NAME_MAX);
-	return secret_find(path_query, name);
 }
 
 static size_t secret_put(char *buf, size_t cap, size_t len, struct hf_span text)
@@ -163,7 +199,7 @@ size_t hf_http_redact(struct hf_span url, char *buf, size_t cap)
 	size_t len = 0;
 
 	while (secret_param_next(&query, &param)) {
-		if (param.value.len == 0 || !secret_matches(param.name, (struct hf_span){ "", 0 }))
+		if (param.value.len == 0 || !secret_matches(param.name))
 			continue;
 		len = secret_put(buf, cap, len,
 			(struct hf_span){ copied, (size_t)(param.value.ptr - copied) });

@@ -43,7 +43,7 @@ static bool call_is_secret(struct hf_span name)
 {
 	enum hf_http_field id = hf_http_field_lookup(name);
 
-	return id == HF_HTTP_FIELD_COOKIE || (hf_http_field_flags(id) & HF_HTTP_FIELD_SCRUB);
+	return id == HF_HTTP_FIELD_COOKIE || hf_http_field_is_secret(id, name);
 }
 
 /* "name=value, name", from hf_cache_vary_build's records. */
@@ -121,6 +121,20 @@ static bool call_list_variant(void *arg, const struct hf_obj *obj)
 	return show->call->count < HF_ORIGIN_VARIANTS_MAX;
 }
 
+/* Why its answers are not stored, as far as one knows before they come; "". */
+static const char *call_reason(
+	const struct hf_origin *origin, const struct hf_key *key, const struct origin_memo *memo)
+{
+	const struct hf_state_route *route = origin->view ? origin_view_route(origin, key) : NULL;
+
+	if (memo)
+		return hf_cache_reason_text(memo->reason);
+	if (hf_http_query_has_secret((struct hf_span){ key->ptr, key->len }) &&
+		!(route && route->store_secret_query))
+		return hf_cache_reason_text(HF_CACHE_WHY_SECRET_QUERY);
+	return "";
+}
+
 static void call_show(struct hf_origin *origin, struct hf_origin_call *call)
 {
 	const struct origin_memo *memo = origin_memo_find(origin, call->key.hash);
@@ -128,8 +142,8 @@ static void call_show(struct hf_origin *origin, struct hf_origin_call *call)
 
 	call->in_flight = origin_map_next(origin, &call->key, NULL) != NULL;
 	call->uncacheable = memo != NULL;
-	(void)snprintf(call->reason, sizeof(call->reason), "%s",
-		memo ? hf_cache_reason_text(memo->reason) : "");
+	(void)snprintf(
+		call->reason, sizeof(call->reason), "%s", call_reason(origin, &call->key, memo));
 	hf_shard_each_variant(origin->shard, &call->key, call_show_variant, &show);
 }
 

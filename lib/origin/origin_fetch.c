@@ -164,25 +164,6 @@ static void fetch_enqueue(struct hf_origin *origin, struct origin_fetch *fetch)
 	hf_list_add_tail(&origin->queue, &fetch->queue_link);
 }
 
-/* By the key's path: the spelling that routes are written in. */
-static const struct hf_state_group *fetch_route(
-	const struct hf_origin *origin, const struct hf_xchg *xchg)
-{
-	static const size_t scheme_len = sizeof("http://") - 1;
-	const char *end = xchg->key.ptr + xchg->key.len;
-	const char *path, *query;
-	const struct hf_state_route *route;
-
-	HF_ASSERT(xchg->key.len > scheme_len);
-	path = memchr(xchg->key.ptr + scheme_len, '/', xchg->key.len - scheme_len);
-	if (!path)
-		path = end;
-	query = memchr(path, '?', (size_t)(end - path));
-	route = hf_state_route_lookup(origin->view->state, xchg->authority,
-		(struct hf_span){ path, (size_t)((query ? query : end) - path) });
-	return route ? route->group : NULL;
-}
-
 /* Of a key whose answers are not stored, and of which nothing is: the origin shall answer what the client
  * asked, a condition or a range too. */
 static bool fetch_passes(const struct hf_origin *origin, const struct origin_reader *reader,
@@ -190,6 +171,8 @@ static bool fetch_passes(const struct hf_origin *origin, const struct origin_rea
 {
 	const struct origin_memo *memo = origin_memo_find(origin, reader->xchg->key.hash);
 
+	if (reader->xchg->cause == HF_XCHG_BYPASS_REQUEST)
+		return true;
 	if (!look->req || !(look->req->has_range || look->req->has_conditional))
 		return false;
 	return reader->passes || (memo && memo->reason != HF_CACHE_WHY_EXPIRED && !look->sample);
@@ -206,7 +189,7 @@ static void fetch_start(
 	struct hf_origin *origin, struct origin_reader *reader, const struct origin_look *look)
 {
 	struct hf_xchg *xchg = reader->xchg;
-	const struct hf_state_group *group = fetch_route(origin, xchg);
+	const struct hf_state_route *route = origin_view_route(origin, &xchg->key);
 	struct origin_fetch *fetch;
 
 	if ((origin->mode & HF_MODE_EXPIRED) &&
@@ -214,7 +197,7 @@ static void fetch_start(
 		fetch_shed(origin, reader, HF_DROP_REQ_STATE_EXPIRED);
 		return;
 	}
-	if (!group) {
+	if (!route) {
 		origin_reader_fail(origin, reader, 421, HF_DROP_REQ_NO_ROUTE);
 		return;
 	}
@@ -229,7 +212,11 @@ static void fetch_start(
 		fetch_shed(origin, reader, HF_DROP_REQ_NO_MEMORY);
 		return;
 	}
-	origin_view_take(origin, fetch, group);
+	origin_view_take(origin, fetch, route);
+	/* what has a secret in its URL is stored where the route says so */
+	if (fetch->shared && look->req && look->cache_req->has_secret_query &&
+		!route->store_secret_query)
+		xchg->cause = HF_XCHG_BYPASS_REQUEST;
 	fetch->leader = reader;
 	reader->fetch = fetch;
 	hf_list_add_tail(&fetch->readers, &reader->link);

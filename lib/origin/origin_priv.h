@@ -126,6 +126,7 @@ struct origin_fetch {
 	size_t taken; /* bytes at the start of what curl hands over next that were filled already */
 	struct origin_view *view;     /* holds group and target */
 	struct origin_health *health; /* of the group */
+	const struct hf_state_route *route;
 	const struct hf_state_group *group;
 	const struct hf_state_origin *target; /* of the group; chosen at launch */
 	uint32_t *load;                       /* its fetches in flight */
@@ -227,9 +228,12 @@ void origin_view_adopt(struct hf_origin *origin);
 void origin_view_limits(struct hf_origin *origin);
 /* None is in force. */
 void origin_view_drop(struct hf_origin *origin);
+/* By the path of a key: the spelling that routes are written in. NULL: none. There is a view. */
+const struct hf_state_route *origin_view_route(
+	const struct hf_origin *origin, const struct hf_key *key);
 /* A fetch is routed by what is in force; its end. */
 void origin_view_take(
-	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_state_group *group);
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_state_route *route);
 void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch);
 
 /* origin_health.c */

@@ -335,8 +335,7 @@ static struct hf_obj *reval_head_stored(const struct hf_origin *origin,
 
 	if (!fetch->leader ||
 		!origin_reader_parse(fetch->leader, &answer->req, &answer->cache_req) ||
-		answer->cache_req.has_authorization ||
-		!hf_cache_req_allows(&answer->cache_req, /* store_secret_query= */ false))
+		answer->cache_req.has_authorization || !hf_cache_req_allows(&answer->cache_req))
 		return NULL;
 	obj = hf_shard_lookup(origin->shard, &fetch->key, &answer->req);
 	return obj && reval_can_ask(obj, &answer->req) ? obj : NULL;

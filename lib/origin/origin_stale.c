@@ -28,7 +28,7 @@ static bool stale_is_valid(const struct hf_origin *origin, const struct hf_obj *
 	uint32_t age_s = hf_obj_life_age_s(obj, origin->now_us);
 	uint32_t window_s = obj->life.sie_s;
 
-	if (cache_req->has_authorization && !(obj->flags & HF_OBJ_AUTH_OK))
+	if (!hf_obj_is_open_to(obj, cache_req))
 		return false;
 	if (origin->mode & HF_MODE_FALLBACK)
 		window_s = hf_max_u32(window_s, origin->conf->control_plane.max_stale_s);
@@ -48,7 +48,7 @@ bool origin_stale_serve(struct hf_origin *origin, struct origin_reader *reader,
 	struct hf_obj *obj;
 
 	if (xchg->background || !origin_reader_parse(reader, &req, &cache_req) ||
-		!hf_cache_req_allows(&cache_req, /* store_secret_query= */ false))
+		!hf_cache_req_allows(&cache_req))
 		return false;
 	obj = stale_find(origin, &xchg->key, fetch, &req);
 	if (!obj || !stale_is_valid(origin, obj, &cache_req))

@@ -26,7 +26,7 @@ bool origin_store_suits(const struct hf_origin *origin, const struct hf_obj *obj
 
 	if (obj->flags & HF_OBJ_STREAM)
 		return false;
-	if (req->has_authorization && !(obj->flags & HF_OBJ_AUTH_OK))
+	if (!hf_obj_is_open_to(obj, cache_req))
 		return false;
 	return hf_cache_vary_matches(obj->vary, obj->vary_len, req) &&
 	       origin_store_is_fresh(hf_obj_use(obj, cc, origin->now_us));
@@ -49,6 +49,7 @@ void origin_store_judge(struct hf_origin *origin, struct origin_fetch *fetch,
 		.swr_s = origin->conf->cache.stale_while_revalidate_s,
 		.sie_s = origin->conf->cache.stale_if_error_s,
 		.object_max = origin->object_max,
+		.store_secret_query = fetch->route->store_secret_query,
 	};
 	const struct hf_cache_times times = {
 		.response_s = (int64_t)time(NULL),
@@ -145,6 +146,8 @@ size_t origin_store_spec(struct hf_origin *origin, const struct hf_http_resp *re
 			    (int64_t)answer->verdict.initial_age_s * 1000000;
 	if (answer->verdict.auth_ok)
 		ret_spec->flags |= HF_OBJ_AUTH_OK;
+	if (answer->verdict.secret_ok)
+		ret_spec->flags |= HF_OBJ_SECRET_OK;
 	return head_len;
 }
 

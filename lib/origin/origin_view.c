@@ -98,13 +98,30 @@ void origin_view_drop(struct hf_origin *origin)
 		view_free(view);
 }
 
+const struct hf_state_route *origin_view_route(
+	const struct hf_origin *origin, const struct hf_key *key)
+{
+	const char *host = key->ptr + sizeof("http://") - 1, *end = key->ptr + key->len;
+	const char *path, *query;
+
+	HF_ASSERT(host < end);
+	path = memchr(host, '/', (size_t)(end - host));
+	if (!path)
+		path = end;
+	query = memchr(path, '?', (size_t)(end - path));
+	return hf_state_route_lookup(origin->view->state,
+		(struct hf_span){ host, (size_t)(path - host) },
+		(struct hf_span){ path, (size_t)((query ? query : end) - path) });
+}
+
 void origin_view_take(
-	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_state_group *group)
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_state_route *route)
 {
 	fetch->view = origin->view;
 	fetch->view->fetches++;
-	fetch->group = group;
-	fetch->health = fetch->view->group[group - fetch->view->state->group].health;
+	fetch->route = route;
+	fetch->group = route->group;
+	fetch->health = fetch->view->group[fetch->group - fetch->view->state->group].health;
 }
 
 void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch)

@@ -117,9 +117,7 @@ size_t hf_resp_chunk_begin(char *buf, uint64_t len);
 /* ---- what is stored ---- */
 
 struct hf_resp_store {
-	bool scrub; /* leave the credentials out (RFC 9111 §7; HF_HTTP_FIELD_SCRUB) */
-	const struct hf_span *scrub_names; /* the operator's list, with scrub */
-	uint32_t scrub_names_count;
+	bool scrub;     /* leave the credentials out (RFC 9111 §7; hf_http_field_is_secret) */
 	bool leave_out; /* with scrub: the fields of hf_http_cc_leaves_out too */
 	struct hf_span
 		date; /* added when the origin sent no Date (RFC 9110 §6.6.1); may be empty */

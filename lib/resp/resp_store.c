@@ -8,18 +8,12 @@
 
 #include "resp_priv.h"
 
-/* A credential, by the table or by the operator; what the origin wants left out. */
+/* A credential; what the origin wants left out. */
 static bool store_is_private(const struct hf_http_fields *fields, const struct hf_http_line *line,
 	const struct hf_resp_store *store)
 {
-	if (hf_http_field_flags(line->id) & HF_HTTP_FIELD_SCRUB)
-		return true;
-	if (store->leave_out && hf_http_cc_leaves_out(fields, line->name))
-		return true;
-	for (uint32_t i = 0; i < store->scrub_names_count; i++)
-		if (hf_span_caseeq(line->name, store->scrub_names[i]))
-			return true;
-	return false;
+	return hf_http_field_is_secret(line->id, line->name) ||
+	       (store->leave_out && hf_http_cc_leaves_out(fields, line->name));
 }
 
 /* Neither ours to write nor for this hop only. */
@@ -48,7 +42,6 @@ size_t hf_resp_store_head(
 	struct resp_buf out = { .ptr = buf, .cap = cap };
 
 	HF_ASSERT(resp->status >= 100 && resp->status <= 999);
-	HF_ASSERT(store->scrub_names_count == 0 || store->scrub_names != NULL);
 	store_put_status(&out, resp);
 	for (uint32_t i = 0; i < resp->fields.count; i++) {
 		const struct hf_http_line *line = &resp->fields.lines[i];
@@ -70,7 +63,6 @@ int hf_resp_private_fields(
 	struct resp_buf out = { .ptr = buf, .cap = hf_min_size(cap, INT32_MAX) };
 
 	HF_ASSERT(resp->fields.count <= HF_HTTP_LINES_MAX);
-	HF_ASSERT(store->scrub_names_count == 0 || store->scrub_names != NULL);
 	for (uint32_t i = 0; i < resp->fields.count; i++) {
 		const struct hf_http_line *line = &resp->fields.lines[i];
 

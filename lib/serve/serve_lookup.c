@@ -89,8 +89,9 @@ static enum hf_xchg_cause lookup_judge(struct hf_serve *serve, struct serve_req 
 
 	if (!obj)
 		return verdict == HF_LOOKUP_VARY ? HF_XCHG_MISS_VARY : HF_XCHG_MISS_ABSENT;
-	if (facts->has_authorization && !(obj->flags & HF_OBJ_AUTH_OK))
-		return HF_XCHG_BYPASS_REQUEST;
+	/* of a secret in the URL the origin thread judges: it knows the route */
+	if (!hf_obj_is_open_to(obj, facts))
+		return facts->has_authorization ? HF_XCHG_BYPASS_REQUEST : HF_XCHG_MISS_ABSENT;
 	switch (hf_obj_use(obj, &facts->cc, serve->now_us)) {
 	case HF_CACHE_USE_FRESH:
 		break;
@@ -130,7 +131,7 @@ enum serve_go serve_lookup(struct hf_serve *serve, struct serve_req *req)
 		req->cause = HF_XCHG_BYPASS_METHOD;
 		return SERVE_GO;
 	}
-	if (!hf_cache_req_allows(&facts, /* store_secret_query= */ false)) {
+	if (!hf_cache_req_allows(&facts)) {
 		req->cause = HF_XCHG_BYPASS_REQUEST;
 	} else {
 		req->obj = hf_cache_lookup(serve->cache, &serve->key, &serve->http, &verdict);

@@ -34,7 +34,7 @@ void serve_miss_count(struct serve_req *req)
 	if (req->miss_counted)
 		return;
 	req->miss_counted = true;
-	if (xchg->shared && xchg->obj && !xchg->stored)
+	if (xchg->shared && req->cause <= HF_XCHG_MISS_VARY && xchg->obj && !xchg->stored)
 		hf_stat_inc(HF_STAT_CACHE_MISS_UNCACHEABLE);
 	else
 		hf_stat_inc(by_cause[req->cause]);
@@ -81,7 +81,8 @@ static void miss_key_parts(
 }
 
 /* May the answer be stored and shared, if it allows? With credentials (RFC 9111 §3.5) it mostly does not:
- * then the origin shall have the client's own condition or range, and the spelling that it may have signed. */
+ * then the origin shall have the client's own condition or range, and the spelling that it may have signed. With
+ * a secret in the URL the route decides; the spelling may be signed too. */
 static bool miss_is_shared(const struct hf_serve *serve, enum hf_xchg_cause cause)
 {
 	const struct hf_http_req *http = &serve->http;
@@ -89,9 +90,12 @@ static bool miss_is_shared(const struct hf_serve *serve, enum hf_xchg_cause caus
 
 	if (cause > HF_XCHG_MISS_VARY || http->method != HF_HTTP_GET)
 		return false;
+	if (http->has_authorization && (http->has_conditional || http->has_range))
+		return false;
+	if (!http->has_authorization && !hf_http_query_has_secret(http->path_query))
+		return true;
 	miss_key_parts(&serve->key, &authority, &target);
-	return !http->has_authorization ||
-	       (!http->has_conditional && !http->has_range && hf_span_eq(http->path_query, target));
+	return hf_span_eq(http->path_query, target);
 }
 
 /* "http://h?q" has no path to begin with (RFC 9112 §3.2.1). */
@@ -223,13 +227,11 @@ enum serve_go serve_wait(struct hf_serve *serve, struct serve_req *req)
  * but credentials, without which there may be no answer (RFC 9111 §3.5 judges it). */
 static bool refresh_takes(const struct hf_http_line *line)
 {
-	unsigned flags = hf_http_field_flags(line->id);
-
 	if (line->id == HF_HTTP_FIELD_AUTHORIZATION)
 		return true;
-	return !line->hop && !(flags & (HF_HTTP_FIELD_COND | HF_HTTP_FIELD_SCRUB)) &&
-	       line->id != HF_HTTP_FIELD_COOKIE && line->id != HF_HTTP_FIELD_CACHE_CONTROL &&
-	       line->id != HF_HTTP_FIELD_PRAGMA;
+	return !line->hop && !(hf_http_field_flags(line->id) & HF_HTTP_FIELD_COND) &&
+	       !hf_http_field_is_secret(line->id, line->name) && line->id != HF_HTTP_FIELD_COOKIE &&
+	       line->id != HF_HTTP_FIELD_CACHE_CONTROL && line->id != HF_HTTP_FIELD_PRAGMA;
 }
 
 static void refresh_fields(const struct hf_http_fields *from, struct hf_http_fields *ret_fields)

@@ -255,6 +255,7 @@ enum serve_go serve_head(struct hf_serve *serve, struct serve_req *req)
 	if (serve_obj_failed(req->xchg->obj))
 		return serve_fail(req, 502, HF_DROP_REQ_ORIGIN_FAILED);
 	req->obj = req->xchg->obj;
+	req->cause = req->xchg->cause;
 	/* A shared fetch left these fields out, and what is stored answers for an origin that failed: else
 	 * the origin has answered them. */
 	if (req->asks_part && (req->xchg->shared || req->xchg->stale))

@@ -5,6 +5,7 @@
  * What      JSON {schema:1, version, issued_at, origins:[], routes:[], ...} -> an immutable snapshot.
  *             origins: {"group":"demo", "id":"o1", "url":"http://127.0.0.1:8080", "weight":1}
  *             routes:  {"id":"default", "host":"*", "path":"/", "group":"demo"}
+ *                      "store_secret_query":true: URLs with a token-like parameter may be stored, too
  *           A route's host is exact, "*.suffix" or "*"; the most specific host wins, then the longest
  *           path prefix (whole segments), then the first.
  * Threads   parse: boot, sync, control. ref, unref, lookup: any but lcores, on a snapshot they hold.
@@ -38,6 +39,7 @@ struct hf_state_route {
 	char *host; /* lower case, without port */
 	char *path;
 	const struct hf_state_group *group;
+	bool store_secret_query; /* what is asked for with a token-like parameter too */
 };
 
 struct hf_state {

@@ -146,6 +146,8 @@ static int state_build_routes(
 		route->host = state_strdup(from, "host");
 		route->path = state_strdup(from, "path");
 		route->group = state_group_of(state, check, from);
+		route->store_secret_query =
+			json_is_true(json_object_get(from, "store_secret_query"));
 		if (!route->id || !route->host || !route->path)
 			return -ENOMEM;
 		for (char *c = route->host; *c; c++)

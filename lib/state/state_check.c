@@ -246,7 +246,9 @@ static int check_origin(struct state_check *check, const json_t *origin, const c
 
 static int check_route(struct state_check *check, const json_t *route, const char *path)
 {
-	static const char *const known[] = { "id", "host", "path", "group", NULL };
+	static const char *const known[] = { "id", "host", "path", "group", "store_secret_query",
+		NULL };
+	const json_t *secret = json_object_get(route, "store_secret_query");
 	const char *id, *host, *prefix, *group;
 
 	if (!json_is_object(route)) {
@@ -267,6 +269,8 @@ static int check_route(struct state_check *check, const json_t *route, const cha
 	if (group && !json_object_get(check->groups, group))
 		check_refuse(check, path, "group", json_object_get(route, "group"),
 			"the group of an origin");
+	if (secret && !json_is_boolean(secret))
+		check_refuse(check, path, "store_secret_query", secret, "true or false");
 	if (!id)
 		return 0;
 	return check_unique(check, check->route_ids, id, path, json_object_get(route, "id"));

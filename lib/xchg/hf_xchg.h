@@ -91,7 +91,7 @@ struct hf_xchg {
 	uint16_t worker, shard;
 	uint16_t bodies_out;
 	bool finished;
-	/* the request: written before START, then read-only */
+	/* the request: written before START, then read-only; `cause` the origin thread's until HEAD */
 	enum hf_xchg_cause cause;
 	enum hf_http_method method;
 	bool shared; /* a GET whose answer may be stored and shared, if it allows: coalesce by key */

@@ -43,7 +43,7 @@ static void check_verdict(void)
 	HF_ASSERT(use != HF_CACHE_USE_STALE || rules.cc.has_max_stale);
 	if (!v.store)
 		return;
-	HF_ASSERT(hf_cache_req_allows(&rules, /* store_secret_query= */ false));
+	HF_ASSERT(hf_cache_req_allows(&rules));
 	HF_ASSERT(resp.status >= 200 && resp.status != 206);
 	HF_ASSERT(!rules.has_authorization || v.auth_ok);
 	HF_ASSERT(!v.life.stale_forbidden ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Query parameters that are credentials: X("name"), lower case, '_' for '-' and '.'. Whatever ends in
- * _token, _signature, _secret or _password, or begins with session, is one as well.
+ * Query parameters that are credentials: X("name"), lower case, '_' for '-' and '.'. At one end a '*' stands
+ * for anything.
  */
 /* clang-format off */
 X("access_token")
@@ -39,4 +39,9 @@ X("aspsessionid")
 X("samlresponse")
 X("ticket")
 X("otp")
+X("session*")
+X("*_token")
+X("*_signature")
+X("*_secret")
+X("*_password")
 /* clang-format on */

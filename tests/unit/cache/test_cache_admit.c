@@ -265,9 +265,21 @@ Test(cache_admit, product_md_4_a_secret_in_the_url_is_not_stored_unless_the_rout
 
 	admit_req(req, 200, "Cache-Control: public, max-age=60\r\n");
 	assert_reason(HF_CACHE_WHY_SECRET_QUERY, req);
+	cr_assert(!v.secret_ok);
 	policy.store_secret_query = true;
 	admit_req(req, 200, "Cache-Control: public, max-age=60\r\n");
 	assert_reason(HF_CACHE_WHY_STORED, req);
+	cr_assert(v.secret_ok);
+}
+
+Test(cache_admit, what_varies_by_a_field_that_the_operator_calls_secret_is_one_clients)
+{
+	static const struct hf_names own = { 1, { "x-session-id" } }, none;
+
+	assert_life(60, 200, "Cache-Control: max-age=60\r\nVary: X-Session-Id\r\n");
+	hf_http_secrets_set(&own, &none);
+	assert_not(HF_CACHE_WHY_VARY_CREDENTIAL, 200,
+		"Cache-Control: public, max-age=60\r\nVary: X-Session-Id\r\n");
 }
 
 Test(cache_admit, rfc9111_4_1_vary)

@@ -75,14 +75,14 @@ Test(freshen, rfc9111_4_3_4_the_old_body_under_the_new_head)
 	fix_close(&fix);
 }
 
-Test(freshen, of_the_flags_in_the_spec_only_authorization_s_counts)
+Test(freshen, of_the_flags_in_the_spec_those_that_open_it_count)
 {
 	struct fix fix;
 	struct hf_obj_spec spec = {
 		.head = HF_SPAN("HTTP/1.1 200 OK\r\nCache-Tag: a\r\n"),
 		.length = 77,
 		.status = 304,
-		.flags = HF_OBJ_AUTH_OK | HF_OBJ_NO_BODY | HF_OBJ_STREAM,
+		.flags = HF_OBJ_AUTH_OK | HF_OBJ_SECRET_OK | HF_OBJ_NO_BODY | HF_OBJ_STREAM,
 	};
 	struct hf_key key;
 	struct hf_obj *old, *obj;
@@ -93,7 +93,7 @@ Test(freshen, of_the_flags_in_the_spec_only_authorization_s_counts)
 	hf_shard_purge(fix.shard, &key, true);
 	cr_expect_eq(atomic_load(&old->flags), HF_OBJ_STALE);
 	obj = hf_shard_obj_freshen(fix.shard, old, &spec);
-	cr_expect_eq(atomic_load(&obj->flags), HF_OBJ_AUTH_OK | HF_OBJ_TAGGED);
+	cr_expect_eq(atomic_load(&obj->flags), HF_OBJ_AUTH_OK | HF_OBJ_SECRET_OK | HF_OBJ_TAGGED);
 	cr_expect_eq(obj->status, 200);
 	cr_expect_eq(atomic_load(&obj->length), 10);
 	hf_shard_obj_unref(fix.shard, obj);

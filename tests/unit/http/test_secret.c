@@ -46,11 +46,63 @@ Test(http_secret, a_long_name_is_judged_by_its_end)
 	cr_assert(!hf_http_query_has_secret(guarded(text)));
 }
 
-Test(http_secret, an_operators_name)
+Test(http_secret, a_long_name_is_judged_by_its_beginning)
 {
-	cr_assert(hf_http_query_has_name(guarded("/?a=1&My-Key=2"), HF_SPAN("my_key")));
-	cr_assert(!hf_http_query_has_name(guarded("/?a=1&mykey=2"), HF_SPAN("my_key")));
-	cr_assert(!hf_http_query_has_name(guarded("/?token=2"), HF_SPAN("my_key")));
+	char text[512] = "/?session";
+
+	memset(text + 9, 'a', 400);
+	cr_assert(hf_http_query_has_secret(guarded(text)));
+	text[2] = 'z';
+	cr_assert(!hf_http_query_has_secret(guarded(text)));
+}
+
+static const struct hf_names none, own_fields = { 2, { "x-session-id", "x-who" } },
+				   own_parameters = { 3, { "my-key", "*.pin", "user*" } };
+
+Test(http_secret, the_operators_parameters_are_found_as_well)
+{
+	static const char *const found[] = { "/?a=1&My_Key=2", "/?my.key", "/?%6dy-key=1",
+		"/?a-pin=1", "/?x_pin[]=1", "/?user=1", "/?USERNAME=1", "/?token=1" };
+	static const char *const other[] = { "/?mykey=1", "/?pin=1", "/?a_pins=1", "/?auser=1",
+		"/?my_key_=1", "/?_my_key=1" };
+
+	hf_http_secrets_set(&own_fields, &own_parameters);
+	for (size_t i = 0; i < HF_ARRAY_LEN(found); i++)
+		cr_expect(hf_http_query_has_secret(guarded(found[i])), "%s", found[i]);
+	for (size_t i = 0; i < HF_ARRAY_LEN(other); i++)
+		cr_expect(!hf_http_query_has_secret(guarded(other[i])), "%s", other[i]);
+}
+
+Test(http_secret, the_operators_parameters_are_redacted)
+{
+	char buf[64];
+	size_t len;
+
+	hf_http_secrets_set(&own_fields, &own_parameters);
+	len = hf_http_redact(guarded("/?my-key=abc&q=1&USER=x"), buf, sizeof(buf));
+	cr_expect(hf_span_eq((struct hf_span){ buf, len }, HF_SPAN("/?my-key=***&q=1&USER=***")));
+}
+
+Test(http_secret, the_last_names_that_were_set_are_in_force)
+{
+	for (int i = 0; i < 3; i++) {
+		hf_http_secrets_set(&own_fields, &own_parameters);
+		cr_expect(hf_http_query_has_secret(guarded("/?my-key")));
+		cr_expect(hf_http_field_is_secret(HF_HTTP_FIELD_OTHER, HF_SPAN("X-Who")));
+		hf_http_secrets_set(&none, &none);
+		cr_expect(!hf_http_query_has_secret(guarded("/?my-key")));
+		cr_expect(!hf_http_field_is_secret(HF_HTTP_FIELD_OTHER, HF_SPAN("X-Who")));
+		cr_expect(hf_http_query_has_secret(guarded("/?token")), "the table stays");
+	}
+}
+
+Test(http_secret, fields_of_the_table_and_the_operators_are_secret)
+{
+	hf_http_secrets_set(&own_fields, &none);
+	cr_expect(hf_http_field_is_secret(HF_HTTP_FIELD_SET_COOKIE, HF_SPAN("Set-Cookie")));
+	cr_expect(hf_http_field_is_secret(HF_HTTP_FIELD_OTHER, HF_SPAN("X-SESSION-ID")));
+	cr_expect(!hf_http_field_is_secret(HF_HTTP_FIELD_OTHER, HF_SPAN("X-Session")));
+	cr_expect(!hf_http_field_is_secret(HF_HTTP_FIELD_ETAG, HF_SPAN("ETag")));
 }
 
 Test(http_secret, values_are_redacted)

@@ -712,3 +712,57 @@ Test(serve, a_new_configuration_holds_from_the_next_request_on)
 	hf_serve_conf_set(rig.serve, &rig.conf);
 	cr_assert(!rig_connect(&rig, 3)->rst);
 }
+
+Test(serve, a_secret_in_the_url_is_for_the_origin_thread_to_judge)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *xchg;
+
+	rig_send(&rig, client, GET("/a?token=x"));
+	xchg = rig_expect_start(&rig);
+	cr_assert(xchg->shared && xchg->cause == HF_XCHG_MISS_ABSENT);
+	rig_reset(&rig, client);
+	rig_expect_finish(&rig, xchg);
+	/* but for a spelling that may be signed */
+	client = rig_connect(&rig, 1);
+	rig_send(&rig, client, GET("/%61?token=x"));
+	xchg = rig_expect_start(&rig);
+	cr_assert(!xchg->shared && hf_span_eq(xchg->path_query, HF_SPAN("/%61?token=x")));
+	rig_reset(&rig, client);
+}
+
+Test(serve, what_has_a_secret_in_its_url_answers_where_it_was_stored_with_leave)
+{
+	struct hf_obj *obj = rig_store(&rig, URL("/a?token=x"), 10, 60);
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *xchg;
+
+	rig_send(&rig, client, GET("/a?token=x"));
+	xchg = rig_expect_start(&rig);
+	cr_assert(xchg->shared && xchg->cause == HF_XCHG_MISS_ABSENT);
+	rig_reset(&rig, client);
+	rig_expect_finish(&rig, xchg);
+	obj->flags |= HF_OBJ_SECRET_OK;
+	client = rig_connect(&rig, 1);
+	rig_send(&rig, client, GET("/a?token=x"));
+	cr_assert(strstr(client->out, "Cache-Status: holdfast; hit\r\n"));
+	/* nobody is told more than that who has no token */
+	client = rig_connect(&rig, 2);
+	rig_send(&rig, client, GET("/a?token=y"));
+	rig_reset(&rig, client);
+}
+
+Test(serve, what_the_origin_thread_made_a_bypass_is_told_and_counted_as_one)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *xchg;
+
+	cr_assert(hf_stat_register("test"));
+	rig_send(&rig, client, GET("/a?token=x"));
+	xchg = rig_expect_start(&rig);
+	xchg->cause = HF_XCHG_BYPASS_REQUEST;
+	(void)rig_answer(&rig, xchg, 10, /* stream= */ true);
+	cr_assert(strstr(client->out, "Cache-Status: holdfast; fwd=request\r\n"));
+	cr_assert_eq(hf_stat_sum(HF_STAT_CACHE_MISS_BYPASS), 1);
+	rig_reset(&rig, client);
+}

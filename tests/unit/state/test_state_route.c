@@ -150,3 +150,25 @@ Test(state_route, lookup_agrees_with_a_plain_search)
 		}
 	}
 }
+
+#define LEAVE(value)                                                                               \
+	STATE_TEST_DOC(STATE_TEST_ORIGIN, "{\"id\":\"r\",\"host\":\"*\",\"path\":\"/\","           \
+					  "\"group\":\"g\",\"store_secret_query\":" value "}")
+
+Test(state_secret, a_route_says_whether_URLs_with_secrets_are_stored)
+{
+	static const char *const texts[] = { LEAVE("true"), LEAVE("false"),
+		STATE_TEST_DOC(STATE_TEST_ORIGIN, STATE_TEST_ROUTE) };
+	struct hf_state *state;
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(texts); i++) {
+		cr_assert_eq(test_parse(texts[i], &state), 0, "%s", test_reasons);
+		cr_expect_eq(state->route[0].store_secret_query, i == 0);
+		cr_expect_eq(state->unknown_fields, 0);
+		hf_state_unref(state);
+	}
+	test_refused(LEAVE("1"), "$.routes[0].store_secret_query: found 1; allowed: true or "
+				 "false\n");
+	test_refused(LEAVE("\"yes\""),
+		"$.routes[0].store_secret_query: found \"yes\"; allowed: true or false\n");
+}
