@@ -5,10 +5,9 @@
  * What      One line of JSON that describes the rest, then the document as it was received:
  *             {"holdfast_state":1,"length":N,"checksum":"16 hex digits"}
  *             {"schema":1,"version":...
- * Picture   save: FILE.new written, fsync -> rename to FILE -> fsync of the directory
  * Threads   one at a time for a file.
- * Promises  Whatever stops a save, at whatever byte, FILE is the old one or the new one, whole. A load
- *           gives a text that was saved, or none: what is damaged is set aside as FILE.corrupt, so that
+ * Promises  Whatever stops a save, FILE is the old one or the new one, whole (hf_file.h). A load gives
+ *           a text that was saved, or none: what is damaged is set aside as FILE.corrupt, so that
  *           it can be looked at and is not read again.
  */
 #ifndef HF_STATE_FILE_H

@@ -2,15 +2,12 @@
 #include "hf_state_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "hf_file.h"
 #include "hf_siphash.h"
 #include "state_priv.h"
 
@@ -25,79 +22,19 @@ static unsigned long long file_checksum(const char *text, size_t len)
 	return hf_siphash(&key, text, len);
 }
 
-static int file_path(char *buf, const char *file, const char *suffix, struct hf_err *err)
-{
-	if (snprintf(buf, PATH_MAX, "%s%s", file, suffix) >= PATH_MAX)
-		return hf_err_set(err, -ENAMETOOLONG, "%s: the name is too long", file);
-	return 0;
-}
-
-static int file_write(int fd, const char *at, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		at += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-/* Its name is new: it lasts when the directory has been written. */
-static int file_sync_directory(const char *file)
-{
-	char path[PATH_MAX];
-	int fd, rc = 0;
-
-	(void)snprintf(path, sizeof(path), "%s", file);
-	fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd) != 0)
-		rc = -errno;
-	(void)close(fd);
-	return rc;
-}
-
-static int file_write_new(const char *path, const char *text, size_t len)
+int hf_state_file_save(const char *name, const char *text, size_t len, struct hf_err *err)
 {
 	char line[FILE_LINE_MAX];
 	int line_len = snprintf(line, sizeof(line), FILE_LINE, len, file_checksum(text, len));
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), rc;
+	struct hf_file file;
+	int rc;
 
-	HF_ASSERT(line_len > 0 && line_len < FILE_LINE_MAX);
-	if (fd < 0)
-		return -errno;
-	rc = file_write(fd, line, (size_t)line_len);
-	if (rc == 0)
-		rc = file_write(fd, text, len);
-	if (rc == 0 && fsync(fd) != 0)
-		rc = -errno;
-	if (close(fd) != 0 && rc == 0)
-		rc = -errno;
-	return rc;
-}
-
-int hf_state_file_save(const char *file, const char *text, size_t len, struct hf_err *err)
-{
-	char path[PATH_MAX];
-	int rc = file_path(path, file, ".new", err);
-
-	HF_ASSERT(len <= STATE_TEXT_MAX);
-	if (rc)
-		return rc;
-	rc = file_write_new(path, text, len);
-	if (rc == 0 && rename(path, file) != 0)
-		rc = -errno;
-	if (rc == 0)
-		rc = file_sync_directory(file);
-	else
-		(void)unlink(path);
-	return rc ? hf_err_set(err, rc, "%s: cannot be written: %s", file, strerror(-rc)) : 0;
+	HF_ASSERT(len <= STATE_TEXT_MAX && line_len > 0 && line_len < FILE_LINE_MAX);
+	hf_file_begin(&file, name);
+	hf_file_write(&file, line, (size_t)line_len);
+	hf_file_write(&file, text, len);
+	rc = hf_file_end(&file);
+	return rc ? hf_err_set(err, rc, "%s: cannot be written: %s", name, strerror(-rc)) : 0;
 }
 
 /* The first line with its end, and a zero; then the text. False: they do not belong together. */
@@ -145,7 +82,7 @@ static int file_set_aside(const char *file, struct hf_err *err)
 {
 	char path[PATH_MAX];
 
-	if (file_path(path, file, ".corrupt", NULL) != 0 || rename(file, path) != 0)
+	if (snprintf(path, sizeof(path), "%s.corrupt", file) >= PATH_MAX || rename(file, path) != 0)
 		return hf_err_set(err, -EBADMSG, "%s: damaged", file);
 	return hf_err_set(err, -EBADMSG, "%s: damaged; kept as %s", file, path);
 }
