@@ -6,7 +6,7 @@
 #include "cache_priv.h"
 
 struct check_sums {
-	uint64_t used, returning, objects;
+	uint64_t used, returning, kept, objects;
 	uint32_t under_way[CACHE_WORKERS_MAX];
 };
 
@@ -97,6 +97,8 @@ static void check_list(const struct hf_shard *shard, const struct hf_list *list,
 		sums->used += obj->cost;
 		if (cache_is_returning(obj))
 			sums->returning += obj->cost;
+		if (cache_is_kept(obj))
+			sums->kept += obj->cost;
 		if (obj->place == CACHE_RECALLED || obj->place == CACHE_PINNED)
 			check_recalls(obj, sums);
 		else if (obj->place == CACHE_LOOSE) /* else the word is next_retired, or times */
@@ -139,6 +141,7 @@ void hf_shard_check(struct hf_shard *shard)
 	cache_worth_check(shard);
 	HF_ASSERT(sums.used == shard->used && shard->used <= shard->budget);
 	HF_ASSERT(sums.returning == shard->returning);
+	HF_ASSERT(sums.kept == shard->kept);
 	HF_ASSERT(sums.objects == shard->objects);
 	for (uint32_t i = 0; i < CACHE_WORKERS_MAX; i++)
 		HF_ASSERT(sums.under_way[i] == shard->under_way[i]);

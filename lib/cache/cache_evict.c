@@ -129,6 +129,7 @@ static void evict_pin(struct hf_shard *shard, struct hf_obj *obj)
 		return;
 	HF_ASSERT(shard->returning >= obj->cost);
 	shard->returning -= obj->cost;
+	shard->kept += obj->cost;
 	obj->place = CACHE_PINNED;
 }
 
@@ -138,6 +139,7 @@ static void evict_done(struct hf_shard *shard, struct hf_obj *obj)
 	if (obj->place != CACHE_PINNED) {
 		HF_ASSERT(shard->returning >= obj->cost);
 		shard->returning -= obj->cost;
+		shard->kept += obj->cost; /* until the last exchange has gone, too */
 	}
 	evict_move(&shard->loose, obj);
 	obj->place = CACHE_LOOSE;
@@ -184,6 +186,22 @@ void cache_take_graced(struct hf_shard *shard)
 	}
 }
 
+/* Readers keep nearly all: tells the workers, until there is room again. */
+static void evict_tell(struct hf_shard *shard)
+{
+	uint64_t most = shard->budget / 8 * (shard->is_short ? 6 : 7);
+	bool is_short = shard->kept > most;
+
+	HF_ASSERT(shard->kept <= shard->used);
+	if (is_short == shard->is_short)
+		return;
+	shard->is_short = is_short;
+	if (is_short)
+		atomic_fetch_add_explicit(&shard->cache->shorts, 1, memory_order_relaxed);
+	else
+		atomic_fetch_sub_explicit(&shard->cache->shorts, 1, memory_order_relaxed);
+}
+
 bool hf_shard_work(struct hf_shard *shard, uint64_t now_us)
 {
 	bool freed;
@@ -194,6 +212,7 @@ bool hf_shard_work(struct hf_shard *shard, uint64_t now_us)
 	cache_take_graced(shard);
 	while (evict_outlook(shard) < shard->reserve && evict_one(shard))
 		;
+	evict_tell(shard);
 	freed = shard->freed_count != shard->freed_seen;
 	shard->freed_seen = shard->freed_count;
 	return freed;

@@ -27,8 +27,8 @@ static void freshen_move_cost(struct hf_shard *shard, struct hf_obj *from, struc
 	uint64_t cost = freshen_chain_cost(from);
 
 	HF_ASSERT(from->first == to->first && freshen_chain_cost(to) == 0);
-	from->cost -= cost;
-	to->cost += cost;
+	cache_cost_sub(shard, from, cost);
+	cache_cost_add(shard, to, cost);
 	if (from->place == CACHE_LINKED)
 		hf_stat_sub(HF_STAT_CACHE_STORED_BYTES, cost);
 	if (to->place == CACHE_LINKED)

@@ -134,7 +134,7 @@ struct hf_obj *hf_shard_obj_new(struct hf_shard *shard, const struct hf_obj_spec
 	atomic_init(&obj->flags, (uint16_t)((spec->flags & ~HF_OBJ_TAGGED) | tagged));
 	obj->shard = (uint8_t)shard->index;
 	obj->alloc_len = (uint32_t)len;
-	obj->cost = hf_arena_cost(len);
+	cache_cost_add(shard, obj, hf_arena_cost(len));
 	at = (char *)(obj + 1);
 	obj->key = object_text(&at, (struct hf_span){ spec->key.ptr, spec->key.len });
 	obj->vary = object_text(&at, spec->vary);
@@ -164,8 +164,7 @@ static void object_chunk_free(struct hf_shard *shard, struct hf_obj *obj, struct
 {
 	if (chunk->alloc_len == 0)
 		return; /* in the object's own block */
-	HF_ASSERT(obj->cost >= hf_arena_cost(chunk->alloc_len));
-	obj->cost -= hf_arena_cost(chunk->alloc_len);
+	cache_cost_sub(shard, obj, hf_arena_cost(chunk->alloc_len));
 	object_block_put(shard, obj, chunk, chunk->alloc_len);
 }
 
@@ -183,7 +182,8 @@ void cache_object_free(struct hf_shard *shard, struct hf_obj *obj)
 		object_chunk_free(shard, obj, chunk);
 		chunk = next;
 	}
-	HF_ASSERT(obj->cost == hf_arena_cost(obj->alloc_len));
+	cache_cost_sub(shard, obj, hf_arena_cost(obj->alloc_len));
+	HF_ASSERT(obj->cost == 0);
 	object_block_put(shard, obj, obj, obj->alloc_len);
 }
 
@@ -206,7 +206,7 @@ static struct hf_chunk *object_chunk_add(
 	block = object_block_get(shard, len);
 	if (!block)
 		return NULL;
-	obj->cost += hf_arena_cost(len);
+	cache_cost_add(shard, obj, hf_arena_cost(len));
 	return object_chunk_init(obj, block, filled, len - sizeof(struct hf_chunk), len);
 }
 
@@ -263,6 +263,8 @@ void hf_shard_to_stream(struct hf_shard *shard, struct hf_obj *obj)
 {
 	HF_ASSERT(obj->shard == shard->index && obj->place == CACHE_LOOSE);
 	HF_ASSERT(atomic_load_explicit(&obj->state, memory_order_relaxed) == HF_OBJ_FILLING);
+	if (!cache_is_kept(obj))
+		shard->kept += obj->cost;
 	atomic_fetch_or_explicit(&obj->flags, HF_OBJ_STREAM, memory_order_relaxed);
 }
 

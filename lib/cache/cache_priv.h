@@ -53,6 +53,8 @@ struct hf_shard {
 	uint64_t reserve;                          /* kept free ahead */
 	uint64_t used;                             /* bytes of all objects of this shard */
 	uint64_t returning;                        /* of these RETIRED and RECALLED ones */
+	uint64_t kept;                             /* of these what only readers keep: cache_is_kept */
+	bool is_short;                             /* counted in the cache's `shorts` */
 	uint64_t objects;                          /* LINKED ones */
 	uint64_t serial;
 	uint64_t now_us;
@@ -84,6 +86,7 @@ struct hf_cache {
 	struct hf_shard *shards;
 	struct hf_reader *readers;
 	struct hf_waker reclaim_waker;
+	_Atomic uint32_t shorts; /* shards that are short of memory */
 };
 
 static inline uint64_t cache_word(const struct hf_obj *obj)
@@ -146,6 +149,30 @@ static inline bool cache_key_is(const struct hf_obj *obj, const struct hf_key *k
 static inline bool cache_is_returning(const struct hf_obj *obj)
 {
 	return obj->place == CACHE_RETIRED || obj->place == CACHE_RECALLED;
+}
+
+/* It has left the table, or never gets there, and readers alone keep its bytes: eviction has no say. */
+static inline bool cache_is_kept(const struct hf_obj *obj)
+{
+	unsigned flags = atomic_load_explicit(&obj->flags, memory_order_relaxed);
+
+	return obj->place == CACHE_PINNED ||
+	       (obj->place == CACHE_LOOSE && (obj->serial > 0 || (flags & HF_OBJ_STREAM)));
+}
+
+static inline void cache_cost_add(struct hf_shard *shard, struct hf_obj *obj, uint64_t cost)
+{
+	obj->cost += cost;
+	if (cache_is_kept(obj))
+		shard->kept += cost;
+}
+
+static inline void cache_cost_sub(struct hf_shard *shard, struct hf_obj *obj, uint64_t cost)
+{
+	HF_ASSERT(obj->cost >= cost);
+	obj->cost -= cost;
+	if (cache_is_kept(obj))
+		shard->kept -= cost;
 }
 
 /* cache_object.c */

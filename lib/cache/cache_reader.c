@@ -92,3 +92,14 @@ struct hf_obj *hf_reader_released(struct hf_reader *reader)
 	hf_pool_put(&reader->leases, lease);
 	return obj;
 }
+
+bool hf_lease_is_recalled(const struct hf_ref *ref)
+{
+	return ref->release == reader_release &&
+	       HF_CONTAINER_OF(ref, const struct hf_lease, ref)->recalled;
+}
+
+bool hf_cache_is_short(const struct hf_cache *cache)
+{
+	return atomic_load_explicit(&cache->shorts, memory_order_relaxed) > 0;
+}

@@ -105,6 +105,11 @@ struct hf_lease *hf_reader_lease(struct hf_reader *reader, struct hf_obj *obj);
 bool hf_reader_recall(struct hf_reader *reader, struct hf_obj *obj);
 /* The next object whose recalled lease has ended, to be answered with RECALLED; NULL: none. */
 struct hf_obj *hf_reader_released(struct hf_reader *reader);
+/* Of any reference: is it on a lease that was asked back? */
+bool hf_lease_is_recalled(const struct hf_ref *ref);
+/* Readers keep so much of a shard's memory out of eviction's reach that little is left: from seven eighths
+ * on, until it is three quarters again. */
+bool hf_cache_is_short(const struct hf_cache *cache);
 
 /* origin thread ---------------------------------------------------------------------------------- */
 

@@ -135,6 +135,7 @@ void hf_serve_tick(struct hf_serve *serve, uint64_t now_us)
 	hf_tcp_tick(serve->tcp, now_us);
 	serve_events(serve);
 	serve_run_again(serve);
+	serve_pressure(serve);
 }
 
 void hf_serve_conf_set(struct hf_serve *serve, const struct hf_conf *conf)

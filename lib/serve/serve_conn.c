@@ -30,7 +30,9 @@ static struct serve_conn *conn_open(struct hf_serve *serve, struct hf_tcp_conn *
 void serve_conn_idle(struct hf_serve *serve, struct serve_conn *conn)
 {
 	hf_tcp_idle_set(serve->tcp, conn->tcp, true);
-	serve_timer_set(serve, conn, SERVE_TIMER_IDLE, serve->conf->http.idle_timeout_ms * 1000ULL);
+	if (!serve_send_watched(conn)) /* else it is not idle before all was taken */
+		serve_timer_set(
+			serve, conn, SERVE_TIMER_IDLE, serve->conf->http.idle_timeout_ms * 1000ULL);
 }
 
 /* Everything of the connection but TCP's part goes back. */
@@ -72,25 +74,13 @@ void serve_timer_stop(struct hf_serve *serve, struct serve_conn *conn)
 	hf_tcp_deadline_set(serve->tcp, conn->tcp, 0);
 }
 
-/* Bytes that moved on this connection in the direction that the timer watches. */
-static uint64_t conn_progress(const struct serve_conn *conn)
-{
-	const struct serve_req *req = conn->req;
-
-	if (conn->timer == SERVE_TIMER_UPLOAD)
-		return req->upload_len;
-	return req->pushed - hf_min_u64(req->pushed, hf_tcp_queued(conn->tcp));
-}
-
 /* Of a request that is late nothing has been answered yet: that can be said. */
-static void conn_slow(struct hf_serve *serve, struct serve_conn *conn)
+static void conn_upload_slow(struct hf_serve *serve, struct serve_conn *conn)
 {
 	struct serve_req *req = conn->req;
-	bool upload = conn->timer == SERVE_TIMER_UPLOAD;
 
-	if (!upload || req->step != SERVE_WAIT) {
-		(void)serve_conn_abort(
-			serve, conn, upload ? HF_DROP_CONN_BODY_SLOW : HF_DROP_CONN_SEND_SLOW);
+	if (req->step != SERVE_WAIT) {
+		(void)serve_conn_abort(serve, conn, HF_DROP_CONN_BODY_SLOW);
 		return;
 	}
 	serve_timer_stop(serve, conn);
@@ -98,22 +88,55 @@ static void conn_slow(struct hf_serve *serve, struct serve_conn *conn)
 	serve_run(serve, conn);
 }
 
-/* The least rate, measured over a period; waiting for the origin is not the client's fault. */
-static void conn_rate(struct hf_serve *serve, struct serve_conn *conn)
+/* Has so little come of what the timer watches since it was set? */
+static bool conn_below_rate(
+	const struct hf_serve *serve, struct serve_conn *conn, uint32_t progress)
 {
-	struct serve_req *req = conn->req;
 	uint64_t least = (uint64_t)serve->conf->http.body_rate * (SERVE_RATE_PERIOD_US / 1000000);
-	uint32_t progress = (uint32_t)conn_progress(conn);
-	bool upload = conn->timer == SERVE_TIMER_UPLOAD;
-	bool client_turn = upload ? req->xchg && req->xchg->bodies_out < HF_XCHG_BODIES_MAX
-				  : hf_tcp_queued(conn->tcp) > 0;
 
-	if (client_turn && progress - conn->rate_mark < least) {
-		conn_slow(serve, conn);
+	return progress - conn->rate_mark < least;
+}
+
+/* Waiting for the origin to take what came is not the client's fault. */
+static void conn_upload_rate(struct hf_serve *serve, struct serve_conn *conn)
+{
+	const struct serve_req *req = conn->req;
+	uint32_t progress = (uint32_t)req->upload_len;
+
+	if (req->xchg && req->xchg->bodies_out < HF_XCHG_BODIES_MAX &&
+		conn_below_rate(serve, conn, progress)) {
+		conn_upload_slow(serve, conn);
 		return;
 	}
 	conn->rate_mark = progress;
-	serve_timer_set(serve, conn, (enum serve_timer)conn->timer, SERVE_RATE_PERIOD_US);
+	serve_timer_set(serve, conn, SERVE_TIMER_UPLOAD, SERVE_RATE_PERIOD_US);
+}
+
+static void conn_send_mark(struct hf_serve *serve, struct serve_conn *conn)
+{
+	conn->rate_mark = hf_tcp_acked(conn->tcp);
+	serve_timer_set(serve, conn, SERVE_TIMER_SEND, SERVE_RATE_PERIOD_US);
+}
+
+void serve_send_watch(struct hf_serve *serve, struct serve_conn *conn)
+{
+	if (conn->timer != SERVE_TIMER_SEND)
+		conn_send_mark(serve, conn);
+}
+
+bool serve_send_watched(const struct serve_conn *conn)
+{
+	return conn->timer == SERVE_TIMER_SEND && hf_tcp_queued(conn->tcp) > 0;
+}
+
+/* Waiting for the origin to go on is not the client's fault. */
+static void conn_send_rate(struct hf_serve *serve, struct serve_conn *conn)
+{
+	if (hf_tcp_queued_us(serve->tcp, conn->tcp) >= SERVE_RATE_PERIOD_US &&
+		conn_below_rate(serve, conn, hf_tcp_acked(conn->tcp)))
+		(void)serve_conn_abort(serve, conn, HF_DROP_CONN_SEND_SLOW);
+	else
+		conn_send_mark(serve, conn);
 }
 
 static void conn_timer(struct hf_serve *serve, struct serve_conn *conn)
@@ -130,9 +153,11 @@ static void conn_timer(struct hf_serve *serve, struct serve_conn *conn)
 		serve_run(serve, conn);
 		return;
 	case SERVE_TIMER_UPLOAD:
-	case SERVE_TIMER_SEND:
 		HF_ASSERT(conn->req);
-		conn_rate(serve, conn);
+		conn_upload_rate(serve, conn);
+		return;
+	case SERVE_TIMER_SEND:
+		conn_send_rate(serve, conn);
 		return;
 	case SERVE_TIMER_NONE:
 		break;

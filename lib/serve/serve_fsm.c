@@ -26,15 +26,27 @@ void serve_want_space(struct serve_conn *conn)
 	hf_tcp_writable_at(conn->tcp, hf_tcp_queued(conn->tcp) / 4 * 3);
 }
 
+/* Of send buffers one of many connections may hold no more than leaves some to the others: a 64th of what is
+ * free. Each is in a span of its own. */
+static bool fsm_has_its_share(const struct hf_serve *serve, const struct serve_conn *conn)
+{
+	uint32_t share = hf_max_u32(SERVE_SHARE_MIN, hf_pool_free_count(&serve->txbuf_pool) / 64);
+
+	return hf_tcp_queued_spans(conn->tcp) >= share;
+}
+
 /* Between requests: begin the next one if there is anything to read. */
 static struct serve_req *fsm_begin(struct hf_serve *serve, struct serve_conn *conn)
 {
 	if (hf_tcp_unread(conn->tcp) == 0) {
 		if (conn->fin || serve->draining)
 			(void)serve_conn_close(serve, conn);
+		else if (conn->timer == SERVE_TIMER_SEND)
+			serve_conn_idle(serve, conn);
 		return NULL;
 	}
-	if (hf_tcp_send_space(serve->tcp, conn->tcp) < SERVE_SPACE_MIN) {
+	if (hf_tcp_send_space(serve->tcp, conn->tcp) < SERVE_SPACE_MIN ||
+		fsm_has_its_share(serve, conn)) {
 		serve_want_space(conn);
 		return NULL;
 	}

@@ -158,8 +158,7 @@ static bool hit_lease(struct hf_serve *serve, struct serve_req *req)
 	req->lease = hf_reader_lease(serve->reader, req->obj);
 	if (!req->lease)
 		return false;
-	req->conn->rate_mark = 0;
-	serve_timer_set(serve, req->conn, SERVE_TIMER_SEND, SERVE_RATE_PERIOD_US);
+	serve_send_watch(serve, req->conn);
 	return true;
 }
 

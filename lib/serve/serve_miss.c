@@ -19,6 +19,11 @@ static void xchg_release(struct hf_ref *ref)
 	hf_xchg_to_origin(xchg->to, HF_XCHG_FINISH, xchg);
 }
 
+bool serve_ref_is_xchg(const struct hf_ref *ref)
+{
+	return ref->release == xchg_release;
+}
+
 void serve_miss_count(struct serve_req *req)
 {
 	static const enum hf_stat by_cause[] = {

@@ -11,6 +11,7 @@
  *   serve_send.c   HEAD, BODY, ERROR, send buffers
  *   serve_part.c   PART: 304, 206, 416 of what is stored or just being fetched
  *   serve_upload.c the request's body on its way to the origin
+ *   serve_pressure.c  who goes when cache memory or exchanges run short
  */
 #ifndef HF_PRIV_SERVE
 #error "serve_priv.h is private to lib/serve"
@@ -33,6 +34,7 @@
 #define SERVE_SPACE_MIN      (96 * 1024) /* a request begins only when its head surely can be queued */
 #define SERVE_REQUESTS_TURN  32          /* pipelined requests of one connection in one turn */
 #define SERVE_RATE_PERIOD_US 10000000    /* over which the least body rate is measured */
+#define SERVE_SHARE_MIN      8 /* send buffers of one connection, whatever the others have */
 #define SERVE_REPLIES_TURN   256         /* messages of one origin thread in one turn */
 #define SERVE_PART_HEAD_MAX  8192 /* bytes of the head of a 304 or 206; larger: the whole as 200 */
 #define SERVE_BOUNDARY_LEN   16
@@ -160,6 +162,9 @@ struct hf_serve {
 	char *head_buf; /* a head that came in pieces, made contiguous; wiped when it was read */
 	size_t head_buf_used;
 	uint32_t key_cap;
+	struct hf_tcp_sweep sweep; /* serve_pressure.c */
+	uint64_t sweep_step_us, sweep_round_us;
+	bool sweep_on;
 	/* of the response that serve_part_begin made */
 	struct hf_http_fields stored;
 	char part_head[SERVE_PART_HEAD_MAX];
@@ -182,6 +187,10 @@ void serve_conn_idle(struct hf_serve *serve, struct serve_conn *conn);
 void serve_timer_set(
 	struct hf_serve *serve, struct serve_conn *conn, enum serve_timer kind, uint64_t after_us);
 void serve_timer_stop(struct hf_serve *serve, struct serve_conn *conn);
+/* From now on until all is taken the client must take what is queued at http.body_rate, whatever it asks
+ * for meanwhile. */
+void serve_send_watch(struct hf_serve *serve, struct serve_conn *conn);
+bool serve_send_watched(const struct serve_conn *conn);
 /* FIN behind what is queued; the connection is gone for us. */
 enum serve_go serve_conn_close(struct hf_serve *serve, struct serve_conn *conn);
 /* RST. */
@@ -205,6 +214,8 @@ void serve_head_done(struct hf_serve *serve, struct serve_req *req);
 
 /* serve_send.c */
 struct serve_txbuf *serve_txbuf_new(struct hf_serve *serve);
+/* Is it the reference of a send buffer? */
+bool serve_ref_is_txbuf(const struct hf_ref *ref);
 bool serve_send(struct hf_serve *serve, struct serve_req *req, const void *data, uint32_t len,
 	struct hf_ref *ref, bool zero_copy) HF_MUST_CHECK;
 /* Room for `len` bytes that live until acknowledged; NULL: none. Queue with serve_txbuf_send. */
@@ -239,8 +250,14 @@ void serve_miss_count(struct serve_req *req);
 /* req->obj answers though it is stale: has it refreshed in the background, once (RFC 5861 §3). */
 void serve_refresh(struct hf_serve *serve, const struct serve_req *req);
 
+/* Is it the reference of an exchange? */
+bool serve_ref_is_xchg(const struct hf_ref *ref);
+
 /* serve_reply.c */
 void serve_progress(struct hf_serve *serve);
+
+/* serve_pressure.c: once a turn */
+void serve_pressure(struct hf_serve *serve);
 
 /* serve_upload.c: takes unread bytes as far as they go. */
 enum serve_upload { SERVE_UPLOAD_MORE, SERVE_UPLOAD_DONE, SERVE_UPLOAD_BAD };

@@ -87,7 +87,7 @@ static enum serve_go read_more(struct hf_serve *serve, struct serve_req *req)
 
 	if (conn->fin) /* it will never be whole */
 		return serve_conn_close(serve, conn);
-	if (conn->timer != SERVE_TIMER_HEAD)
+	if (conn->timer != SERVE_TIMER_HEAD && !serve_send_watched(conn))
 		serve_timer_set(serve, conn, SERVE_TIMER_HEAD,
 			serve->conf->http.header_timeout_ms * 1000ULL);
 	return SERVE_STAY;
@@ -113,7 +113,8 @@ enum serve_go serve_read(struct hf_serve *serve, struct serve_req *req)
 	}
 	HF_ASSERT_HOT(serve->http.head_len <= in.len);
 	hf_stat_inc(HF_STAT_HTTP_REQUESTS);
-	serve_timer_stop(serve, req->conn);
+	if (!serve_send_watched(req->conn))
+		serve_timer_stop(serve, req->conn);
 	serve->head = (struct hf_span){ in.ptr, serve->http.head_len };
 	req->head_len = (uint32_t)serve->http.head_len;
 	req->method = serve->http.method;

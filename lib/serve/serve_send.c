@@ -32,6 +32,11 @@ struct serve_txbuf *serve_txbuf_new(struct hf_serve *serve)
 	return txbuf;
 }
 
+bool serve_ref_is_txbuf(const struct hf_ref *ref)
+{
+	return ref->release == txbuf_release;
+}
+
 bool serve_send(struct hf_serve *serve, struct serve_req *req, const void *data, uint32_t len,
 	struct hf_ref *ref, bool zero_copy)
 {
@@ -265,8 +270,7 @@ enum serve_go serve_head(struct hf_serve *serve, struct serve_req *req)
 	if (req->framing == HF_RESP_BODY_CLOSE)
 		req->keep_alive = false;
 	serve_miss_count(req);
-	req->conn->rate_mark = 0;
-	serve_timer_set(serve, req->conn, SERVE_TIMER_SEND, SERVE_RATE_PERIOD_US);
+	serve_send_watch(serve, req->conn);
 	if (part)
 		return serve_part_head(serve, req);
 	if (!serve_send_head(serve, req, head_cache_status(req->xchg)))

@@ -237,6 +237,12 @@ void hf_tcp_idle_set(struct hf_tcp *tcp, struct hf_tcp_conn *conn, bool idle);
 void *hf_tcp_idle_oldest(const struct hf_tcp *tcp);
 /* Bytes given to hf_tcp_send and not yet acknowledged, sent or not. */
 uint32_t hf_tcp_queued(const struct hf_tcp_conn *conn);
+/* Pieces that hold them. */
+uint32_t hf_tcp_queued_spans(const struct hf_tcp_conn *conn);
+/* For how long there have been any, without a break; 0: there are none. */
+uint64_t hf_tcp_queued_us(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn);
+/* Bytes that the peer has acknowledged, modulo 2^32. */
+uint32_t hf_tcp_acked(const struct hf_tcp_conn *conn);
 /* Queues bytes whose owner is `ref` (one more reference is taken; NULL: static memory). -EAGAIN when
  * there is no space for all of it, and then nothing is queued; -EPIPE after hf_tcp_close. */
 int hf_tcp_send(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const void *data, uint32_t len,
@@ -246,6 +252,22 @@ int hf_tcp_send(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const void *data, 
 void hf_tcp_close(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* RST now. */
 void hf_tcp_abort(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+
+/* A walk through all connections in rounds, to find those that are slow to take what holds up others. */
+struct hf_tcp_sweep {
+	bool (*holds)(void *arg, const struct hf_ref *ref); /* do bytes of this owner? */
+	void *arg;
+	uint32_t round; /* 2 at least; grows by one, or by two: what was seen before is old */
+	uint32_t
+		least; /* bytes to be acknowledged since the round before, or all that were queued */
+	uint32_t cursor; /* 0 when a round begins */
+};
+
+#define HF_TCP_SWEEP_END UINT32_MAX /* the cursor when it is over */
+
+/* A bounded part of a round. What hf_tcp_user_set gave to the next slow connection, which is to be
+ * aborted; what we closed is reset here, and counted. NULL: enough for one call. */
+void *hf_tcp_sweep(struct hf_tcp *tcp, struct hf_tcp_sweep *sweep);
 
 /* What happened on a connection, always recorded: 8 bytes each, the last ones kept. */
 #define HF_TCP_TRACE_MAX 10

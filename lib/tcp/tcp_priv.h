@@ -172,7 +172,11 @@ struct tcp_tx {
 	uint32_t cwr_end;   /* ECE up to here is about the last reduction (RFC 3168 §6.1.2) */
 	uint32_t resent_us; /* the first retransmission since it: RFC 3522's RetransmitTS */
 	uint32_t tlp_end;   /* snd_nxt at the probe */
+	uint32_t begun_ms;  /* when something was queued that was not */
 	uint32_t drain_una; /* snd_una when drain_rate was last looked at */
+	uint32_t sweep_round; /* when hf_tcp_sweep last looked */
+	uint32_t sweep_una;   /* snd_una then */
+	uint32_t sweep_len;   /* what was queued then */
 	uint8_t timer;      /* enum tcp_send_timer */
 	uint8_t recovery;   /* enum tcp_recovery */
 	uint8_t dup_acks;   /* without SACK */

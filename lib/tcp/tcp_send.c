@@ -36,6 +36,7 @@ struct tcp_tx *tcp_send_tx(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 		return NULL;
 	__builtin_memset(tx, 0, offsetof(struct tcp_tx, flight));
 	tx->notify_at = UINT32_MAX;
+	tx->begun_ms = tcp_now_ms(tcp);
 	send_tx_start(conn, tx);
 	conn->tx = tx;
 	tcp_pmtu_retry(tcp, conn);
@@ -88,6 +89,21 @@ uint32_t tcp_send_room(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
 uint32_t hf_tcp_queued(const struct hf_tcp_conn *conn)
 {
 	return tcp_queued(conn);
+}
+
+uint32_t hf_tcp_queued_spans(const struct hf_tcp_conn *conn)
+{
+	return conn->tx ? conn->tx->spans : 0;
+}
+
+uint64_t hf_tcp_queued_us(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
+{
+	return conn->tx ? 1000ULL * (tcp_now_ms(tcp) - conn->tx->begun_ms) : 0;
+}
+
+uint32_t hf_tcp_acked(const struct hf_tcp_conn *conn)
+{
+	return conn->snd_una - conn->iss;
 }
 
 /* No spans: other connections hold them, so no ACK of ours will say when they are back. */

@@ -69,4 +69,5 @@ X(TCP_BAD_COOKIE,   SEGMENT,    "tcp_bad_cookie",     "ACK without connection th
 X(TCP_OOO_FULL,     SEGMENT,    "tcp_ooo_full",       "Out-of-order data beyond the limits of a connection or of all")
 X(ICMP_BAD_QUOTE,   FRAME,      "icmp_bad_quote",     "ICMP error that quotes nothing of ours in flight, or claims what cannot be")
 X(ADDR_CONFLICT,    FRAME,      "addr_conflict",      "ARP or neighbour advertisement by which another host claims an address of ours")
+X(CONN_PRESSURE,    CONNECTION, "conn_pressure",      "Slow reader of what holds memory or an exchange that others wait for")
 /* clang-format on */

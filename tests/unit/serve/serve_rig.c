@@ -35,6 +35,7 @@ void rig_open_with(struct rig *rig, uint32_t connections_per_address)
 	rig->conf.http.header_timeout_ms = 10000;
 	rig->conf.http.idle_timeout_ms = 60000;
 	rig->conf.http.body_rate = 240;
+	rig->conf.origin.exchanges_max = xchgs.exchanges_max;
 	cr_assert_eq(hf_arena_new(32 << 20, false, NULL, &rig->arena), 0);
 	cache.arena = rig->arena;
 	cr_assert_eq(hf_cache_new(&cache, NULL, &rig->cache), 0);
@@ -146,6 +147,7 @@ void rig_settle(struct rig *rig)
 		for (uint32_t i = 0; i < RIG_CLIENTS; i++) {
 			struct hf_tcp_seg ack = rig_seg(&rig->client[i], HF_TCP_ACK);
 
+			rig->client[i].acked = rig->client[i].rcv;
 			if (rig->client[i].port && !rig->client[i].rst)
 				emitted += rig_turn(rig, &ack, 1);
 		}
@@ -159,6 +161,43 @@ void rig_settle_deaf(struct rig *rig)
 {
 	while (rig_turn(rig, NULL, 0) > 0)
 		;
+}
+
+void rig_wait_deaf(struct rig *rig, uint64_t us)
+{
+	for (uint64_t end_us = rig->now_us + us; rig->now_us < end_us;) {
+		rig->now_us += us / 16 + 1;
+		rig_settle_deaf(rig);
+	}
+}
+
+void rig_ack(struct rig *rig, struct rig_client *client, uint32_t len)
+{
+	struct hf_tcp_seg ack = rig_seg(client, HF_TCP_ACK);
+
+	client->acked += hf_min_u32(len, client->rcv - client->acked);
+	ack.ack = client->acked;
+	(void)rig_turn(rig, &ack, 1);
+	rig_settle_deaf(rig);
+}
+
+void rig_recall(struct rig *rig)
+{
+	uint32_t worker;
+	struct hf_obj *obj;
+	void *ptr;
+	int kind;
+
+	(void)hf_cache_reclaim_step(rig->cache);
+	(void)hf_shard_work(rig->shard, rig->now_us);
+	while (hf_shard_recall_next(rig->shard, &obj, &worker))
+		hf_xchg_to_worker(rig->link, HF_XCHG_RECALL, obj);
+	rig_settle_deaf(rig);
+	while ((kind = rig_origin_next(rig, &ptr)) >= 0) {
+		cr_assert_eq(kind, HF_XCHG_RECALLED);
+		hf_shard_recalled(rig->shard, ptr, 0);
+	}
+	(void)hf_shard_work(rig->shard, rig->now_us);
 }
 
 void rig_wait(struct rig *rig, uint64_t us)
@@ -193,6 +232,7 @@ void rig_send_deaf(struct rig *rig, struct rig_client *client, const char *text)
 {
 	struct hf_tcp_seg seg = rig_seg(client, HF_TCP_ACK | HF_TCP_PSH);
 
+	seg.ack = client->acked;
 	seg.payload = (const uint8_t *)text;
 	seg.payload_len = (uint32_t)strlen(text);
 	client->snd += seg.payload_len;

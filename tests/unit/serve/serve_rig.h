@@ -19,6 +19,7 @@
 struct rig_client {
 	uint16_t port;
 	uint32_t snd, rcv; /* next sequence numbers */
+	uint32_t acked;    /* rcv as the server knows it */
 	bool fin, rst;
 	uint32_t out_len;
 	char *out; /* what the server sent, NUL-terminated */
@@ -56,6 +57,12 @@ void rig_settle(struct rig *rig);
 void rig_settle_deaf(struct rig *rig);
 /* Moves the clock, then settles. */
 void rig_wait(struct rig *rig, uint64_t us);
+/* The same, but nothing is acknowledged. */
+void rig_wait_deaf(struct rig *rig, uint64_t us);
+/* `len` more bytes of what was sent are acknowledged. */
+void rig_ack(struct rig *rig, struct rig_client *client, uint32_t len);
+/* A grace period; the worker is asked for what was unlinked, and its answers are taken. */
+void rig_recall(struct rig *rig);
 /* The next message to the origin thread: its kind, or -1. */
 int rig_origin_next(struct rig *rig, void **ret_ptr);
 /* It is START, of this exchange. */

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Clients that read slowly or not at all: the least rate, and who goes when they keep what others need.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "serve_rig.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a.example\r\n\r\n"
+#define URL(path) "http://a.example" path
+
+static struct rig rig;
+
+static void setup(void)
+{
+	rig_open(&rig);
+}
+
+static void teardown(void)
+{
+	rig_close(&rig);
+}
+
+TestSuite(serve_slow, .init = setup, .fini = teardown);
+
+static uint64_t dropped(enum hf_drop reason)
+{
+	return hf_stat_own->drop[reason];
+}
+
+/* ---- http.body_rate ---- */
+
+Test(serve_slow, who_takes_nothing_for_ten_seconds_is_reset)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_store(&rig, URL("/big"), 300000, 600);
+	rig_send_deaf(&rig, client, GET("/big"));
+	rig_wait_deaf(&rig, 9900000);
+	cr_assert(!client->rst);
+	rig_wait_deaf(&rig, 200000);
+	cr_assert(client->rst);
+	cr_assert_eq(dropped(HF_DROP_CONN_SEND_SLOW), 1);
+}
+
+Test(serve_slow, small_requests_and_pieces_of_heads_do_not_stop_the_watch)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_store(&rig, URL("/big"), 300000, 600);
+	rig_store(&rig, URL("/small"), 10, 600);
+	rig_send_deaf(&rig, client, GET("/big"));
+	rig_wait_deaf(&rig, 4000000);
+	rig_send_deaf(&rig, client, GET("/small"));
+	rig_wait_deaf(&rig, 4000000);
+	rig_send_deaf(&rig, client, "GET /sm");
+	rig_wait_deaf(&rig, 2100000);
+	cr_assert(client->rst);
+	cr_assert_eq(dropped(HF_DROP_CONN_SEND_SLOW), 1);
+}
+
+Test(serve_slow, an_honest_slow_reader_who_pipelines_gets_everything)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_store(&rig, URL("/big"), 190000, 600);
+	rig_send_deaf(&rig, client, GET("/big") GET("/big"));
+	/* 2000 bytes a second, longer than the idle timeout */
+	for (int s = 0; s < 100; s++) {
+		rig_wait_deaf(&rig, 1000000);
+		rig_ack(&rig, client, 2000);
+		cr_assert(!client->rst && !client->fin, "%d s", s);
+	}
+	rig_settle(&rig);
+	cr_assert_gt(client->out_len, 2 * 190000);
+	rig_wait(&rig, 59000000);
+	cr_assert(!client->fin, "idle from the last byte on");
+	rig_wait(&rig, 2000000);
+	cr_assert(client->fin);
+	cr_assert_eq(dropped(HF_DROP_CONN_SEND_SLOW), 0);
+}
+
+/* An event each two seconds, of which one happens to be under way when the rate is looked at. */
+Test(serve_slow, an_origin_that_sends_little_is_not_the_clients_fault)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *xchg;
+	struct hf_obj *obj;
+
+	rig_send(&rig, client, GET("/events"));
+	xchg = rig_expect_start(&rig);
+	obj = rig_answer(&rig, xchg, HF_OBJ_LENGTH_UNKNOWN, /* stream= */ true);
+	for (int i = 0; i < 12; i++) {
+		cr_assert_eq(hf_shard_fill(rig.shard, obj, "event\n", 6), 6);
+		rig_more_deaf(&rig, xchg);
+		rig_wait_deaf(&rig, 1900000);
+		cr_assert(!client->rst);
+		rig_settle(&rig);
+		rig_wait(&rig, 100000);
+	}
+	hf_shard_fill_fail(rig.shard, obj);
+	rig_more(&rig, xchg);
+	rig_expect_finish(&rig, xchg);
+	hf_shard_obj_unref(rig.shard, obj);
+}
+
+/* ---- pressure ---- */
+
+/* Each client asks for an object of its own; together they fill the cache, and all are purged. */
+static void slow_hold(void)
+{
+	char url[64], get[96];
+
+	for (uint32_t i = 0; i < RIG_CLIENTS; i++)
+		rig_connect(&rig, i);
+	for (uint32_t i = 0; i < RIG_CLIENTS; i++) {
+		struct hf_key key = { .ptr = url };
+
+		key.len = (uint32_t)snprintf(url, sizeof(url), URL("/%u"), i);
+		key.hash = hf_cache_hash(rig.cache, url, key.len);
+		(void)snprintf(get, sizeof(get), GET("/%u"), i);
+		rig_store(&rig, url, 3400000, 600);
+		rig_send_deaf(&rig, &rig.client[i], get);
+		cr_assert_eq(hf_shard_purge(rig.shard, &key, /* soft= */ false), 1);
+	}
+	rig_recall(&rig);
+	rig.now_us += 21000; /* then the recalls take too long to be waited for */
+	rig_recall(&rig);
+}
+
+static uint32_t slow_gone(void)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < RIG_CLIENTS; i++)
+		count += rig.client[i].rst;
+	return count;
+}
+
+Test(serve_slow, when_readers_keep_the_memory_the_stalled_go_until_there_is_room)
+{
+	slow_hold();
+	cr_assert(hf_cache_is_short(rig.cache));
+	rig_wait_deaf(&rig, 900000);
+	cr_assert_eq(slow_gone(), 0, "a second to show what they take");
+	for (int s = 0; s < 8 && hf_cache_is_short(rig.cache); s++) {
+		/* 2000 bytes a second, all but these */
+		for (uint32_t i = 0; i < 5; i++)
+			rig_ack(&rig, &rig.client[i], 2000);
+		rig_wait_deaf(&rig, 500000);
+		for (uint32_t i = 0; i < 5; i++)
+			rig_ack(&rig, &rig.client[i], 2000);
+		rig_wait_deaf(&rig, 500000);
+		rig_recall(&rig);
+	}
+	cr_assert(!hf_cache_is_short(rig.cache));
+	for (uint32_t i = 0; i < RIG_CLIENTS; i++)
+		cr_assert_eq(rig.client[i].rst, i >= 5, "%u", i);
+	cr_assert_eq(dropped(HF_DROP_CONN_PRESSURE), 3);
+	cr_assert_eq(dropped(HF_DROP_CONN_SEND_SLOW), 0);
+}
+
+Test(serve_slow, without_pressure_nobody_is_looked_at)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_store(&rig, URL("/big"), 300000, 600);
+	rig_send_deaf(&rig, client, GET("/big"));
+	rig_wait_deaf(&rig, 9000000);
+	cr_assert(!client->rst);
+}
+
+Test(serve_slow, who_pipelines_small_requests_and_does_not_read_leaves_send_buffers_to_others)
+{
+	char gets[32 * sizeof(GET("/small"))];
+	uint32_t len = 0;
+
+	rig_store(&rig, URL("/small"), 10, 600);
+	for (int i = 0; i < 30; i++)
+		len += (uint32_t)sprintf(gets + len, GET("/small"));
+	for (uint32_t i = 0; i < RIG_CLIENTS; i++)
+		rig_connect(&rig, i);
+	for (uint32_t i = 0; i < RIG_CLIENTS - 1; i++)
+		rig_send_deaf(&rig, &rig.client[i], gets);
+	rig_send_deaf(&rig, &rig.client[RIG_CLIENTS - 1], GET("/small"));
+	cr_assert(strstr(rig.client[RIG_CLIENTS - 1].out, "200 OK"));
+	rig_ack(&rig, &rig.client[RIG_CLIENTS - 1], UINT32_MAX);
+	rig_wait_deaf(&rig, 2500000);
+	cr_assert_eq(dropped(HF_DROP_CONN_PRESSURE), slow_gone());
+	cr_assert_geq(slow_gone(), 1);
+	cr_assert_lt(slow_gone(), RIG_CLIENTS - 1, "as many as must");
+	rig_settle(&rig);
+	for (uint32_t i = 0; i < RIG_CLIENTS - 1; i++) {
+		uint32_t answers = 0;
+
+		for (const char *at = rig.client[i].out; (at = strstr(at, "200 OK")); at++)
+			answers++;
+		cr_assert(rig.client[i].rst || answers == 30, "%u: %u", i, answers);
+	}
+}
+
+Test(serve_slow, who_keeps_exchanges_and_does_not_read_makes_room_for_those_who_wait)
+{
+	struct hf_xchg *xchg[4];
+	struct hf_obj *obj[4];
+
+	for (uint32_t i = 0; i <= 4; i++)
+		rig_connect(&rig, i);
+	for (uint32_t i = 0; i < 4; i++) {
+		rig_send_deaf(&rig, &rig.client[i], GET("/private"));
+		xchg[i] = rig_expect_start(&rig);
+	}
+	for (uint32_t i = 0; i < 4; i++) {
+		obj[i] = rig_answer_deaf(&rig, xchg[i], HF_OBJ_LENGTH_UNKNOWN, /* stream= */ true);
+		cr_assert_eq(hf_shard_fill(rig.shard, obj[i], "abc", 3), 3);
+		rig_more_deaf(&rig, xchg[i]);
+	}
+	rig_send_deaf(&rig, &rig.client[4], GET("/other"));
+	cr_assert(strstr(rig.client[4].out, "503 "));
+	rig_ack(&rig, &rig.client[4], UINT32_MAX);
+	rig_wait_deaf(&rig, 2500000);
+	for (uint32_t i = 0; i < 4; i++) {
+		cr_assert(rig.client[i].rst);
+		rig_expect_finish(&rig, xchg[i]);
+		hf_shard_fill_fail(rig.shard, obj[i]);
+		hf_shard_obj_unref(rig.shard, obj[i]);
+	}
+	cr_assert_eq(dropped(HF_DROP_CONN_PRESSURE), 4);
+	rig_send_deaf(&rig, &rig.client[4], GET("/other"));
+	rig_expect_start(&rig);
+}
