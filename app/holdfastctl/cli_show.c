@@ -211,16 +211,29 @@ static void show_array(const json_t *array, int indent, FILE *out)
 	}
 }
 
+/* A second table may stand behind the first, in a member of its own. */
+static void show_tables(const json_t *value, int indent, FILE *out)
+{
+	json_t *keep = (json_t *)(uintptr_t)value, *rows = json_object_get(value, "rows"), *more;
+	const char *key;
+
+	show_table(json_object_get(value, "columns"), rows, indent, out);
+	if (json_is_true(json_object_get(value, "cut")))
+		fprintf(out, "%*s... and more: cut after %zu\n", indent, "", json_array_size(rows));
+	json_object_foreach(keep, key, more)
+	{
+		if (json_array_size(json_object_get(more, "rows")) > 0) {
+			fputc('\n', out);
+			show_value(more, indent, out);
+		}
+	}
+}
+
 static void show_value(const json_t *value, int indent, FILE *out)
 {
-	const json_t *columns = json_object_get(value, "columns");
-	const json_t *rows = json_object_get(value, "rows");
-
-	if (json_is_array(columns) && json_is_array(rows)) {
-		show_table(columns, rows, indent, out);
-		if (json_is_true(json_object_get(value, "cut")))
-			fprintf(out, "%*s... and more: cut after %zu\n", indent, "",
-				json_array_size(rows));
+	if (json_is_array(json_object_get(value, "columns")) &&
+		json_is_array(json_object_get(value, "rows"))) {
+		show_tables(value, indent, out);
 	} else if (json_is_object(value)) {
 		show_object(value, indent, out);
 	} else if (json_is_array(value)) {

@@ -105,6 +105,11 @@ void app_control_run(struct app *app);
 json_t *app_command(
 	void *app, enum hf_ctl_cmd cmd, const json_t *args, bool *ret_internal, struct hf_err *err);
 
+/* commands_stat.c: those about statistics. */
+json_t *app_command_stats(const json_t *args);
+json_t *app_command_drops(void);
+double app_hit_p99_us(void);
+
 /* commands_cache.c: those about the cache. */
 json_t *app_command_cache_show(
 	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * What the commands of the socket do; lib/ctl has read, checked and will answer them. Those about the
- * cache are in commands_cache.c.
+ * cache are in commands_cache.c, and so on.
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,8 +62,8 @@ static json_t *command_status(struct app *app)
 	for (uint32_t i = 0; i < app->workers; i++)
 		conns += atomic_load(&app->worker[i].conns_open);
 	hf_sync_info(app->sync, &sync);
-	return json_pack(
-		"{s:s, s:s, s:s, s:I, s:i, s:i, s:i, s:b, s:s, s:o, s:{s:I, s:I, s:I}, s:{s:I}}",
+	return json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:i, s:b, s:s, s:o, s:{s:I, s:I, s:I}, "
+			 "s:{s:I}, s:f}",
 		"version", HF_VERSION, "node", app->conf->node, "mode", command_mode(app),
 		"uptime_s", (json_int_t)((hf_clock_us() - app->started_us) / 1000000), "workers",
 		(int)app->workers, "origin_threads", (int)app->origins, "connections", (int)conns,
@@ -72,38 +71,7 @@ static json_t *command_status(struct app *app)
 		app_state_version(&sync), "ports", command_status_ports(app), "cache", "objects",
 		stat_sum(HF_STAT_CACHE_OBJECTS), "used_bytes", stat_sum(HF_STAT_CACHE_USED_BYTES),
 		"memory_bytes", (json_int_t)app->conf->cache.memory, "origins", "fetches_in_flight",
-		stat_sum(HF_STAT_ORIGIN_IN_FLIGHT));
-}
-
-static json_t *command_stats(const json_t *args)
-{
-	json_t *table = APP_TABLE_NEW("name", "value", "help");
-	const char *pattern = json_string_value(json_object_get(args, "pattern"));
-
-	for (uint32_t i = 0; i < HF_STAT_COUNT; i++) {
-		const struct hf_stat_info *info = &hf_stat_infos[i];
-
-		if (!pattern || fnmatch(pattern, info->name, 0) == 0)
-			app_table_add(table, json_pack("[s, I, s]", info->name,
-						     stat_sum((enum hf_stat)i), info->help));
-	}
-	return table;
-}
-
-static json_t *command_drops(void)
-{
-	static const char *const layers[] = { "frame", "segment", "connection", "request" };
-	json_t *table = APP_TABLE_NEW("layer", "reason", "count", "help");
-
-	for (uint32_t i = HF_DROP_NONE + 1; i < HF_DROP_COUNT; i++) {
-		const struct hf_drop_info *info = &hf_drop_infos[i];
-		uint64_t count = hf_drop_sum((enum hf_drop)i);
-
-		if (count > 0)
-			app_table_add(table, json_pack("[s, s, I, s]", layers[info->layer],
-						     info->name, (json_int_t)count, info->help));
-	}
-	return table;
+		stat_sum(HF_STAT_ORIGIN_IN_FLIGHT), "hit_p99_us", app_hit_p99_us());
 }
 
 static json_t *command_lcores(struct app *app)
@@ -266,13 +234,13 @@ json_t *app_command(
 	case HF_CTL_STATUS:
 		return command_status(app);
 	case HF_CTL_STATS:
-		return command_stats(args);
+		return app_command_stats(args);
 	case HF_CTL_LCORES:
 		return command_lcores(app);
 	case HF_CTL_CONNS:
 		return command_conns(app, args, ret_internal, err);
 	case HF_CTL_DROPS:
-		return command_drops();
+		return app_command_drops();
 	case HF_CTL_CACHE_SHOW:
 		return app_command_cache_show(app, args, ret_internal, err);
 	case HF_CTL_CACHE_LIST:

@@ -18,8 +18,8 @@ static void panic_counters(const struct hf_stat_block *block)
 		uint64_t value = atomic_load_explicit(&block->stat[i], memory_order_relaxed);
 
 		if (value)
-			fprintf(stderr, "  %s %llu\n", hf_stat_infos[i].name,
-				(unsigned long long)value);
+			fprintf(stderr, "  %s %s %llu\n", hf_stat_infos[i].name,
+				hf_stat_infos[i].labels, (unsigned long long)value);
 	}
 }
 

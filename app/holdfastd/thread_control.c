@@ -10,6 +10,7 @@
 
 #include "app.h"
 #include "hf_log.h"
+#include "hf_stat.h"
 
 static void control_drain(struct app *app, const char *why)
 {
@@ -61,11 +62,12 @@ static bool control_drained(const struct app *app, uint64_t since_us, uint64_t n
 
 static void control_tick(struct app *app)
 {
-	uint64_t expirations;
+	uint64_t expirations, now_us = hf_clock_us();
 
 	(void)!read(app->timer_fd, &expirations, sizeof(expirations));
 	hf_log_drain();
-	app_watchdog(app, hf_clock_us());
+	app_watchdog(app, now_us);
+	hf_stat_miss_rate_tick(now_us);
 }
 
 static void control_event(struct app *app, int fd)

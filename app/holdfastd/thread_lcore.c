@@ -8,8 +8,8 @@
 #include <time.h>
 
 #include "app.h"
+#include "hf_hist.h"
 #include "hf_log.h"
-#include "hf_stat.h"
 
 #define LCORE_IDLE_TURNS 512 /* without work, before it sleeps between turns */
 #define LCORE_SLEEP_NS   50000
@@ -64,13 +64,46 @@ static void lcore_conf(struct app_worker *worker)
 	atomic_store_explicit(&worker->conf, conf, memory_order_release);
 }
 
+/* The turn before this one, measured by the one clock that a turn reads. */
+struct lcore_measure {
+	uint64_t began_ns; /* 0: there is none, or a sleep was behind it */
+	uint64_t hits;     /* counted when it began */
+	bool busy;
+};
+
+/* A hit is answered within the turn that takes its request up. So what is told of it is that turn, from
+ * the poll to the device queue: no request needs a clock of its own. */
+static void lcore_measure_take(struct lcore_measure *measure, uint64_t now_ns)
+{
+	uint64_t hits =
+		atomic_load_explicit(&hf_stat_own->stat[HF_STAT_CACHE_HITS], memory_order_relaxed);
+
+	if (measure->began_ns) {
+		uint64_t took_ns = now_ns - measure->began_ns;
+
+		hf_hist_add(measure->busy ? HF_HIST_LOOP_BUSY : HF_HIST_LOOP_IDLE, took_ns);
+		if (hits > measure->hits)
+			hf_hist_add_many(HF_HIST_HIT, took_ns, hits - measure->hits);
+	}
+	measure->began_ns = now_ns;
+	measure->hits = hits;
+}
+
+/* hf_clock_us's, in finer grain. */
+static uint64_t lcore_clock_ns(void)
+{
+	struct timespec now;
+
+	HF_ASSERT(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 /* One turn; true when there was anything to do. */
-static bool lcore_turn(struct app_worker *worker)
+static bool lcore_turn(struct app_worker *worker, uint64_t now_us)
 {
 	const struct hf_tcp_seg *segs;
 	const struct hf_tcp_icmp *icmps;
 	const struct hf_tcp_emit *emits;
-	uint64_t now_us = hf_clock_us();
 	uint32_t received, replies, count;
 
 	atomic_store_explicit(&worker->beat_us, now_us, memory_order_relaxed);
@@ -78,6 +111,8 @@ static bool lcore_turn(struct app_worker *worker)
 	hf_serve_mode_set(
 		worker->serve, atomic_load_explicit(&worker->app->mode, memory_order_relaxed));
 	received = hf_net_rx(worker->net, now_us);
+	if (received > 0)
+		hf_hist_add(HF_HIST_RX_BURST, received);
 	count = hf_net_segs(worker->net, &segs);
 	hf_serve_segments(worker->serve, segs, count, now_us);
 	count = hf_net_icmps(worker->net, &icmps);
@@ -108,6 +143,7 @@ static void lcore_sleep(void)
 int app_lcore_main(void *arg)
 {
 	struct app_worker *worker = arg;
+	struct lcore_measure measure = { 0 };
 	bool adaptive = worker->app->conf->idle == HF_CONF_IDLE_ADAPTIVE;
 	uint32_t idle_turns = 0;
 	char name[16];
@@ -120,13 +156,17 @@ int app_lcore_main(void *arg)
 	hf_rcu_register();
 	while (!atomic_load_explicit(&worker->app->lcore_stop, memory_order_relaxed)) {
 		hf_stat_inc(HF_STAT_LOOPS);
-		if (lcore_turn(worker)) {
+		lcore_measure_take(&measure, lcore_clock_ns());
+		measure.busy = lcore_turn(worker, measure.began_ns / 1000);
+		if (measure.busy) {
 			idle_turns = 0;
 			continue;
 		}
 		hf_stat_inc(HF_STAT_LOOPS_IDLE);
-		if (adaptive && ++idle_turns > LCORE_IDLE_TURNS && hf_net_idle(worker->net))
+		if (adaptive && ++idle_turns > LCORE_IDLE_TURNS && hf_net_idle(worker->net)) {
 			lcore_sleep();
+			measure.began_ns = 0;
+		}
 	}
 	hf_rcu_unregister();
 	return 0;

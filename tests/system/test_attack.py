@@ -82,7 +82,7 @@ def test_blind_into_an_idle_connection(plain, host):
     assert refused >= 0.9 * sent, (drops, said)
     assert min(drops["tcp_bad_rst"], drops["tcp_bad_syn"], drops["tcp_bad_ack"]) > 0, drops
     assert 0 < growth["stats"]["tcp_challenge_acks_total"] <= 1000 * (SECONDS * SLOW + 5), growth
-    assert growth["stats"]["http_bad_requests_total"] == 0
+    assert growth["stats"]['client_errors_total{reason="request"}'] == 0
     assert plain.stat("http_requests_total") > requests
 
 

@@ -42,8 +42,8 @@ def test_stats_pattern_and_agreement(start, nginx):
     names = [row[0] for row in hf.ctl("stats", "cache_*")["rows"]]
     assert names and all(name.startswith("cache_") for name in names)
     stats = hf.stats()
-    assert (stats["cache_hits_total"], stats["cache_miss_absent_total"]) == (4, 1)
-    assert stats["http_requests_total"] == stats["http_responses_2xx_total"] == 5
+    assert (stats["cache_hits_total"], stats['cache_misses_total{class="absent"}']) == (4, 1)
+    assert stats["http_requests_total"] == stats['http_responses_total{class="2xx"}'] == 5
     rows = hf.ctl("lcores")
     assert sum(row[rows["columns"].index("hits")] for row in rows["rows"]) == 4
 

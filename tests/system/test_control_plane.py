@@ -108,7 +108,7 @@ def test_fallback_begins_and_ends_by_itself(node, plane, origin, mode, kind):
     assert holdfast.stat("edge_fallback_triggered") == 1
     assert holdfast.stat("fallback_activations_total") == 1
     # who refuses from now on cuts the open connection first, which is a reset
-    assert holdfast.stat(f"sync_failed_{kind}_total") >= (2 if mode == "refuse" else 3)
+    assert holdfast.stat(f'sync_failures_total{{reason="{kind}"}}') >= (2 if mode == "refuse" else 3)
     plane.mode("ok")
     holdfast.wait_log("Leaving local cache mode")
     assert holdfast.stat("edge_fallback_triggered") == 0
@@ -138,7 +138,7 @@ def test_in_fallback_what_expired_is_served_at_once(node, plane, origin):
     holdfast.ctl("fallback", "on")
     wait_until(lambda: int(re.search("Age: ([0-9]+)", curl("/a")[1])[1]) > 100,
                what="the end of its lifetime")
-    assert holdfast.stat("cache_stale_served_fallback_total") > 0
+    assert holdfast.stat('cache_stale_served_total{reason="fallback"}') > 0
     leave.set()
 
 
