@@ -102,6 +102,11 @@ static uint64_t evict_outlook(const struct hf_shard *shard)
 	return shard->budget - shard->used + shard->returning;
 }
 
+bool hf_shard_has_room(const struct hf_shard *shard, uint64_t cost)
+{
+	return evict_outlook(shard) >= shard->reserve + cost;
+}
+
 /* Within the budget and refused all the same: the arena is full of fragments. Only what comes back
  * helps. What is worth least lies scattered: until a part of the budget is idle between what is kept it
  * goes nevertheless, then neighbours do, whatever they are worth. */

@@ -97,3 +97,11 @@ bool hf_cache_stale_is_valid(const struct hf_cache_life *life, const struct hf_h
 		return false;
 	return age_s < life->lifetime_s || age_s - life->lifetime_s <= window_s;
 }
+
+bool hf_cache_life_is_useful(const struct hf_cache_life *life, uint32_t age_s, uint32_t max_stale_s)
+{
+	uint32_t window_s = hf_max_u32(hf_max_u32(life->swr_s, life->sie_s), max_stale_s);
+
+	return hf_cache_stale_is_valid(life, NULL, age_s, window_s) ||
+	       (life->stale_forbidden && age_s < life->lifetime_s);
+}

@@ -202,6 +202,8 @@ uint32_t cache_worth_next(
 /* Of LINKED objects the one that is worth least, of equals the one that is idle for longest. Takes all
  * their marks away. */
 struct hf_obj *cache_worth_least(struct hf_shard *shard, struct hf_obj **objs, uint32_t count);
+/* What a LINKED object is worth now. Takes its mark away. */
+double cache_worth_now(struct hf_shard *shard, struct hf_obj *obj);
 /* An object is LINKED; instead of OLD, of the same key and Vary values, or NULL. */
 void cache_worth_enter(struct hf_shard *shard, struct hf_obj *obj, struct hf_obj *old);
 /* A LINKED object will be evicted: remembers it. */

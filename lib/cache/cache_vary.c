@@ -234,3 +234,18 @@ bool hf_cache_vary_matches(const char *block, size_t len, const struct hf_http_r
 	HF_ASSERT(out.len <= len);
 	return !out.failed && rest.len == 0 && out.len == len;
 }
+
+bool hf_cache_vary_is_block(const char *block, size_t len)
+{
+	struct hf_span rest = { block, len };
+	struct hf_span name;
+
+	while (vary_next(&rest, &name)) {
+		const char *value = name.ptr + name.len + 1;
+
+		if (!hf_http_is_token(name) ||
+			(value[0] != '+' && !(value[0] == '-' && value[1] == '\0')))
+			return false;
+	}
+	return rest.len == 0;
+}

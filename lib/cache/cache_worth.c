@@ -141,6 +141,12 @@ static double worth_of(const struct hf_shard *shard, const struct hf_obj *obj)
 	return index * (cost + WORTH_TRIP_BYTES) / cost;
 }
 
+double cache_worth_now(struct hf_shard *shard, struct hf_obj *obj)
+{
+	worth_look(shard, obj);
+	return worth_of(shard, obj);
+}
+
 struct hf_obj *cache_worth_least(struct hf_shard *shard, struct hf_obj **objs, uint32_t count)
 {
 	struct hf_obj *least = NULL;
@@ -150,8 +156,7 @@ struct hf_obj *cache_worth_least(struct hf_shard *shard, struct hf_obj **objs, u
 	for (uint32_t i = 0; i < count; i++) {
 		double worth;
 
-		worth_look(shard, objs[i]);
-		worth = worth_of(shard, objs[i]);
+		worth = cache_worth_now(shard, objs[i]);
 		if (least && (worth > least_worth ||
 				     (worth == least_worth && worth_idle(shard, objs[i]) <=
 								      worth_idle(shard, least))))

@@ -228,5 +228,18 @@ void hf_shard_check(struct hf_shard *shard);
 bool hf_cache_reclaim_step(struct hf_cache *cache);
 /* Readable when something was retired. */
 struct hf_waker *hf_cache_reclaim_waker(struct hf_cache *cache);
+/* Is there room for so much more before anything would have to leave? */
+bool hf_shard_has_room(const struct hf_shard *shard, uint64_t cost);
 
 #endif
+/* after every other thread has stopped ------------------------------------------------------------ */
+
+struct hf_cache_rank {
+	double worth;
+	const struct hf_obj *obj;
+};
+
+/* All that is stored, worthiest first; *ret_ranks is the caller's to free. -ENOMEM. */
+int hf_cache_rank(struct hf_cache *cache, struct hf_cache_rank **ret_ranks,
+	uint64_t *ret_count) HF_MUST_CHECK;
+

@@ -72,6 +72,10 @@ enum hf_cache_use hf_cache_fresh_for(
 bool hf_cache_stale_is_valid(const struct hf_cache_life *life, const struct hf_http_cc *req,
 	uint32_t age_s, uint32_t window_s);
 
+/* Is it fresh at that age, or stale within one of its windows? max_stale_s: the fallback's. */
+bool hf_cache_life_is_useful(
+	const struct hf_cache_life *life, uint32_t age_s, uint32_t max_stale_s);
+
 /* ---- admission ---- */
 
 struct hf_cache_policy {
@@ -131,5 +135,7 @@ bool hf_cache_vary_matches(const char *block, size_t len, const struct hf_http_r
  * -ENOSPC, or -EINVAL for what is no block. */
 int hf_cache_vary_rebuild(char *buf, size_t cap, const char *block, size_t len,
 	const struct hf_http_req *req) HF_MUST_CHECK;
+/* Is it what hf_cache_vary_build writes, as far as one can see? */
+bool hf_cache_vary_is_block(const char *block, size_t len);
 
 #endif

@@ -116,4 +116,8 @@ X(ORIGIN_FAILED_DNS,     "origin_failures_total", COUNTER, "", "Fetches whose or
 X(ORIGIN_FAILED_TLS,     "origin_failures_total", COUNTER, "", "TLS handshakes with an origin that failed", "reason=\"tls\"")
 X(ORIGIN_FALLBACKS,      "origin_fallbacks_total",      COUNTER, "", "Times a group of origins failed so often that what is stored stood in, at each origin thread")
 X(ORIGIN_GROUPS_FALLEN,  "origin_groups_fallen",        GAUGE,   "", "Groups of origins for which what is stored stands in, at each origin thread")
+X(WARM_LOADED,           "cache_warm_loaded_total",     COUNTER, "", "Responses that came back from the snapshot of the cache")
+X(WARM_EXPIRED,          "cache_warm_expired_total",    COUNTER, "", "Responses of the snapshot left out: too old by now")
+X(WARM_LEFT_OUT,         "cache_warm_left_out_total",   COUNTER, "", "Responses of the snapshot left out: purged or fetched anew meanwhile, or no room")
+X(WARM_DAMAGED,          "cache_warm_damaged_total",    COUNTER, "", "Snapshots that were refused, or read up to where they are damaged")
 /* clang-format on */

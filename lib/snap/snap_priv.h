@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The bytes of a snapshot (hf_snap.h), written and read in one place.
+ */
+#ifndef HF_PRIV_SNAP
+#error "snap_priv.h is private to lib/snap"
+#endif
+#ifndef SNAP_PRIV_H
+#define SNAP_PRIV_H
+
+#include "hf_snap.h"
+
+#define SNAP_PREAMBLE_LEN 12
+#define SNAP_FRAME_HEAD   8
+#define SNAP_FRAME_TAIL   8
+#define SNAP_FRAME_EXTRA  (SNAP_FRAME_HEAD + SNAP_FRAME_TAIL)
+#define SNAP_HEAD_LEN     16
+#define SNAP_OBJECT_LEN   48
+#define SNAP_END_LEN      8
+
+/* Of an object frame. */
+#define SNAP_AUTH_OK 1
+#define SNAP_NO_BODY 2
+#define SNAP_TOUCHED 4
+
+struct snap_object {
+	uint64_t age_us, length;
+	struct hf_cache_life life;
+	uint16_t status;
+	uint8_t flags;
+	struct hf_span key, vary, head;
+};
+
+/* What seals a frame: which it is, of which file. */
+struct snap_seal {
+	int64_t saved_us;
+	uint64_t number;
+};
+
+/* SNAP_PREAMBLE_LEN bytes. */
+void snap_put_preamble(char *buf);
+/* 0; -EBADMSG told in `err`. */
+int snap_check_preamble(const char *buf, struct hf_err *err) HF_MUST_CHECK;
+/* Frame head and tail around LEN bytes of payload that are at buf + SNAP_FRAME_HEAD. Returns all its bytes. */
+size_t snap_put_frame(char *buf, enum hf_snap_kind kind, size_t len, const struct snap_seal *seal);
+/* The payload's length and kind, from SNAP_FRAME_HEAD bytes. False: no such kind, or too long for it. */
+bool snap_get_frame_head(const char *buf, size_t *ret_len, enum hf_snap_kind *ret_kind);
+bool snap_check_frame(const char *buf, size_t len, const struct snap_seal *seal);
+
+/* The payload's length, or 0: too long. cap: HF_SNAP_FRAME_MAX. */
+size_t snap_put_object(char *buf, const struct snap_object *object);
+/* False: not what snap_put_object writes. */
+bool snap_get_object(struct hf_span payload, struct snap_object *ret_object);
+/* A response that may be stored, as lib/cache would have it. */
+bool snap_object_is_good(const struct snap_object *object);
+/* By what holds now: a route's leave to store the URL does not count, the operator's own names do. */
+bool snap_object_has_secret(const struct snap_object *object);
+
+#endif

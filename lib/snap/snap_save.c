@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_snap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "hf_bytes.h"
+#include "hf_file.h"
+
+#include "snap_priv.h"
+
+#define SAVE_FRAME_MAX (HF_SNAP_FRAME_MAX + SNAP_FRAME_EXTRA)
+#define SAVE_BUF_LEN   (2 * SAVE_FRAME_MAX)
+
+struct save_out {
+	struct hf_snap_save *save;
+	struct hf_file file;
+	struct snap_seal seal;
+	char *buf; /* SAVE_BUF_LEN */
+	size_t len;
+};
+
+struct hf_snap_time hf_snap_now(void)
+{
+	struct timespec wall;
+
+	(void)clock_gettime(CLOCK_REALTIME, &wall);
+	return (struct hf_snap_time){ (int64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000,
+		hf_clock_us() };
+}
+
+static void save_flush(struct save_out *out)
+{
+	hf_file_write(&out->file, out->buf, out->len);
+	out->len = 0;
+}
+
+/* Where the next frame's payload goes. */
+static char *save_payload(struct save_out *out)
+{
+	if (SAVE_BUF_LEN - out->len < SAVE_FRAME_MAX)
+		save_flush(out);
+	return out->buf + out->len + SNAP_FRAME_HEAD;
+}
+
+static void save_frame(struct save_out *out, enum hf_snap_kind kind, size_t len)
+{
+	size_t all = snap_put_frame(out->buf + out->len, kind, len, &out->seal);
+
+	out->seal.number++;
+	out->len += all;
+	out->save->bytes += all;
+}
+
+static void save_begin(struct save_out *out)
+{
+	const struct hf_snap_time *now = &out->save->now;
+	char *payload;
+
+	snap_put_preamble(out->buf);
+	out->len = SNAP_PREAMBLE_LEN;
+	out->save->bytes = SNAP_PREAMBLE_LEN;
+	payload = save_payload(out);
+	hf_store_be64(payload, (uint64_t)now->wall_us);
+	hf_store_be64(payload + 8, now->clock_us);
+	save_frame(out, HF_SNAP_HEAD, SNAP_HEAD_LEN);
+	out->seal.saved_us = now->wall_us;
+}
+
+static uint64_t save_frames_len(uint64_t length)
+{
+	return length + (length + HF_SNAP_BODY_MAX - 1) / HF_SNAP_BODY_MAX * SNAP_FRAME_EXTRA;
+}
+
+static struct snap_object save_describe(const struct hf_obj *obj, uint64_t now_us)
+{
+	unsigned flags = atomic_load(&obj->flags);
+	int64_t age_us = (int64_t)now_us - obj->born_us;
+
+	return (struct snap_object){
+		.age_us = age_us > 0 ? (uint64_t)age_us : 0,
+		.length = atomic_load(&obj->filled),
+		.life = obj->life,
+		.status = obj->status,
+		.flags = (uint8_t)((flags & HF_OBJ_AUTH_OK ? SNAP_AUTH_OK : 0) |
+				   (flags & HF_OBJ_NO_BODY ? SNAP_NO_BODY : 0) |
+				   (obj->past.touches > 0 ? SNAP_TOUCHED : 0)),
+		.key = { obj->key, obj->key_len },
+		.vary = { obj->vary, obj->vary_len },
+		.head = { obj->head, obj->head_len },
+	};
+}
+
+static bool save_is_wanted(
+	const struct save_out *out, const struct hf_obj *obj, const struct snap_object *object)
+{
+	uint32_t age_s = hf_obj_age_s(obj, out->save->now.clock_us);
+
+	/* scrubbed when it was stored: no credential gets as far as this */
+	if (hf_never(!snap_object_is_good(object)) || snap_object_has_secret(object))
+		return false;
+	return !(atomic_load(&obj->flags) & HF_OBJ_STALE) &&
+	       hf_cache_life_is_useful(&obj->life, age_s, out->save->max_stale_s);
+}
+
+static void save_body(struct save_out *out, const struct hf_obj *obj, uint64_t length)
+{
+	struct hf_obj_cursor cursor = { 0 };
+
+	while (cursor.pos < length) {
+		char *payload = save_payload(out);
+		size_t len = 0;
+
+		while (len < HF_SNAP_BODY_MAX && cursor.pos < length) {
+			struct hf_span span = hf_obj_peek(obj, &cursor, HF_SNAP_BODY_MAX - len);
+
+			HF_ASSERT(span.len > 0);
+			memcpy(payload + len, span.ptr, span.len);
+			len += span.len;
+			hf_obj_advance(&cursor, span.len);
+		}
+		save_frame(out, HF_SNAP_BODY, len);
+	}
+}
+
+static void save_object(struct save_out *out, const struct hf_obj *obj)
+{
+	struct hf_snap_save *save = out->save;
+	struct snap_object object = save_describe(obj, save->now.clock_us);
+	size_t len;
+
+	HF_ASSERT(atomic_load(&obj->state) == HF_OBJ_READY);
+	len = save_is_wanted(out, obj, &object) ? snap_put_object(save_payload(out), &object) : 0;
+	if (len == 0) {
+		save->left_out++;
+		return;
+	}
+	if (save->bytes + len + SNAP_FRAME_EXTRA + save_frames_len(object.length) + SNAP_END_LEN +
+			SNAP_FRAME_EXTRA >
+		save->bytes_max) {
+		save->no_room++;
+		return;
+	}
+	save_frame(out, HF_SNAP_OBJECT, len);
+	save_body(out, obj, object.length);
+	save->objects++;
+}
+
+/* 0 or -ECANCELED. */
+static int save_all(struct save_out *out, const struct hf_cache_rank *ranks, uint64_t count)
+{
+	struct hf_snap_save *save = out->save;
+
+	save_begin(out);
+	for (uint64_t i = 0; i < count && out->file.rc == 0; i++) {
+		if (save->stop && save->stop(save->arg))
+			return -ECANCELED;
+		save_object(out, ranks[i].obj);
+	}
+	hf_store_be64(save_payload(out), save->objects);
+	save_frame(out, HF_SNAP_END, SNAP_END_LEN);
+	save_flush(out);
+	return 0;
+}
+
+static int save_file(struct save_out *out, const struct hf_cache_rank *ranks, uint64_t count)
+{
+	int rc;
+
+	hf_file_begin(&out->file, out->save->file);
+	rc = save_all(out, ranks, count);
+	if (rc == 0)
+		return hf_file_end(&out->file);
+	hf_file_drop(&out->file);
+	return rc;
+}
+
+int hf_snap_save(struct hf_cache *cache, struct hf_snap_save *save, struct hf_err *err)
+{
+	struct save_out out = { .save = save, .buf = malloc(SAVE_BUF_LEN) };
+	struct hf_cache_rank *ranks = NULL;
+	uint64_t count;
+	int rc = out.buf ? hf_cache_rank(cache, &ranks, &count) : -ENOMEM;
+
+	save->objects = save->left_out = save->no_room = 0;
+	if (rc == 0)
+		rc = save_file(&out, ranks, count);
+	free(ranks);
+	free(out.buf);
+	return rc ? hf_err_set(err, rc, "%s: cannot be written: %s", save->file, strerror(-rc)) : 0;
+}
