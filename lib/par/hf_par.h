@@ -31,6 +31,7 @@ enum hf_thread_class {
 	HF_THREAD_ORIGIN,
 	HF_THREAD_RECLAIM,
 	HF_THREAD_SYNC,
+	HF_THREAD_REQLOG,
 };
 
 extern _Thread_local enum hf_thread_class hf_thread_own;

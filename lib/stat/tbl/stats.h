@@ -120,4 +120,7 @@ X(WARM_LOADED,           "cache_warm_loaded_total",     COUNTER, "", "Responses 
 X(WARM_EXPIRED,          "cache_warm_expired_total",    COUNTER, "", "Responses of the snapshot left out: too old by now")
 X(WARM_LEFT_OUT,         "cache_warm_left_out_total",   COUNTER, "", "Responses of the snapshot left out: purged or fetched anew meanwhile, or no room")
 X(WARM_DAMAGED,          "cache_warm_damaged_total",    COUNTER, "", "Snapshots that were refused, or read up to where they are damaged")
+X(REQLOG_RECORDS,        "request_log_records_total",   COUNTER, "", "Requests that the request log took from the workers")
+X(REQLOG_LOST,           "request_log_lost_total",      COUNTER, "", "Lines missing in the request log: a full ring, a file that takes no more, a client that reads too slowly")
+X(REQLOG_FILE_ERRORS,    "request_log_file_errors_total", COUNTER, "", "Times the request log's file could not be opened or written")
 /* clang-format on */
