@@ -54,11 +54,12 @@ const char *hf_ctl_arg_next(const char *at, struct hf_ctl_arg *arg)
 	if (!*at)
 		return NULL;
 	arg->option = strncmp(at, "--", 2) == 0;
-	for (at += arg->option ? 2 : 0; *at && !strchr("|] =", *at); at++)
+	for (at += arg->option ? 2 : 0; *at && !strchr("|] =.", *at); at++)
 		if (n < sizeof(arg->key) - 1)
 			arg->key[n++] = (char)tolower((unsigned char)*at);
 	arg->key[n] = '\0';
 	arg->flag = arg->option && *at != '=';
+	arg->rest = *at == '.';
 	at += strcspn(at, "|] ");
 	return at;
 }

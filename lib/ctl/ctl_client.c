@@ -37,57 +37,81 @@ int ctl_client_open(struct ctl_client *client, int fd)
 void ctl_client_close(struct ctl_client *client)
 {
 	(void)close(client->fd);
+	ctl_stream_end(client);
 	free(client->in);
 	free(client->out);
 	*client = (struct ctl_client){ .fd = -1 };
 }
 
-/* Queues the answer and frees it. False: there is none, or the client let too many pile up. */
-static bool client_answer(struct ctl_client *client, char *answer)
+/* Room for `len` bytes more; what was sent makes way first. */
+static bool client_room(struct ctl_client *client, size_t len)
 {
-	size_t len = answer ? strlen(answer) : 0, unsent = client->out_len - client->out_sent;
-	bool fits = answer && unsent + len <= CTL_OUT_MAX;
+	size_t room;
+	char *out;
 
-	if (!answer) {
-		hf_stat_inc(HF_STAT_INTERNAL_ERRORS_MEMORY);
-		hf_log(HF_LOG_ERROR, "ctl", "no memory for an answer to pid %d", client->pid);
-	} else if (!fits) {
+	if (client->out_len + len <= client->out_room)
+		return true;
+	if (client->out_sent > 0) {
+		client->out_len -= client->out_sent;
+		memmove(client->out, client->out + client->out_sent, client->out_len);
+		client->out_sent = 0;
+	}
+	if (client->out_len + len <= client->out_room)
+		return true;
+	room = (size_t)hf_pow2_ceil(client->out_len + len);
+	out = realloc(client->out, room);
+	if (!out)
+		return false;
+	client->out = out;
+	client->out_room = room;
+	return true;
+}
+
+static bool client_no_memory(const struct ctl_client *client)
+{
+	hf_stat_inc(HF_STAT_INTERNAL_ERRORS_MEMORY);
+	hf_log(HF_LOG_ERROR, "ctl", "no memory for an answer to pid %d", client->pid);
+	return false;
+}
+
+bool ctl_client_queue(struct ctl_client *client, const char *bytes, size_t len, size_t max)
+{
+	if (client->out_len - client->out_sent + len > max) {
 		hf_stat_inc(HF_STAT_CLIENT_ERRORS_UNREAD);
 		hf_log(HF_LOG_WARN, "ctl",
 			"client_error: pid %d, uid %d is cut off, it does not read its answers",
 			client->pid, client->uid);
+		return false;
 	}
-	if (fits && client->out_sent > 0) {
-		memmove(client->out, client->out + client->out_sent, unsent);
-		client->out_len = unsent;
-		client->out_sent = 0;
-	}
-	if (fits && client->out_len + len > client->out_room) {
-		size_t room = (size_t)hf_pow2_ceil(client->out_len + len);
-		char *out = realloc(client->out, room);
+	if (!client_room(client, len))
+		return client_no_memory(client);
+	memcpy(client->out + client->out_len, bytes, len);
+	client->out_len += len;
+	return true;
+}
 
-		fits = out != NULL;
-		if (out) {
-			client->out = out;
-			client->out_room = room;
-		}
-	}
-	if (fits) {
-		memcpy(client->out + client->out_len, answer, len);
-		client->out_len += len;
-	}
+/* Queues the answer and frees it. False: there is none, or the client let too many pile up. */
+static bool client_answer(struct ctl_client *client, char *answer)
+{
+	bool queued = answer ? ctl_client_queue(client, answer, strlen(answer), CTL_OUT_MAX)
+			     : client_no_memory(client);
+
 	free(answer);
-	return fits;
+	return queued;
 }
 
 /* One line, LF and CR not in it. Empty lines have no answer. */
 static bool client_line(struct hf_ctl *ctl, struct ctl_client *client, const char *line, size_t len)
 {
+	bool queued;
+
 	if (len > 0 && line[len - 1] == '\r')
 		len--;
 	if (len == 0)
 		return true;
-	return client_answer(client, ctl_cmd_answer(ctl, client, line, len));
+	queued = client_answer(client, ctl_cmd_answer(ctl, client, line, len));
+	ctl_stream_adopt(ctl, client);
+	return queued;
 }
 
 /* The rest of a line of which the refusal was sent. */
@@ -145,7 +169,7 @@ static bool client_read(struct ctl_client *client)
 	return true;
 }
 
-static bool client_write(struct ctl_client *client)
+bool ctl_client_write(struct ctl_client *client)
 {
 	while (client->out_sent < client->out_len) {
 		ssize_t n = send(client->fd, client->out + client->out_sent,
@@ -178,9 +202,10 @@ static bool client_has_lines(const struct ctl_client *client)
 bool ctl_client_work(struct hf_ctl *ctl, struct ctl_client *client)
 {
 	HF_ASSERT(client->fd >= 0 && client->in_len <= CTL_LINE_MAX + 1);
-	if (!client_read(client) || !client_lines(ctl, client) || !client_write(client))
+	if (!client_read(client) || !client_lines(ctl, client) || !ctl_client_write(client))
 		return false;
-	return !client->ended || client_has_lines(client) || client->out_len > 0;
+	return !client->ended || client_has_lines(client) || client->out_len > 0 ||
+	       client->source.turn;
 }
 
 uint32_t ctl_client_events(const struct ctl_client *client)

@@ -127,9 +127,10 @@ static char *cmd_carry_out(struct hf_ctl *ctl, const struct ctl_client *client, 
 		return NULL;
 	if (hf_ctl_args_check(name, cmd_infos[cmd].args, args, &err) == 0) {
 		ctl->peer_uid = client->uid;
+		ctl->peer_streams = client->source.turn != NULL;
 		result = ctl->fn(ctl->app, cmd, args, &internal, &err);
 		hf_stat_inc(HF_STAT_CTL_COMMANDS);
-		HF_ASSERT(json_is_object(result) || err.text[0]);
+		HF_ASSERT(json_is_object(result) || (err.text[0] && !ctl->begun.turn));
 	}
 	if (!result || json_is_array(result)) {
 		answer = cmd_refuse(client, id, name, internal, err.text, result);
@@ -138,6 +139,11 @@ static char *cmd_carry_out(struct hf_ctl *ctl, const struct ctl_client *client, 
 		if (!answer)
 			answer = cmd_refuse(client, id, name, /* internal= */ true,
 				"the answer cannot be written as JSON", NULL);
+	}
+	if (ctl->begun.turn) {
+		ctl->begun_id =
+			id ? json_dumps(id, JSON_COMPACT | JSON_ENCODE_ANY) : strdup("null");
+		HF_ASSERT(ctl->begun_id);
 	}
 	json_decref(none);
 	return answer;

@@ -3,7 +3,7 @@
  * ctl_priv - one client's buffers, and the way from a line to its answer.
  *
  * Picture   ctl_sock.c: socket, epoll -> ctl_client.c: bytes to lines, answers to bytes
- *           -> ctl_cmd.c: a line to its answer; ctl_args.c: its arguments
+ *           -> ctl_cmd.c: a line to its answer; ctl_args.c: its arguments; ctl_stream.c: answers that go on
  */
 #ifndef HF_PRIV_CTL
 #error "ctl_priv.h is private to lib/ctl"
@@ -16,6 +16,7 @@
 #define CTL_CLIENTS_MAX 64
 #define CTL_LINE_MAX    (64U * 1024)
 #define CTL_OUT_MAX     (8U * 1024 * 1024)
+#define CTL_STREAM_MAX  (1024U * 1024)
 #define CTL_QUOTE_MAX   64
 #define CTL_LINES_TURN  16 /* commands of one client before the next has its turn */
 
@@ -29,6 +30,13 @@ struct ctl_client {
 	char *in; /* CTL_LINE_MAX + 1 bytes */
 	char *out;
 	size_t out_len, out_sent, out_room;
+	struct hf_ctl_source source; /* of its stream; turn is NULL: it has none */
+	char *stream_id;             /* as JSON */
+};
+
+struct hf_ctl_stream {
+	struct ctl_client *client;
+	bool failed; /* it is to be cut off */
 };
 
 struct hf_ctl {
@@ -37,8 +45,11 @@ struct hf_ctl {
 	hf_ctl_fn fn;
 	void *app;
 	char *path;
-	uint64_t device, inode; /* of the socket file: only ours is removed */
-	int peer_uid;           /* of the client whose command is being carried out */
+	uint64_t device, inode;     /* of the socket file: only ours is removed */
+	int peer_uid;               /* of the client whose command is being carried out */
+	bool peer_streams;          /* it has a stream */
+	struct hf_ctl_source begun; /* by that command; turn is NULL: none was */
+	char *begun_id;
 	uint32_t client_count;
 	struct ctl_client client[CTL_CLIENTS_MAX];
 };
@@ -48,6 +59,9 @@ int ctl_client_open(struct ctl_client *client, int fd);
 void ctl_client_close(struct ctl_client *client);
 /* Reads, answers, writes, as far as it goes without waiting. False: the client is done with. */
 bool ctl_client_work(struct hf_ctl *ctl, struct ctl_client *client);
+bool ctl_client_write(struct ctl_client *client);
+/* Queues bytes. False, and it is said why: there are more than MAX then, or there is no memory. */
+bool ctl_client_queue(struct ctl_client *client, const char *bytes, size_t len, size_t max);
 /* What the client waits for now, in epoll's bits. */
 uint32_t ctl_client_events(const struct ctl_client *client);
 
@@ -56,6 +70,12 @@ char *ctl_cmd_answer(
 	struct hf_ctl *ctl, const struct ctl_client *client, const char *line, size_t len);
 /* TEXT cut, and without what does not print; ret_buf has CTL_QUOTE_MAX bytes. Returns it. */
 const char *ctl_quote(const char *text, char *ret_buf);
+/* What the last command began is the client's. */
+void ctl_stream_adopt(struct hf_ctl *ctl, struct ctl_client *client);
+/* The client's turn. False: it is done with. */
+bool ctl_stream_turn(struct ctl_client *client);
+/* If it has one. */
+void ctl_stream_end(struct ctl_client *client);
 /* The answer to what is no line at all. */
 char *ctl_cmd_refusal(const struct ctl_client *client, const char *message);
 

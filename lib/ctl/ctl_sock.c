@@ -226,23 +226,47 @@ static void sock_accept(struct hf_ctl *ctl)
 	ctl->client_count++;
 }
 
-static void sock_client(struct hf_ctl *ctl, uint32_t i, uint32_t events)
+static void sock_close(struct hf_ctl *ctl, struct ctl_client *client)
+{
+	ctl_client_close(client);
+	ctl->client_count--;
+}
+
+static void sock_want(struct hf_ctl *ctl, uint32_t i)
 {
 	struct ctl_client *client = &ctl->client[i];
-	uint32_t wanted;
-	/* both directions closed: nobody reads an answer */
-	bool gone = (events & EPOLLHUP) && !(events & EPOLLIN);
+	uint32_t wanted = ctl_client_events(client);
 
-	if (gone || !ctl_client_work(ctl, client)) {
-		ctl_client_close(client);
-		ctl->client_count--;
-		return;
-	}
-	wanted = ctl_client_events(client);
 	if (wanted == client->events)
 		return;
 	client->events = wanted;
 	HF_ASSERT(sock_watch(ctl, EPOLL_CTL_MOD, client->fd, wanted, i) == 0);
+}
+
+static void sock_client(struct hf_ctl *ctl, uint32_t i, uint32_t events)
+{
+	struct ctl_client *client = &ctl->client[i];
+	/* both directions closed: nobody reads an answer */
+	bool gone = (events & EPOLLHUP) && !(events & EPOLLIN);
+
+	if (gone || !ctl_client_work(ctl, client))
+		sock_close(ctl, client);
+	else
+		sock_want(ctl, i);
+}
+
+void hf_ctl_tick(struct hf_ctl *ctl)
+{
+	for (uint32_t i = 0; i < CTL_CLIENTS_MAX; i++) {
+		struct ctl_client *client = &ctl->client[i];
+
+		if (client->fd < 0 || !client->source.turn)
+			continue;
+		if (ctl_stream_turn(client))
+			sock_want(ctl, i);
+		else
+			sock_close(ctl, client);
+	}
 }
 
 void hf_ctl_work(struct hf_ctl *ctl)

@@ -5,11 +5,14 @@
  * What      {"id":1,"command":"purge","args":{"url":"/x"}} -> {"id":1,"ok":true,"result":{...}} or
  *           {"id":1,"ok":false,"error":{"type":"client_error","message":"..."}}, where the error may
  *           have "errors": ["...", ...], each reason.
- *           tbl/ctl_cmds.h lists the commands; app gives each its function.
+ *           tbl/ctl_cmds.h lists the commands; app gives each its function. Of some the answer goes on: behind
+ *           it come lines {"id":1,"stream":{...}} until the client closes; what it asks
+ *           meanwhile is answered in between.
  * Threads   control, all of it. Never blocks: a client that does not read is cut off.
  * Lifetime  new binds and listens (a stale socket file of a dead process is replaced, a live one is
  *           an error); free closes and unlinks.
- * Limits    64 clients, 64 KiB a line in, 8 MiB of answers queued for a client.
+ * Limits    64 clients, 64 KiB a line in, 8 MiB of answers or 1 MiB with streams queued for a client, one stream
+ *           a client.
  */
 #ifndef HF_CTL_H
 #define HF_CTL_H
@@ -43,6 +46,7 @@ struct hf_ctl_arg {
 	bool option;  /* --key, else a word */
 	bool flag;    /* an option without value: true or false */
 	bool optional;
+	bool rest;      /* the words that are left, with blanks between */
 	uint32_t group; /* those of one group exclude each other; one is needed unless optional */
 };
 
@@ -62,5 +66,26 @@ void hf_ctl_work(struct hf_ctl *ctl);
 /* Of the client whose command is being carried out; -1: not known. */
 int hf_ctl_peer_uid(const struct hf_ctl *ctl);
 void hf_ctl_free(struct hf_ctl *ctl);
+
+/* ---- answers that go on ---- */
+
+struct hf_ctl_stream;
+
+struct hf_ctl_source {
+	/* At each hf_ctl_tick: what there is goes out by hf_ctl_stream_send. */
+	void (*turn)(void *arg, struct hf_ctl_stream *stream);
+	/* The client is gone; once. */
+	void (*end)(void *arg);
+	void *arg;
+};
+
+/* Within an hf_ctl_fn that then returns a result: the client hears from SOURCE from now on. -EBUSY: it has a
+ * stream already. */
+int hf_ctl_stream_begin(
+	struct hf_ctl *ctl, const struct hf_ctl_source *source, struct hf_err *err) HF_MUST_CHECK;
+/* TEXT is a JSON object on one line. */
+void hf_ctl_stream_send(struct hf_ctl_stream *stream, const char *text, size_t len);
+/* Some times a second. */
+void hf_ctl_tick(struct hf_ctl *ctl);
 
 #endif

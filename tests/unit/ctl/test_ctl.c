@@ -27,11 +27,26 @@
 static char test_dir[] = "/tmp/hf_ctl_test_XXXXXX", test_path[64];
 static struct hf_ctl *test_ctl;
 static uint32_t test_calls;
-static size_t test_text_len; /* of what "config show" answers */
+static size_t test_text_len;  /* of what "config show" answers */
+static const char *test_said; /* by the stream of "drops", each time */
+static uint32_t test_ended;
+
+static void test_turn(void *arg, struct hf_ctl_stream *stream)
+{
+	cr_assert_eq(arg, &test_said);
+	hf_ctl_stream_send(stream, test_said, strlen(test_said));
+}
+
+static void test_end(void *arg)
+{
+	cr_assert_eq(arg, &test_said);
+	test_ended++;
+}
 
 static json_t *test_command(
 	void *app, enum hf_ctl_cmd cmd, const json_t *args, bool *ret_internal, struct hf_err *err)
 {
+	static const struct hf_ctl_source source = { test_turn, test_end, &test_said };
 	char *text;
 	json_t *result = NULL;
 
@@ -51,6 +66,10 @@ static json_t *test_command(
 		result = json_pack("{s:s}", "text", text);
 		free(text);
 		return result;
+	case HF_CTL_DROPS:
+		if (hf_ctl_stream_begin(test_ctl, &source, err) != 0)
+			return NULL;
+		return json_pack("{s:b}", "stream", 1);
 	case HF_CTL_LCORES:
 		*ret_internal = true;
 		break;
@@ -261,7 +280,7 @@ Test(ctl, the_table_spells_arguments_that_the_command_line_can_read)
 		{ "all", true, true, false, 1 }, { "soft", true, true, true, 2 },
 		{ "pattern", false, false, true, 3 } };
 	struct hf_ctl_arg arg = { .group = 0 };
-	const char *at = "URL|--prefix=PREFIX|--all [--soft] [PATTERN]";
+	const char *at = "URL|--prefix=PREFIX|--all [--soft] [PATTERN...]";
 
 	for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
 		at = hf_ctl_arg_next(at, &arg);
@@ -271,6 +290,7 @@ Test(ctl, the_table_spells_arguments_that_the_command_line_can_read)
 		cr_expect_eq(arg.flag, rows[i].flag, "%s", arg.key);
 		cr_expect_eq(arg.optional, rows[i].optional, "%s", arg.key);
 		cr_expect_eq(arg.group, rows[i].group, "%s", arg.key);
+		cr_expect_eq(arg.rest, i + 1 == HF_ARRAY_LEN(rows), "%s", arg.key);
 	}
 	cr_expect_null(hf_ctl_arg_next(at, &arg));
 	arg.group = 0;
@@ -301,6 +321,105 @@ Test(ctl, a_flag_is_true_or_false_or_absent)
 		REFUSED("3", "conns: argument \\\"trace\\\" is neither true nor false"));
 	test_expect("{\"id\":3,\"command\":\"conns\",\"args\":{\"--trace\":true}}\n",
 		REFUSED("3", "conns: unknown argument \\\"--trace\\\"; arguments: [--trace]"));
+}
+
+/* ---- streams ---- */
+
+#define STREAM_ASK  "{\"id\":\"s\",\"command\":\"drops\"}\n"
+#define STREAM_DONE "{\"id\":\"s\",\"ok\":true,\"result\":{\"stream\":true}}\n"
+
+static void test_hears(int fd, const char *ask, const char *answers)
+{
+	char *got = test_talk(fd, ask, strlen(ask));
+
+	cr_expect_str_eq(got, answers, "%s", got);
+	free(got);
+}
+
+Test(ctl, a_stream_goes_on_behind_its_answer_and_others_in_between)
+{
+	int fd = test_connect(), other = test_connect();
+
+	hf_ctl_tick(test_ctl);
+	test_hears(fd, STREAM_ASK, STREAM_DONE);
+	test_said = "{\"a\":1}";
+	hf_ctl_tick(test_ctl);
+	hf_ctl_tick(test_ctl);
+	test_hears(fd, VERSION_ASK,
+		"{\"id\":\"s\",\"stream\":{\"a\":1}}\n{\"id\":\"s\",\"stream\":{\"a\":1}}"
+		"\n" VERSION_DONE);
+	test_hears(other, VERSION_ASK, VERSION_DONE);
+	hf_ctl_tick(test_ctl);
+	test_hears(other, "", "");
+	cr_expect_eq(test_ended, 0);
+	(void)close(fd);
+	test_work();
+	cr_expect_eq(test_ended, 1);
+	hf_ctl_tick(test_ctl);
+	cr_expect_eq(test_ended, 1);
+	(void)close(other);
+}
+
+Test(ctl, a_connection_has_one_stream_and_another_connection_another)
+{
+	int fd = test_connect(), other = test_connect();
+
+	test_hears(fd, STREAM_ASK, STREAM_DONE);
+	test_hears(fd, STREAM_ASK, REFUSED("\"s\"", "this connection has a stream already"));
+	test_hears(other, STREAM_ASK, STREAM_DONE);
+	(void)close(fd);
+	(void)close(other);
+	test_work();
+	cr_expect_eq(test_ended, 2);
+}
+
+Test(ctl, who_sends_no_more_still_hears_its_stream)
+{
+	int fd = test_connect();
+
+	test_hears(fd, STREAM_ASK, STREAM_DONE);
+	cr_assert_eq(shutdown(fd, SHUT_WR), 0);
+	test_work();
+	test_said = "{}";
+	hf_ctl_tick(test_ctl);
+	test_hears(fd, "", "{\"id\":\"s\",\"stream\":{}}\n");
+	(void)close(fd);
+	test_work();
+	cr_expect_eq(test_ended, 1);
+}
+
+Test(ctl, who_does_not_read_its_stream_is_cut_off)
+{
+	char text[65536];
+	int fd = test_connect();
+	uint32_t ticks = 0;
+
+	memset(text, ' ', sizeof(text));
+	memcpy(text, "{}", 2);
+	text[sizeof(text) - 1] = '\0';
+	test_said = text;
+	test_hears(fd, STREAM_ASK, STREAM_DONE);
+	for (; ticks < 100 && test_ended == 0; ticks++) {
+		hf_ctl_tick(test_ctl);
+		test_work();
+	}
+	cr_expect_eq(test_ended, 1);
+	cr_expect_geq(
+		ticks, CTL_STREAM_MAX / sizeof(text), "what is queued counts, not what is sent");
+	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS_UNREAD), 1);
+	cr_expect_eq(test_ctl->client_count, 0);
+	(void)close(fd);
+}
+
+Test(ctl, a_stream_ends_with_the_server)
+{
+	int fd = test_connect();
+
+	test_hears(fd, STREAM_ASK, STREAM_DONE);
+	hf_ctl_free(test_ctl);
+	test_ctl = NULL;
+	cr_expect_eq(test_ended, 1);
+	(void)close(fd);
 }
 
 Test(ctl, deep_nesting_binary_and_NUL_are_refused)
