@@ -121,7 +121,6 @@ struct hf_resp_store {
 	bool leave_out; /* with scrub: the fields of hf_http_cc_leaves_out too */
 	struct hf_span
 		date; /* added when the origin sent no Date (RFC 9110 §6.6.1); may be empty */
-	struct hf_span via; /* our name in Via; empty: "holdfast" */
 };
 
 /* Status line (always HTTP/1.1) and fields for storing or forwarding. Left out: hop-by-hop fields,
@@ -140,7 +139,7 @@ struct hf_resp_forward {
 	struct hf_span authority; /* Host; empty: the request's own spelling of it */
 	struct hf_span client;    /* the client's address as text, IPv6 without brackets */
 	struct hf_span proto;     /* "http" or "https" */
-	struct hf_span via;       /* our name in Via; empty: "holdfast" */
+	struct hf_span via;       /* our name in Via (RFC 9110 §7.6.3) */
 };
 
 /* Field lines for the origin, Host first, without request line, framing fields and empty line.

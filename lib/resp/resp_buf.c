@@ -77,9 +77,9 @@ void resp_put_via(
 	char text[RESP_VIA_MAX];
 	struct resp_buf own = { .ptr = text, .cap = sizeof(text) };
 
-	HF_ASSERT(by.len < RESP_VIA_MAX - 4);
+	HF_ASSERT(by.len > 0 && by.len < RESP_VIA_MAX - 4);
 	resp_put(&own, minor == 0 ? HF_SPAN("1.0 ") : HF_SPAN("1.1 "));
-	resp_put(&own, by.len > 0 ? by : HF_SPAN("holdfast"));
+	resp_put(&own, by);
 	resp_put_appended(out, fields, HF_HTTP_FIELD_VIA, HF_SPAN("Via"),
 		(struct hf_span){ text, resp_done(&own) });
 }

@@ -53,7 +53,7 @@ size_t hf_resp_store_head(
 	}
 	if (store->date.len > 0 && !hf_http_fields_have(&resp->fields, HF_HTTP_FIELD_DATE))
 		resp_put_line(&out, HF_SPAN("Date"), store->date);
-	resp_put_via(&out, &resp->fields, resp->minor, store->via);
+	resp_put_via(&out, &resp->fields, resp->minor, HF_SPAN("holdfast"));
 	return resp_done(&out);
 }
 

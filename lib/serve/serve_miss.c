@@ -117,6 +117,14 @@ static bool miss_keep_target(struct hf_xchg *xchg, uint32_t *used, struct hf_spa
 	return true;
 }
 
+/* In Via (RFC 9110 §7.6.3). */
+static struct hf_span miss_own_name(const struct hf_serve *serve)
+{
+	const char *node = serve->conf->node;
+
+	return (struct hf_span){ node, strlen(node) };
+}
+
 /* Everything the origin thread reads, copied out of the connection's bytes; `used` of the buffer are, and
  * xchg->head is set. False: does not fit. */
 static bool miss_fill(struct hf_serve *serve, const struct serve_req *req, struct hf_xchg *xchg,
@@ -135,6 +143,7 @@ static bool miss_fill(struct hf_serve *serve, const struct serve_req *req, struc
 	if (!miss_keep_target(xchg, &used, xchg->shared ? target : http->path_query))
 		return false;
 	forward.authority = xchg->authority;
+	forward.via = miss_own_name(serve);
 	serve_ip_text(hf_tcp_peer(req->conn->tcp), peer);
 	forward.client = (struct hf_span){ peer, strlen(peer) };
 	lines_len = hf_resp_request_head(xchg->buf + used, xchg->buf_len - used, http, &forward);
@@ -165,9 +174,12 @@ static struct hf_xchg *miss_xchg(struct hf_serve *serve, enum hf_xchg_cause caus
 
 enum serve_go serve_miss(struct hf_serve *serve, struct serve_req *req)
 {
-	struct hf_xchg *xchg = miss_xchg(serve, req->cause);
+	struct hf_xchg *xchg;
 	uint32_t used = 0;
 
+	if (hf_http_via_has(&serve->http.fields, miss_own_name(serve)))
+		return serve_fail(req, 508, HF_DROP_REQ_LOOP);
+	xchg = miss_xchg(serve, req->cause);
 	if (!xchg)
 		return serve_fail(req, 503, HF_DROP_REQ_OVERLOAD);
 	if (!miss_keep(xchg, &used, serve->head, &xchg->head) ||

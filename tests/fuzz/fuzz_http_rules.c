@@ -79,9 +79,10 @@ static void check_stored(char *out, size_t cap)
 
 static void check_forwarded(char *out, size_t cap)
 {
-	static const struct hf_resp_forward forward = {
-		.whole = true, .client = { "2001:db8::1", 11 }, .proto = { "http", 4 }
-	};
+	static const struct hf_resp_forward forward = { .whole = true,
+		.client = { "2001:db8::1", 11 },
+		.proto = { "http", 4 },
+		.via = { "edge-1", 6 } };
 	static struct hf_http_resp lines;
 	static const char status[] = "HTTP/1.1 200 OK\r\n";
 	size_t len;

@@ -326,8 +326,10 @@ static void fuzz_conf(void)
 		{ 0x20, 0x01, 0x0d, 0xb8, [5] = 7, [15] = 5 },
 	};
 	static char device[] = "net_ring0";
+	static char node[] = "edge-1";
 	struct hf_conf *conf = &fuzz.conf;
 
+	conf->node = node;
 	conf->workers = 1;
 	conf->port_count = 1;
 	conf->port[0].device = device;

@@ -44,7 +44,7 @@
 #define DAY_S 86400ULL
 #define DAY_MS (1000 * DAY_S)
 /* clang-format off */
-ROOT(node,            BOOT, node,            NAME, 1, 63, NULL, "edge-1",   "Name of this node")
+ROOT(node,            BOOT, node,            NAME, 1, 63, NULL, "edge-1",   "Name of this node; in a chain of nodes each needs its own, for Via")
 ROOT(workers,         BOOT, workers,         UINT, 1, HF_CONF_WORKERS_MAX, "auto", "auto", "Threads that poll; auto: all cores but one")
 ROOT(idle,            BOOT, idle,            ENUM, 0, 1, "busy|adaptive", "adaptive", "What a worker does without packets: poll on, or sleep a little")
 ROOT(bootstrap_state, BOOT, bootstrap_state, FILE, 0, 4095, NULL, "", "State document (origins and routes) to start with; empty: none")

@@ -22,11 +22,13 @@ void rig_open_with(struct rig *rig, uint32_t connections_per_address)
 	};
 	struct hf_serve_cfg serve = { .worker = 0, .origins = 1 };
 	struct hf_tcp_cfg tcp;
+	static char node[] = "edge-1";
 
 	memset(rig, 0, sizeof(*rig));
 	rig->now_us = 1000000000;
 	rig->head = rig_head;
 	rig->status = 200;
+	rig->conf.node = node;
 	rig->conf.http.connections_max = 64;
 	rig->conf.http.connections_per_address = connections_per_address;
 	rig->conf.http.header_bytes = 16384;

@@ -766,3 +766,42 @@ Test(serve, what_the_origin_thread_made_a_bypass_is_told_and_counted_as_one)
 	cr_assert_eq(hf_stat_sum(HF_STAT_CACHE_MISS_BYPASS), 1);
 	rig_reset(&rig, client);
 }
+
+#define VIA(path, value) "GET " path " HTTP/1.1\r\nHost: a.example\r\nVia: " value "\r\n\r\n"
+
+Test(serve, rfc9110_7_6_3_what_we_forwarded_before_is_not_forwarded_again)
+{
+	static const char *const loops[] = { "1.1 edge-1", "1.0 other, HTTP/1.1 EDGE-1 (x, y)",
+		"1.1 other\r\nVia: 1.1 edge-1, 1.1 third" };
+	static const char *const others[] = { "1.1 edge-11", "1.1 other (edge-1)", "edge-1 1.1" };
+	char text[256];
+	struct hf_xchg *xchg;
+
+	for (uint32_t i = 0; i < HF_ARRAY_LEN(loops); i++) {
+		struct rig_client *client = rig_connect(&rig, i);
+
+		(void)snprintf(text, sizeof(text), VIA("/m", "%s"), loops[i]);
+		rig_send(&rig, client, text);
+		cr_expect(strstr(client->out, "HTTP/1.1 508 Loop Detected\r\n"), "%s", loops[i]);
+		rig_reset(&rig, client);
+	}
+	for (uint32_t i = 0; i < HF_ARRAY_LEN(others); i++) {
+		struct rig_client *client = rig_connect(&rig, 4 + i);
+
+		(void)snprintf(text, sizeof(text), VIA("/m", "%s"), others[i]);
+		rig_send(&rig, client, text);
+		xchg = rig_expect_start(&rig);
+		cr_expect(memmem(xchg->lines.ptr, xchg->lines.len, ", 1.1 edge-1\r\n", 14));
+		rig_reset(&rig, client);
+		rig_expect_finish(&rig, xchg);
+	}
+}
+
+Test(serve, a_hit_goes_nowhere_so_it_is_no_loop)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	(void)rig_store(&rig, URL("/a"), 10, 60);
+	rig_send(&rig, client, VIA("/a", "1.1 edge-1"));
+	cr_assert(strstr(client->out, "Cache-Status: holdfast; hit\r\n"));
+}
