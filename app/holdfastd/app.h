@@ -64,6 +64,26 @@ struct app_origin {
 	uint64_t reported_us;
 };
 
+/* How the load of the cache's snapshot goes. */
+enum app_warm_state {
+	APP_WARM_OFF,
+	APP_WARM_LOADING,
+	APP_WARM_COLD, /* there was no file */
+	APP_WARM_DONE,
+	APP_WARM_DAMAGED, /* loaded up to there */
+	APP_WARM_REFUSED,
+	APP_WARM_STOPPED, /* by shutdown */
+};
+
+struct app_warm {
+	pthread_t thread;
+	bool running;
+	bool served; /* there is something to save: boot has succeeded */
+	_Atomic bool stop;
+	_Atomic enum app_warm_state state;
+	_Atomic int64_t saved_us; /* when the snapshot was made, Unix; 0: there is none */
+};
+
 struct app {
 	struct hf_conf *_Atomic conf; /* in force; commands_config.c */
 	struct hf_conf *conf_boot;    /* the first one */
@@ -79,6 +99,7 @@ struct app {
 	struct hf_net_shared *net;
 	struct app_worker *worker;
 	struct app_origin *origin;
+	struct app_warm warm;
 	struct hf_ctl *ctl;
 	pthread_t reclaim, sync_thread;
 	bool reclaim_running, sync_running;
@@ -137,6 +158,21 @@ void app_config_hangup(struct app *app);
 int app_config_load(const char *path, FILE *errors, struct hf_conf **ret_conf) HF_MUST_CHECK;
 /* All there are; the threads have ended. */
 void app_config_free(struct app *app);
+
+/* warm.c: the cache over a restart. Before the threads begin: purges count for what comes from the file. */
+int app_warm_boot(struct app *app, struct hf_err *err) HF_MUST_CHECK;
+/* Loads, in a thread of its own, and the end of that. */
+int app_warm_load(struct app *app, struct hf_err *err) HF_MUST_CHECK;
+void app_warm_load_end(struct app *app);
+/* After every other thread has ended. */
+void app_warm_save(struct app *app);
+/* For `status`. */
+json_t *app_warm_status(const struct app *app);
+
+/* metrics.c: what lib/metrics asks. */
+void app_metrics_gauges(void *app, struct hf_metrics_snap *snap);
+bool app_metrics_healthy(void *app, struct hf_err *why);
+bool app_metrics_ready(void *app, struct hf_err *why);
 
 /* table.c: {"columns": [...], "rows": [...]}; add takes the row over. */
 json_t *app_table_new(const char *const *columns, size_t count);

@@ -428,10 +428,12 @@ static const struct {
 	{ "workers", boot_workers, undo_workers },
 	{ "origins", boot_origins, undo_origins },
 	{ "sync", boot_sync, undo_sync },
+	{ "warm", app_warm_boot, app_warm_save },
 	{ "control", boot_control, undo_control },
 	{ "threads", boot_threads, undo_threads },
 	{ "start", boot_start, undo_start },
 	{ "lcores", boot_lcores, undo_lcores },
+	{ "load", app_warm_load, app_warm_load_end },
 };
 
 static uint32_t boot_done; /* steps that were taken: what app_undo undoes */

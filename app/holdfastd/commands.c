@@ -63,7 +63,7 @@ static json_t *command_status(struct app *app)
 		conns += atomic_load(&app->worker[i].conns_open);
 	hf_sync_info(app->sync, &sync);
 	return json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:i, s:b, s:s, s:o, s:{s:I, s:I, s:I}, "
-			 "s:{s:I}, s:f}",
+			 "s:{s:I}, s:f, s:o}",
 		"version", HF_VERSION, "node", app->conf->node, "mode", command_mode(app),
 		"uptime_s", (json_int_t)((hf_clock_us() - app->started_us) / 1000000), "workers",
 		(int)app->workers, "origin_threads", (int)app->origins, "connections", (int)conns,
@@ -71,7 +71,8 @@ static json_t *command_status(struct app *app)
 		app_state_version(&sync), "ports", command_status_ports(app), "cache", "objects",
 		stat_sum(HF_STAT_CACHE_OBJECTS), "used_bytes", stat_sum(HF_STAT_CACHE_USED_BYTES),
 		"memory_bytes", (json_int_t)app->conf->cache.memory, "origins", "fetches_in_flight",
-		stat_sum(HF_STAT_ORIGIN_IN_FLIGHT), "hit_p99_us", app_hit_p99_us());
+		stat_sum(HF_STAT_ORIGIN_IN_FLIGHT), "hit_p99_us", app_hit_p99_us(),
+		"warm_start", app_warm_status(app));
 }
 
 static json_t *command_lcores(struct app *app)

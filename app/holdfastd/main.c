@@ -85,6 +85,7 @@ int main(int argc, char **argv)
 		rc = 0;
 	} else {
 		rc = app_boot(app, &err);
+		app->warm.served = rc == 0;
 		if (rc == 0)
 			app_control_run(app);
 		else

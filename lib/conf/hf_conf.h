@@ -50,7 +50,8 @@ struct hf_conf {
 	uint16_t listen[HF_CONF_LISTEN_MAX];
 	uint32_t listen_count;
 	struct {
-		uint64_t memory, max_object; /* bytes */
+		uint64_t memory, max_object, snapshot_max; /* bytes */
+		char *snapshot;                            /* file name; "" for none */
 		uint32_t default_ttl_s, negative_ttl_s, stale_while_revalidate_s, stale_if_error_s;
 		struct hf_names scrub_fields, secret_parameters; /* lower case */
 	} cache;

@@ -63,6 +63,9 @@ int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *c
 	struct hf_xchg_net *net, struct hf_err *err, struct hf_origin **ret_origin) HF_MUST_CHECK;
 /* Cuts what is under way. After the thread has stopped. */
 void hf_origin_free(struct hf_origin *origin);
+/* boot: a snapshot will be loaded, with HF_ORIGIN_WARM until one without frames. From now on it is remembered
+ * what must not come back. -ENOMEM. */
+int hf_origin_warm_begin(struct hf_origin *origin) HF_MUST_CHECK;
 /* Any thread, one at a time: STATE is in force from the next turn on; what is under way keeps to what it began
  * with. Takes a reference of its own. */
 void hf_origin_state_set(struct hf_origin *origin, struct hf_state *state);
@@ -96,11 +99,14 @@ struct hf_origin_variant {
 
 /* A question of the control thread: to the owner of a key, with LIST to each. */
 struct hf_origin_call {
-	enum { HF_ORIGIN_PURGE, HF_ORIGIN_SHOW, HF_ORIGIN_LIST } what;
+	enum { HF_ORIGIN_PURGE, HF_ORIGIN_SHOW, HF_ORIGIN_LIST, HF_ORIGIN_WARM } what;
 	struct hf_key key;
 	bool soft;                   /* PURGE: stale instead of gone */
 	struct hf_purge_walk filter; /* LIST: kind and text */
 	uint64_t slot;               /* LIST: where to begin, 0; answered: where to go on */
+	/* WARM: frames of a snapshot (hf_snap_run), for this thread; none: that was all */
+	struct hf_span frames;
+	int64_t saved_clock_us;
 	/* the answer */
 	uint32_t count;   /* purged, or found */
 	bool end;         /* LIST: that was all */

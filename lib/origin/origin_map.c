@@ -84,6 +84,7 @@ void origin_memo_set(struct hf_origin *origin, uint64_t hash, enum hf_cache_reas
 	victim->hash = hash;
 	victim->until_us = origin->now_us + ORIGIN_MEMO_US;
 	victim->reason = reason;
+	origin_warm_forget(origin, hash);
 }
 
 void origin_memo_clear(struct hf_origin *origin, uint64_t hash)

@@ -30,6 +30,7 @@
 #include "hf_fallback.h"
 #include "hf_hist.h"
 #include "hf_resp.h"
+#include "hf_snap.h"
 #include "hf_stat.h"
 #include "hf_timer.h"
 
@@ -222,6 +223,7 @@ struct hf_origin {
 };
 
 /* origin_view.c */
+	struct hf_snap_fill *warm; /* NULL: no snapshot is being loaded */
 /* The state that was set since, if one was. */
 void origin_view_adopt(struct hf_origin *origin);
 /* The configuration's limits changed. */
@@ -484,3 +486,10 @@ void origin_call_fini(struct hf_origin *origin);
 bool origin_call_run(struct hf_origin *origin);
 
 #endif
+/* origin_warm.c */
+void origin_warm_take(struct hf_origin *origin, const struct hf_origin_call *call);
+void origin_warm_fini(struct hf_origin *origin);
+/* While a snapshot is loaded: nothing of it for this key any more, nor what the purge names. */
+void origin_warm_forget(struct hf_origin *origin, uint64_t hash);
+void origin_warm_forget_many(struct hf_origin *origin, const struct hf_purge_walk *walk);
+

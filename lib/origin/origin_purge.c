@@ -31,6 +31,7 @@ uint32_t origin_purge_key(struct hf_origin *origin, const struct hf_key *key, bo
 
 	while ((fetch = origin_map_next(origin, key, fetch)) != NULL)
 		purge_fetch(origin, fetch);
+	origin_warm_forget(origin, key->hash);
 	return hf_shard_purge(origin->shard, key, soft);
 }
 
@@ -59,6 +60,7 @@ static void purge_begin(struct hf_origin *origin)
 	struct hf_list *it;
 
 	hf_shard_purge_begin(origin->shard, &purge->walk);
+	origin_warm_forget_many(origin, &purge->walk);
 	hf_list_for_each (it, &origin->all) {
 		struct origin_fetch *fetch = HF_CONTAINER_OF(it, struct origin_fetch, all_link);
 

@@ -56,6 +56,8 @@ PORT(mtu,    mtu,    UINT, 1280, 9216, "auto", "auto", "Largest IP packet; auto:
 SECTION(cache)
 X(cache, memory,                 BOOT, cache.memory,                   SIZE,    MIB, 64 * TIB, NULL, "1GiB", "Hard cap on the memory of stored responses")
 X(cache, max_object,             LIVE, cache.max_object,               SIZE,    KIB, 32 * TIB, NULL, "64MiB", "Larger responses are not stored; at most half of memory")
+X(cache, snapshot,               BOOT, cache.snapshot,                 FILE,    0, 4000, NULL, "", "Where the cache is kept over a restart; empty: nowhere")
+X(cache, snapshot_max,           LIVE, cache.snapshot_max,             SIZE,    MIB, 64 * TIB, NULL, "1GiB", "Largest such file; what is worth most comes first")
 X(cache, default_ttl,            LIVE, cache.default_ttl_s,            SECONDS, 0, 365 * DAY_S, NULL, "0s", "Lifetime of a response that names none")
 X(cache, negative_ttl,           LIVE, cache.negative_ttl_s,           SECONDS, 0, 365 * DAY_S, NULL, "5s", "Lifetime of an error response that names none")
 X(cache, stale_while_revalidate, LIVE, cache.stale_while_revalidate_s, SECONDS, 0, 365 * DAY_S, NULL, "0s", "How long past its lifetime a response is served while it is fetched anew")

@@ -67,7 +67,7 @@ Test(conf_merge, C4_live_values_are_the_files_and_the_rest_stays)
 Test(conf_merge, live_are_these_keys)
 {
 	static const char live[] =
-		"cache.max_object cache.default_ttl cache.negative_ttl "
+		"cache.max_object cache.snapshot_max cache.default_ttl cache.negative_ttl "
 		"cache.stale_while_revalidate cache.stale_if_error "
 		"cache.scrub_fields cache.secret_parameters "
 		"http.connections_per_address http.header_count http.uri_bytes http.header_timeout "
