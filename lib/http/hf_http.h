@@ -301,6 +301,14 @@ enum hf_http_ranges hf_http_ranges_of(const struct hf_http_req *req,
 	const struct hf_http_fields *stored, uint64_t length, int64_t now_s,
 	struct hf_http_range *ret_range, uint32_t *ret_count);
 
+/* ---- what an origin says of a part (RFC 9110 §14.4, §8.8.3) ---- */
+
+/* The ETag, quotes and all, where there is one line of it, well-formed and strong; else empty. */
+struct hf_span hf_http_strong_etag(const struct hf_http_fields *fields);
+/* Content-Range: one line, of bytes, first <= last < length, the length told. Else false. */
+bool hf_http_content_range(
+	const struct hf_http_fields *fields, struct hf_http_range *ret_range, uint64_t *ret_length);
+
 /* ---- keys (RFC 3986 §6, RFC 9110 §4.2.3) ---- */
 
 /* Writes "http://host[:port]/path?query", normalised: scheme and host lower case, default port

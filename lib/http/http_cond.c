@@ -56,6 +56,15 @@ bool http_fields_etag(const struct hf_http_fields *fields, struct http_etag *ret
 	return http_etag_take(&text, ret_etag) && text.len == 0;
 }
 
+struct hf_span hf_http_strong_etag(const struct hf_http_fields *fields)
+{
+	struct http_etag etag;
+
+	if (!http_fields_etag(fields, &etag) || etag.weak)
+		return (struct hf_span){ NULL, 0 };
+	return (struct hf_span){ etag.opaque.ptr - 1, etag.opaque.len + 2 };
+}
+
 bool http_fields_date(
 	const struct hf_http_fields *fields, enum hf_http_field id, int64_t now_s, int64_t *ret_s)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Range and If-Range against a stored body (RFC 9110 §14, §13.1.5).
+ * Range and If-Range against a stored body (RFC 9110 §14, §13.1.5); Content-Range (§14.4).
  */
 #include "hf_http.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "http_priv.h"
 
@@ -176,4 +177,36 @@ enum hf_http_ranges hf_http_ranges_of(const struct hf_http_req *req,
 		return HF_HTTP_RANGES_WHOLE;
 	set = (struct hf_span){ line->value.ptr + unit.len, line->value.len - unit.len };
 	return range_set(set, length, ret_range, ret_count);
+}
+
+/* Takes a number off the front of *text, and what must stand behind it. */
+static bool range_take(struct hf_span *text, char behind, uint64_t *ret_value)
+{
+	const char *end = memchr(text->ptr, behind, text->len);
+	size_t len = end ? (size_t)(end - text->ptr) : 0;
+
+	if (!end || hf_http_parse_u64((struct hf_span){ text->ptr, len }, ret_value))
+		return false;
+	*text = (struct hf_span){ end + 1, text->len - len - 1 };
+	return true;
+}
+
+bool hf_http_content_range(
+	const struct hf_http_fields *fields, struct hf_http_range *ret_range, uint64_t *ret_length)
+{
+	static const struct hf_span unit = HF_SPAN("bytes ");
+	const struct hf_http_line *line = http_fields_sole(fields, HF_HTTP_FIELD_CONTENT_RANGE);
+	uint64_t first, last, length;
+	struct hf_span text;
+
+	if (!line || line->value.len <= unit.len ||
+		!hf_span_caseeq((struct hf_span){ line->value.ptr, unit.len }, unit))
+		return false;
+	text = (struct hf_span){ line->value.ptr + unit.len, line->value.len - unit.len };
+	if (!range_take(&text, '-', &first) || !range_take(&text, '/', &last) ||
+		hf_http_parse_u64(text, &length) || first > last || last >= length)
+		return false;
+	*ret_range = (struct hf_http_range){ first, last + 1 };
+	*ret_length = length;
+	return true;
 }

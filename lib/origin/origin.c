@@ -110,6 +110,7 @@ int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *c
 	origin->memory_wait_us = ORIGIN_MEMORY_WAIT_US;
 	origin->store_wait_us = ORIGIN_STORE_WAIT_US;
 	origin->lag_us = ORIGIN_LAG_US;
+	origin->resume_pause_us = ORIGIN_RESUME_PAUSE_US;
 	origin->epoll_fd = -1;
 	origin->waker.fd = -1;
 	HF_ASSERT(origin->shard);

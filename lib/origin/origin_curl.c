@@ -58,7 +58,7 @@ static void curl_head_interim(struct hf_origin *origin, struct origin_fetch *fet
 {
 	struct hf_http_resp resp;
 
-	if (!fetch->leader || fetch->leader->xchg->background ||
+	if (!fetch->leader || fetch->leader->answered || fetch->leader->xchg->background ||
 		hf_http_resp_parse(fetch->head, fetch->head_len, &resp) != HF_PARSE_DONE ||
 		resp.status <= 101 || resp.status >= 200)
 		return;
@@ -72,13 +72,19 @@ static bool curl_head_whole(struct hf_origin *origin, struct origin_fetch *fetch
 
 	if (curl_head_is_interim(fetch)) {
 		curl_head_interim(origin, fetch);
-		fetch->head_len = 0;
+		fetch->head_len = fetch->head_kept;
 		return true;
 	}
 	hf_timer_del(origin->wheel, &fetch->timer);
 	hf_timer_del(origin->wheel, &fetch->patience);
 	(void)curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
 	origin_health_answer(origin, fetch, (uint16_t)status);
+	if (fetch->state == ORIGIN_RESUME) {
+		if (!origin_resume_head(origin, fetch))
+			return false;
+		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
+		return true;
+	}
 	switch (origin_store_head(origin, fetch)) {
 	case ORIGIN_STORE_DONE:
 		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
@@ -110,7 +116,7 @@ static size_t curl_on_head(char *data, size_t size, size_t count, void *arg)
 	size_t len = size * count;
 
 	origin_health_heard(fetch->origin, fetch);
-	if (fetch->state != ORIGIN_SENT)
+	if (fetch->state != ORIGIN_SENT && fetch->state != ORIGIN_RESUME)
 		return len; /* trailers */
 	if (curl_head_append(fetch, data, len)) {
 		fetch->fail_text = "head too large";
@@ -186,6 +192,12 @@ static int curl_on_connected(
 	struct origin_fetch *fetch = arg;
 	struct hf_origin *origin = fetch->origin;
 
+	/* curl sends once more what a reused connection lost */
+	if (fetch->local_port != 0 && fetch->leader &&
+		!origin_request_is_repeatable(fetch->leader->xchg)) {
+		fetch->fail_text = "connection lost";
+		return CURL_PREREQFUNC_ABORT;
+	}
 	fetch->local_port = local_port;
 	fetch->remote_port = remote_port;
 	if (fetch->leader && fetch->leader->xchg->has_body)
@@ -285,7 +297,7 @@ static CURLcode curl_set_rules(
 	return code;
 }
 
-/* No handle is used twice: one keeps the fields of its last answer until its next. */
+/* No handle is used for two fetches: one keeps the fields of its last answer until its next. */
 int origin_curl_start(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	HF_ASSERT(!fetch->easy && !fetch->lines);
@@ -308,11 +320,29 @@ void origin_curl_stop(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	if (!fetch->easy)
 		return;
-	HF_ASSERT(curl_multi_remove_handle(origin->multi, fetch->easy) == CURLM_OK);
+	if (!fetch->cut)
+		HF_ASSERT(curl_multi_remove_handle(origin->multi, fetch->easy) == CURLM_OK);
 	curl_easy_cleanup(fetch->easy);
 	fetch->easy = NULL;
 	curl_slist_free_all(fetch->lines);
 	fetch->lines = NULL;
+}
+
+void origin_curl_cut(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	HF_ASSERT(fetch->easy && !fetch->cut);
+	HF_ASSERT(curl_multi_remove_handle(origin->multi, fetch->easy) == CURLM_OK);
+	fetch->recv_paused = false;
+	fetch->cut = true;
+}
+
+int origin_curl_again(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	HF_ASSERT(fetch->easy && fetch->cut);
+	if (curl_multi_add_handle(origin->multi, fetch->easy) != CURLM_OK)
+		return -ENOMEM;
+	fetch->cut = false;
+	return 0;
 }
 
 void origin_curl_resume(struct hf_origin *origin, struct origin_fetch *fetch)

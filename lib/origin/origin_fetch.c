@@ -3,7 +3,8 @@
  * A fetch from submit to its end.
  *
  *      submit -> QUEUED --slot--> SENT --head--> BODY --> complete: publish
- *                  |               |\  \-no memory-> ADMIT -/  \-> fail: readers are cut
+ *                  |               |\  \-no memory-> ADMIT -/ |\-> fail: readers are cut
+ *                  |               | \             RESUME <----/  cut: its rest is asked for
  *                  \- late: 503    | \-304, or an error for which a stale one stands-> OVER -> end
  *                                  \-> fail: 502, 504, or a stale one (RFC 5861)
  */
@@ -256,9 +257,10 @@ void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader)
 
 /* ---- without its leader ---- */
 
-/* The leader's request is still needed: for Vary, when the head comes. */
-static bool fetch_keep_request(struct origin_fetch *fetch, const struct hf_xchg *xchg)
+/* It is still needed: for Vary, when the head comes, or those of parts. */
+bool origin_fetch_keep_request(struct origin_fetch *fetch, const struct hf_xchg *xchg)
 {
+	HF_ASSERT(!fetch->req_head);
 	fetch->req_head = malloc(xchg->head.len);
 	if (!fetch->req_head)
 		return false;
@@ -274,7 +276,7 @@ void origin_fetch_leader_left(
 	if (fetch->state == ORIGIN_QUEUED)
 		fetch->leader =
 			HF_CONTAINER_OF(hf_list_first(&fetch->readers), struct origin_reader, link);
-	else if (fetch->state != ORIGIN_BODY && !fetch_keep_request(fetch, xchg))
+	else if (!origin_fetch_keep_request(fetch, xchg) && !fetch->obj)
 		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_NO_MEMORY, "no memory");
 }
 
@@ -357,8 +359,7 @@ bool origin_fetch_launch(struct hf_origin *origin)
 
 static bool fetch_goes_on_alone(const struct origin_fetch *fetch)
 {
-	return fetch->state == ORIGIN_BODY && !fetch->purged &&
-	       !(fetch->obj->flags & HF_OBJ_STREAM);
+	return fetch->obj && !fetch->purged && !(fetch->obj->flags & HF_OBJ_STREAM);
 }
 
 void origin_fetch_leave(
@@ -369,14 +370,9 @@ void origin_fetch_leave(
 	HF_ASSERT(reader->fetch == fetch);
 	hf_list_del(&reader->link);
 	reader->fetch = NULL;
-	if (hf_list_empty(&fetch->readers)) {
-		if (led)
-			fetch->leader = NULL;
-		if (!fetch_goes_on_alone(fetch))
-			fetch_end(origin, fetch);
-		return;
-	}
-	if (led)
+	if (hf_list_empty(&fetch->readers) && !fetch_goes_on_alone(fetch))
+		fetch_end(origin, fetch);
+	else if (led)
 		origin_fetch_leader_left(origin, fetch, reader->xchg);
 	else
 		origin_flow_credit(origin, fetch); /* it may have been the slowest */
@@ -417,8 +413,7 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 		hf_list_del(it);
 		reader->fetch = NULL;
 		/* 504 in the place of what must be validated (RFC 9111 §5.2.2.2) */
-		if (!origin_stale_serve(
-			    origin, reader, fetch, HF_STAT_CACHE_STALE_FAILED, 0))
+		if (!origin_stale_serve(origin, reader, fetch, HF_STAT_CACHE_STALE_FAILED, 0))
 			origin_reader_fail(
 				origin, reader, status == 502 && forbidden ? 504 : status, reason);
 	}
@@ -443,7 +438,10 @@ static void fetch_complete(struct hf_origin *origin, struct origin_fetch *fetch)
 	if (!(stream && (obj->flags & HF_OBJ_NO_BODY)))
 		hf_shard_fill_end(origin->shard, obj);
 	if (fetch->shared && !stream && !fetch->purged) {
-		hf_shard_publish(origin->shard, obj);
+		if (fetch->head_kept > 0)
+			origin_resume_publish(origin, fetch);
+		else
+			hf_shard_publish(origin->shard, obj);
 		fetch_overtake(origin, fetch);
 	}
 	origin_flow_more(origin, fetch);
@@ -452,7 +450,6 @@ static void fetch_complete(struct hf_origin *origin, struct origin_fetch *fetch)
 
 void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CURLcode code)
 {
-	origin_curl_stop(origin, fetch);
 	if (fetch->unwanted || fetch->state == ORIGIN_OVER) {
 		fetch_end(origin, fetch);
 		return;
@@ -462,11 +459,16 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 		return;
 	}
 	if (code == CURLE_OK && fetch->state == ORIGIN_ADMIT) {
+		origin_curl_stop(origin, fetch);
 		fetch->ended = true;
 		return;
 	}
-	origin_health_failed(origin, fetch,
-		code == CURLE_OK ? HF_FALLBACK_BY_RESET : hf_fallback_trigger_of_curl((int)code));
+	if (!fetch->judged)
+		origin_health_failed(origin, fetch,
+			code == CURLE_OK ? HF_FALLBACK_BY_RESET
+					 : hf_fallback_trigger_of_curl((int)code));
+	if (origin_resume_begin(origin, fetch))
+		return;
 	if (fetch->fail_text)
 		origin_fetch_fail(origin, fetch, 502, HF_DROP_REQ_ORIGIN_FAILED, fetch->fail_text);
 	else if (code == CURLE_OPERATION_TIMEDOUT)
@@ -474,7 +476,15 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 			origin, fetch, 504, HF_DROP_REQ_ORIGIN_TIMEOUT, "connect timeout");
 	else
 		origin_fetch_fail(origin, fetch, 502, HF_DROP_REQ_ORIGIN_FAILED,
-			code == CURLE_OK ? "no answer" : curl_easy_strerror(code));
+			code == CURLE_OK || code == CURLE_WRITE_ERROR ? "no answer"
+								      : curl_easy_strerror(code));
+}
+
+static void fetch_late(struct hf_origin *origin, struct origin_fetch *fetch, const char *text)
+{
+	origin_health_failed(origin, fetch, HF_FALLBACK_BY_TIMEOUT);
+	if (!origin_resume_begin(origin, fetch))
+		origin_fetch_fail(origin, fetch, 504, HF_DROP_REQ_ORIGIN_TIMEOUT, text);
 }
 
 static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch)
@@ -484,13 +494,13 @@ static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch
 		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_OVERLOAD, "no slot in time");
 		break;
 	case ORIGIN_TIMER_FIRST_BYTE:
-		origin_health_failed(origin, fetch, HF_FALLBACK_BY_TIMEOUT);
-		origin_fetch_fail(origin, fetch, 504, HF_DROP_REQ_ORIGIN_TIMEOUT, "late head");
+		fetch_late(origin, fetch, "late head");
 		break;
 	case ORIGIN_TIMER_BETWEEN:
-		origin_health_failed(origin, fetch, HF_FALLBACK_BY_TIMEOUT);
-		origin_fetch_fail(
-			origin, fetch, 504, HF_DROP_REQ_ORIGIN_TIMEOUT, "stopped in the middle");
+		fetch_late(origin, fetch, "stopped in the middle");
+		break;
+	case ORIGIN_TIMER_RESUME:
+		origin_resume_due(origin, fetch);
 		break;
 	case ORIGIN_TIMER_MEMORY:
 		origin_flow_memory_late(origin, fetch);

@@ -51,11 +51,15 @@
 #define ORIGIN_PROBES          8 /* fetches at a time of a group that is not well, but for those who wait */
 #define ORIGIN_CLOCK_LAG_US    50000 /* a worker read its clock before: no age may seem to shrink */
 #define ORIGIN_OVER_MAX        (64 * 1024) /* of a body that nobody wants: then the connection is cut */
+#define ORIGIN_RESUMES_MAX     3           /* of one fetch */
+#define ORIGIN_RESUME_PAUSE_US 100000      /* before the first; then twice as long each time */
+#define ORIGIN_ONCE_IDLE_S     1 /* a connection that was idle for longer may end under a request */
 #define ORIGIN_TAGS_KNOWN      256 /* purged last: what answers to earlier questions are judged by */
 
 enum origin_fetch_state {
 	ORIGIN_QUEUED, /* waits for its launch, or for a slot */
 	ORIGIN_SENT,   /* curl has it; no head yet */
+	ORIGIN_RESUME, /* the body broke off; its rest is to be asked for, or is: no head yet */
 	ORIGIN_ADMIT, /* the head is whole; memory for the object, or an errand's end, is awaited */
 	ORIGIN_BODY,  /* the object is being filled */
 	ORIGIN_OVER,  /* everyone was answered otherwise: only the connection is to be freed */
@@ -65,6 +69,7 @@ enum origin_timer {
 	ORIGIN_TIMER_QUEUE,
 	ORIGIN_TIMER_FIRST_BYTE,
 	ORIGIN_TIMER_BETWEEN,
+	ORIGIN_TIMER_RESUME,
 	ORIGIN_TIMER_MEMORY,
 	ORIGIN_TIMER_LAG,
 	ORIGIN_TIMER_PATIENCE, /* the only kind of fetch->patience */
@@ -105,7 +110,9 @@ struct origin_fetch {
 	bool purged;   /* G3 */
 	bool takes_slot, has_slot;
 	bool recv_paused, send_paused;
+	bool cut;         /* RESUME: curl does not have it now */
 	bool ended;       /* ADMIT: curl is done with it already */
+	bool judged;      /* RESUME: by its head, good or bad, how the origin does is known */
 	bool unwanted;    /* nobody may have this answer: end without a word */
 	bool invalidated; /* the answer's head was looked at for RFC 9111 §4.4 */
 	/* its leader's alone: an error, for which what is stored stood with some of those who waited; or a
@@ -114,10 +121,12 @@ struct origin_fetch {
 	struct hf_key key; /* heap */
 	char *vary; /* heap: its leader's values of the fields that an earlier answer named */
 	uint32_t vary_len;
-	char *req_head; /* heap: the leader's request head, once it left before the answer's head */
+	char *req_head; /* heap: the leader's request head, once it left */
 	uint32_t req_head_len;
-	char *head; /* heap: the answer's, until admitted */
+	char *head; /* heap: the answer's, until admitted; then those of the parts that its rest came in */
 	uint32_t head_len, head_cap;
+	uint32_t head_kept; /* bytes of whole ones of parts */
+	uint32_t resumes;
 	struct hf_obj *stale;     /* what its validators are of; a reference */
 	bool asked_soft;          /* that was soft-purged already */
 	char *conditions;         /* heap: field lines with them */
@@ -201,7 +210,7 @@ struct hf_origin {
 	struct hf_list direct; /* QUEUED and needs none */
 	struct hf_list memory; /* waiting for memory */
 	uint32_t queued, slots_used, slots_max, in_flight;
-	uint64_t object_max, memory_wait_us, store_wait_us, lag_us;
+	uint64_t object_max, memory_wait_us, store_wait_us, lag_us, resume_pause_us;
 	struct hf_list *map; /* [map_mask + 1] of fetches by key hash */
 	uint32_t map_mask;
 	struct origin_memo *memo; /* [sets * ways] */
@@ -322,6 +331,8 @@ bool origin_fetch_launch(struct hf_origin *origin);
 /* The request of LED was sent, or is to be: another leads, or it is kept. May end the fetch. */
 void origin_fetch_leader_left(
 	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_xchg *led);
+/* What its leader asked is kept while LED is still there. False: no memory. */
+bool origin_fetch_keep_request(struct origin_fetch *fetch, const struct hf_xchg *led);
 /* The reader leaves. */
 void origin_fetch_leave(
 	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_reader *reader);
@@ -402,9 +413,29 @@ void origin_store_again(struct hf_origin *origin, struct origin_fetch *fetch);
 /* Nobody joins any more, nobody reads; the transfer ends on its own. */
 void origin_store_over(struct origin_fetch *fetch);
 
+/* RFC 5861 §4 */
+bool origin_store_is_failure(uint16_t status);
+
+/* origin_resume.c: the rest of a body that broke off (RFC 9111 §3.4) */
+/* False: it cannot be asked for, or not once more. */
+bool origin_resume_begin(struct hf_origin *origin, struct origin_fetch *fetch);
+/* It is time to ask. May end the fetch. */
+void origin_resume_due(struct hf_origin *origin, struct origin_fetch *fetch);
+/* A head came. False: not the rest; `fail_text` says why, or is NULL when it may be asked for again. */
+bool origin_resume_head(struct hf_origin *origin, struct origin_fetch *fetch);
+/* It is whole. */
+void origin_resume_publish(struct hf_origin *origin, struct origin_fetch *fetch);
+
 /* origin_reval.c: validation (RFC 9111 §4.3) */
 /* Before a fetch is sent: what is stored and its validators, if it can be asked about. */
 void origin_reval_begin(struct hf_origin *origin, struct origin_fetch *fetch);
+/* STORED with what ANSWER says instead (§3.2); spans of both. False: too many lines. */
+bool origin_reval_merge(const struct hf_http_fields *stored, uint16_t status,
+	const struct hf_http_resp *answer, struct hf_http_resp *ret_resp);
+/* Judges BASE under the head that answer->resp leads to, makes it and lets it be found. NULL: it cannot be
+ * updated. Otherwise the caller has a reference. */
+struct hf_obj *origin_reval_update(struct hf_origin *origin, struct origin_fetch *fetch,
+	struct hf_obj *base, struct origin_answer *answer);
 /* A 304 came. */
 enum origin_store origin_reval_answer(
 	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_answer *answer);
@@ -431,8 +462,8 @@ bool origin_invalid_run(struct hf_origin *origin);
 bool origin_stale_serve(struct hf_origin *origin, struct origin_reader *reader,
 	const struct origin_fetch *fetch, enum hf_stat why, uint16_t fwd_status);
 /* The same for everyone who waits; how many. They have left the fetch. */
-uint32_t origin_stale_serve_all(
-	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_stat why, uint16_t fwd_status);
+uint32_t origin_stale_serve_all(struct hf_origin *origin, struct origin_fetch *fetch,
+	enum hf_stat why, uint16_t fwd_status);
 /* Is what is stored for the reader never to be served stale (RFC 9111 §4.2.4)? */
 bool origin_stale_is_forbidden(const struct hf_origin *origin, const struct origin_reader *reader,
 	const struct origin_fetch *fetch);
@@ -464,12 +495,21 @@ bool origin_curl_run(struct hf_origin *origin, uint32_t wait_ms);
 int origin_curl_start(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
 /* Cuts the transfer if it is not over. */
 void origin_curl_stop(struct hf_origin *origin, struct origin_fetch *fetch);
+/* Cuts the transfer; the handle may be used again, for the same fetch. */
+void origin_curl_cut(struct hf_origin *origin, struct origin_fetch *fetch);
+int origin_curl_again(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
 /* Goes on in the directions that are not paused. May end the fetch. */
 void origin_curl_resume(struct hf_origin *origin, struct origin_fetch *fetch);
 
 /* origin_request.c */
 /* Sets method, target, fields and body of the leader's request. */
 int origin_request_set(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
+
+/* Of a GET that was sent: the same, for the bytes from FROM on of what has that ETag. */
+int origin_request_rest(struct hf_origin *origin, struct origin_fetch *fetch, uint64_t from,
+	struct hf_span etag) HF_MUST_CHECK;
+/* May it be sent again, unasked (RFC 9110 §9.2.2)? */
+bool origin_request_is_repeatable(const struct hf_xchg *xchg);
 
 /* origin_body.c: request bodies */
 void origin_body_push(

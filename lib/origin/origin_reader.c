@@ -36,6 +36,8 @@ void origin_reader_attach(struct hf_origin *origin, struct origin_reader *reader
 	HF_ASSERT(!reader->answered);
 	HF_ASSERT(!xchg->obj);
 	if (xchg->background) {
+		if (reader->fetch && reader->fetch->leader == reader)
+			(void)origin_fetch_keep_request(reader->fetch, xchg);
 		origin_reader_drop(origin, reader);
 		return;
 	}

@@ -5,6 +5,8 @@
 #include "hf_origin.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "hf_wipe.h"
@@ -76,6 +78,38 @@ static int request_own_conditions(struct hf_origin *origin, struct origin_fetch 
 	return rc;
 }
 
+/* As it was appended: "Name: value", "Name:" or "Name;". */
+static bool request_is_condition(const char *line)
+{
+	const struct hf_span name = { line, strcspn(line, ":;") };
+
+	return hf_http_field_flags(hf_http_field_lookup(name)) & HF_HTTP_FIELD_COND;
+}
+
+int origin_request_rest(
+	struct hf_origin *origin, struct origin_fetch *fetch, uint64_t from, struct hf_span etag)
+{
+	struct curl_slist *asked = fetch->lines;
+	int rc = 0;
+
+	HF_ASSERT(fetch->easy && etag.len > 0 && etag.len < ORIGIN_HEAD_MAX);
+	fetch->lines = NULL;
+	for (const struct curl_slist *it = asked; rc == 0 && it; it = it->next)
+		if (!request_is_condition(it->data))
+			rc = request_line(fetch, it->data);
+	(void)snprintf(origin->scratch, ORIGIN_SCRATCH_LEN, "Range: bytes=%" PRIu64 "-", from);
+	if (rc == 0)
+		rc = request_line(fetch, origin->scratch);
+	(void)snprintf(
+		origin->scratch, ORIGIN_SCRATCH_LEN, "If-Range: %.*s", (int)etag.len, etag.ptr);
+	if (rc == 0)
+		rc = request_line(fetch, origin->scratch);
+	if (rc == 0 && curl_easy_setopt(fetch->easy, CURLOPT_HTTPHEADER, fetch->lines) != CURLE_OK)
+		rc = -ENOMEM;
+	curl_slist_free_all(asked);
+	return rc;
+}
+
 static int request_fields(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	/* what curl would add by itself */
@@ -131,6 +165,12 @@ static CURLcode request_method(struct hf_origin *origin, struct origin_fetch *fe
 	return code;
 }
 
+/* Nothing of a body is gone, and twice is as good as once. */
+bool origin_request_is_repeatable(const struct hf_xchg *xchg)
+{
+	return !xchg->has_body && hf_http_method_is_idempotent(xchg->method);
+}
+
 int origin_request_set(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	const struct hf_xchg *xchg = fetch->leader->xchg;
@@ -144,10 +184,9 @@ int origin_request_set(struct hf_origin *origin, struct origin_fetch *fetch)
 		code = curl_easy_setopt(
 			easy, CURLOPT_REQUEST_TARGET, request_text(origin, xchg->path_query));
 	hf_wipe(origin->scratch, xchg->path_query.len);
-	/* curl sends once more what a reused connection lost: only where that is allowed
-	 * (RFC 9110 §9.2.2) and nothing of a body is gone */
-	if (code == CURLE_OK && (xchg->has_body || !hf_http_method_is_idempotent(xchg->method)))
-		code = curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+	/* its connection had better live */
+	if (code == CURLE_OK && !origin_request_is_repeatable(xchg))
+		code = curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, ORIGIN_ONCE_IDLE_S * 1L);
 	if (code != CURLE_OK || request_fields(origin, fetch))
 		return -ENOMEM;
 	return curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetch->lines) == CURLE_OK ? 0 : -ENOMEM;

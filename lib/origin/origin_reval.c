@@ -180,19 +180,17 @@ static bool reval_add(struct hf_http_fields *fields, const struct hf_http_line *
 	return true;
 }
 
-/* False: too many lines. */
-static bool reval_merge(
-	const struct hf_obj *obj, const struct hf_http_resp *answer, struct hf_http_resp *ret_resp)
+bool origin_reval_merge(const struct hf_http_fields *stored, uint16_t status,
+	const struct hf_http_resp *answer, struct hf_http_resp *ret_resp)
 {
-	struct hf_http_fields stored;
-	bool fits = hf_http_stored_parse((struct hf_span){ obj->head, obj->head_len }, &stored);
+	bool fits = true;
 
 	memset(ret_resp, 0, sizeof(*ret_resp));
-	ret_resp->status = obj->status;
+	ret_resp->status = status;
 	ret_resp->minor = answer->minor;
-	for (uint32_t i = 0; fits && i < stored.count; i++)
-		if (!reval_is_replaced(&stored.lines[i], &answer->fields))
-			fits = reval_add(&ret_resp->fields, &stored.lines[i]);
+	for (uint32_t i = 0; fits && i < stored->count; i++)
+		if (!reval_is_replaced(&stored->lines[i], &answer->fields))
+			fits = reval_add(&ret_resp->fields, &stored->lines[i]);
 	for (uint32_t i = 0; fits && i < answer->fields.count; i++)
 		if (reval_updates(&answer->fields.lines[i]))
 			fits = reval_add(&ret_resp->fields, &answer->fields.lines[i]);
@@ -214,16 +212,16 @@ static struct hf_obj *reval_freshen(struct hf_origin *origin, struct hf_obj *bas
 	return hf_shard_obj_freshen(origin->shard, base, &spec);
 }
 
-/* Judges the updated response, makes it and lets it be found. NULL: it cannot be updated. Otherwise the
- * caller has a reference. */
-static struct hf_obj *reval_update(struct hf_origin *origin, struct origin_fetch *fetch,
+struct hf_obj *origin_reval_update(struct hf_origin *origin, struct origin_fetch *fetch,
 	struct hf_obj *base, struct origin_answer *answer)
 {
+	struct hf_http_fields stored;
 	struct hf_http_resp merged;
 	struct hf_obj *obj;
 	bool same_variant;
 
-	if (!reval_merge(base, &answer->resp, &merged))
+	if (!hf_http_stored_parse((struct hf_span){ base->head, base->head_len }, &stored) ||
+		!origin_reval_merge(&stored, base->status, &answer->resp, &merged))
 		return NULL;
 	origin_store_judge(origin, fetch, &merged, answer);
 	same_variant = answer->store && answer->vary_len == base->vary_len &&
@@ -244,7 +242,7 @@ static void reval_confirm(struct hf_origin *origin, struct origin_fetch *fetch, 
 	struct origin_answer *answer)
 {
 	hf_shard_obj_ref(origin->shard, base);
-	fetch->obj = reval_update(origin, fetch, base, answer);
+	fetch->obj = origin_reval_update(origin, fetch, base, answer);
 	if (fetch->obj) {
 		hf_shard_obj_unref(origin->shard, base);
 	} else {
@@ -357,7 +355,7 @@ void origin_reval_head(
 		if (base->flags & HF_OBJ_STALE)
 			return;
 		hf_shard_obj_ref(origin->shard, base);
-		obj = reval_update(origin, fetch, base, answer);
+		obj = origin_reval_update(origin, fetch, base, answer);
 		hf_shard_obj_unref(origin->shard, base);
 		if (obj)
 			hf_shard_obj_unref(origin->shard, obj);

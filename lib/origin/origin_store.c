@@ -262,8 +262,7 @@ void origin_store_over(struct origin_fetch *fetch)
 	hf_list_del(&fetch->map_link);
 }
 
-/* RFC 5861 §4 */
-static bool origin_store_is_failure(uint16_t status)
+bool origin_store_is_failure(uint16_t status)
 {
 	return status == 500 || status == 502 || status == 503 || status == 504;
 }
@@ -278,8 +277,8 @@ static bool origin_store_stale(
 	/* also when nobody who waits takes the stale one: others will */
 	if (fetch->shared && origin_stale_stands(origin, fetch))
 		fetch->refused = true;
-	if (origin_stale_serve_all(
-		    origin, fetch, HF_STAT_CACHE_STALE_ERROR, answer->resp.status) == 0)
+	if (origin_stale_serve_all(origin, fetch, HF_STAT_CACHE_STALE_ERROR, answer->resp.status) ==
+		0)
 		return false;
 	fetch->refused = true;
 	if (fetch->leader && fetch->leader->xchg->background)

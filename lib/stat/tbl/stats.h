@@ -123,4 +123,5 @@ X(WARM_DAMAGED,          "cache_warm_damaged_total",    COUNTER, "", "Snapshots 
 X(REQLOG_RECORDS,        "request_log_records_total",   COUNTER, "", "Requests that the request log took from the workers")
 X(REQLOG_LOST,           "request_log_lost_total",      COUNTER, "", "Lines missing in the request log: a full ring, a file that takes no more, a client that reads too slowly")
 X(REQLOG_FILE_ERRORS,    "request_log_file_errors_total", COUNTER, "", "Times the request log's file could not be opened or written")
+X(ORIGIN_RESUMES,        "origin_resumes_total",        COUNTER, "", "Times the rest of a body that broke off was asked for")
 /* clang-format on */

@@ -255,3 +255,60 @@ Test(http_range, rfc9110_s14_2_ranges_are_all_that_counts_without_if_range)
 	cr_assert_str_eq(answer("Range: bytes=0-1\r\nIf-None-Match: \"b\"\r\n", 100), "0-1");
 	cr_assert_str_eq(answer("If-Range: \"a\"\r\n", 100), "200");
 }
+
+/* "10-19/20", or "" */
+static const char *part(const char *value)
+{
+	static char lines[256], text[128];
+	struct hf_http_range range;
+	uint64_t length;
+
+	(void)snprintf(lines, sizeof(lines), "Content-Range: %s\r\n", value);
+	rig_have(lines);
+	if (!hf_http_content_range(&rig_stored, &range, &length))
+		return "";
+	(void)snprintf(text, sizeof(text), "%lu-%lu/%lu", (unsigned long)range.begin,
+		(unsigned long)range.end - 1, (unsigned long)length);
+	return text;
+}
+
+Test(http_range, rfc9110_s14_4_content_range_says_first_last_and_length)
+{
+	cr_assert_str_eq(part("bytes 0-0/1"), "0-0/1");
+	cr_assert_str_eq(part("bytes 10-19/20"), "10-19/20");
+	cr_assert_str_eq(part("Bytes 10-18/20"), "10-18/20");
+	cr_assert_str_eq(part("bytes 0-9223372036854775806/9223372036854775807"),
+		"0-9223372036854775806/9223372036854775807");
+}
+
+Test(http_range, rfc9110_s14_4_any_other_content_range_says_nothing)
+{
+	static const char *const bad[] = { "", "bytes", "bytes ", "bytes */20", "bytes 10-19/*",
+		"bytes 19-10/20", "bytes 10-20/20", "bytes 10-19/19", "bytes 0-0/0", "bytes 10-/20",
+		"bytes -19/20", "bytes 10/20", "bytes 10-19", "bytes 10-19/", "bytes=10-19/20",
+		"bytes  10-19/20", "bytes 10 -19/20", "bytes 10- 19/20", "bytes 10-19 /20",
+		"bytes 10-19/ 20", "bytes 10-19/20, bytes 0-1/20", "bytes 10-19/20;a",
+		"bytes +1-2/3", "bytes 0x1-2/3", "bytes 1-2-3/4", "bytes 1-2/3/4",
+		"octets 10-19/20", "10-19/20", "bytes 0-9223372036854775807/9223372036854775808",
+		"bytes 18446744073709551626-19/20", "bytes 10-18446744073709551635/20",
+		"bytes 10-19/18446744073709551636" };
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(bad); i++)
+		cr_expect_str_eq(part(bad[i]), "", "%s", bad[i]);
+	cr_assert_str_eq(part("bytes 10-19/20\r\nContent-Range: bytes 10-19/20"), "");
+}
+
+Test(http_range, rfc9110_s8_8_3_a_strong_etag_is_one_and_well_formed)
+{
+	static const char *const bad[] = { "", "ETag: W/\"a\"\r\n", "ETag: a\r\n", "ETag: \"a\r\n",
+		"ETag: \"a\" \"b\"\r\n", "ETag: \"a\"\r\nETag: \"a\"\r\n", "ETag: \"a b\"\r\n" };
+
+	rig_have("ETag: \"a,b\"\r\n");
+	cr_assert(hf_span_eq(hf_http_strong_etag(&rig_stored), HF_SPAN("\"a,b\"")));
+	rig_have("ETag: \"\"\r\n");
+	cr_assert(hf_span_eq(hf_http_strong_etag(&rig_stored), HF_SPAN("\"\"")));
+	for (size_t i = 0; i < HF_ARRAY_LEN(bad); i++) {
+		rig_have(bad[i]);
+		cr_expect_eq(hf_http_strong_etag(&rig_stored).len, 0, "%s", bad[i]);
+	}
+}

@@ -252,13 +252,31 @@ Test(origin_fail, an_unsafe_request_is_never_sent_twice_rfc9110_9_2_2)
 	rig_end(rig, &client);
 	rig_start_text(rig, &client, "POST /b HTTP/1.1\r\nHost: a.test\r\n\r\n");
 	rig_until(rig, rig_requests(rig) == 2);
-	cr_assert_eq(rig->conns, 2, "a connection of its own");
-	rig_conn_close(&rig->conn[1]);
+	cr_assert_eq(rig->conns, 1, "kept alive");
+	rig_conn_close(&rig->conn[0]); /* it crossed the request */
 	rig_until(rig, client.fail);
 	cr_assert_eq(client.xchg->fail_status, 502);
 	rig_settle(rig);
 	cr_assert_eq(rig_requests(rig), 2);
 	rig_end(rig, &client);
+	rig_free(rig);
+}
+
+Test(origin_fail, unsafe_requests_leave_no_more_connections_than_they_take)
+{
+	struct rig *rig = rig_new();
+
+	for (uint32_t i = 0; i < 5; i++) {
+		struct rig_client client;
+		const char *head;
+
+		rig_start_text(rig, &client, "POST /b HTTP/1.1\r\nHost: a.test\r\n\r\n");
+		client.eager = true;
+		rig_answer(rig_asked(rig, &head), "", 10);
+		rig_expect_body(rig, &client, 10);
+		rig_end(rig, &client);
+	}
+	cr_assert_eq(rig->conns, 1);
 	rig_free(rig);
 }
 

@@ -223,13 +223,13 @@ Test(origin_share, an_unsafe_request_invalidates_its_target_rfc9111_4_4)
 	cr_assert(rig_lookup(rig, "/a", ""));
 	rig_start_text(rig, &post, "POST /a HTTP/1.1\r\nHost: a.test\r\n\r\n");
 	rig_until(rig, rig_requests(rig) == 2);
-	rig_say(&rig->conn[1], "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+	rig_say(&rig->conn[0], "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
 	rig_until(rig, post.head);
 	rig_end(rig, &post);
 	cr_assert(rig_lookup(rig, "/a", ""), "an error invalidates nothing");
 	rig_start_text(rig, &post, "POST /a HTTP/1.1\r\nHost: a.test\r\n\r\n");
 	rig_until(rig, rig_requests(rig) == 3);
-	rig_say(&rig->conn[2], "HTTP/1.1 204 Done\r\n\r\n");
+	rig_say(&rig->conn[0], "HTTP/1.1 204 Done\r\n\r\n");
 	rig_until(rig, post.head);
 	rig_end(rig, &post);
 	cr_assert(!rig_lookup(rig, "/a", ""));
