@@ -131,6 +131,9 @@ json_t *app_command_stats(const json_t *args);
 json_t *app_command_drops(void);
 double app_hit_p99_us(void);
 
+/* telemetry.c: commands of DPDK's telemetry. */
+void app_telemetry_init(void);
+
 /* commands_cache.c: those about the cache. */
 json_t *app_command_cache_show(
 	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err);

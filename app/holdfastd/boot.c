@@ -62,8 +62,13 @@ static void undo_limits(struct app *app)
 
 static int boot_eal(struct app *app, struct hf_err *err)
 {
+	int rc;
+
 	hf_thread_enter(HF_THREAD_CONTROL, "control");
-	return hf_port_eal_init(app->conf, err);
+	rc = hf_port_eal_init(app->conf, err);
+	if (rc == 0)
+		app_telemetry_init();
+	return rc;
 }
 
 static void undo_eal(struct app *app)

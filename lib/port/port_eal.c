@@ -242,7 +242,6 @@ static void eal_args(const struct hf_conf *conf, bool hugepages)
 	}
 	(void)snprintf(text, sizeof(text), "--file-prefix=hf-%d", getpid());
 	eal_arg(text);
-	eal_arg("--no-telemetry");
 }
 
 int hf_port_eal_init(const struct hf_conf *conf, struct hf_err *err)

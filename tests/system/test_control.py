@@ -14,7 +14,7 @@ import threading
 
 import pytest
 from harness import (HOLDFASTCTL, HOLDFASTD, PEER4, SLOW, V4, answer, blocks, body_hash, connect,
-                     curl, is_hit, read_answer, url, wait_until)
+                     curl, is_hit, read_answer, table, url, wait_until)
 
 COMMANDS = ["status", "stats", "lcores", "conns", "drops", "config show", "version"]
 
@@ -46,6 +46,42 @@ def test_stats_pattern_and_agreement(start, nginx):
     assert stats["http_requests_total"] == stats['http_responses_total{class="2xx"}'] == 5
     rows = hf.ctl("lcores")
     assert sum(row[rows["columns"].index("hits")] for row in rows["rows"]) == 4
+    histograms = hf.ctl("stats", "*_seconds")["histograms"]
+    counts = table(histograms, "name", "count")
+    assert counts["hit_seconds"] == 4
+    for name in ("miss", "origin_connect", "origin_first_byte", "origin_fetch",
+                 "origin_queue_wait"):
+        assert counts[name + "_seconds"] == 1, name
+    for row in histograms["rows"]:
+        assert 0 <= row[2] <= row[3] <= row[4] <= row[5] <= row[6] < 10 * SLOW, row
+    assert 0 < hf.ctl("status")["hit_p99_us"] < 1e6 * SLOW
+
+
+def telemetry(path, command):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as conn:
+        conn.settimeout(10 * SLOW)
+        conn.connect(str(path))
+        greeting = json.loads(conn.recv(1024))
+        conn.send(command.encode())
+        return json.loads(conn.recv(greeting["max_output_len"]))[command]
+
+
+def test_telemetry_of_dpdk_tells_the_same(start, nginx):
+    hf = start(nginx.url)
+    path = pathlib.Path(f"/var/run/dpdk/hf-{hf.process.pid}/dpdk_telemetry.v2")
+    assert path.parent.stat().st_mode & 0o077 == 0, "others may come near"
+    for target in ("/hello", "/hello", "/hello"):
+        curl(url(target))
+    told = telemetry(path, "/holdfast/stats")
+    assert (told["cache_hits_total"], told["cache_misses_total_absent"]) == (2, 1)
+    assert set(hf.drops()) <= set(telemetry(path, "/holdfast/drops"))
+    hit = telemetry(path, "/holdfast/histograms")["hit_seconds"]
+    assert hit["count"] == 2 and 0 < hit["p50"] <= hit["p999"] <= hit["max"]
+    done = subprocess.run(["dpdk-telemetry.py", "-f", f"hf-{hf.process.pid}"], text=True,
+                          input="/holdfast/stats\nquit\n", capture_output=True, timeout=10 * SLOW)
+    assert '"cache_hits_total": 2' in done.stdout, done
+    hf.stop()
+    assert not path.parent.exists(), "left behind"
 
 
 def test_cache_show_and_purge(start, origin):
