@@ -217,21 +217,13 @@ bool hf_shard_recall_next(struct hf_shard *shard, struct hf_obj **ret_obj, uint3
 void hf_shard_recalled(struct hf_shard *shard, struct hf_obj *obj, uint32_t worker);
 /* The largest body this shard stores, whatever the configuration says: half of its memory. */
 uint64_t hf_shard_object_max(const struct hf_shard *shard);
+/* Is there room for so much more before anything would have to leave? */
+bool hf_shard_has_room(const struct hf_shard *shard, uint64_t cost);
 /* The waker to use when a grace period ended. boot. */
 void hf_shard_waker_set(struct hf_shard *shard, struct hf_waker *waker);
 /* Asserts table, queue, references and sums; the owner, or tests. */
 void hf_shard_check(struct hf_shard *shard);
 
-/* reclaim thread --------------------------------------------------------------------------------- */
-
-/* One grace period for everything retired so far; false when there was nothing to do. Blocks. */
-bool hf_cache_reclaim_step(struct hf_cache *cache);
-/* Readable when something was retired. */
-struct hf_waker *hf_cache_reclaim_waker(struct hf_cache *cache);
-/* Is there room for so much more before anything would have to leave? */
-bool hf_shard_has_room(const struct hf_shard *shard, uint64_t cost);
-
-#endif
 /* after every other thread has stopped ------------------------------------------------------------ */
 
 struct hf_cache_rank {
@@ -243,3 +235,11 @@ struct hf_cache_rank {
 int hf_cache_rank(struct hf_cache *cache, struct hf_cache_rank **ret_ranks,
 	uint64_t *ret_count) HF_MUST_CHECK;
 
+/* reclaim thread --------------------------------------------------------------------------------- */
+
+/* One grace period for everything retired so far; false when there was nothing to do. Blocks. */
+bool hf_cache_reclaim_step(struct hf_cache *cache);
+/* Readable when something was retired. */
+struct hf_waker *hf_cache_reclaim_waker(struct hf_cache *cache);
+
+#endif
