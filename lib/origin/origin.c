@@ -134,8 +134,8 @@ void hf_origin_free(struct hf_origin *origin)
 	origin_curl_fini(origin);
 	origin_call_fini(origin);
 	origin_purge_fini(origin);
-	for (uint32_t i = 0; origin->link && i < origin->workers; i++)
 	origin_warm_fini(origin);
+	for (uint32_t i = 0; origin->link && i < origin->workers; i++)
 		if (origin->link[i])
 			origin->link[i]->origin_waker = NULL;
 	origin_view_drop(origin);

@@ -215,6 +215,7 @@ struct hf_origin {
 	uint32_t map_mask;
 	struct origin_memo *memo; /* [sets * ways] */
 	struct origin_purge purge;
+	struct hf_snap_fill *warm; /* NULL: no snapshot is being loaded */
 	struct hf_wheel *wheel;
 	uint64_t now_us;
 	struct hf_waker waker;
@@ -232,7 +233,6 @@ struct hf_origin {
 };
 
 /* origin_view.c */
-	struct hf_snap_fill *warm; /* NULL: no snapshot is being loaded */
 /* The state that was set since, if one was. */
 void origin_view_adopt(struct hf_origin *origin);
 /* The configuration's limits changed. */
