@@ -487,6 +487,13 @@ bool origin_purge_tagged(const struct hf_origin *origin, const struct origin_fet
 	const struct hf_http_fields *fields, const struct hf_obj *base);
 void origin_purge_fini(struct hf_origin *origin);
 
+/* origin_warm.c */
+void origin_warm_take(struct hf_origin *origin, const struct hf_origin_call *call);
+void origin_warm_fini(struct hf_origin *origin);
+/* While a snapshot is loaded: nothing of it for this key any more, nor what the purge names. */
+void origin_warm_forget(struct hf_origin *origin, uint64_t hash);
+void origin_warm_forget_many(struct hf_origin *origin, const struct hf_purge_walk *walk);
+
 /* origin_curl.c */
 int origin_curl_init(struct hf_origin *origin, struct hf_err *err) HF_MUST_CHECK;
 void origin_curl_fini(struct hf_origin *origin);
@@ -526,10 +533,3 @@ void origin_call_fini(struct hf_origin *origin);
 bool origin_call_run(struct hf_origin *origin);
 
 #endif
-/* origin_warm.c */
-void origin_warm_take(struct hf_origin *origin, const struct hf_origin_call *call);
-void origin_warm_fini(struct hf_origin *origin);
-/* While a snapshot is loaded: nothing of it for this key any more, nor what the purge names. */
-void origin_warm_forget(struct hf_origin *origin, uint64_t hash);
-void origin_warm_forget_many(struct hf_origin *origin, const struct hf_purge_walk *walk);
-
