@@ -292,6 +292,8 @@ bool origin_inbox_empty(const struct hf_origin *origin);
 bool origin_inbox_recalls(struct hf_origin *origin);
 
 /* origin_reader.c */
+/* For the request log: whom the fetch asked. */
+void origin_reader_asked(struct origin_reader *reader, const struct origin_fetch *fetch);
 struct origin_reader *origin_reader_new(struct hf_origin *origin, struct hf_xchg *xchg);
 /* HEAD: the reader has that object. */
 void origin_reader_attach(struct hf_origin *origin, struct origin_reader *reader,

@@ -28,6 +28,13 @@ static struct hf_link *origin_reader_link(
 	return origin->link[reader->xchg->worker];
 }
 
+void origin_reader_asked(struct origin_reader *reader, const struct origin_fetch *fetch)
+{
+	if (fetch && fetch->target)
+		(void)snprintf(reader->xchg->asked, sizeof(reader->xchg->asked), "%s/%s",
+			fetch->group->name, fetch->target->id);
+}
+
 void origin_reader_attach(struct hf_origin *origin, struct origin_reader *reader,
 	struct hf_obj *obj, bool stored, bool collapsed)
 {
@@ -42,6 +49,7 @@ void origin_reader_attach(struct hf_origin *origin, struct origin_reader *reader
 		return;
 	}
 	hf_shard_obj_ref(origin->shard, obj);
+	origin_reader_asked(reader, reader->fetch);
 	reader->answered = true;
 	xchg->obj = obj;
 	xchg->stored = stored;

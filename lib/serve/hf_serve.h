@@ -26,6 +26,7 @@
 #include "hf_base.h"
 #include "hf_cache.h"
 #include "hf_conf.h"
+#include "hf_reqlog.h"
 #include "hf_tcp.h"
 #include "hf_xchg.h"
 
@@ -38,6 +39,7 @@ struct hf_serve_cfg {
 	struct hf_tcp *tcp;
 	struct hf_cache *cache;
 	struct hf_xchg_net *xchgs;
+	struct hf_reqlog_ring *reqlog; /* of this worker; NULL: none */
 };
 
 /* boot */

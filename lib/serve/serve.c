@@ -17,6 +17,8 @@ static int serve_pools(struct hf_serve *serve)
 		rc = hf_pool_init(&serve->req_pool, sizeof(struct serve_req), conns);
 	if (rc == 0)
 		rc = hf_pool_init(&serve->txbuf_pool, SERVE_TXBUF_LEN, conns);
+	if (rc == 0 && serve->reqlog)
+		rc = hf_pool_init(&serve->log_pool, sizeof(struct hf_reqlog_record), conns);
 	if (rc == 0)
 		rc = serve_peers_init(serve);
 	return rc;
@@ -44,6 +46,7 @@ int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err 
 	serve->cache = cfg->cache;
 	serve->reader = hf_cache_reader(cfg->cache, cfg->worker);
 	serve->xchgs = cfg->xchgs;
+	serve->reqlog = cfg->reqlog;
 	serve->now_us = now_us;
 	hf_list_init(&serve->reqs);
 	hf_list_init(&serve->again);
@@ -75,6 +78,7 @@ void hf_serve_free(struct hf_serve *serve)
 	hf_pool_fini(&serve->conn_pool);
 	hf_pool_fini(&serve->req_pool);
 	hf_pool_fini(&serve->txbuf_pool);
+	hf_pool_fini(&serve->log_pool);
 	free(serve->key_buf);
 	free(serve->head_buf);
 	free(serve);

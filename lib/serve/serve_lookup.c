@@ -97,9 +97,11 @@ static enum hf_xchg_cause lookup_judge(struct hf_serve *serve, struct serve_req 
 		break;
 	case HF_CACHE_USE_STALE:
 		hf_stat_inc(HF_STAT_CACHE_STALE_CLIENT);
+		req->stale = true;
 		break;
 	case HF_CACHE_USE_STALE_SWR:
 		hf_stat_inc(HF_STAT_CACHE_STALE_SWR);
+		req->stale = true;
 		serve_refresh(serve, req);
 		break;
 	case HF_CACHE_USE_REVALIDATE:
@@ -108,6 +110,7 @@ static enum hf_xchg_cause lookup_judge(struct hf_serve *serve, struct serve_req 
 		if (!lookup_stands_in(serve, obj, facts))
 			return HF_XCHG_MISS_EXPIRED;
 		hf_stat_inc(HF_STAT_CACHE_STALE_FALLBACK);
+		req->stale = true;
 		serve_refresh(serve, req);
 		break;
 	}

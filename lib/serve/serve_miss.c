@@ -53,6 +53,8 @@ void serve_xchg_drop(struct hf_serve *serve, struct serve_req *req)
 	if (!xchg)
 		return;
 	serve_miss_count(req);
+	if (hf_unlikely(req->log != NULL))
+		serve_log_miss(req);
 	req->xchg = NULL;
 	req->obj = NULL;
 	xchg->owner = NULL;

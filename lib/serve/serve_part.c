@@ -145,21 +145,21 @@ static size_t part_build(struct hf_serve *serve, struct serve_req *req, const ch
 	return hf_resp_cut_build(serve->part_head, sizeof(serve->part_head), &head, cut);
 }
 
-static void part_count(enum hf_resp_part kind)
+static void part_count(struct serve_req *req)
 {
-	switch (kind) {
+	switch (req->part.kind) {
 	case HF_RESP_NOT_MODIFIED:
 		hf_stat_inc(HF_STAT_CACHE_NOT_MODIFIED);
-		serve_count_status(304);
+		serve_count_status(req, 304);
 		return;
 	case HF_RESP_PARTIAL:
 	case HF_RESP_MULTIPART:
 		hf_stat_inc(HF_STAT_CACHE_PARTIAL);
-		serve_count_status(206);
+		serve_count_status(req, 206);
 		return;
 	case HF_RESP_NO_RANGE:
 		hf_stat_inc(HF_STAT_CACHE_RANGE_REFUSED);
-		serve_count_status(416);
+		serve_count_status(req, 416);
 		return;
 	}
 }
@@ -220,7 +220,7 @@ enum serve_go serve_part_head(struct hf_serve *serve, struct serve_req *req)
 		hf_wipe(serve->part_head, serve->part_head_len);
 	if (!copied)
 		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
-	part_count(req->part.kind);
+	part_count(req);
 	req->step = SERVE_PART;
 	return SERVE_GO;
 }
@@ -270,7 +270,7 @@ static bool part_begin_range(struct hf_serve *serve, struct serve_req *req)
 		return true;
 	len = part_between(part, part->at, buf);
 	HF_ASSERT(len > 0); /* it fitted when all were measured */
-	hf_stat_add(HF_STAT_HTTP_BODY_BYTES, len);
+	serve_count_body(req, len);
 	return part_copy(serve, req, buf, len);
 }
 
@@ -283,7 +283,7 @@ static bool part_send(struct hf_serve *serve, struct serve_req *req, struct hf_s
 
 	if (!sent)
 		return false;
-	hf_stat_add(HF_STAT_HTTP_BODY_BYTES, run.len);
+	serve_count_body(req, run.len);
 	hf_obj_advance(&req->cursor, run.len);
 	return true;
 }
@@ -338,7 +338,7 @@ static bool part_send_end(struct hf_serve *serve, struct serve_req *req)
 	char buf[PART_BETWEEN_MAX];
 	size_t len = req->part.multipart ? part_end(&req->part, buf) : 0;
 
-	hf_stat_add(HF_STAT_HTTP_BODY_BYTES, len);
+	serve_count_body(req, len);
 	return part_copy(serve, req, buf, len);
 }
 

@@ -6,6 +6,7 @@
  *   serve_peer.c   connections of one address
  *   serve_conn.c   TCP events, timers, a connection's begin and end
  *   serve_fsm.c    walks tbl/req_steps.h
+ *   serve_log.c    records for the request log
  *   serve_read.c   READ        serve_lookup.c  LOOKUP, HIT
  *   serve_miss.c   MISS, WAIT  serve_reply.c   messages of origin threads
  *   serve_send.c   HEAD, BODY, ERROR, send buffers
@@ -114,6 +115,11 @@ struct serve_req {
 	uint32_t head_len; /* unread bytes that are this request's head; 0 once consumed */
 	/* the answer */
 	uint16_t error_status; /* ERROR: what to say */
+	uint16_t status;       /* that was sent; 0: none yet */
+	bool stale;            /* a hit past its lifetime */
+	bool answered;         /* its exchange: the origin thread wrote what it had to say */
+	uint64_t body_sent;    /* bytes of the body queued */
+	struct hf_reqlog_record *log; /* NULL: nobody looks */
 	enum hf_lookup lookup;
 	enum hf_xchg_cause cause;
 	struct hf_obj *obj;     /* LOOKUP to HIT: borrowed; later: of the lease or the exchange */
@@ -146,7 +152,8 @@ struct hf_serve {
 	struct hf_http_limits limits;
 	bool draining;
 	uint32_t mode; /* enum hf_mode */
-	struct hf_pool conn_pool, req_pool, txbuf_pool;
+	struct hf_reqlog_ring *reqlog;
+	struct hf_pool conn_pool, req_pool, txbuf_pool, log_pool;
 	struct hf_list reqs, again, turn;
 	struct hf_list *peers; /* chains of serve_peer */
 	struct hf_pool peer_pool;
@@ -206,6 +213,20 @@ void serve_peers_fini(struct hf_serve *serve);
 bool serve_peer_join(struct hf_serve *serve, struct serve_conn *conn);
 void serve_peer_leave(struct hf_serve *serve, struct serve_conn *conn);
 
+/* serve_log.c; the record is req->log */
+static inline bool serve_log_wanted(const struct hf_serve *serve)
+{
+	return serve->reqlog && hf_unlikely(hf_reqlog_wanted(serve->reqlog));
+}
+/* What was asked is in serve->http. */
+void serve_log_begin(struct hf_serve *serve, struct serve_req *req);
+/* An answer of our own was queued; of what was no request it is all there is. */
+void serve_log_error(struct hf_serve *serve, struct serve_req *req, struct hf_span answer);
+/* Its exchange is about to go. */
+void serve_log_miss(struct serve_req *req);
+/* The request ends: the record is the log's. */
+void serve_log_end(struct hf_serve *serve, struct serve_req *req);
+
 /* serve_read.c */
 struct serve_req *serve_req_new(struct hf_serve *serve, struct serve_conn *conn);
 void serve_req_free(struct hf_serve *serve, struct serve_req *req);
@@ -223,7 +244,9 @@ char *serve_txbuf_room(struct hf_serve *serve, struct serve_req *req, uint32_t l
 bool serve_txbuf_send(struct hf_serve *serve, struct serve_req *req, uint32_t len) HF_MUST_CHECK;
 bool serve_send_head(struct hf_serve *serve, struct serve_req *req, const char *cache_status);
 int64_t serve_age_s(const struct hf_serve *serve, const struct serve_req *req);
-void serve_count_status(uint16_t status);
+/* The answer begins. */
+void serve_count_status(struct serve_req *req, uint16_t status);
+void serve_count_body(struct serve_req *req, size_t len);
 struct hf_span serve_date(const struct hf_serve *serve);
 
 /* Who keeps the bytes of req->obj readable; NULL: nobody, beyond this turn. */

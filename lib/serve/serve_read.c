@@ -36,6 +36,8 @@ struct serve_req *serve_req_new(struct hf_serve *serve, struct serve_conn *conn)
 void serve_req_free(struct hf_serve *serve, struct serve_req *req)
 {
 	serve_xchg_drop(serve, req);
+	if (hf_unlikely(req->log != NULL))
+		serve_log_end(serve, req);
 	if (req->lease)
 		hf_ref_put(&req->lease->ref);
 	if (req->txbuf)
@@ -125,6 +127,8 @@ enum serve_go serve_read(struct hf_serve *serve, struct serve_req *req)
 	req->upload_done = req->upload == HF_HTTP_BODY_NONE;
 	req->expect_continue = serve->http.expect_continue;
 	hf_http_chunked_init(&req->chunked);
+	if (serve_log_wanted(serve))
+		serve_log_begin(serve, req);
 	req->step = SERVE_LOOKUP;
 	return SERVE_GO;
 }

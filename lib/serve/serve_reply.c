@@ -16,6 +16,7 @@ static void reply_answer(struct hf_serve *serve, struct hf_xchg *xchg, bool fail
 	HF_ASSERT(req->step == SERVE_WAIT);
 	HF_ASSERT(req->xchg == xchg);
 	hf_hist_add(HF_HIST_MISS, (serve->now_us - xchg->started_us) * 1000);
+	req->answered = true;
 	if (failed)
 		(void)serve_fail(req, xchg->fail_status, xchg->fail_reason);
 	else

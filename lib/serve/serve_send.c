@@ -79,13 +79,20 @@ struct hf_span serve_date(const struct hf_serve *serve)
 	return (struct hf_span){ serve->date, sizeof(serve->date) };
 }
 
-void serve_count_status(uint16_t status)
+void serve_count_body(struct serve_req *req, size_t len)
+{
+	req->body_sent += len;
+	hf_stat_add(HF_STAT_HTTP_BODY_BYTES, len);
+}
+
+void serve_count_status(struct serve_req *req, uint16_t status)
 {
 	static const enum hf_stat by_class[] = { [2] = HF_STAT_HTTP_2XX,
 		[3] = HF_STAT_HTTP_3XX,
 		[4] = HF_STAT_HTTP_4XX,
 		[5] = HF_STAT_HTTP_5XX };
 
+	req->status = status;
 	if (status >= 200 && status < 600)
 		hf_stat_inc(by_class[status / 100]);
 }
@@ -110,7 +117,7 @@ static bool send_small_body(
 		len += body.len;
 		hf_obj_advance(&req->cursor, body.len);
 	}
-	hf_stat_add(HF_STAT_HTTP_BODY_BYTES, len - head_len);
+	serve_count_body(req, len - head_len);
 	return serve_txbuf_send(serve, req, (uint32_t)len);
 }
 
@@ -161,7 +168,7 @@ bool serve_send_head(struct hf_serve *serve, struct serve_req *req, const char *
 	char *at = req->txbuf->data + req->txbuf->used;
 	size_t len = hf_resp_head_build(at, SERVE_TXBUF_CAP - req->txbuf->used, &head);
 
-	serve_count_status(obj->status);
+	serve_count_status(req, obj->status);
 	if (len == 0)
 		return send_large_head(serve, req, &head);
 	if (!serve_owner(req))
@@ -295,7 +302,7 @@ static bool body_send(struct hf_serve *serve, struct serve_req *req, struct hf_s
 	}
 	if (!serve_send(serve, req, run.ptr, (uint32_t)run.len, owner, zero_copy))
 		return false;
-	hf_stat_add(HF_STAT_HTTP_BODY_BYTES, run.len);
+	serve_count_body(req, run.len);
 	hf_obj_advance(&req->cursor, run.len);
 	return !chunked || serve_send(serve, req, HF_RESP_CHUNK_END, 2, NULL, false);
 }
@@ -388,7 +395,9 @@ enum serve_go serve_error(struct hf_serve *serve, struct serve_req *req)
 	len = at ? hf_resp_error_build(at, HF_RESP_ERROR_MAX, &error) : 0;
 	if (len == 0 || !serve_txbuf_send(serve, req, (uint32_t)len))
 		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
-	serve_count_status(error.status);
+	serve_count_status(req, error.status);
+	if (serve_log_wanted(serve))
+		serve_log_error(serve, req, (struct hf_span){ at, len });
 	serve_head_done(serve, req);
 	req->step = SERVE_DONE;
 	return SERVE_GO;
