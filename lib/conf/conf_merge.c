@@ -40,29 +40,38 @@ static struct hf_conf *merge_copy(const struct hf_conf *conf)
 	return NULL;
 }
 
-static void merge_take(struct hf_conf *conf, const struct hf_conf *from, enum conf_param_id id)
+static bool merge_take(struct hf_conf *conf, const struct hf_conf *from, enum conf_param_id id)
 {
 	const struct conf_param *param = &conf_params[id];
+	char *member = (char *)conf + param->offset;
 
-	HF_ASSERT(param->when == CONF_LIVE && !conf_value_is_string(param->type));
-	memcpy((char *)conf + param->offset, (const char *)from + param->offset, param->size);
+	HF_ASSERT(param->when == CONF_LIVE);
+	if (conf_value_is_string(param->type))
+		free(*(char **)member);
+	memcpy(member, (const char *)from + param->offset, param->size);
+	return !conf_value_is_string(param->type) || merge_strdup((char **)member);
 }
 
 int hf_conf_merge(
 	const struct hf_conf *running, const struct hf_conf *file, struct hf_conf **ret_conf)
 {
 	struct hf_conf *conf = merge_copy(running);
+	bool ok = true;
 
 	if (!conf)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < CONF_PARAM_COUNT; i++)
 		if (conf_params[i].when == CONF_LIVE)
-			merge_take(conf, file, (enum conf_param_id)i);
+			ok &= merge_take(conf, file, (enum conf_param_id)i);
 	/* the file keeps the rules between keys, but for what is not changed yet */
 	if (conf->cache.max_object > conf->cache.memory / 2)
-		merge_take(conf, running, CONF_cache_max_object);
+		ok &= merge_take(conf, running, CONF_cache_max_object);
 	if (conf->http.uri_bytes > conf->http.header_bytes)
-		merge_take(conf, running, CONF_http_uri_bytes);
+		ok &= merge_take(conf, running, CONF_http_uri_bytes);
+	if (!ok) {
+		hf_conf_free(conf);
+		return -ENOMEM;
+	}
 	*ret_conf = conf;
 	return 0;
 }

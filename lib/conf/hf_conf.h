@@ -87,6 +87,10 @@ struct hf_conf {
 		char *group;   /* "" or unknown on this machine: unchanged */
 	} ctl;
 	struct {
+		char *requests; /* file of the request log; "" for none */
+		uint32_t format; /* enum hf_reqlog_format */
+	} log;
+	struct {
 		bool hugepages; /* auto: use them if there are any */
 		uint32_t drain_timeout_ms;
 		uint32_t watchdog_ms; /* an lcore whose loop stands still this long is reported */

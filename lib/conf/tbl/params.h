@@ -109,6 +109,11 @@ X(ctl, mode,   BOOT, ctl.mode,   MODE,   0, 0777, NULL, "0660", "Permissions of 
 X(ctl, group,  BOOT, ctl.group,  GROUP,  0, 31, NULL, "holdfast", "Group of the socket, if there is such a group")
 END
 
+SECTION(log)
+X(log, requests, LIVE, log.requests, FILE, 0, 4095, NULL, "", "File to which each request is appended as a line, opened again at every reload; empty: none")
+X(log, format,   LIVE, log.format,   ENUM, 0, 1, "json|combined", "json", "Its lines: JSON objects, or the combined format of other web servers")
+END
+
 SECTION(runtime)
 X(runtime, hugepages,     BOOT, runtime.hugepages,        ENUM,   0, 1, "off|auto", "auto", "auto: hugepages if there are any")
 X(runtime, drain_timeout, LIVE, runtime.drain_timeout_ms, MILLIS, 0, DAY_MS, NULL, "30s", "How long open connections may go on after drain")

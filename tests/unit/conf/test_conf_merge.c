@@ -41,14 +41,17 @@ Test(conf_merge, C4_live_values_are_the_files_and_the_rest_stays)
 			  "node: other\n"
 			  "cache: {default_ttl: 7s, memory: 2GiB}\n"
 			  "origin: {connect_timeout: 1s, threads: 2}\n"
-			  "control_plane: {on_state_expired: reject}\n");
+			  "control_plane: {on_state_expired: reject}\n"
+			  "log: {requests: /r, format: combined}\n");
 	struct hf_conf *merged = NULL;
 
 	cr_assert_eq(hf_conf_merge(running, file, &merged), 0);
 	cr_expect_str_eq(test_diff(running, merged),
 		"cache.default_ttl: 0s -> 7s\n"
 		"origin.connect_timeout: 3s -> 1s\n"
-		"control_plane.on_state_expired: latch -> reject\n");
+		"control_plane.on_state_expired: latch -> reject\n"
+		"log.requests: \"\" -> \"/r\"\n"
+		"log.format: json -> combined\n");
 	cr_expect_str_eq(test_diff(merged, file), "node: \"edge-1\" -> \"other\"\n"
 						  "cache.memory: 1GiB -> 2GiB\n"
 						  "origin.threads: 1 -> 2\n"
@@ -59,6 +62,7 @@ Test(conf_merge, C4_live_values_are_the_files_and_the_rest_stays)
 	hf_conf_free(running);
 	hf_conf_free(file);
 	cr_expect_str_eq(merged->node, "edge-1");
+	cr_expect_str_eq(merged->log.requests, "/r");
 	cr_expect_str_eq(merged->port[0].device, "net_tap0");
 	hf_conf_free(merged);
 }
@@ -77,7 +81,7 @@ Test(conf_merge, live_are_these_keys)
 		"origin.patience origin.fallback_timeout "
 		"control_plane.interval control_plane.timeout control_plane.failures "
 		"control_plane.successes control_plane.max_stale control_plane.state_max_age "
-		"control_plane.on_state_expired "
+		"control_plane.on_state_expired log.requests log.format "
 		"runtime.drain_timeout runtime.watchdog ";
 	char found[sizeof(live) + 1024] = "";
 
