@@ -11,7 +11,7 @@
 
 #define CALL_ANSWER_MAX (16U * 1024 * 1024)
 
-static int call_connect(const char *path, struct hf_err *err, int *ret_fd)
+int cli_connect(const char *path, struct hf_err *err, struct cli_call *ret_call)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct timeval limit = { .tv_sec = CLI_TIMEOUT_S };
@@ -34,8 +34,14 @@ static int call_connect(const char *path, struct hf_err *err, int *ret_fd)
 			: failed == EACCES ? "; only root and the socket's group may"
 					   : "");
 	}
-	*ret_fd = fd;
+	*ret_call = (struct cli_call){ .fd = fd };
 	return 0;
+}
+
+void cli_close(struct cli_call *call)
+{
+	(void)close(call->fd);
+	free(call->text);
 }
 
 static int call_send(int fd, const json_t *request, struct hf_err *err)
@@ -58,60 +64,75 @@ static int call_send(int fd, const json_t *request, struct hf_err *err)
 	return n < 0 ? hf_err_set(err, -1, "sending: %s", strerror(errno)) : 0;
 }
 
-/* Up to the LF that ends the answer. */
-static int call_receive(int fd, struct hf_err *err, json_t **ret_answer)
+/* Some bytes more of the answer. */
+static int call_more(struct cli_call *call, struct hf_err *err)
 {
-	char *text = NULL;
-	size_t len = 0, room = 0;
-	json_t *answer = NULL;
-	int failed = 0;
+	ssize_t n;
 
-	while (failed == 0 && (len == 0 || text[len - 1] != '\n')) {
-		ssize_t n;
+	if (call->len == call->room) {
+		size_t room = call->room ? 2 * call->room : 65536;
+		char *text = room <= CALL_ANSWER_MAX ? realloc(call->text, room) : NULL;
 
-		if (len == room) {
-			char *more = room < CALL_ANSWER_MAX
-					     ? realloc(text, room = room ? 2 * room : 65536)
-					     : NULL;
-
-			if (!more) {
-				failed = hf_err_set(err, -1, "answer too large");
-				break;
-			}
-			text = more;
-		}
-		n = recv(fd, text + len, room - len, 0);
-		if (n > 0)
-			len += (size_t)n;
-		else if (n == 0)
-			failed = hf_err_set(err, -1, "the server closed the connection");
-		else if (errno == EAGAIN)
-			failed = hf_err_set(err, -1, "no answer within %d s", CLI_TIMEOUT_S);
-		else if (errno != EINTR)
-			failed = hf_err_set(err, -1, "receiving: %s", strerror(errno));
+		if (!text)
+			return hf_err_set(err, -1, "answer too large");
+		call->text = text;
+		call->room = room;
 	}
-	if (failed == 0) {
-		answer = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-		if (!json_is_boolean(json_object_get(answer, "ok"))) {
-			json_decref(answer);
-			failed = hf_err_set(err, -1, "what listens there is no holdfastd");
-		}
-	}
-	free(text);
-	if (failed == 0)
-		*ret_answer = answer;
-	return failed;
+	do {
+		n = recv(call->fd, call->text + call->len, call->room - call->len, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return hf_err_set(err, -1, "the server closed the connection");
+	if (n < 0 && errno == EAGAIN)
+		return hf_err_set(err, -1, "no answer within %d s", CLI_TIMEOUT_S);
+	if (n < 0)
+		return hf_err_set(err, -1, "receiving: %s", strerror(errno));
+	call->len += (size_t)n;
+	return 0;
 }
 
-int cli_call(const char *path, const json_t *request, struct hf_err *err, json_t **ret_answer)
+int cli_next(struct cli_call *call, struct hf_err *err, json_t **ret_line)
 {
-	int fd = -1, failed = call_connect(path, err, &fd);
+	size_t looked = 0;
+	json_t *line;
+	char *end;
 
-	if (failed != 0)
-		return failed;
-	failed = call_send(fd, request, err);
-	if (failed == 0)
-		failed = call_receive(fd, err, ret_answer);
-	(void)close(fd);
-	return failed;
+	while (call->len == 0 || !(end = memchr(call->text + looked, '\n', call->len - looked))) {
+		looked = call->len;
+		if (call_more(call, err) != 0)
+			return -1;
+	}
+	line = json_loadb(call->text, (size_t)(end - call->text), JSON_REJECT_DUPLICATES, NULL);
+	call->len -= (size_t)(end + 1 - call->text);
+	memmove(call->text, end + 1, call->len);
+	if (!json_is_object(line)) {
+		json_decref(line);
+		return hf_err_set(err, -1, "what listens there is no holdfastd");
+	}
+	*ret_line = line;
+	return 0;
+}
+
+bool cli_waits(const struct cli_call *call)
+{
+	char byte;
+
+	return call->len == 0 && recv(call->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+}
+
+int cli_ask(struct cli_call *call, const json_t *request, struct hf_err *err, json_t **ret_answer)
+{
+	if (call_send(call->fd, request, err) != 0 || cli_next(call, err, ret_answer) != 0)
+		return -1;
+	if (json_is_boolean(json_object_get(*ret_answer, "ok")))
+		return 0;
+	json_decref(*ret_answer);
+	return hf_err_set(err, -1, "what listens there is no holdfastd");
+}
+
+void cli_patient(const struct cli_call *call)
+{
+	struct timeval none = { .tv_sec = 0 };
+
+	(void)setsockopt(call->fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof(none));
 }

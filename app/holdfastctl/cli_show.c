@@ -11,13 +11,16 @@
 static void show_value(const json_t *value, int indent, FILE *out);
 static void show_table(const json_t *columns, const json_t *rows, int indent, FILE *out);
 
-/* TEXT without control characters, LF as an exception if `lines`. */
-static void show_text(const char *text, bool lines, FILE *out)
+void cli_show_text(const char *text, bool lines, FILE *out)
 {
 	for (; *text; text++) {
-		bool control = (unsigned char)*text < 0x20 || *text == 0x7f;
+		/* those of C1 are two bytes in UTF-8 */
+		bool c1 = (unsigned char)*text == 0xc2 && (unsigned char)text[1] >= 0x80 &&
+			  (unsigned char)text[1] < 0xa0;
+		bool control = (unsigned char)*text < 0x20 || *text == 0x7f || c1;
 
 		fputc(control && !(lines && (*text == '\n' || *text == '\t')) ? '?' : *text, out);
+		text += c1;
 	}
 }
 
@@ -28,7 +31,7 @@ static void show_scalar(const json_t *value, FILE *out)
 
 	switch (json_typeof(value)) {
 	case JSON_STRING:
-		show_text(json_string_value(value), /* lines= */ false, out);
+		cli_show_text(json_string_value(value), /* lines= */ false, out);
 		return;
 	case JSON_INTEGER:
 		fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
@@ -47,7 +50,7 @@ static void show_scalar(const json_t *value, FILE *out)
 		return;
 	default:
 		text = json_dumps(value, JSON_COMPACT);
-		show_text(text ? text : "", /* lines= */ false, out);
+		cli_show_text(text ? text : "", /* lines= */ false, out);
 		free(text);
 	}
 }
@@ -159,7 +162,7 @@ static void show_table(const json_t *columns, const json_t *rows, int indent, FI
 static void show_member(const char *key, const json_t *value, size_t width, int indent, FILE *out)
 {
 	fprintf(out, "%*s", indent, "");
-	show_text(key, /* lines= */ false, out);
+	cli_show_text(key, /* lines= */ false, out);
 	if (!show_is_nested(value)) {
 		fprintf(out, ":%*s ", (int)(width - strlen(key)), "");
 		show_scalar(value, out);
@@ -250,7 +253,7 @@ void cli_show(const json_t *result, FILE *out)
 	const char *text = json_string_value(json_object_get(result, "text"));
 
 	if (text && json_object_size(result) == 1)
-		show_text(text, /* lines= */ true, out);
+		cli_show_text(text, /* lines= */ true, out);
 	else
 		show_value(result, 0, out);
 }

@@ -9,7 +9,7 @@ _holdfastctl()
 		return
 	fi
 	if [[ $cur == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W '-s --socket --json --trace --prefix --tag --all --soft --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W '-s --socket --json -w --watch --once --trace --prefix --tag --all --soft --help --version' -- "$cur")
 		return
 	fi
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -23,7 +23,13 @@ _holdfastctl()
 	list=$("${COMP_WORDS[0]}" help 2>/dev/null | sed -n 's/^  \([a-z]\+\( [a-z]\+\)\?\) .*/\1/p')
 	case ${#words[@]} in
 	0) list=$(cut -d' ' -f1 <<<"$list" | sort -u)$'\nhelp' ;;
-	1) list=$(sed -n "s/^${words[0]//[^a-z]/} //p" <<<"$list") ;;
+	1)
+		case ${words[0]} in
+		top) list='keys clients origins' ;;
+		log) list='status= method= host= path= client= cache= slow=' ;;
+		*) list=$(sed -n "s/^${words[0]//[^a-z]/} //p" <<<"$list") ;;
+		esac
+		;;
 	*)
 		[[ ${words[*]:0:2} == 'config check' ]] && mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return

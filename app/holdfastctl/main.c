@@ -23,6 +23,7 @@ struct main_options {
 	const char *socket;
 	json_t *given; /* the command's own options, by their names in the table */
 	bool json;
+	bool watch, once;
 };
 
 static void main_print_usage(FILE *out)
@@ -31,6 +32,8 @@ static void main_print_usage(FILE *out)
 	      "       holdfastctl help [COMMAND]\n\n"
 	      "  -s, --socket SOCKET  default $HOLDFAST_SOCKET, else " CLI_SOCKET "\n"
 	      "      --json           print the result as JSON\n"
+	      "  -w, --watch          stats: each second, with rates\n"
+	      "      --once           top: one table\n"
 	      "      --help, --version\n\n",
 		out);
 	for (size_t i = 0; i < HF_ARRAY_LEN(main_commands); i++) {
@@ -99,6 +102,25 @@ static enum cli_exit main_help(int count, char *const *words)
 	return CLI_DONE;
 }
 
+/* The words that are left, with blanks between. NULL: no UTF-8. */
+static json_t *main_rest(int count, char *const *words)
+{
+	char *text = strdup(*words);
+	json_t *rest;
+
+	for (int i = 1; text && i < count; i++) {
+		char *longer = NULL;
+
+		if (asprintf(&longer, "%s %s", text, words[i]) < 0)
+			longer = NULL;
+		free(text);
+		text = longer;
+	}
+	rest = text ? json_string(text) : NULL;
+	free(text);
+	return rest;
+}
+
 /* The words behind the command, under the names that the table gives them, and its options. */
 static int main_args(const struct main_command *command, int count, char *const *words,
 	json_t *given, struct hf_err *err)
@@ -109,8 +131,11 @@ static int main_args(const struct main_command *command, int count, char *const 
 	while (count > 0 && (at = hf_ctl_arg_next(at, &arg))) {
 		if (arg.option)
 			continue;
-		if (json_object_set_new(given, arg.key, json_string(*words)) != 0)
+		if (json_object_set_new(given, arg.key,
+			    arg.rest ? main_rest(count, words) : json_string(*words)) != 0)
 			return hf_err_set(err, -1, "\"%s\" is no UTF-8", *words);
+		if (arg.rest)
+			count = 1;
 		words++;
 		count--;
 	}
@@ -146,29 +171,66 @@ static enum cli_exit main_answer(const json_t *answer, const struct main_options
 	return ok ? CLI_DONE : CLI_REFUSED;
 }
 
+/* -w and --once are ours, and of one command each. */
+static int main_check(
+	const struct main_command *command, const struct main_options *options, struct hf_err *err)
+{
+	if (options->watch && strcmp(command->name, "stats") != 0)
+		return hf_err_set(err, -1, "%s: no --watch", command->name);
+	if (options->once && strcmp(command->name, "top") != 0)
+		return hf_err_set(err, -1, "%s: no --once", command->name);
+	return 0;
+}
+
+static enum cli_exit main_talk(const json_t *request, const struct main_options *options)
+{
+	struct hf_err err = { "" };
+	struct cli_call call;
+	enum cli_exit code = CLI_NO_SERVER;
+	json_t *answer;
+
+	if (cli_connect(options->socket, &err, &call) != 0) {
+		fprintf(stderr, "holdfastctl: %s\n", err.text);
+		return code;
+	}
+	if (cli_ask(&call, request, &err, &answer) != 0) {
+		fprintf(stderr, "holdfastctl: %s\n", err.text);
+	} else {
+		const json_t *result = json_object_get(answer, "result");
+
+		if (json_is_true(json_object_get(result, "stream")))
+			code = cli_stream(&call, options->json, options->once);
+		else if (result && options->watch)
+			code = cli_watch_stats(&call, request, answer, options->json);
+		else
+			code = main_answer(answer, options);
+		json_decref(answer);
+	}
+	cli_close(&call);
+	return code;
+}
+
 static enum cli_exit main_run(int count, char *const *words, const struct main_options *options)
 {
 	int used;
 	const struct main_command *command = main_find(count, words, &used);
-	json_t *request, *answer = NULL;
 	struct hf_err err = { "" };
-	enum cli_exit code = CLI_NO_SERVER;
+	enum cli_exit code;
+	json_t *request;
 
 	if (!command)
 		return main_unknown(words[0]);
-	if (main_args(command, count - used, words + used, options->given, &err) != 0) {
+	if (main_check(command, options, &err) != 0 ||
+		main_args(command, count - used, words + used, options->given, &err) != 0) {
 		fprintf(stderr, "holdfastctl: %s\nusage: holdfastctl %s %s\n", err.text,
 			command->name, command->args);
 		return CLI_USAGE;
 	}
 	request = json_pack(
 		"{s:i, s:s, s:O}", "id", 1, "command", command->name, "args", options->given);
-	if (request && cli_call(options->socket, request, &err, &answer) == 0)
-		code = main_answer(answer, options);
-	else
-		fprintf(stderr, "holdfastctl: %s\n", err.text);
+	HF_ASSERT(request);
+	code = main_talk(request, options);
 	json_decref(request);
-	json_decref(answer);
 	return code;
 }
 
@@ -185,6 +247,8 @@ static enum cli_exit main_dispatch(int argc, char **argv, struct main_options *o
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
+		{ "watch", no_argument, NULL, 'w' },
+		{ "once", no_argument, NULL, '1' },
 		{ "trace", no_argument, NULL, 'o' },
 		{ "all", no_argument, NULL, 'o' },
 		{ "prefix", required_argument, NULL, 'o' },
@@ -194,13 +258,19 @@ static enum cli_exit main_dispatch(int argc, char **argv, struct main_options *o
 	};
 	int c, index = 0;
 
-	while ((c = getopt_long(argc, argv, "s:h", known, &index)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:hw", known, &index)) != -1) {
 		switch (c) {
 		case 's':
 			options->socket = optarg;
 			break;
 		case 'j':
 			options->json = true;
+			break;
+		case 'w':
+			options->watch = true;
+			break;
+		case '1':
+			options->once = true;
 			break;
 		case 'h':
 			main_print_usage(stdout);

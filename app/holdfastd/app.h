@@ -7,6 +7,7 @@
  *        |-- lcore 1..W   thread_lcore.c    NIC queues, TCP, HTTP, hits
  *        |-- origin 0..T  thread_origin.c   misses; owns one cache shard each
  *        |-- sync         thread_sync.c     the control plane
+ *        |-- reqlog       thread_reqlog.c   the request log
  *        \-- reclaim      thread_reclaim.c  grace periods
  * Threads   struct app is built by boot and read-only afterwards, but for the atomics in it and what is the
  *           control thread's own.
@@ -23,6 +24,7 @@
 #include "hf_net.h"
 #include "hf_origin.h"
 #include "hf_port.h"
+#include "hf_reqlog.h"
 #include "hf_serve.h"
 #include "hf_sync.h"
 #include "hf_tcp.h"
@@ -101,8 +103,9 @@ struct app {
 	struct app_origin *origin;
 	struct app_warm warm;
 	struct hf_ctl *ctl;
-	pthread_t reclaim, sync_thread;
-	bool reclaim_running, sync_running;
+	struct hf_reqlog *reqlog;
+	pthread_t reclaim, sync_thread, reqlog_thread;
+	bool reclaim_running, sync_running, reqlog_running;
 	int signal_fd, timer_fd, epoll_fd;
 	_Atomic bool ports_open; /* boot may not hang any more */
 	_Atomic bool draining;   /* workers: no new connections */
@@ -119,6 +122,7 @@ int app_lcore_main(void *worker);
 void *app_origin_main(void *origin);
 void *app_reclaim_main(void *app);
 void *app_sync_main(void *app);
+void *app_reqlog_main(void *app);
 /* Until a signal or a command ends it. */
 void app_control_run(struct app *app);
 
@@ -150,6 +154,10 @@ json_t *app_command_state_history(struct app *app);
 json_t *app_command_state_rollback(struct app *app, const json_t *args, struct hf_err *err);
 /* Of what is in force, or "none". */
 const char *app_state_version(const struct hf_sync_info *info);
+
+/* commands_log.c: those about requests, which go on. */
+json_t *app_command_log(struct app *app, const json_t *args, struct hf_err *err);
+json_t *app_command_top(struct app *app, const json_t *args, struct hf_err *err);
 
 /* commands_config.c: those about the configuration. */
 json_t *app_command_config_show(const struct app *app);

@@ -60,6 +60,22 @@ static void undo_limits(struct app *app)
 	(void)app;
 }
 
+static int boot_reqlog(struct app *app, struct hf_err *err)
+{
+	const struct hf_conf *conf = app->conf_boot;
+	int rc = hf_reqlog_new(app->workers, err, &app->reqlog);
+
+	if (rc == 0)
+		hf_reqlog_file_set(app->reqlog, conf->log.requests,
+			(enum hf_reqlog_format)conf->log.format);
+	return rc;
+}
+
+static void undo_reqlog(struct app *app)
+{
+	hf_reqlog_free(app->reqlog);
+}
+
 static int boot_eal(struct app *app, struct hf_err *err)
 {
 	int rc;
@@ -205,6 +221,7 @@ static int boot_worker(struct app *app, uint32_t index, struct hf_err *err)
 		.origins = app->origins,
 		.cache = app->cache,
 		.xchgs = app->xchgs,
+		.reqlog = hf_reqlog_ring(app->reqlog, index),
 	};
 	int rc;
 
@@ -312,6 +329,13 @@ static void undo_sync(struct app *app)
 	hf_sync_free(app->sync);
 }
 
+static void undo_reqlog_thread(struct app *app)
+{
+	hf_reqlog_stop(app->reqlog);
+	if (app->reqlog_running)
+		HF_ASSERT(pthread_join(app->reqlog_thread, NULL) == 0);
+}
+
 static void undo_threads(struct app *app)
 {
 	hf_sync_stop(app->sync);
@@ -327,6 +351,7 @@ static void undo_threads(struct app *app)
 	atomic_store(&app->reclaim_stop, true);
 	if (app->reclaim_running)
 		HF_ASSERT(pthread_join(app->reclaim, NULL) == 0);
+	undo_reqlog_thread(app);
 }
 
 static int boot_threads(struct app *app, struct hf_err *err)
@@ -334,6 +359,10 @@ static int boot_threads(struct app *app, struct hf_err *err)
 	int rc = pthread_create(&app->reclaim, NULL, app_reclaim_main, app);
 
 	app->reclaim_running = rc == 0;
+	if (rc == 0) {
+		rc = pthread_create(&app->reqlog_thread, NULL, app_reqlog_main, app);
+		app->reqlog_running = rc == 0;
+	}
 	if (rc == 0) {
 		rc = pthread_create(&app->sync_thread, NULL, app_sync_main, app);
 		app->sync_running = rc == 0;
@@ -425,6 +454,7 @@ static const struct {
 } boot_steps[] = {
 	{ "signals", boot_signals, undo_signals },
 	{ "limits", boot_limits, undo_limits },
+	{ "reqlog", boot_reqlog, undo_reqlog }, /* before ctl, whose clients watch it */
 	{ "ctl", boot_ctl, undo_ctl }, /* first of all: a second instance must touch no device */
 	{ "eal", boot_eal, undo_eal },
 	{ "cache", boot_cache, undo_cache },

@@ -242,6 +242,10 @@ json_t *app_command(
 		return command_conns(app, args, ret_internal, err);
 	case HF_CTL_DROPS:
 		return app_command_drops();
+	case HF_CTL_TOP:
+		return app_command_top(app, args, err);
+	case HF_CTL_LOG:
+		return app_command_log(app, args, err);
 	case HF_CTL_CACHE_SHOW:
 		return app_command_cache_show(app, args, ret_internal, err);
 	case HF_CTL_CACHE_LIST:

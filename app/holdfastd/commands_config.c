@@ -76,6 +76,7 @@ static int config_publish(struct app *app, struct hf_conf *conf, struct hf_err *
 	for (uint32_t i = 0; i < app->origins; i++)
 		hf_origin_wake(app->origin[i].origin);
 	hf_sync_conf_set(app->sync, conf);
+	hf_reqlog_file_set(app->reqlog, conf->log.requests, (enum hf_reqlog_format)conf->log.format);
 	return config_settle(app, CONFIG_WAIT_MS, err);
 }
 

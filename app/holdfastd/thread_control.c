@@ -66,6 +66,7 @@ static void control_tick(struct app *app)
 
 	(void)!read(app->timer_fd, &expirations, sizeof(expirations));
 	hf_log_drain();
+	hf_ctl_tick(app->ctl);
 	app_watchdog(app, now_us);
 	hf_stat_miss_rate_tick(now_us);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Every command of the socket and of holdfastctl: X(id, name, arguments, help). Of the arguments, URL
- * must be there, [PATTERN] may, --prefix=PREFIX is an option with a value, --flag is true or false, and of
- * A|B|C there must be one.
+ * must be there, [PATTERN] may, --prefix=PREFIX is an option with a value, --flag is true or false, of
+ * A|B|C there must be one, and [FILTER...] is one argument of all the words that are left.
  */
 /* clang-format off */
 X(STATUS,      "status",      "",          "Mode, uptime, workers, ports, cache and origins in one view")
@@ -10,6 +10,8 @@ X(STATS,       "stats",       "[PATTERN]", "Every statistic, summed over threads
 X(LCORES,      "lcores",      "",          "Each worker: turns, idle share, packets, connections, last sign of life")
 X(CONNS,       "conns",       "[--trace]", "TCP connections: peer, state, queues, timing; --trace: and what happened last")
 X(DROPS,       "drops",       "",          "What arrived and was not served, by reason")
+X(TOP,         "top",         "[KIND]",    "What weighs most in the last seconds: KIND keys, clients or origins; goes on, --once: one table")
+X(LOG,         "log",         "[FILTER...]", "Requests as they end; FILTER: status=5xx method=GET host=*.example.com path=/img/* client=192.0.2.0/24 cache=miss slow=50ms")
 X(CACHE_SHOW,  "cache show",  "URL",       "What is stored for a URL: variants, age, lifetime, tags, or why nothing is")
 X(CACHE_LIST,  "cache list",  "[PREFIX]",  "What is stored under a URL prefix, or a path prefix of every host: at most 1000 responses")
 X(PURGE,       "purge",       "URL|--prefix=PREFIX|--tag=TAG|--all [--soft]",
