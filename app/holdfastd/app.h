@@ -180,11 +180,6 @@ void app_warm_save(struct app *app);
 /* For `status`. */
 json_t *app_warm_status(const struct app *app);
 
-/* metrics.c: what lib/metrics asks. */
-void app_metrics_gauges(void *app, struct hf_metrics_snap *snap);
-bool app_metrics_healthy(void *app, struct hf_err *why);
-bool app_metrics_ready(void *app, struct hf_err *why);
-
 /* table.c: {"columns": [...], "rows": [...]}; add takes the row over. */
 json_t *app_table_new(const char *const *columns, size_t count);
 void app_table_add(json_t *table, json_t *row);
