@@ -6,8 +6,10 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import plane
 import pytest
 from harness import SLOW, answer, cache_status, curl, is_hit, url
+from test_reload import reload
 
 UNSHARED = {  # response headers, request options
     "private": (["Cache-Control: private, max-age=60"], []),
@@ -136,6 +138,39 @@ def test_secrets_are_redacted_in_cli_and_log(start, origin):
     assert "SECRET" not in shown and "a=b" in shown
     hf.stop()
     assert not re.search("SECRET", "".join(hf.lines))
+
+
+def test_the_operators_secrets_and_a_routes_leave(start, origin, tmp_path):
+    origin.on("*", numbered(["Cache-Control: max-age=60", "X-Session-Id: SECRET"]))
+    document = plane.document("1", origin.url)
+    pin = url("/p?user_pin=SECRET")
+    with plane.ControlPlane(tmp_path, document) as control:
+        hf = start(origin.url, control_plane={**control.config, "state_file": ""},
+                   cache={"scrub_fields": ["X-Session-ID"], "secret_parameters": ["*-PIN"]})
+        assert curl(url("/s")).headers["x-session-id"] == "SECRET"  # its own
+        scrubbed = curl(url("/s"))
+        assert is_hit(scrubbed) and "x-session-id" not in scrubbed.headers
+        for _ in range(2):
+            assert cache_status(curl(pin)) == "holdfast; fwd=request"
+        told = hf.ctl("cache", "show", pin)
+        assert told["key"].endswith("user_pin=***") and "token-like" in told["reason"]
+        # a name that becomes a secret: what was stored is nobody's any more
+        assert "stored" in cache_status(curl(url("/q?who=SECRET")))
+        assert is_hit(curl(url("/q?who=SECRET")))
+        assert reload(hf, cache={"secret_parameters": ["*-pin", "who"]}) == {
+            "cache.secret_parameters": ('["*-pin"]', '["*-pin", "who"]', "live")}
+        assert cache_status(curl(url("/q?who=SECRET"))) == "holdfast; fwd=request"
+        # the route's leave
+        document["routes"][0]["store_secret_query"] = True
+        control.state({**document, "version": "2"})
+        control.wait_ack("2")
+        for target in (pin, url("/q?who=SECRET")):
+            assert "stored" in cache_status(curl(target)) and is_hit(curl(target))
+        assert not is_hit(curl(url("/p?user_pin=OTHER")))
+        shown = hf.ctl("cache", "list", as_json=False) + hf.ctl("cache", "show", pin, as_json=False)
+        assert "SECRET" not in shown and "user_pin=***" in shown
+        hf.stop()
+        assert not re.search("SECRET", "".join(hf.lines))
 
 
 @pytest.mark.parametrize("other", ["/x?q=2", "/X?q=1", "/x?q=1&", "/x", "/x/?q=1"])
