@@ -21,6 +21,7 @@
 #include "hf_cache.h"
 #include "hf_conf.h"
 #include "hf_ctl.h"
+#include "hf_metrics.h"
 #include "hf_net.h"
 #include "hf_origin.h"
 #include "hf_port.h"
@@ -97,12 +98,15 @@ struct app {
 	struct hf_xchg_net *xchgs;
 	struct hf_sync *sync;
 	_Atomic uint32_t mode; /* enum hf_mode */
+	_Atomic bool has_state;
+	_Atomic uint32_t threads_stuck; /* as the watchdog last found */
 	struct hf_port *port[HF_CONF_PORTS_MAX];
 	struct hf_net_shared *net;
 	struct app_worker *worker;
 	struct app_origin *origin;
 	struct app_warm warm;
 	struct hf_ctl *ctl;
+	struct hf_metrics *metrics;
 	struct hf_reqlog *reqlog;
 	pthread_t reclaim, sync_thread, reqlog_thread;
 	bool reclaim_running, sync_running, reqlog_running;
@@ -179,6 +183,11 @@ void app_warm_load_end(struct app *app);
 void app_warm_save(struct app *app);
 /* For `status`. */
 json_t *app_warm_status(const struct app *app);
+
+/* metrics.c: what lib/metrics asks. */
+void app_metrics_gauges(void *app, struct hf_metrics_snap *snap);
+bool app_metrics_healthy(void *app, struct hf_err *why);
+bool app_metrics_ready(void *app, struct hf_err *why);
 
 /* table.c: {"columns": [...], "rows": [...]}; add takes the row over. */
 json_t *app_table_new(const char *const *columns, size_t count);

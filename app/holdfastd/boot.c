@@ -310,6 +310,7 @@ static void boot_sync_apply(void *arg, struct hf_state *state)
 
 	for (uint32_t i = 0; i < app->origins; i++)
 		hf_origin_state_set(app->origin[i].origin, state);
+	atomic_store(&app->has_state, true);
 }
 
 static int boot_sync(struct app *app, struct hf_err *err)
@@ -447,6 +448,24 @@ static int boot_control(struct app *app, struct hf_err *err)
 	return rc ? hf_err_set(err, rc, "epoll_ctl failed") : 0;
 }
 
+static int boot_metrics(struct app *app, struct hf_err *err)
+{
+	struct hf_metrics_cfg cfg = {
+		.conf = app->conf_boot,
+		.gauges = app_metrics_gauges,
+		.healthy = app_metrics_healthy,
+		.ready = app_metrics_ready,
+		.arg = app,
+	};
+
+	return hf_metrics_new(&cfg, err, &app->metrics);
+}
+
+static void undo_metrics(struct app *app)
+{
+	hf_metrics_free(app->metrics);
+}
+
 static const struct {
 	const char *name;
 	int (*init)(struct app *app, struct hf_err *err);
@@ -468,6 +487,7 @@ static const struct {
 	{ "threads", boot_threads, undo_threads },
 	{ "start", boot_start, undo_start },
 	{ "lcores", boot_lcores, undo_lcores },
+	{ "metrics", boot_metrics, undo_metrics }, /* last: tells of all the others */
 	{ "load", app_warm_load, app_warm_load_end },
 };
 

@@ -235,5 +235,8 @@ void hf_conf_free(struct hf_conf *conf)
 	free(conf->control_plane.state_file);
 	free(conf->ctl.socket);
 	free(conf->ctl.group);
+	free(conf->metrics.listen);
+	free(conf->metrics.statsd);
+	free(conf->metrics.otlp);
 	free(conf);
 }

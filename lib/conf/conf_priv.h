@@ -39,6 +39,8 @@ enum conf_type {
 	CONF_SOCKET,
 	CONF_FILE,
 	CONF_URL,
+	CONF_ENDPOINT,
+	CONF_HOSTPORT,
 	CONF_DEVICE,
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "hf_conf.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -226,12 +227,59 @@ static bool value_url(const char *url)
 	return false;
 }
 
+bool hf_conf_hostport(const char *text, char *ret_host, size_t size, uint16_t *ret_port)
+{
+	const char *colon = strrchr(text, ':');
+	bool bracket = *text == '[';
+	const char *host = text + bracket;
+	size_t len;
+	uint64_t port;
+
+	if (!colon || !conf_value_uint(colon + 1, UINT16_MAX, &port) || port == 0)
+		return false;
+	if (bracket && (colon <= host || colon[-1] != ']'))
+		return false;
+	len = (size_t)(colon - bracket - host);
+	if (len == 0 || len >= size)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)host[i]) && !strchr(bracket ? ":." : "._-", host[i]))
+			return false;
+	memcpy(ret_host, host, len);
+	ret_host[len] = '\0';
+	*ret_port = (uint16_t)port;
+	return true;
+}
+
+/* ADDRESS: a number, no name. */
+static bool value_endpoint(const char *text)
+{
+	uint8_t address[16];
+	char host[INET6_ADDRSTRLEN];
+	uint16_t port;
+
+	return hf_conf_hostport(text, host, sizeof(host), &port) &&
+	       inet_pton(*text == '[' ? AF_INET6 : AF_INET, host, address) == 1;
+}
+
+static bool value_hostport(const char *text)
+{
+	char host[256];
+	uint16_t port;
+
+	return hf_conf_hostport(text, host, sizeof(host), &port) &&
+	       (*text != '[' || value_endpoint(text));
+}
+
 static bool value_string_ok(const struct conf_param *param, const char *text)
 {
 	size_t len = strlen(text), name = strcspn(text, ",");
+	uint64_t word;
 
 	if (len < param->min || len > param->max)
 		return false;
+	if (param->words && conf_value_word(param->words, text, &word))
+		return true;
 	for (const char *c = text; *c; c++)
 		if (*c < 0x20 || *c > 0x7e) /* also what is not ASCII */
 			return false;
@@ -246,6 +294,10 @@ static bool value_string_ok(const struct conf_param *param, const char *text)
 		return text[0] == '/' && text[len - 1] != '/';
 	case CONF_URL:
 		return *text == '\0' || value_url(text);
+	case CONF_ENDPOINT:
+		return *text == '\0' || value_endpoint(text);
+	case CONF_HOSTPORT:
+		return *text == '\0' || value_hostport(text);
 	case CONF_DEVICE:
 		return !strchr(text, ' ') && (value_pci(text, name) || value_vdev(text, name));
 	default:
@@ -345,15 +397,19 @@ static const char *value_allowed_string(const struct conf_param *param)
 	case CONF_NAME:
 		return "1-63 of letters, digits, '.', '_', '-'";
 	case CONF_GROUP:
-		return "a group name of letters, digits, '.', '_', '-', or \"\"";
+		return "a group name of letters, digits, '.', '_', '-'";
 	case CONF_SOCKET:
 		return "an absolute path of at most 107 bytes";
 	case CONF_DEVICE:
 		return "a PCI address (0000:3b:00.0) or a vdev (net_tap0,iface=hf0)";
 	case CONF_URL:
-		return "http://HOST[:PORT][/PATH] or https://..., without user or query, or \"\"";
+		return "http://HOST[:PORT][/PATH] or https://..., without user or query";
+	case CONF_ENDPOINT:
+		return "ADDRESS:PORT or [ADDRESS]:PORT";
+	case CONF_HOSTPORT:
+		return "HOST:PORT or [ADDRESS]:PORT";
 	default:
-		return "a file name in ASCII, or \"\"";
+		return "a file name in ASCII";
 	}
 }
 
@@ -362,7 +418,9 @@ const char *conf_value_allowed(const struct conf_param *param, char *ret_buf, si
 	FILE *out;
 
 	if (conf_value_is_string(param->type)) {
-		(void)snprintf(ret_buf, size, "%s", value_allowed_string(param));
+		(void)snprintf(ret_buf, size, "%s%s%s%s", param->words ? param->words : "",
+			param->words ? " or " : "", value_allowed_string(param),
+			param->min == 0 ? ", or \"\"" : "");
 		return ret_buf;
 	}
 	if (conf_value_is_names(param->type)) {

@@ -87,6 +87,12 @@ struct hf_conf {
 		char *group;   /* "" or unknown on this machine: unchanged */
 	} ctl;
 	struct {
+		char *listen; /* ADDRESS:PORT; "" for none */
+		char *statsd; /* HOST:PORT, "env", "off" */
+		char *otlp;   /* URL, "env", "off"; no slash at the end */
+		uint32_t interval_ms;
+	} metrics;
+	struct {
 		char *requests; /* file of the request log; "" for none */
 		uint32_t format; /* enum hf_reqlog_format */
 	} log;
@@ -103,6 +109,9 @@ int hf_conf_load(const char *path, FILE *errors, struct hf_conf **ret_conf) HF_M
 /* The effective configuration with defaults, as YAML. */
 void hf_conf_print(const struct hf_conf *conf, FILE *out);
 void hf_conf_free(struct hf_conf *conf);
+
+/* HOST:PORT or [IPv6]:PORT in its parts, without brackets; false: it is neither. */
+bool hf_conf_hostport(const char *text, char *ret_host, size_t size, uint16_t *ret_port);
 
 /* What a reload makes of RUNNING: a new configuration with FILE's values where tbl/params.h says LIVE, all
  * else as it is. -ENOMEM. */

@@ -117,7 +117,7 @@ class Holdfast:
                  **sections):
         self.dir, self.device, self.process = directory, Device(device), None
         self.socket, self.lines, self.log = directory / "ctl.sock", [], threading.Condition()
-        self.name = f"{os.getpid()}-{next(names)}"
+        self.name, self.admin = f"{os.getpid()}-{next(names)}", f"127.0.0.1:{free_port()}"
         state = directory / "state.json"
         state.write_text(json.dumps({
             "schema": 1, "version": "1", "issued_at": "2026-01-01T00:00:00Z",
@@ -130,6 +130,7 @@ class Holdfast:
             "cache": {"memory": "256MiB"},
             "bootstrap_state": str(state) if bootstrap else "",
             "ctl": {"socket": str(self.socket)},
+            "metrics": {"listen": self.admin},
             "runtime": {"hugepages": hugepages}}
         for section, keys in sections.items():
             config[section] = {**config.get(section, {}), **keys}

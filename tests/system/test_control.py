@@ -180,7 +180,7 @@ cache:
   memory: 1023KiB
   max_objects: 4
 http: {header_timeout: 10}
-metrics: {listen: "127.0.0.1:9145"}
+auth: {flows: []}
 """)
     done = subprocess.run([HOLDFASTD, "-c", config, "--check"], capture_output=True, text=True)
     assert done.returncode == 2

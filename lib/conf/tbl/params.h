@@ -120,9 +120,15 @@ X(runtime, drain_timeout, LIVE, runtime.drain_timeout_ms, MILLIS, 0, DAY_MS, NUL
 X(runtime, watchdog,      LIVE, runtime.watchdog_ms,      MILLIS, 100, DAY_MS, NULL, "2s", "A worker that stands still this long is reported")
 END
 
+SECTION(metrics)
+X(metrics, listen,   BOOT, metrics.listen,      ENDPOINT, 0, 63, NULL, "127.0.0.1:9145", "Where /metrics, /healthz and /readyz are; empty: nowhere")
+X(metrics, statsd,   BOOT, metrics.statsd,      HOSTPORT, 1, 260, "env|off", "env", "StatsD server; env: DD_AGENT_HOST, if that is set")
+X(metrics, otlp,     BOOT, metrics.otlp,        URL,      1, 1023, "env|off", "env", "OpenTelemetry receiver (OTLP/HTTP, without /v1/metrics); env: OTEL_EXPORTER_OTLP_ENDPOINT, if that is set")
+X(metrics, interval, BOOT, metrics.interval_ms, MILLIS,   100, DAY_MS, NULL, "10s", "Between two reports to StatsD and OTLP")
+END
+
 UNSUPPORTED(l2)
 UNSUPPORTED(auth)
-UNSUPPORTED(metrics)
 /* clang-format on */
 #undef KIB
 #undef MIB

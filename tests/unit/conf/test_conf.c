@@ -66,7 +66,7 @@ Test(conf, C1_every_error_of_a_file_is_told_at_once_in_its_order)
 			       "origin: 5\n"
 			       "runtime: {hugepages: on}\n"
 			       "node: b\n"
-			       "metrics: {listen: x}\n",
+			       "auth: {flows: x}\n",
 			     &conf),
 		-EINVAL);
 	cr_expect_null(conf);
@@ -84,7 +84,7 @@ Test(conf, C1_every_error_of_a_file_is_told_at_once_in_its_order)
 		"8: origin: found \"5\"; allowed: a section of key: value lines\n"
 		"9: runtime.hugepages: found \"on\"; allowed: off|auto\n"
 		"10: node: found it a second time; allowed: each key once\n"
-		"11: metrics: found a section; allowed: nothing, it is not supported by this "
+		"11: auth: found a section; allowed: nothing, it is not supported by this "
 		"version\n");
 }
 

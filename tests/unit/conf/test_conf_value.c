@@ -150,3 +150,44 @@ Test(conf_value, modes_are_three_or_four_octal_digits)
 	value_expect_refused(&param, "0o660");
 	value_expect_refused(&param, "0680");
 }
+
+/* ---- addresses with ports ---- */
+
+static void value_expect_all(enum conf_type type, const char *words, const char *const *texts,
+	size_t count, int expected)
+{
+	struct conf_param param = { .type = type,
+		.max = 300,
+		.words = words,
+		.offset = offsetof(struct value_box, text),
+		.size = sizeof(char *) };
+
+	for (size_t i = 0; i < count; i++) {
+		struct value_box box = { .text = NULL };
+
+		cr_expect_eq(conf_value_set(&param, texts[i], &box), expected, "%s", texts[i]);
+		free(box.text);
+	}
+}
+
+Test(conf_value, an_endpoint_is_an_address_and_a_port_or_nothing)
+{
+	static const char *const good[] = { "", "127.0.0.1:9145", "0.0.0.0:1", "[::1]:65535" };
+	static const char *const bad[] = { "127.0.0.1", "127.0.0.1:", "127.0.0.1:0",
+		"127.0.0.1:65536", "localhost:80", "::1:80", "[::1]", "[::1:80", "[127.0.0.1]:80",
+		":80", "[]:80", "1.2.3.4:80 ", " 1.2.3.4:80", "1.2.3:80", "]:80", "[:80", "env" };
+
+	value_expect_all(CONF_ENDPOINT, NULL, good, HF_ARRAY_LEN(good), 0);
+	value_expect_all(CONF_ENDPOINT, NULL, bad, HF_ARRAY_LEN(bad), -EINVAL);
+}
+
+Test(conf_value, a_host_and_port_may_be_a_name_or_one_of_the_words)
+{
+	static const char *const good[] = { "env", "off", "agent:8125", "a-b.c_d:1",
+		"10.0.0.1:8125", "[2001:db8::1]:8125" };
+	static const char *const bad[] = { "on", "agent", "agent:", "agent:x", "a b:1", "a/b:1",
+		"[agent]:1", "a:b:1", "http://a:1", "a:70000" };
+
+	value_expect_all(CONF_HOSTPORT, "env|off", good, HF_ARRAY_LEN(good), 0);
+	value_expect_all(CONF_HOSTPORT, "env|off", bad, HF_ARRAY_LEN(bad), -EINVAL);
+}

@@ -10,7 +10,7 @@
 
 #include "hf_base.h"
 
-#define PEER_REQUEST_MAX 16384
+#define PEER_REQUEST_MAX (512 * 1024)
 
 struct peer {
 	int fd;

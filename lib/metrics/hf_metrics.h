@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * metrics - what lib/stat counts, told to who asks (admin listener) and to who is named (StatsD, OTLP).
+ *
+ * What      The admin listener answers HTTP on metrics.listen: /metrics (Prometheus text), /healthz,
+ *           /readyz; metrics_admin.c has the table of them. StatsD and OTLP/HTTP get a report each
+ *           interval, if configuration or environment name a receiver. Each renders a snapshot.
+ * Picture
+ *      lib/stat --+                    +-> metrics_prom    -> metrics_admin   (libmicrohttpd's thread)
+ *                 +-> metrics_snap ----+-> metrics_statsd --+
+ *      gauges() --+                    +-> metrics_otlp   --+-> metrics_push  (one thread)
+ * Threads   boot: new, free. The callbacks come from both threads, also at the same time.
+ * Promises  M1 what is not asked for has no thread and no socket.  M2 whatever a scraper or a receiver does, no
+ *           thread waits for it but these two, and memory is bounded.  M3 counters reach StatsD as differences
+ *           whose sum is the counter: what could not be sent is in a later one.  M4 names are the same
+ *           everywhere: `holdfast_` and the name in lib/stat's tables, unless that stands alone.
+ * Limits    64 connections to the admin listener, 32 from one address: for one more, the one that has been
+ *           without a request longest is cut. 16 KiB a request, 10 s of silence. Two reports wait for OTLP.
+ * Tests     tests/unit/metrics, tests/system/test_metrics.py
+ */
+#ifndef HF_METRICS_H
+#define HF_METRICS_H
+
+#include "hf_base.h"
+#include "hf_conf.h"
+
+#define HF_METRICS_LABELS_MAX 128
+#define HF_METRICS_OWN_MAX    512 /* samples that the application adds */
+
+struct hf_metrics;
+struct hf_metrics_snap;
+
+struct hf_metrics_cfg {
+	const struct hf_conf *conf; /* the first one; lives on */
+	/* What lib/stat does not know: calls hf_metrics_add. */
+	void (*gauges)(void *arg, struct hf_metrics_snap *snap);
+	/* False with the reason. */
+	bool (*healthy)(void *arg, struct hf_err *why);
+	bool (*ready)(void *arg, struct hf_err *why);
+	void *arg;
+};
+
+/* boot: begins. An address that cannot be had is an error; a receiver that is not there is none. */
+int hf_metrics_new(const struct hf_metrics_cfg *cfg, struct hf_err *err,
+	struct hf_metrics **ret_metrics) HF_MUST_CHECK;
+/* Ends both threads, after a last report. NULL is nothing. */
+void hf_metrics_free(struct hf_metrics *metrics);
+
+enum hf_metrics_kind { HF_METRICS_COUNTER, HF_METRICS_GAUGE, HF_METRICS_HISTOGRAM };
+
+struct hf_metrics_sample {
+	const char *name; /* behind "holdfast_" unless it stands alone */
+	const char *unit, *help;
+	bool bare; /* the name stands alone */
+	enum hf_metrics_kind kind;
+	char labels[HF_METRICS_LABELS_MAX]; /* key="value",... as Prometheus writes them; "" none */
+	uint64_t count;                     /* COUNTER; HISTOGRAM: enum hf_hist */
+	double value;                       /* GAUGE */
+};
+
+/* gauges(): the samples of a family one after the other. NAME, UNIT and HELP live on. */
+void hf_metrics_add(struct hf_metrics_snap *snap, const struct hf_metrics_sample *sample);
+
+#endif

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The admin listener and the exporters, with their real peers: promtool, a UDP socket, an OTLP receiver."""
+import http.server
+import json
+import re
+import socket
+import subprocess
+import threading
+
+import pytest
+from harness import V4, curl, url, wait_until
+
+import plane
+
+
+def ask(hf, path):
+    """Status and body of a resource of the admin listener."""
+    done = subprocess.run(["curl", "-s", "-m", "10", "-w", "%{http_code}", f"http://{hf.admin}{path}"],
+                          capture_output=True, text=True)
+    return int(done.stdout[-3:]), done.stdout[:-3]
+
+
+def scrape(hf):
+    """{"name{labels}": value}"""
+    status, text = ask(hf, "/metrics")
+    assert status == 200
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+            for line in text.splitlines() if not line.startswith("#")}
+
+
+def load(hits=3):
+    for _ in range(hits + 1):
+        assert curl(url("/hello")).status == 200
+
+
+def test_promtool_finds_nothing_to_complain_of_and_counters_are_those_of_the_cli(start, nginx):
+    hf = start(nginx.url, workers=2)
+    load()
+    done = subprocess.run(["promtool", "check", "metrics"], input=ask(hf, "/metrics")[1],
+                          capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stdout + done.stderr, done.stdout + done.stderr
+    samples = scrape(hf)
+    assert samples["holdfast_cache_hits_total"] == 3
+    assert samples['holdfast_cache_misses_total{class="absent"}'] == 1
+    assert samples["edge_fallback_triggered"] == 0 and 0 <= samples["cache_miss_rate"] <= 1
+    assert samples["holdfast_hit_seconds_count"] == 3
+    assert samples['holdfast_worker_http_requests_total{worker="0"}'] + \
+        samples['holdfast_worker_http_requests_total{worker="1"}'] == 4
+    rows = hf.ctl("stats", "http_*")["rows"]
+    assert rows and all(samples[f"holdfast_{row[0]}"] == row[1] for row in rows)
+
+
+def test_health_and_readiness_over_a_lifetime(start, tmp_path, origin):
+    with plane.ControlPlane(tmp_path, plane.document("1", origin.url)) as control:
+        control.mode("503")
+        hf = start(origin.url, bootstrap=False,
+                   control_plane={**control.config, "state_file": ""})
+        assert ask(hf, "/healthz") == (200, "ok\n")
+        assert ask(hf, "/readyz") == (503, "not ready: no state: no origins and routes are known\n")
+        assert scrape(hf)["holdfast_state_loaded"] == 0
+        control.mode("ok")
+        wait_until(lambda: ask(hf, "/readyz") == (200, "ok\n"), what="readiness")
+        with socket.create_connection((V4, 80)) as conn:  # the drain waits for it
+            conn.sendall(b"GET / HTTP/1.1\r\n")
+            wait_until(lambda: hf.stat("tcp_connections"), what="connection")
+            hf.ctl("drain")
+            assert ask(hf, "/readyz") == (503, "not ready: draining\n")
+            assert ask(hf, "/healthz")[0] == 200
+
+
+def test_fifty_scrapers_that_do_not_read_are_harmless(start, nginx):
+    hf = start(nginx.url)
+    host, port = hf.admin.split(":")
+    slow = []
+    for i in range(50):
+        conn = socket.socket()
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        conn.connect((host, int(port)))
+        conn.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + b"\r\n" * (i % 2))
+        slow.append(conn)
+    load()
+    assert scrape(hf)["holdfast_cache_hits_total"] == 3
+    assert ask(hf, "/readyz")[0] == 200
+    for conn in slow:
+        conn.close()
+
+
+def test_statsd_gets_every_count_once_also_the_last(start, nginx):
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    server.settimeout(10)
+    totals, gauges = {}, set()
+
+    def take(packet):
+        assert len(packet) <= 1432
+        for line in packet.decode().split("\n"):
+            name, value, kind, tags = re.fullmatch(r"(\w+):([\d.e+-]+)\|([cg])\|#(.+)", line).groups()
+            assert tags.startswith("node:")
+            if kind == "c":
+                totals[name, tags] = totals.get((name, tags), 0) + float(value)
+            else:
+                gauges.add(name)
+
+    hf = start(nginx.url,
+               metrics={"statsd": f"127.0.0.1:{server.getsockname()[1]}", "interval": "100ms"})
+    load(2)
+    while ("holdfast_cache_hits_total", "node:edge-1") not in totals:
+        take(server.recv(2048))
+    load(2)
+    hf.stop()
+    server.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            take(server.recv(2048))
+    server.close()
+    assert totals["holdfast_cache_hits_total", "node:edge-1"] == 5
+    assert totals["holdfast_http_requests_total", "node:edge-1"] == 6
+    assert totals["holdfast_cache_misses_total", "node:edge-1,class:absent"] == 1
+    assert totals["holdfast_hit_seconds_count", "node:edge-1"] == 5
+    assert {"edge_fallback_triggered", "cache_miss_rate", "holdfast_hit_seconds_p99"} <= gauges
+
+
+class Receiver(http.server.ThreadingHTTPServer):
+    """OTLP/HTTP: first 503, then 200. Keeps each report as {(name, label values): data point}."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), ReceiverRequest)
+        self.reports, self.asked, self.more = [], 0, threading.Condition()
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, args=(0.01,)).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+    def wait(self, good):
+        with self.more:
+            assert self.more.wait_for(lambda: any(map(good, self.reports)), 20)
+
+
+class ReceiverRequest(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        assert self.path == "/v1/metrics" and self.headers["Content-Type"] == "application/json"
+        assert self.headers["api-key"] == "a b"
+        with self.server.more:
+            self.server.asked += 1
+            busy = self.server.asked == 1
+            if not busy:
+                self.server.reports.append(points(json.loads(body)))
+                self.server.more.notify_all()
+        self.send_response(503 if busy else 200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_):
+        pass
+
+
+def points(report):
+    found = {}
+    resource, = report["resourceMetrics"]
+    assert {"key": "service.name", "value": {"stringValue": "holdfast"}} in \
+        resource["resource"]["attributes"]
+    for metric in resource["scopeMetrics"][0]["metrics"]:
+        data, = (metric[kind] for kind in ("sum", "gauge", "histogram") if kind in metric)
+        for point in data["dataPoints"]:
+            labels = tuple(pair["value"]["stringValue"] for pair in point["attributes"])
+            assert (metric["name"], labels) not in found
+            found[metric["name"], labels] = point
+    return found
+
+
+def test_otlp_gets_the_counters_also_after_it_was_busy(start, nginx, monkeypatch):
+    with Receiver() as receiver:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT",
+                           f"http://127.0.0.1:{receiver.server_address[1]}/")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b")
+        monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "100")
+        hf = start(nginx.url)
+        load()
+
+        def complete(report):
+            hits = report["holdfast_hit_seconds", ()]
+            return (report["holdfast_cache_hits_total", ()]["asInt"] == "3"
+                    and report["holdfast_cache_misses_total", ("absent",)]["asInt"] == "1"
+                    and hits["count"] == "3" and sum(map(int, hits["bucketCounts"])) == 3)
+        receiver.wait(complete)
+        assert scrape(hf)['holdfast_otlp_reports_total{result="failed"}'] == 1
+        hf.stop()
+    assert not any("api-key" in line or "a b" in line for line in hf.lines)
+
+
+def test_nothing_listens_and_nothing_is_sent_unless_asked_for(start, nginx, monkeypatch):
+    for name in ("DD_AGENT_HOST", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    hf = start(nginx.url, metrics={"listen": ""})
+    assert ask(hf, "/metrics")[0] == 0
+    threads = subprocess.run(["ps", "-L", "-o", "comm=", "-p", str(hf.process.pid)],
+                             capture_output=True, text=True).stdout
+    assert "metrics" not in threads and "MHD" not in threads
