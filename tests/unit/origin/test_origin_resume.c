@@ -463,6 +463,8 @@ Test(origin_resume, what_ends_while_it_pauses_leaves_nothing)
 	cr_assert_eq(rig_requests(rig), 1);
 	cr_assert_eq(hf_origin_in_flight(rig->origin), 1);
 	cr_assert(!rig_client_cut(&client));
+	rig_end(rig, &client);
+	cr_assert_eq(hf_origin_in_flight(rig->origin), 1);
 	rig_free(rig);
 }
 
