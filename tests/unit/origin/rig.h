@@ -507,9 +507,9 @@ static inline void rig_start_with(
 {
 	struct hf_xchg *xchg = hf_xchg_get(rig->net, 0);
 	struct hf_http_req req;
-	struct hf_resp_forward forward = { .client = HF_SPAN("192.0.2.1"),
-		.proto = HF_SPAN("http"),
-		.via = HF_SPAN("holdfast") };
+	struct hf_resp_forward forward = {
+		.client = HF_SPAN("192.0.2.1"), .proto = HF_SPAN("http"), .via = HF_SPAN("holdfast")
+	};
 	uint32_t used = 0;
 	char key[4096];
 	int key_len;
