@@ -228,15 +228,9 @@ void hf_conf_free(struct hf_conf *conf)
 		return;
 	for (uint32_t i = 0; i < HF_CONF_PORTS_MAX; i++)
 		free(conf->port[i].device);
+	for (uint32_t i = 0; i < CONF_PARAM_COUNT; i++)
+		if (conf_value_is_string(conf_params[i].type))
+			free(*(char **)((char *)conf + conf_params[i].offset));
 	free(conf->path);
-	free(conf->node);
-	free(conf->bootstrap_state);
-	free(conf->control_plane.url);
-	free(conf->control_plane.state_file);
-	free(conf->ctl.socket);
-	free(conf->ctl.group);
-	free(conf->metrics.listen);
-	free(conf->metrics.statsd);
-	free(conf->metrics.otlp);
 	free(conf);
 }
