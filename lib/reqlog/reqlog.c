@@ -31,7 +31,7 @@ struct hf_reqlog {
 	_Atomic uint32_t wanted HF_ALIGNED(HF_CACHE_LINE);
 	uint32_t workers HF_ALIGNED(HF_CACHE_LINE);
 	struct hf_reqlog_ring **ring;
-	pthread_mutex_t mutex; /* of all below but `file` */
+	pthread_mutex_t mutex; /* of all below that is not the thread's */
 	pthread_cond_t cond;
 	bool stop;
 	struct hf_list watches;
@@ -41,6 +41,7 @@ struct hf_reqlog {
 	enum hf_reqlog_format file_format;
 	bool file_wanted;
 	struct reqlog_file file; /* the thread's */
+	bool busy; /* the thread's: a ring was filled fast, it is looked at again at once */
 };
 
 static void log_lock(struct hf_reqlog *log)
@@ -287,13 +288,14 @@ static void run_watches(struct hf_reqlog *log, const struct hf_reqlog_record *re
 	log_unlock(log);
 }
 
-static void run_ring(struct hf_reqlog *log, struct hf_reqlog_ring *ring, int64_t real_us)
+/* True: there was a lot. */
+static bool run_ring(struct hf_reqlog *log, struct hf_reqlog_ring *ring, int64_t real_us)
 {
 	struct hf_reqlog_record *record;
-	uint32_t count;
+	uint32_t count, n = 0;
 
 	/* one who fills it as fast as it is emptied does not keep the others waiting */
-	for (uint32_t n = 0; n < HF_REQLOG_RING; n += count) {
+	for (; n < HF_REQLOG_RING; n += count) {
 		record = reqlog_ring_peek(ring, REQLOG_BATCH, &count);
 		run_watches(log, record, count, reqlog_ring_lost(ring), real_us);
 		for (uint32_t i = 0; i < count; i++)
@@ -301,16 +303,18 @@ static void run_ring(struct hf_reqlog *log, struct hf_reqlog_ring *ring, int64_t
 		reqlog_ring_done(ring, count);
 		hf_stat_add(HF_STAT_REQLOG_RECORDS, count);
 		if (count == 0)
-			return;
+			break;
 	}
+	return n >= HF_REQLOG_RING / 4;
 }
 
 static void run_turn(struct hf_reqlog *log)
 {
 	int64_t real_us = run_real_us();
 
+	log->busy = false;
 	for (uint32_t i = 0; i < log->workers; i++)
-		run_ring(log, log->ring[i], real_us);
+		log->busy |= run_ring(log, log->ring[i], real_us);
 	reqlog_file_flush(&log->file, hf_clock_us());
 }
 
@@ -327,7 +331,7 @@ static bool run_wait(struct hf_reqlog *log)
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
 	log_lock(log);
-	if (!log->stop && !log->file_asked && atomic_load(&log->wanted))
+	if (!log->busy && !log->stop && !log->file_asked && atomic_load(&log->wanted))
 		(void)pthread_cond_timedwait(&log->cond, &log->mutex, &until);
 	while (!log->stop && !log->file_asked && !atomic_load(&log->wanted))
 		HF_ASSERT(pthread_cond_wait(&log->cond, &log->mutex) == 0);
