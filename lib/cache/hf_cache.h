@@ -168,6 +168,9 @@ enum hf_purge {
 	HF_PURGE_TAG,    /* one of Surrogate-Key or Cache-Tag */
 };
 
+#define HF_PURGE_TAG_MAX  1024
+#define HF_PURGE_TEXT_MAX 16384
+
 /* A purge of many: a walk through the table, some slots at a call, so that nobody waits for it. What is
  * published after it began stays; what is freshened from an object that is to go is not published,
  * unless `soft` (it was validated). Who had begun to fetch or to validate before the walk did is for the
@@ -183,6 +186,14 @@ struct hf_purge_walk {
 	uint64_t slot;       /* where it is */
 	uint64_t count;      /* objects purged so far */
 };
+
+/* What is to be purged, as keys and fields spell it, in BUF (HF_PURGE_TEXT_MAX bytes are enough for 8 KiB);
+ * TAG stands for itself. "http://host[:port][/path]": the length of the key. A prefix is the beginning of
+ * one, where the host is whole, or a path of any host: kind and text. Else -EINVAL. */
+int hf_purge_url(const char *url, char *buf, size_t cap, struct hf_err *err) HF_MUST_CHECK;
+int hf_purge_prefix(const char *prefix, char *buf, size_t cap, struct hf_purge_walk *ret_walk,
+	struct hf_err *err) HF_MUST_CHECK;
+int hf_purge_tag(const char *tag, struct hf_purge_walk *ret_walk, struct hf_err *err) HF_MUST_CHECK;
 
 /* WALK and its text must stay until a step has returned true, or the shard is not used any more. */
 void hf_shard_purge_begin(struct hf_shard *shard, struct hf_purge_walk *walk);

@@ -3,16 +3,20 @@
  * state - the document that says which origins there are and which requests go to them.
  *
  * What      JSON {schema:1, version, issued_at, origins:[], routes:[], ...} -> an immutable snapshot.
- *             origins: {"group":"demo", "id":"o1", "url":"http://127.0.0.1:8080", "weight":1}
- *             routes:  {"id":"default", "host":"*", "path":"/", "group":"demo"}
- *                      "store_secret_query":true: URLs with a token-like parameter may be stored, too
+ *             origins:  {"group":"demo", "id":"o1", "url":"http://127.0.0.1:8080", "weight":1}
+ *             policies: {"id":"static", "default_ttl":60, "stale_if_error":600}: what the node's
+ *                       configuration says otherwise, for the routes that name it
+ *             routes:   {"id":"default", "host":"*", "path":"/", "group":"demo", "policy":"static"}
+ *                       "store_secret_query":true: URLs with a token-like parameter may be stored, too
+ *             purges:   {"id":"p7", "prefix":"/img/", "soft":true}: what lib/sync has carried out, once
  *           A route's host is exact, "*.suffix" or "*"; the most specific host wins, then the longest
  *           path prefix (whole segments), then the first.
  * Threads   parse: boot, sync, control. ref, unref, lookup: any but lcores, on a snapshot they hold.
  * Lifetime  parse gives one reference; the last unref frees.
  * Promises  S1 a document with any error is refused whole, with every reason (JSON path, found,
  *           allowed).  S2 unknown fields are ignored and counted.
- * Limits    8 MiB, depth 16, 4096 origins, 4096 routes, strings 1 KiB.
+ * Limits    8 MiB, depth 16, 4096 origins, 4096 routes, 1024 policies, 1024 purges, strings 1 KiB, the
+ *           version and ids of purges 127 bytes, what a purge names 8 KiB.
  */
 #ifndef HF_STATE_H
 #define HF_STATE_H
@@ -22,10 +26,14 @@
 
 #include "hf_base.h"
 
+#define HF_STATE_VERSION_MAX 127
+
 struct hf_state_origin {
 	char *id;
 	char *url;       /* "http://host:port", no trailing slash, no path */
 	uint32_t weight; /* 1-100 */
+	bool added;      /* by the operator: hf_state_overlay.h */
+	bool drained;    /* by the operator: no new fetches */
 };
 
 struct hf_state_group {
@@ -34,11 +42,28 @@ struct hf_state_group {
 	uint32_t origin_count; /* >= 1 */
 };
 
+#define HF_STATE_SECONDS_NONE UINT32_MAX
+#define HF_STATE_BYTES_NONE   UINT64_MAX
+
+/* As in the cache section of the configuration; NONE: as there. */
+struct hf_state_policy {
+	char *id;
+	uint32_t default_ttl_s, negative_ttl_s, stale_while_revalidate_s, stale_if_error_s;
+	uint64_t max_object; /* bytes */
+};
+
+/* Of url, prefix and tag at most one; none: everything. */
+struct hf_state_purge {
+	char *id, *url, *prefix, *tag;
+	bool soft;
+};
+
 struct hf_state_route {
 	char *id;
 	char *host; /* lower case, without port */
 	char *path;
 	const struct hf_state_group *group;
+	const struct hf_state_policy *policy; /* NULL: none */
 	bool store_secret_query; /* what is asked for with a token-like parameter too */
 };
 
@@ -48,13 +73,22 @@ struct hf_state {
 	uint32_t group_count;
 	struct hf_state_route *route;
 	uint32_t route_count;
+	struct hf_state_policy *policy;
+	uint32_t policy_count;
+	struct hf_state_purge *purge;
+	uint32_t purge_count;
 	uint32_t unknown_fields;
 	_Atomic uint32_t refs;
 };
 
+struct hf_state_overlay;
+
 /* 0, or -EINVAL with every reason on `errors`, one per line: PATH: found FOUND; allowed: ALLOWED */
 int hf_state_parse(
 	const char *text, size_t len, FILE *errors, struct hf_state **ret_state) HF_MUST_CHECK;
+/* The same with the operator's changes, or NULL; they make no good document a bad one. */
+int hf_state_parse_with(const char *text, size_t len, const struct hf_state_overlay *overlay,
+	FILE *errors, struct hf_state **ret_state) HF_MUST_CHECK;
 /* The text of a file, to be freed; of one that is too long as much as makes hf_state_parse refuse it. 0 or
  * -errno. */
 int hf_state_read(const char *file, char **ret_text, size_t *ret_len) HF_MUST_CHECK;

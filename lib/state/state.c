@@ -89,11 +89,16 @@ static int state_build_groups(struct hf_state *state, const struct state_check *
 	return 0;
 }
 
+static const char *state_group_name(const json_t *object)
+{
+	return json_string_value(json_object_get(object, "group"));
+}
+
 static struct hf_state_group *state_group_of(
 	struct hf_state *state, const struct state_check *check, const json_t *object)
 {
-	const char *name = json_string_value(json_object_get(object, "group"));
-	json_int_t place = json_integer_value(json_object_get(check->groups, name));
+	json_int_t place =
+		json_integer_value(json_object_get(check->groups, state_group_name(object)));
 
 	HF_ASSERT(place >= 0 && place < (json_int_t)state->group_count);
 	return &state->group[place];
@@ -128,6 +133,9 @@ static int state_build_origins(
 		if (origin->url[len - 1] == '/')
 			origin->url[len - 1] = '\0';
 		origin->weight = weight ? (uint32_t)json_integer_value(weight) : 1;
+		origin->added = i >= check->document_origins;
+		origin->drained =
+			state_overlay_drains(check->overlay, state_group_name(from), origin->id);
 	}
 	return 0;
 }
@@ -141,6 +149,7 @@ static int state_build_routes(
 	for (size_t i = 0; i < json_array_size(routes); i++) {
 		const json_t *from = json_array_get(routes, i);
 		struct hf_state_route *route = &state->route[state->route_count++];
+		const char *policy = json_string_value(json_object_get(from, "policy"));
 
 		route->id = state_strdup(from, "id");
 		route->host = state_strdup(from, "host");
@@ -148,6 +157,9 @@ static int state_build_routes(
 		route->group = state_group_of(state, check, from);
 		route->store_secret_query =
 			json_is_true(json_object_get(from, "store_secret_query"));
+		if (policy)
+			route->policy = &state->policy[json_integer_value(
+				json_object_get(check->policies, policy))];
 		if (!route->id || !route->host || !route->path)
 			return -ENOMEM;
 		for (char *c = route->host; *c; c++)
@@ -172,7 +184,11 @@ static int state_build(
 	if (err == 0)
 		err = state_build_origins(state, check, json_object_get(document, "origins"));
 	if (err == 0)
+		err = state_build_policies(state, json_object_get(document, "policies"));
+	if (err == 0)
 		err = state_build_routes(state, check, json_object_get(document, "routes"));
+	if (err == 0)
+		err = state_build_purges(state, json_object_get(document, "purges"));
 	if (err != 0) {
 		hf_state_unref(state);
 		return err;
@@ -181,14 +197,17 @@ static int state_build(
 	return 0;
 }
 
-int hf_state_parse(const char *text, size_t len, FILE *errors, struct hf_state **ret_state)
+int hf_state_parse_with(const char *text, size_t len, const struct hf_state_overlay *overlay,
+	FILE *errors, struct hf_state **ret_state)
 {
-	struct state_check check = { .errors = errors };
+	struct state_check check = { .errors = errors, .overlay = overlay };
 	json_t *document = NULL;
 	int err;
 
 	HF_ASSERT((text || len == 0) && errors && ret_state);
 	err = state_json(text ? text : "", len, &check, &document);
+	if (err == 0)
+		err = state_overlay_merge(&check, document);
 	if (err == 0)
 		err = state_check_document(&check, document);
 	if (err == 0)
@@ -197,9 +216,16 @@ int hf_state_parse(const char *text, size_t len, FILE *errors, struct hf_state *
 		state_check_error(&check, "$", "no memory left for it", "a smaller document");
 	json_decref(check.groups);
 	json_decref(check.origin_ids);
+	json_decref(check.policies);
 	json_decref(check.route_ids);
+	json_decref(check.purge_ids);
 	json_decref(document);
 	return err;
+}
+
+int hf_state_parse(const char *text, size_t len, FILE *errors, struct hf_state **ret_state)
+{
+	return hf_state_parse_with(text, len, NULL, errors, ret_state);
 }
 
 int hf_state_read(const char *file, char **ret_text, size_t *ret_len)
@@ -289,6 +315,7 @@ void hf_state_unref(struct hf_state *state)
 		free(state->route[i].host);
 		free(state->route[i].path);
 	}
+	state_free_rules(state);
 	free(state->group);
 	free(state->route);
 	free(state->version);

@@ -8,7 +8,6 @@
 
 #include "state_priv.h"
 
-#define STATE_PATH_MAX  64
 #define STATE_FOUND_MAX 96
 
 void state_check_error(
@@ -64,7 +63,7 @@ static const char *check_found(const json_t *value, char *ret_buf)
 	return ret_buf;
 }
 
-static void check_refuse(struct state_check *check, const char *path, const char *key,
+void state_check_refuse(struct state_check *check, const char *path, const char *key,
 	const json_t *value, const char *allowed)
 {
 	char at[STATE_PATH_MAX], buf[STATE_FOUND_MAX];
@@ -86,17 +85,35 @@ static bool check_word(const char *text, size_t max)
 	return true;
 }
 
-/* The string under KEY, or NULL when it was refused. */
-static const char *check_string(
-	struct state_check *check, const char *path, const json_t *object, const char *key)
+const char *state_check_name(struct state_check *check, const char *path, const json_t *object,
+	const char *key, size_t max)
 {
 	const json_t *value = json_object_get(object, key);
 	const char *text = json_string_value(value);
+	char allowed[64];
 
-	if (text && check_word(text, STATE_STRING_MAX))
+	if (text && check_word(text, max))
 		return text;
-	check_refuse(check, path, key, value, "1 to 1024 characters of ASCII without spaces");
+	(void)snprintf(
+		allowed, sizeof(allowed), "1 to %zu characters of ASCII without spaces", max);
+	state_check_refuse(check, path, key, value, allowed);
 	return NULL;
+}
+
+const char *state_check_string(
+	struct state_check *check, const char *path, const json_t *object, const char *key)
+{
+	return state_check_name(check, path, object, key, STATE_STRING_MAX);
+}
+
+void state_check_time(
+	struct state_check *check, const char *path, const json_t *object, const char *key)
+{
+	const json_t *time = json_object_get(object, key);
+
+	if (time && !(json_is_string(time) && *json_string_value(time)) &&
+		!(json_is_integer(time) && json_integer_value(time) >= 0))
+		state_check_refuse(check, path, key, time, "a time");
 }
 
 static bool check_host_name(const char *host, size_t len)
@@ -186,7 +203,7 @@ static bool check_route_path(const char *path)
 }
 
 /* Counts what this version does not know: a newer control plane may send it (S2). */
-static void check_unknown(struct state_check *check, const json_t *object, const char *const *known)
+void state_check_unknown(struct state_check *check, const json_t *object, const char *const *known)
 {
 	const char *key;
 	json_t *value;
@@ -203,17 +220,17 @@ static void check_unknown(struct state_check *check, const json_t *object, const
 }
 
 /* Remembers the name; refuses one that was there. */
-static int check_unique(struct state_check *check, json_t *names, const char *name,
-	const char *path, const json_t *id)
+int state_check_unique(struct state_check *check, json_t *names, const char *name, const char *path,
+	const json_t *id)
 {
 	if (json_object_get(names, name)) {
-		check_refuse(check, path, "id", id, "each id once");
+		state_check_refuse(check, path, "id", id, "each id once");
 		return 0;
 	}
 	return json_object_set_new(names, name, json_true()) == 0 ? 0 : -ENOMEM;
 }
 
-static int check_origin(struct state_check *check, const json_t *origin, const char *path)
+int state_check_origin(struct state_check *check, const json_t *origin, const char *path)
 {
 	static const char *const known[] = { "group", "id", "url", "weight", NULL };
 	const json_t *weight = json_object_get(origin, "weight");
@@ -221,19 +238,19 @@ static int check_origin(struct state_check *check, const json_t *origin, const c
 	char name[2 * STATE_STRING_MAX + 2];
 
 	if (!json_is_object(origin)) {
-		check_refuse(check, path, "", origin, "an object with group, id and url");
+		state_check_refuse(check, path, "", origin, "an object with group, id and url");
 		return 0;
 	}
-	check_unknown(check, origin, known);
-	group = check_string(check, path, origin, "group");
-	id = check_string(check, path, origin, "id");
-	url = check_string(check, path, origin, "url");
+	state_check_unknown(check, origin, known);
+	group = state_check_string(check, path, origin, "group");
+	id = state_check_string(check, path, origin, "id");
+	url = state_check_string(check, path, origin, "url");
 	if (url && !check_url(url))
-		check_refuse(check, path, "url", json_object_get(origin, "url"),
+		state_check_refuse(check, path, "url", json_object_get(origin, "url"),
 			"http://HOST[:PORT] or https://HOST[:PORT], without user or path");
 	if (weight && (!json_is_integer(weight) || json_integer_value(weight) < 1 ||
 			      json_integer_value(weight) > STATE_WEIGHT_MAX))
-		check_refuse(check, path, "weight", weight, "1 to 100");
+		state_check_refuse(check, path, "weight", weight, "1 to 100");
 	if (group && !json_object_get(check->groups, group) &&
 		json_object_set_new(check->groups, group,
 			json_integer((json_int_t)json_object_size(check->groups))) != 0)
@@ -241,39 +258,46 @@ static int check_origin(struct state_check *check, const json_t *origin, const c
 	if (!group || !id)
 		return 0;
 	(void)snprintf(name, sizeof(name), "%s %s", group, id); /* no space in either */
-	return check_unique(check, check->origin_ids, name, path, json_object_get(origin, "id"));
+	return state_check_unique(
+		check, check->origin_ids, name, path, json_object_get(origin, "id"));
 }
 
 static int check_route(struct state_check *check, const json_t *route, const char *path)
 {
-	static const char *const known[] = { "id", "host", "path", "group", "store_secret_query",
-		NULL };
+	static const char *const known[] = { "id", "host", "path", "group", "policy",
+		"store_secret_query", NULL };
 	const json_t *secret = json_object_get(route, "store_secret_query");
-	const char *id, *host, *prefix, *group;
+	const char *id, *host, *prefix, *group, *policy = NULL;
 
 	if (!json_is_object(route)) {
-		check_refuse(check, path, "", route, "an object with id, host, path and group");
+		state_check_refuse(
+			check, path, "", route, "an object with id, host, path and group");
 		return 0;
 	}
-	check_unknown(check, route, known);
-	id = check_string(check, path, route, "id");
-	host = check_string(check, path, route, "host");
-	prefix = check_string(check, path, route, "path");
-	group = check_string(check, path, route, "group");
+	state_check_unknown(check, route, known);
+	id = state_check_string(check, path, route, "id");
+	host = state_check_string(check, path, route, "host");
+	prefix = state_check_string(check, path, route, "path");
+	group = state_check_string(check, path, route, "group");
 	if (host && !check_route_host(host))
-		check_refuse(check, path, "host", json_object_get(route, "host"),
+		state_check_refuse(check, path, "host", json_object_get(route, "host"),
 			"a host without port, *.SUFFIX or *");
 	if (prefix && !check_route_path(prefix))
-		check_refuse(check, path, "path", json_object_get(route, "path"),
+		state_check_refuse(check, path, "path", json_object_get(route, "path"),
 			"a path that begins with / and has no query");
 	if (group && !json_object_get(check->groups, group))
-		check_refuse(check, path, "group", json_object_get(route, "group"),
+		state_check_refuse(check, path, "group", json_object_get(route, "group"),
 			"the group of an origin");
+	if (json_object_get(route, "policy"))
+		policy = state_check_string(check, path, route, "policy");
+	if (policy && !json_object_get(check->policies, policy))
+		state_check_refuse(check, path, "policy", json_object_get(route, "policy"),
+			"the id of a policy");
 	if (secret && !json_is_boolean(secret))
-		check_refuse(check, path, "store_secret_query", secret, "true or false");
+		state_check_refuse(check, path, "store_secret_query", secret, "true or false");
 	if (!id)
 		return 0;
-	return check_unique(check, check->route_ids, id, path, json_object_get(route, "id"));
+	return state_check_unique(check, check->route_ids, id, path, json_object_get(route, "id"));
 }
 
 static int check_list(struct state_check *check, const json_t *document, const char *key,
@@ -283,7 +307,7 @@ static int check_list(struct state_check *check, const json_t *document, const c
 	char path[STATE_PATH_MAX];
 
 	if (!json_is_array(list)) {
-		check_refuse(check, "$", key, list, "an array");
+		state_check_refuse(check, "$", key, list, "an array");
 		return 0;
 	}
 	if (json_array_size(list) > max) {
@@ -308,25 +332,14 @@ static int check_list(struct state_check *check, const json_t *document, const c
 static void check_head(struct state_check *check, const json_t *document)
 {
 	static const char *const known[] = { "schema", "version", "issued_at", "origins", "routes",
-		"policies", "purges", "auth", NULL };
-	/* known to the format, without effect in this version */
-	static const char *const later[] = { "policies", "purges", "auth" };
+		"policies", "purges", NULL };
 	const json_t *schema = json_object_get(document, "schema");
-	const json_t *issued = json_object_get(document, "issued_at");
 
-	check_unknown(check, document, known);
+	state_check_unknown(check, document, known);
 	if (!json_is_integer(schema) || json_integer_value(schema) != 1)
-		check_refuse(check, "$", "schema", schema, "1");
-	(void)check_string(check, "$", document, "version");
-	if (issued && !(json_is_string(issued) && *json_string_value(issued)) &&
-		!(json_is_integer(issued) && json_integer_value(issued) >= 0))
-		check_refuse(check, "$", "issued_at", issued, "a time");
-	for (size_t i = 0; i < HF_ARRAY_LEN(later); i++) {
-		const json_t *value = json_object_get(document, later[i]);
-
-		if (value && !json_is_array(value) && !json_is_object(value))
-			check_refuse(check, "$", later[i], value, "an array or object");
-	}
+		state_check_refuse(check, "$", "schema", schema, "1");
+	(void)state_check_name(check, "$", document, "version", HF_STATE_VERSION_MAX);
+	state_check_time(check, "$", document, "issued_at");
 }
 
 int state_check_document(struct state_check *check, const json_t *document)
@@ -334,18 +347,26 @@ int state_check_document(struct state_check *check, const json_t *document)
 	int err;
 
 	if (!json_is_object(document)) {
-		check_refuse(check, "$", "", document, "an object");
+		state_check_refuse(check, "$", "", document, "an object");
 		return -EINVAL;
 	}
 	check->groups = json_object();
 	check->origin_ids = json_object();
+	check->policies = json_object();
 	check->route_ids = json_object();
-	if (!check->groups || !check->origin_ids || !check->route_ids)
+	check->purge_ids = json_object();
+	if (!check->groups || !check->origin_ids || !check->policies || !check->route_ids ||
+		!check->purge_ids)
 		return -ENOMEM;
 	check_head(check, document);
-	err = check_list(check, document, "origins", STATE_ORIGINS_MAX, check_origin);
+	err = check_list(check, document, "origins", STATE_ORIGINS_MAX, state_check_origin);
+	if (err == 0 && json_object_get(document, "policies"))
+		err = check_list(
+			check, document, "policies", STATE_POLICIES_MAX, state_check_policy);
 	if (err == 0)
 		err = check_list(check, document, "routes", STATE_ROUTES_MAX, check_route);
+	if (err == 0 && json_object_get(document, "purges"))
+		err = check_list(check, document, "purges", STATE_PURGES_MAX, state_check_purge);
 	if (err != 0)
 		return err;
 	return check->error_count > 0 ? -EINVAL : 0;

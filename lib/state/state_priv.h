@@ -4,6 +4,8 @@
  *
  * Picture   text -> state.c: size, depth, jansson -> state_check.c: every reason at once -> state.c:
  *           the snapshot, which nothing can refuse any more -> state_route.c: sorted for lookups
+ *           state_rules.c does both for policies and purges; state_overlay.c: what the operator changes,
+ *           put into the JSON before it is checked
  */
 #ifndef HF_PRIV_STATE
 #error "state_priv.h is private to lib/state"
@@ -15,13 +17,17 @@
 
 #include "hf_state.h"
 
-#define STATE_TEXT_MAX    (8U * 1024 * 1024)
-#define STATE_DEPTH_MAX   16
-#define STATE_ORIGINS_MAX 4096
-#define STATE_ROUTES_MAX  4096
-#define STATE_STRING_MAX  1024
-#define STATE_HOST_MAX    255
-#define STATE_WEIGHT_MAX  100
+#define STATE_TEXT_MAX     (8U * 1024 * 1024)
+#define STATE_DEPTH_MAX    16
+#define STATE_ORIGINS_MAX  4096
+#define STATE_ROUTES_MAX   4096
+#define STATE_STRING_MAX   1024
+#define STATE_HOST_MAX     255
+#define STATE_WEIGHT_MAX   100
+#define STATE_POLICIES_MAX 1024
+#define STATE_PURGES_MAX   1024
+#define STATE_ID_MAX       127 /* of a purge: sync remembers them */
+#define STATE_PATH_MAX     64  /* of a place in the document */
 
 struct state_check {
 	FILE *errors;
@@ -29,14 +35,48 @@ struct state_check {
 	uint32_t unknown_fields;
 	json_t *groups;     /* group -> its place among the groups, in the order of the document */
 	json_t *origin_ids; /* "group" NUL-free "id" -> true */
+	json_t *policies;   /* id -> its place */
 	json_t *route_ids;
+	json_t *purge_ids;
+	const struct hf_state_overlay *overlay; /* NULL: none */
+	size_t document_origins;                /* those behind them are the operator's */
 };
 
 /* Whether the document is right; if not, why not, on check->errors. 0, -EINVAL, -ENOMEM. The caller
- * drops the three objects. */
+ * drops the objects. */
 int state_check_document(struct state_check *check, const json_t *document);
 void state_check_error(struct state_check *check, const char *path, const char *found,
 	const char *allowed, ...) HF_PRINTF(4, 5);
+
+void state_check_refuse(struct state_check *check, const char *path, const char *key,
+	const json_t *value, const char *allowed);
+/* Counts what this version does not know: a newer control plane may send it (S2). */
+void state_check_unknown(struct state_check *check, const json_t *object, const char *const *known);
+/* Remembers the name; refuses one that was there. */
+int state_check_unique(struct state_check *check, json_t *names, const char *name, const char *path,
+	const json_t *id);
+/* The word under KEY, or NULL when it was refused; of at most MAX characters, or STATE_STRING_MAX. */
+const char *state_check_name(struct state_check *check, const char *path, const json_t *object,
+	const char *key, size_t max);
+const char *state_check_string(
+	struct state_check *check, const char *path, const json_t *object, const char *key);
+/* Need not be there. */
+void state_check_time(
+	struct state_check *check, const char *path, const json_t *object, const char *key);
+int state_check_origin(struct state_check *check, const json_t *origin, const char *path);
+
+/* state_rules.c: policies and purges */
+int state_check_policy(struct state_check *check, const json_t *policy, const char *path);
+int state_check_purge(struct state_check *check, const json_t *purge, const char *path);
+int state_build_policies(struct hf_state *state, const json_t *policies);
+int state_build_purges(struct hf_state *state, const json_t *purges);
+void state_free_rules(struct hf_state *state);
+
+/* state_overlay.c */
+/* Puts the operator's origins behind the document's. -ENOMEM. */
+int state_overlay_merge(struct state_check *check, json_t *document);
+bool state_overlay_drains(
+	const struct hf_state_overlay *overlay, const char *group, const char *id);
 
 /* Sorts for hf_state_route_lookup. -ENOMEM. */
 int state_route_sort(struct hf_state *state);

@@ -6,17 +6,20 @@
  *           whole, handed to the application, written to the state file, and acknowledged by
  *           POST {url}/v1/nodes/{node}/ack {"version", "status": "applied"|"rejected", "errors": []}.
  * Picture
- *      200, good -> apply -> history, state file -> ack           GOOD    \
+ *      200, good -> apply -> history, state file -> purges -> ack GOOD    \
  *      304, or the same document again                            GOOD     \  lib/fallback
  *      200 with a bad document -> NACK with every reason          REFUSED   > -> mode word
  *      any other status below 500                                 REFUSED  /     (lcores, origin threads)
  *      5xx, timeout, refused, reset, dns, tls                     FAILED  /
  * Threads   boot: new, boot, free. The sync thread: run. control: the rest, none of which waits for the
- *           network. apply is called from either, one at a time.
+ *           network. apply is called from either, one at a time; purge from the sync thread only.
  * Promises  Y1 a bad document changes nothing.  Y2 what was acknowledged as applied is in force and, unless
  *           the disk failed (logged, counted), in the state file.  Y3 a version that the operator rolled back
- *           stays away until the control plane says something else.
- * Limits    the HF_SYNC_HISTORY last documents are kept, of at most 8 MiB each.
+ *           stays away until the control plane says something else.  Y4 a purge of a document is carried
+ *           out once, by its id, and again where that is in doubt; a document is acknowledged when its
+ *           purges are carried out, and an expired state stays so until then.
+ * Limits    the HF_SYNC_HISTORY last documents are kept, of at most 8 MiB each; of purges 4096 ids
+ *           are remembered.
  * Tests     tests/unit/sync, tests/system/test_control_plane.py
  */
 #ifndef HF_SYNC_H
@@ -28,6 +31,7 @@
 #include "hf_conf.h"
 #include "hf_fallback.h"
 #include "hf_state.h"
+#include "hf_state_overlay.h"
 
 #define HF_SYNC_HISTORY 5
 
@@ -35,6 +39,8 @@ struct hf_sync_cfg {
 	const struct hf_conf *conf;
 	/* STATE is in force from now on; to keep it, take a reference. */
 	void (*apply)(void *arg, struct hf_state *state);
+	/* Carries it out, and comes back when it is. -errno: it is to be tried again. */
+	int (*purge)(void *arg, const struct hf_state_purge *purge);
 	void *arg;
 	_Atomic uint32_t *mode; /* enum hf_mode */
 };
@@ -65,9 +71,15 @@ void hf_sync_now(struct hf_sync *sync);
 void hf_sync_hold(struct hf_sync *sync, enum hf_fallback_event event);
 /* control: back to a version of the history. -ENOENT: it is not there. */
 int hf_sync_rollback(struct hf_sync *sync, const char *version, struct hf_err *err) HF_MUST_CHECK;
+/* control: what the operator says about origins, in this state and those that follow. -EINVAL: every reason
+ * on `errors`. */
+int hf_sync_origin_change(struct hf_sync *sync, enum hf_state_change change, const char *group,
+	const char *origin, FILE *errors) HF_MUST_CHECK;
+/* control: what is in force, with the operator's changes; a reference. NULL: nothing. */
+struct hf_state *hf_sync_state(struct hf_sync *sync);
 
 struct hf_sync_version {
-	char version[128]; /* cut */
+	char version[HF_STATE_VERSION_MAX + 1];
 	const char *source;
 	int64_t applied_s; /* Unix time */
 	uint32_t origins, routes;

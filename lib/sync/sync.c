@@ -46,8 +46,13 @@ int hf_sync_new(const struct hf_sync_cfg *cfg, struct hf_err *err, struct hf_syn
 	if (!sync)
 		return hf_err_set(err, -ENOMEM, "sync: no memory");
 	sync->cfg = *cfg;
-	rc = sync_http_init(sync, err);
+	sync->overlay = hf_state_overlay_new();
+	sync->purged = json_object();
+	rc = sync->overlay && sync->purged ? sync_http_init(sync, err)
+					   : hf_err_set(err, -ENOMEM, "sync: no memory");
 	if (rc) {
+		hf_state_overlay_free(sync->overlay);
+		json_decref(sync->purged);
 		free(sync);
 		return rc;
 	}
@@ -65,6 +70,8 @@ void hf_sync_free(struct hf_sync *sync)
 		return;
 	sync_take_free_all(sync);
 	sync_http_fini(sync);
+	hf_state_overlay_free(sync->overlay);
+	json_decref(sync->purged);
 	(void)pthread_mutex_destroy(&sync->lock);
 	free(sync);
 }
@@ -92,7 +99,7 @@ static uint64_t sync_expires_us(const struct hf_sync *sync)
 static void sync_expire(struct hf_sync *sync, uint64_t now_us)
 {
 	bool was = atomic_load(sync->cfg.mode) & HF_MODE_EXPIRED;
-	bool is = now_us >= sync_expires_us(sync);
+	bool is = now_us >= sync_expires_us(sync) || (was && sync_purge_is_left(sync));
 
 	if (is == was)
 		return;
@@ -186,7 +193,12 @@ void sync_ask(struct hf_sync *sync)
 	sync_count(sync, outcome);
 	sync_expire(sync, hf_clock_us());
 	(void)pthread_mutex_unlock(&sync->lock);
-	sync_http_ack(sync);
+}
+
+void sync_settle(struct hf_sync *sync)
+{
+	if (sync_purge_run(sync))
+		sync_http_ack(sync);
 }
 
 /* ---- the first state ---- */
@@ -254,7 +266,8 @@ static uint64_t sync_interval_us(struct hf_sync *sync)
 
 static uint64_t sync_due_us(struct hf_sync *sync, uint64_t begin_us)
 {
-	return sync_has_peer(sync) ? begin_us + sync_interval_us(sync) : UINT64_MAX;
+	return sync_has_peer(sync) || sync_purge_is_left(sync) ? begin_us + sync_interval_us(sync)
+							       : UINT64_MAX;
 }
 
 static void sync_sleep(struct hf_sync *sync)
@@ -283,6 +296,7 @@ static void sync_sleep(struct hf_sync *sync)
 void hf_sync_run(struct hf_sync *sync)
 {
 	for (;;) {
+		sync_settle(sync);
 		sync_sleep(sync);
 		if (atomic_load(&sync->stop))
 			return;
@@ -360,6 +374,33 @@ int hf_sync_rollback(struct hf_sync *sync, const char *version, struct hf_err *e
 	i = i < sync->kept_count;
 	(void)pthread_mutex_unlock(&sync->lock);
 	return i ? 0 : -ENOENT;
+}
+
+int hf_sync_origin_change(struct hf_sync *sync, enum hf_state_change change, const char *group,
+	const char *origin, FILE *errors)
+{
+	int rc = -EINVAL;
+
+	(void)pthread_mutex_lock(&sync->lock);
+	if (sync->in_force)
+		rc = hf_state_overlay_change(
+			sync->overlay, change, sync->in_force, group, origin, errors);
+	else
+		fprintf(errors, "state: found none; allowed: one that is in force\n");
+	if (rc == 0)
+		sync_take_publish(sync);
+	(void)pthread_mutex_unlock(&sync->lock);
+	return rc;
+}
+
+struct hf_state *hf_sync_state(struct hf_sync *sync)
+{
+	struct hf_state *state;
+
+	(void)pthread_mutex_lock(&sync->lock);
+	state = sync->in_force ? hf_state_ref(sync->in_force) : NULL;
+	(void)pthread_mutex_unlock(&sync->lock);
+	return state;
 }
 
 static void sync_info_version(

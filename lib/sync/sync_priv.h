@@ -4,6 +4,7 @@
  *
  * Picture   sync.c: boot, the loop, the mode -> sync_http.c: one question, one acknowledgement
  *                                            -> sync_take.c: what a document does
+ *                                            -> sync_purge.c: what it has purged
  */
 #ifndef HF_PRIV_SYNC
 #error "sync_priv.h is private to lib/sync"
@@ -12,6 +13,7 @@
 #define SYNC_PRIV_H
 
 #include <curl/curl.h>
+#include <jansson.h>
 #include <pthread.h>
 
 #include "hf_sync.h"
@@ -19,7 +21,8 @@
 #define SYNC_URL_MAX      1200
 #define SYNC_ETAG_MAX     1100 /* a version in quotes fits */
 #define SYNC_DOCUMENT_MAX (8UL * 1024 * 1024)
-#define SYNC_ERRORS_MAX   100 /* reasons in one acknowledgement */
+#define SYNC_ERRORS_MAX   100  /* reasons in one acknowledgement */
+#define SYNC_PURGES_KNOWN 4096 /* as many as the largest four documents have */
 
 enum sync_outcome {
 	SYNC_NONE, /* not asked yet, or stopped while asking */
@@ -36,6 +39,7 @@ struct sync_kept {
 	size_t len;
 	const char *source;
 	int64_t applied_s;
+	bool purged; /* its purges are carried out */
 };
 
 /* What an answer brings. */
@@ -58,6 +62,7 @@ struct hf_sync {
 	uint64_t progress_us;             /* when the question under way last got on */
 	char *ack;                        /* JSON that the control plane has not taken yet */
 	uint64_t rand;
+	json_t *purged; /* ids of purges that were carried out -> true */
 	/* of sync and control */
 	pthread_mutex_t lock;
 	struct hf_fallback fallback;
@@ -67,13 +72,17 @@ struct hf_sync {
 	enum sync_outcome last;
 	struct sync_kept kept[HF_SYNC_HISTORY]; /* the latest first */
 	uint32_t kept_count, current;
+	struct hf_state_overlay *overlay; /* the operator's changes */
+	struct hf_state *in_force;        /* kept[current] with them; a reference. NULL: none */
 };
 
 /* sync.c */
 /* The configuration that was set since, if one was; between two uses of cfg.conf, without the lock. */
 bool sync_conf_adopt(struct hf_sync *sync);
-/* One question, and all that follows from the answer. */
+/* One question, and what its answer changes. */
 void sync_ask(struct hf_sync *sync);
+/* What follows from that when all threads run: purges, then the acknowledgement. */
+void sync_settle(struct hf_sync *sync);
 
 /* sync_http.c */
 int sync_http_init(struct hf_sync *sync, struct hf_err *err) HF_MUST_CHECK;
@@ -96,5 +105,13 @@ void sync_take_refuse(struct hf_sync *sync, const char *etag, const char *reason
 void sync_take_free_all(struct hf_sync *sync);
 /* In force again. */
 void sync_take_again(struct hf_sync *sync, uint32_t kept);
+/* The current one with the operator's changes as they are now. */
+void sync_take_publish(struct hf_sync *sync);
+
+/* sync_purge.c */
+/* The sync thread, or with the lock. */
+bool sync_purge_is_left(struct hf_sync *sync);
+/* The sync thread, without the lock. False: some are left. */
+bool sync_purge_run(struct hf_sync *sync);
 
 #endif

@@ -75,6 +75,7 @@ void sync_take_free_all(struct hf_sync *sync)
 {
 	while (sync->kept_count > 0)
 		take_free(&sync->kept[--sync->kept_count]);
+	hf_state_unref(sync->in_force);
 	free(sync->ack);
 }
 
@@ -89,12 +90,42 @@ static void take_save(struct hf_sync *sync, const struct sync_kept *kept)
 	hf_log(HF_LOG_ERROR, "sync", "internal_error: %s", err.text);
 }
 
+/* The document was parsed before, and the operator's changes make it no bad one. */
+static struct hf_state *take_merged(const struct hf_sync *sync, const struct sync_kept *kept)
+{
+	struct hf_state *state = NULL;
+	char *reasons = NULL;
+	size_t reasons_len = 0;
+	FILE *errors;
+	int rc;
+
+	if (hf_state_overlay_is_empty(sync->overlay))
+		return hf_state_ref(kept->state);
+	errors = open_memstream(&reasons, &reasons_len);
+	HF_ASSERT(errors);
+	rc = hf_state_parse_with(kept->text, kept->len, sync->overlay, errors, &state);
+	(void)fclose(errors);
+	HF_ASSERT(rc == 0);
+	free(reasons);
+	return state;
+}
+
+void sync_take_publish(struct hf_sync *sync)
+{
+	struct hf_state *state = take_merged(sync, &sync->kept[sync->current]);
+
+	sync->cfg.apply(sync->cfg.arg, state);
+	hf_state_overlay_settle(sync->overlay, state);
+	hf_state_unref(sync->in_force);
+	sync->in_force = state;
+}
+
 void sync_take_again(struct hf_sync *sync, uint32_t kept)
 {
 	HF_ASSERT(kept < sync->kept_count);
 	sync->current = kept;
 	sync->kept[kept].applied_s = (int64_t)time(NULL);
-	sync->cfg.apply(sync->cfg.arg, sync->kept[kept].state);
+	sync_take_publish(sync);
 	hf_stat_inc(HF_STAT_STATE_APPLIED);
 	hf_log(HF_LOG_INFO, "sync", "state \"%s\" is in force, from %s",
 		sync->kept[kept].state->version, sync->kept[kept].source);
@@ -104,8 +135,15 @@ void sync_take_again(struct hf_sync *sync, uint32_t kept)
 
 static void take_keep(struct hf_sync *sync, const struct sync_kept *kept)
 {
-	if (sync->kept_count == HF_SYNC_HISTORY)
-		take_free(&sync->kept[--sync->kept_count]);
+	if (sync->kept_count == HF_SYNC_HISTORY) {
+		struct sync_kept *oldest = &sync->kept[--sync->kept_count];
+
+		if (!oldest->purged)
+			hf_log(HF_LOG_ERROR, "sync",
+				"internal_error: purges of state \"%s\" were never carried out",
+				oldest->state->version);
+		take_free(oldest);
+	}
 	memmove(sync->kept + 1, sync->kept, sync->kept_count * sizeof(*kept));
 	sync->kept[0] = *kept;
 	sync->kept_count++;
@@ -143,6 +181,7 @@ enum sync_outcome sync_take(
 	HF_ASSERT(kept.text);
 	memcpy(kept.text, text, len);
 	kept.text[len] = '\0';
+	kept.purged = kept.state->purge_count == 0;
 	hf_stat_add(HF_STAT_STATE_UNKNOWN_FIELDS, kept.state->unknown_fields);
 	take_keep(sync, &kept);
 	sync_take_again(sync, 0);

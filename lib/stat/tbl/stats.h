@@ -134,4 +134,5 @@ X(OTLP_TAKEN,            "otlp_reports_total", COUNTER, "", "Reports that the OT
 X(OTLP_FAILED,           "otlp_reports_total", COUNTER, "", "Times the OTLP receiver did not answer, or wanted a report later", "result=\"failed\"")
 X(OTLP_REFUSED,          "otlp_reports_total", COUNTER, "", "Reports that the OTLP receiver refused", "result=\"refused\"")
 X(OTLP_DROPPED,          "otlp_reports_total", COUNTER, "", "Reports that a newer one overtook", "result=\"dropped\"")
+X(STATE_PURGES,          "state_purges_total",          COUNTER, "", "Purges of state documents that were carried out")
 /* clang-format on */

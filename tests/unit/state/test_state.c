@@ -5,8 +5,9 @@
 
 #include "state_test.h"
 
-#define WORD_ALLOWED "; allowed: 1 to 1024 characters of ASCII without spaces\n"
-#define URL_ALLOWED  "; allowed: http://HOST[:PORT] or https://HOST[:PORT], without user or path\n"
+#define WORD_ALLOWED    "; allowed: 1 to 1024 characters of ASCII without spaces\n"
+#define VERSION_ALLOWED "; allowed: 1 to 127 characters of ASCII without spaces\n"
+#define URL_ALLOWED     "; allowed: http://HOST[:PORT] or https://HOST[:PORT], without user or path\n"
 
 Test(state, a_document_becomes_groups_of_origins_and_routes_to_them)
 {
@@ -23,7 +24,7 @@ Test(state, a_document_becomes_groups_of_origins_and_routes_to_them)
 			"\",\"weight\":5}],"
 			"\"routes\":[{\"id\":\"r\",\"host\":\"WWW.Example\",\"path\":\"/"
 			"x\",\"group\":\"b\"}],"
-			"\"policies\":[],\"purges\":{},\"auth\":[]}",
+			"\"policies\":[],\"purges\":[],\"auth\":[]}",
 			&state),
 		0, "%s", test_reasons);
 	cr_expect_str_empty(test_reasons);
@@ -40,7 +41,8 @@ Test(state, a_document_becomes_groups_of_origins_and_routes_to_them)
 	cr_assert_eq(state->route_count, 1);
 	cr_expect_str_eq(state->route[0].host, "www.example");
 	cr_expect_eq(state->route[0].group, &state->group[1]);
-	cr_expect_eq(state->unknown_fields, 0);
+	cr_expect_null(state->route[0].policy);
+	cr_expect_eq(state->unknown_fields, 1, "auth: to come");
 	hf_state_unref(state);
 }
 
@@ -54,8 +56,7 @@ Test(state, S1_every_reason_is_told_with_its_path)
 		"\"routes\":[{\"id\":\"r\",\"host\":\"a:80\",\"path\":\"x\",\"group\":\"nope\"},"
 		"{\"id\":\"r\",\"host\":\"*\",\"path\":\"/?q\",\"group\":\"g\"}]}",
 		"$.schema: found 2; allowed: 1\n"
-		"$.version: found \"\"" WORD_ALLOWED "$.issued_at: found true; allowed: a time\n"
-		"$.purges: found 1; allowed: an array or object\n"
+		"$.version: found \"\"" VERSION_ALLOWED "$.issued_at: found true; allowed: a time\n"
 		"$.origins[0].url: found \"ftp://x\"" URL_ALLOWED
 		"$.origins[0].weight: found 0; allowed: 1 to 100\n"
 		"$.origins[1].weight: found 1.5; allowed: 1 to 100\n"
@@ -70,7 +71,8 @@ Test(state, S1_every_reason_is_told_with_its_path)
 		"$.routes[0].group: found \"nope\"; allowed: the group of an origin\n"
 		"$.routes[1].path: found \"/?q\"; allowed: a path that begins with / and has no "
 		"query\n"
-		"$.routes[1].id: found \"r\"; allowed: each id once\n");
+		"$.routes[1].id: found \"r\"; allowed: each id once\n"
+		"$.purges: found 1; allowed: an array\n");
 }
 
 Test(state, S2_unknown_fields_are_counted_and_otherwise_ignored)
@@ -92,7 +94,7 @@ Test(state, S2_unknown_fields_are_counted_and_otherwise_ignored)
 Test(state, required_sections_are_required)
 {
 	test_refused("{}", "$.schema: found nothing; allowed: 1\n"
-			   "$.version: found nothing" WORD_ALLOWED
+			   "$.version: found nothing" VERSION_ALLOWED
 			   "$.origins: found nothing; allowed: an array\n"
 			   "$.routes: found nothing; allowed: an array\n");
 	test_refused("[]", "$: found an array; allowed: an object\n");
@@ -180,6 +182,26 @@ Test(state, names_are_visible_ASCII_of_at_most_1024)
 	cr_expect_eq(test_parse(text, &state), -EINVAL);
 	test_refused(STATE_TEST_DOC("{\"group\":\"g\",\"id\":\"a\\nb\",\"url\":\"http://a\"}", ""),
 		"$.origins[0].id: found \"a?b\"" WORD_ALLOWED);
+}
+
+Test(state, a_version_is_shown_whole_so_it_has_at_most_127)
+{
+	char version[129], text[512];
+	struct hf_state *state = NULL;
+
+	memset(version, 'v', sizeof(version));
+	version[127] = '\0';
+	(void)snprintf(text, sizeof(text),
+		"{\"schema\":1,\"version\":\"%s\",\"origins\":[],\"routes\":[]}", version);
+	cr_assert_eq(test_parse(text, &state), 0, "%s", test_reasons);
+	cr_expect_str_eq(state->version, version);
+	hf_state_unref(state);
+	version[127] = 'v';
+	version[128] = '\0';
+	(void)snprintf(text, sizeof(text),
+		"{\"schema\":1,\"version\":\"%s\",\"origins\":[],\"routes\":[]}", version);
+	cr_expect_eq(test_parse(text, &state), -EINVAL);
+	cr_expect(strstr(test_reasons, "...\"" VERSION_ALLOWED), "%s", test_reasons);
 }
 
 Test(state, an_origin_URL_is_scheme_host_and_port)

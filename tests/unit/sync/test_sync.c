@@ -19,6 +19,10 @@ static struct {
 	char dir[64], file[128], bootstrap[128], url[64];
 	char in_force[64]; /* version that was applied last */
 	uint32_t applied;
+	char purged[256]; /* ids of purges that were carried out, a blank behind each */
+	bool purges_fail;
+	_Atomic uint32_t purges;
+	uint32_t origins; /* in force */
 } t;
 
 static void apply(void *arg, struct hf_state *state)
@@ -26,6 +30,21 @@ static void apply(void *arg, struct hf_state *state)
 	(void)arg;
 	(void)snprintf(t.in_force, sizeof(t.in_force), "%s", state->version);
 	t.applied++;
+	t.origins = 0;
+	for (uint32_t i = 0; i < state->group_count; i++)
+		t.origins += state->group[i].origin_count;
+}
+
+static int purge(void *arg, const struct hf_state_purge *what)
+{
+	size_t len = strlen(t.purged);
+
+	(void)arg;
+	if (t.purges_fail)
+		return -EBUSY;
+	(void)snprintf(t.purged + len, sizeof(t.purged) - len, "%s ", what->id);
+	t.purges++;
+	return 0;
 }
 
 static void setup(void)
@@ -50,7 +69,9 @@ static void setup(void)
 
 static void open_sync(void)
 {
-	struct hf_sync_cfg cfg = { .conf = &t.conf, .apply = apply, .mode = &t.mode };
+	struct hf_sync_cfg cfg = {
+		.conf = &t.conf, .apply = apply, .purge = purge, .mode = &t.mode
+	};
 	struct hf_err err = { "" };
 
 	cr_assert_eq(hf_sync_new(&cfg, &err, &t.sync), 0, "%s", err.text);
@@ -71,16 +92,30 @@ static void teardown(void)
 
 TestSuite(sync, .init = setup, .fini = teardown);
 
-static const char *document(const char *version)
+/* With purges of everything, by their ids: "a b". */
+static const char *document_with(const char *version, const char *purges)
 {
-	static char text[512];
-
-	(void)snprintf(text, sizeof(text),
+	static char text[1024];
+	size_t len = (size_t)snprintf(text, sizeof(text),
 		"{\"schema\":1,\"version\":\"%s\",\"origins\":[{\"group\":\"g\",\"id\":\"o\","
 		"\"url\":\"http://127.0.0.1:1\"}],\"routes\":[{\"id\":\"r\",\"host\":\"*\","
-		"\"path\":\"/\",\"group\":\"g\"}]}",
+		"\"path\":\"/\",\"group\":\"g\"}],\"purges\":[",
 		version);
+
+	for (const char *at = purges, *comma = ""; *at; at += *at == ' ', comma = ",") {
+		int id = (int)strcspn(at, " ");
+
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+			"%s{\"id\":\"%.*s\",\"all\":true}", comma, id, at);
+		at += id;
+	}
+	(void)snprintf(text + len, sizeof(text) - len, "]}");
 	return text;
+}
+
+static const char *document(const char *version)
+{
+	return document_with(version, "");
 }
 
 static void say(const char *status, const char *fields, const char *body)
@@ -92,13 +127,18 @@ static void say(const char *status, const char *fields, const char *body)
 	peer_says(t.peer, answer);
 }
 
-static void say_state(const char *version)
+static void say_state_with(const char *version, const char *purges)
 {
 	char fields[128];
 
 	(void)snprintf(fields, sizeof(fields), "ETag: \"%s\"\r\n", version);
-	say("200 OK", fields, document(version));
+	say("200 OK", fields, document_with(version, purges));
 	say("204 No Content", "", ""); /* to the acknowledgement */
+}
+
+static void say_state(const char *version)
+{
+	say_state_with(version, "");
 }
 
 static void say_times(const char *status, int times)
@@ -109,8 +149,10 @@ static void say_times(const char *status, int times)
 
 static void ask(int times)
 {
-	for (; times > 0; times--)
+	for (; times > 0; times--) {
 		sync_ask(t.sync);
+		sync_settle(t.sync);
+	}
 }
 
 static struct hf_sync_info info(void)
@@ -119,6 +161,12 @@ static struct hf_sync_info info(void)
 
 	hf_sync_info(t.sync, &i);
 	return i;
+}
+
+static void *run(void *arg)
+{
+	hf_sync_run(arg);
+	return NULL;
 }
 
 static void expect_asked(uint32_t i, const char *begins, const char *contains)
@@ -410,10 +458,113 @@ Test(sync, the_operator_holds_fallback)
 	cr_expect_str_eq(info().fallback, "normal");
 }
 
-static void *run(void *arg)
+Test(sync, Y4_a_purge_is_carried_out_once_by_its_id)
 {
-	hf_sync_run(arg);
-	return NULL;
+	struct hf_err err;
+
+	open_sync();
+	say_state_with("v1", "a b");
+	say_state_with("v2", "b c");
+	say_state("v3");
+	say_state_with("v4", "c a d");
+	ask(4);
+	cr_expect_str_eq(t.purged, "a b c d ");
+	cr_expect_eq(hf_sync_rollback(t.sync, "v1", &err), 0);
+	sync_settle(t.sync);
+	cr_expect_str_eq(t.purged, "a b c d ");
+	cr_expect_eq(hf_stat_sum(HF_STAT_STATE_PURGES), 4);
+}
+
+Test(sync, Y4_it_is_acknowledged_behind_its_purges)
+{
+	open_sync();
+	t.purges_fail = true;
+	say("200 OK", "ETag: \"v1\"\r\n", document_with("v1", "a"));
+	say("200 OK", "ETag: \"v2\"\r\n", document_with("v2", "b"));
+	ask(2);
+	cr_expect_str_eq(t.in_force, "v2", "its routes need not wait");
+	cr_expect_eq(peer_asked_count(t.peer), 2);
+	t.purges_fail = false;
+	say("304 Not Modified", "", "");
+	ask(1);
+	cr_expect_str_eq(t.purged, "a b ", "those of an earlier document too");
+	expect_asked(3, "POST ", "{\"version\":\"v2\",\"status\":\"applied\"");
+}
+
+Test(sync, Y4_an_expired_state_stays_so_until_its_purges_are_carried_out)
+{
+	write_file(t.bootstrap, document("boot"));
+	t.conf.bootstrap_state = t.bootstrap;
+	open_sync();
+	peer_says(t.peer, PEER_CLOSE);
+	hf_sync_boot(t.sync);
+	cr_assert_eq(t.mode & HF_MODE_EXPIRED, HF_MODE_EXPIRED);
+	t.purges_fail = true;
+	say("200 OK", "ETag: \"v1\"\r\n", document_with("v1", "a"));
+	say("304 Not Modified", "", "");
+	ask(2);
+	cr_expect_eq(t.mode & HF_MODE_EXPIRED, HF_MODE_EXPIRED);
+	t.purges_fail = false;
+	say("304 Not Modified", "", "");
+	ask(1);
+	say("304 Not Modified", "", "");
+	ask(1);
+	cr_expect_eq(t.mode & HF_MODE_EXPIRED, 0);
+}
+
+Test(sync, Y4_after_a_start_all_of_them_are_carried_out_by_the_thread)
+{
+	pthread_t thread;
+
+	t.conf.control_plane.url = (char *)(uintptr_t) "";
+	write_file(t.bootstrap, document_with("boot", "a b"));
+	t.conf.bootstrap_state = t.bootstrap;
+	open_sync();
+	hf_sync_boot(t.sync);
+	cr_expect_str_empty(t.purged, "origin threads do not run yet");
+	cr_assert_eq(pthread_create(&thread, NULL, run, t.sync), 0);
+	while (t.purges < 2)
+		(void)usleep(1000);
+	hf_sync_stop(t.sync);
+	cr_assert_eq(pthread_join(thread, NULL), 0);
+	cr_expect_str_eq(t.purged, "a b ");
+}
+
+static int origin_change(enum hf_state_change change, const char *origin)
+{
+	FILE *errors = fopen("/dev/null", "we");
+	int rc = hf_sync_origin_change(t.sync, change, "g", origin, errors);
+
+	(void)fclose(errors);
+	return rc;
+}
+
+Test(sync, the_operator_s_origins_are_in_force_with_every_state)
+{
+	struct hf_state *state;
+	struct hf_err err;
+
+	open_sync();
+	cr_expect_eq(origin_change(HF_STATE_ADD, "http://new"), -EINVAL, "there is no state");
+	cr_expect_null(hf_sync_state(t.sync));
+	say_state("v1");
+	say_state("v2");
+	ask(1);
+	cr_expect_eq(origin_change(HF_STATE_ADD, "http://new"), 0);
+	cr_expect_eq(t.applied, 2);
+	cr_expect_eq(t.origins, 2);
+	cr_expect_eq(origin_change(HF_STATE_ADD, "ftp://new"), -EINVAL);
+	cr_expect_eq(t.applied, 2);
+	ask(1);
+	cr_expect_eq(t.origins, 2);
+	cr_expect_eq(hf_sync_rollback(t.sync, "v1", &err), 0);
+	state = hf_sync_state(t.sync);
+	cr_expect_str_eq(state->version, "v1");
+	cr_expect_eq(state->group[0].origin_count, 2);
+	hf_state_unref(state);
+	cr_expect_eq(info().version[0].origins, 1, "the history tells of documents");
+	cr_expect_eq(origin_change(HF_STATE_REMOVE, "http://new"), 0);
+	cr_expect_eq(t.origins, 1);
 }
 
 Test(sync, the_thread_asks_each_interval_and_stops_when_told)

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_state_overlay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "state_priv.h"
+
+struct hf_state_overlay {
+	json_t *added;   /* array of origins, as a document has them */
+	json_t *drained; /* "group id" -> true */
+};
+
+#define OVERLAY_NAME_MAX (2 * STATE_STRING_MAX + 2)
+
+struct hf_state_overlay *hf_state_overlay_new(void)
+{
+	struct hf_state_overlay *overlay = calloc(1, sizeof(*overlay));
+
+	if (!overlay)
+		return NULL;
+	overlay->added = json_array();
+	overlay->drained = json_object();
+	if (overlay->added && overlay->drained)
+		return overlay;
+	hf_state_overlay_free(overlay);
+	return NULL;
+}
+
+void hf_state_overlay_free(struct hf_state_overlay *overlay)
+{
+	if (!overlay)
+		return;
+	json_decref(overlay->added);
+	json_decref(overlay->drained);
+	free(overlay);
+}
+
+bool hf_state_overlay_is_empty(const struct hf_state_overlay *overlay)
+{
+	return json_array_size(overlay->added) == 0 && json_object_size(overlay->drained) == 0;
+}
+
+/* ---- into a document ---- */
+
+/* Is TEXT the same but for a slash at its end? */
+static bool overlay_is_url(const char *url, const char *text)
+{
+	size_t len = strlen(url);
+
+	return strncmp(url, text, len) == 0 && (!text[len] || strcmp(text + len, "/") == 0);
+}
+
+static const char *overlay_string(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+/* The document, which may be any JSON, has the group, but neither this id nor this URL in it. */
+static bool overlay_fits(const json_t *origins, const json_t *added)
+{
+	const char *group = overlay_string(added, "group"), *url = overlay_string(added, "url");
+	bool known = false;
+
+	for (size_t i = 0; i < json_array_size(origins); i++) {
+		const json_t *origin = json_array_get(origins, i);
+
+		if (strcmp(overlay_string(origin, "group"), group) != 0)
+			continue;
+		known = true;
+		if (strcmp(overlay_string(origin, "id"), url) == 0 ||
+			overlay_is_url(url, overlay_string(origin, "url")))
+			return false;
+	}
+	return known;
+}
+
+int state_overlay_merge(struct state_check *check, json_t *document)
+{
+	json_t *origins = json_object_get(document, "origins");
+	const json_t *added = check->overlay ? check->overlay->added : NULL;
+
+	check->document_origins = json_array_size(origins);
+	for (size_t i = 0; i < json_array_size(added); i++) {
+		json_t *origin = json_array_get(added, i);
+
+		if (json_array_size(origins) < STATE_ORIGINS_MAX && overlay_fits(origins, origin) &&
+			json_array_append(origins, origin) != 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void overlay_name(char *ret_name, const char *group, const char *id)
+{
+	(void)snprintf(ret_name, OVERLAY_NAME_MAX, "%s %s", group, id); /* no space in either */
+}
+
+bool state_overlay_drains(const struct hf_state_overlay *overlay, const char *group, const char *id)
+{
+	char name[OVERLAY_NAME_MAX];
+
+	if (!overlay)
+		return false;
+	overlay_name(name, group, id);
+	return json_object_get(overlay->drained, name) != NULL;
+}
+
+void hf_state_overlay_settle(struct hf_state_overlay *overlay, const struct hf_state *state)
+{
+	char name[OVERLAY_NAME_MAX];
+	json_t *drained = json_object();
+
+	HF_ASSERT(drained);
+	for (uint32_t i = 0; i < state->group_count; i++)
+		for (uint32_t j = 0; j < state->group[i].origin_count; j++) {
+			if (!state->group[i].origin[j].drained)
+				continue;
+			overlay_name(name, state->group[i].name, state->group[i].origin[j].id);
+			HF_ASSERT(json_object_set_new(drained, name, json_true()) == 0);
+		}
+	json_decref(overlay->drained);
+	overlay->drained = drained;
+}
+
+/* ---- what the operator says ---- */
+
+static const struct hf_state_group *overlay_group(const struct hf_state *state, const char *name)
+{
+	for (uint32_t i = 0; i < state->group_count; i++)
+		if (strcmp(state->group[i].name, name) == 0)
+			return &state->group[i];
+	return NULL;
+}
+
+/* By id, else by URL. */
+static const struct hf_state_origin *overlay_origin(
+	const struct hf_state_group *group, const char *name)
+{
+	for (uint32_t i = 0; i < group->origin_count; i++)
+		if (strcmp(group->origin[i].id, name) == 0)
+			return &group->origin[i];
+	for (uint32_t i = 0; i < group->origin_count; i++)
+		if (overlay_is_url(group->origin[i].url, name))
+			return &group->origin[i];
+	return NULL;
+}
+
+static json_t *overlay_new_origin(const char *group, const char *url)
+{
+	size_t len = strlen(url);
+
+	if (len > 0 && url[len - 1] == '/')
+		len--;
+	return json_pack("{s:s, s:s%, s:s%}", "group", group, "id", url, len, "url", url, len);
+}
+
+static int overlay_add(struct hf_state_overlay *overlay, struct state_check *check,
+	const struct hf_state *in_force, const char *group, const char *url)
+{
+	const struct hf_state_group *of = overlay_group(in_force, group);
+	json_t *origin = overlay_new_origin(group, url);
+	char found[STATE_PATH_MAX];
+	int err = origin ? state_check_origin(check, origin, "origin") : -ENOMEM;
+
+	if (err == 0 && check->error_count == 0 && !of)
+		state_check_refuse(check, "origin", "group", json_object_get(origin, "group"),
+			"a group of the state");
+	if (err == 0 && of && overlay_origin(of, url))
+		state_check_refuse(check, "origin", "url", json_object_get(origin, "url"),
+			"one that the group does not have");
+	if (json_array_size(overlay->added) >= HF_STATE_ADDED_MAX) {
+		(void)snprintf(found, sizeof(found), "%zu that were added already",
+			json_array_size(overlay->added));
+		state_check_error(check, "origin", found, "at most %d", HF_STATE_ADDED_MAX);
+	}
+	if (err == 0 && check->error_count == 0 && json_array_append(overlay->added, origin) != 0)
+		err = -ENOMEM;
+	json_decref(origin);
+	return err;
+}
+
+static void overlay_remove(struct hf_state_overlay *overlay, struct state_check *check,
+	const char *group, const char *url)
+{
+	json_t *shown;
+
+	for (size_t i = 0; i < json_array_size(overlay->added); i++) {
+		const json_t *origin = json_array_get(overlay->added, i);
+
+		if (strcmp(overlay_string(origin, "group"), group) != 0 ||
+			!overlay_is_url(overlay_string(origin, "url"), url))
+			continue;
+		(void)json_array_remove(overlay->added, i);
+		return;
+	}
+	shown = json_string(url);
+	state_check_refuse(check, "origin", "url", shown, "one that was added to the group");
+	json_decref(shown);
+}
+
+static int overlay_drain(struct hf_state_overlay *overlay, struct state_check *check,
+	const struct hf_state *in_force, const char *group, const char *name, bool drain)
+{
+	const struct hf_state_group *of = overlay_group(in_force, group);
+	const struct hf_state_origin *origin = of ? overlay_origin(of, name) : NULL;
+	char key[OVERLAY_NAME_MAX];
+	json_t *shown;
+
+	if (!origin) {
+		shown = json_string(of ? name : group);
+		state_check_refuse(check, "origin", of ? "id" : "group", shown,
+			of ? "the id or URL of an origin of the group" : "a group of the state");
+		json_decref(shown);
+		return 0;
+	}
+	overlay_name(key, group, origin->id);
+	if (!drain)
+		(void)json_object_del(overlay->drained, key);
+	else if (json_object_set_new(overlay->drained, key, json_true()) != 0)
+		return -ENOMEM;
+	return 0;
+}
+
+int hf_state_overlay_change(struct hf_state_overlay *overlay, enum hf_state_change change,
+	const struct hf_state *in_force, const char *group, const char *origin, FILE *errors)
+{
+	struct state_check check = { .errors = errors };
+	int err = 0;
+
+	check.groups = json_object();
+	check.origin_ids = json_object();
+	if (!check.groups || !check.origin_ids)
+		err = -ENOMEM;
+	else if (change == HF_STATE_ADD)
+		err = overlay_add(overlay, &check, in_force, group, origin);
+	else if (change == HF_STATE_REMOVE)
+		overlay_remove(overlay, &check, group, origin);
+	else
+		err = overlay_drain(
+			overlay, &check, in_force, group, origin, change == HF_STATE_DRAIN);
+	json_decref(check.groups);
+	json_decref(check.origin_ids);
+	HF_ASSERT(err == 0 || err == -ENOMEM);
+	if (err != 0)
+		state_check_error(&check, "origin", "no memory left for it", "a smaller state");
+	return check.error_count > 0 ? -EINVAL : 0;
+}
