@@ -106,8 +106,8 @@ struct app {
 	struct app_origin *origin;
 	struct app_warm warm;
 	struct hf_ctl *ctl;
-	struct hf_metrics *metrics;
 	struct hf_reqlog *reqlog;
+	struct hf_metrics *metrics;
 	pthread_t reclaim, sync_thread, reqlog_thread;
 	bool reclaim_running, sync_running, reqlog_running;
 	int signal_fd, timer_fd, epoll_fd;
@@ -159,6 +159,24 @@ json_t *app_command_state_rollback(struct app *app, const json_t *args, struct h
 /* Of what is in force, or "none". */
 const char *app_state_version(const struct hf_sync_info *info);
 
+/* commands_origin.c: those about origins. */
+json_t *app_command_origin_list(struct app *app, bool *ret_internal, struct hf_err *err);
+json_t *app_command_origin_change(struct app *app, enum hf_state_change change, const json_t *args,
+	bool *ret_internal, struct hf_err *err);
+
+/* purge.c: of url, prefix and tag at most one; none: everything. */
+struct app_purge {
+	const char *url, *prefix, *tag;
+	bool soft;
+};
+
+/* Control and sync: nobody is answered with it any more. 0, -EINVAL: it names nothing that could be stored;
+ * -EBUSY, -ETIMEDOUT. */
+int app_purge(struct app *app, const struct app_purge *what, uint64_t *ret_count,
+	struct hf_err *err) HF_MUST_CHECK;
+/* lib/sync's purge. */
+int app_purge_of_state(void *app, const struct hf_state_purge *purge);
+
 /* commands_log.c: those about requests, which go on. */
 json_t *app_command_log(struct app *app, const json_t *args, struct hf_err *err);
 json_t *app_command_top(struct app *app, const json_t *args, struct hf_err *err);
@@ -195,6 +213,9 @@ void app_table_add(json_t *table, json_t *row);
 #define APP_TABLE_NEW(...)                                                                         \
 	app_table_new((const char *const[]){ __VA_ARGS__ },                                        \
 		sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+
+/* Each line of the text; takes it. */
+json_t *app_reasons(char *text);
 
 /* watchdog.c: complains about threads that stand still; a few times a second. */
 void app_watchdog(struct app *app, uint64_t now_us);

@@ -262,6 +262,16 @@ json_t *app_command(
 		return app_command_state_history(app);
 	case HF_CTL_STATE_ROLLBACK:
 		return app_command_state_rollback(app, args, err);
+	case HF_CTL_ORIGIN_LIST:
+		return app_command_origin_list(app, ret_internal, err);
+	case HF_CTL_ORIGIN_DRAIN:
+		return app_command_origin_change(app, HF_STATE_DRAIN, args, ret_internal, err);
+	case HF_CTL_ORIGIN_RESUME:
+		return app_command_origin_change(app, HF_STATE_RESUME, args, ret_internal, err);
+	case HF_CTL_ORIGIN_ADD:
+		return app_command_origin_change(app, HF_STATE_ADD, args, ret_internal, err);
+	case HF_CTL_ORIGIN_REMOVE:
+		return app_command_origin_change(app, HF_STATE_REMOVE, args, ret_internal, err);
 	case HF_CTL_CONFIG_SHOW:
 		return app_command_config_show(app);
 	case HF_CTL_CONFIG_CHECK:

@@ -107,18 +107,6 @@ int app_config_load(const char *path, FILE *errors, struct hf_conf **ret_conf)
 	return rc;
 }
 
-/* Each line of the text; takes it. */
-static json_t *config_reasons(char *text)
-{
-	json_t *reasons = json_array();
-	char *rest = text;
-
-	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		(void)json_array_append_new(reasons, hf_ctl_string(line));
-	free(text);
-	return reasons;
-}
-
 typedef int (*config_load_fn)(const char *path, FILE *errors, struct hf_conf **ret_conf);
 
 /* NULL: *ret_reasons has every error. */
@@ -139,7 +127,7 @@ static struct hf_conf *config_read(
 		free(text);
 		return conf;
 	}
-	*ret_reasons = config_reasons(text);
+	*ret_reasons = app_reasons(text);
 	(void)hf_err_set(err, rc, "errors in %s: %zu", path, json_array_size(*ret_reasons));
 	return NULL;
 }

@@ -44,6 +44,8 @@
  *           G13 of a group of origins that is in fallback, or silent for origin.patience, nobody waits for
  *               an answer who may have a stale response; what it brings still is stored, unless a later
  *               question was answered meanwhile.
+ *           G14 no fetch begins to an origin that is drained by the latest state; those under way go on. Where
+ *               all of a group are, it is 503, or a stale one (G9).
  * Tests     tests/unit/origin, tests/system/test_{revalidate,partition}.py
  * Limits    max_in_flight fetches (0, or more: exchanges_max of all workers), max_queue waiting for a slot.
  */
@@ -82,8 +84,6 @@ void hf_origin_wake(struct hf_origin *origin);
 uint32_t hf_origin_in_flight(const struct hf_origin *origin);
 
 #define HF_ORIGIN_VARIANTS_MAX 16
-#define HF_ORIGIN_TAG_MAX      1024
-#define HF_ORIGIN_PREFIX_MAX   16384
 
 /* A stored response; its secrets are hidden. */
 struct hf_origin_variant {
@@ -97,13 +97,22 @@ struct hf_origin_variant {
 	char key[512], vary[160], tags[256];
 };
 
-/* A question of the control thread: to the owner of a key, with LIST to each. */
+/* What is known of an origin, across states that have its group and id. */
+struct hf_origin_load {
+	uint32_t in_flight; /* fetches */
+	uint64_t fetches, failures;
+	bool fallen; /* what is stored stands in for its group */
+};
+
+/* A question of the control thread: to the owner of a key, with LIST and LOADS to each. */
 struct hf_origin_call {
-	enum { HF_ORIGIN_PURGE, HF_ORIGIN_SHOW, HF_ORIGIN_LIST, HF_ORIGIN_WARM } what;
+	enum { HF_ORIGIN_PURGE, HF_ORIGIN_SHOW, HF_ORIGIN_LIST, HF_ORIGIN_LOADS, HF_ORIGIN_WARM } what;
 	struct hf_key key;
 	bool soft;                   /* PURGE: stale instead of gone */
 	struct hf_purge_walk filter; /* LIST: kind and text */
 	uint64_t slot;               /* LIST: where to begin, 0; answered: where to go on */
+	const struct hf_state *state; /* LOADS: of its origins, group by group */
+	struct hf_origin_load *load;  /* LOADS: one for each; what this thread knows is added */
 	/* WARM: frames of a snapshot (hf_snap_run), for this thread; none: that was all */
 	struct hf_span frames;
 	int64_t saved_clock_us;
@@ -116,13 +125,13 @@ struct hf_origin_call {
 	struct hf_origin_variant variant[HF_ORIGIN_VARIANTS_MAX];
 };
 
-/* Control: carries the call out on the origin thread and waits for it; -ETIMEDOUT after a second. */
+/* Control, sync: carries the call out on the origin thread and waits for it; -ETIMEDOUT after a second. */
 int hf_origin_call(struct hf_origin *origin, struct hf_origin_call *call) HF_MUST_CHECK;
-/* Control: a purge of many (kind, soft and text, which is copied) begins on this thread, besides its other
- * work. -EBUSY: an earlier one is under way still; -E2BIG: the text is longer than HF_ORIGIN_*_MAX. */
+/* Control or sync, one at a time: a purge of many (kind, soft and text, which is copied) begins on this thread, besides its other
+ * work. -EBUSY: an earlier one is under way still; -E2BIG: the text is longer than HF_PURGE_*_MAX. */
 int hf_origin_purge_begin(
 	struct hf_origin *origin, const struct hf_purge_walk *purge) HF_MUST_CHECK;
-/* Control: none is under way. Then how many objects the last one met. */
+/* The same: none is under way. Then how many objects the last one met. */
 bool hf_origin_purge_done(const struct hf_origin *origin, uint64_t *ret_count);
 
 #endif

@@ -163,6 +163,9 @@ static void call_answer(struct hf_origin *origin, struct hf_origin_call *call)
 		call->end = hf_shard_list_step(
 			origin->shard, &call->filter, &call->slot, call_list_variant, &show);
 		return;
+	case HF_ORIGIN_LOADS:
+		origin_view_loads(origin, call);
+		return;
 	case HF_ORIGIN_WARM:
 		origin_warm_take(origin, call);
 		return;

@@ -44,9 +44,9 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 		fetch_unqueue(origin, fetch);
 	if (fetch->has_slot)
 		origin->slots_used--;
-	if (fetch->load) {
-		HF_ASSERT(*fetch->load > 0 && origin->in_flight > 0);
-		(*fetch->load)--;
+	if (fetch->peer) {
+		HF_ASSERT(fetch->peer->in_flight > 0 && origin->in_flight > 0);
+		fetch->peer->in_flight--;
 		fetch->health->asked--;
 		origin->in_flight--;
 		hf_stat_sub(HF_STAT_ORIGIN_IN_FLIGHT, 1);
@@ -282,25 +282,6 @@ void origin_fetch_leader_left(
 
 /* ---- launch ---- */
 
-/* The least loaded of the group; among equals they take turns. */
-static void fetch_pick(struct hf_origin *origin, struct origin_fetch *fetch)
-{
-	const struct hf_state_group *group = fetch->group;
-	struct origin_group *of = &fetch->view->group[group - fetch->view->state->group];
-	uint32_t best = of->turn % group->origin_count;
-
-	HF_ASSERT(group->origin_count > 0);
-	for (uint32_t i = 1; i < group->origin_count; i++) {
-		uint32_t at = (of->turn + i) % group->origin_count;
-
-		if (of->in_flight[at] < of->in_flight[best])
-			best = at;
-	}
-	of->turn = (best + 1) % group->origin_count;
-	fetch->target = &group->origin[best];
-	fetch->load = &of->in_flight[best];
-}
-
 static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	bool well = origin_health_is_well(origin, fetch->health);
@@ -310,6 +291,11 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 		fetch_end(origin, fetch);
 		return;
 	}
+	if (!origin_view_pick(fetch)) {
+		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_DRAINED,
+			"every origin of its group is drained");
+		return;
+	}
 	hf_list_del(&fetch->queue_link);
 	hf_timer_del(origin->wheel, &fetch->timer);
 	if (fetch->takes_slot) {
@@ -317,8 +303,8 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 		origin->slots_used++;
 		fetch->has_slot = true;
 	}
-	fetch_pick(origin, fetch);
-	(*fetch->load)++;
+	fetch->peer->in_flight++;
+	fetch->peer->fetches++;
 	fetch->health->asked++;
 	origin->in_flight++;
 	hf_stat_add(HF_STAT_ORIGIN_IN_FLIGHT, 1);
@@ -414,7 +400,8 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 		origin_reader_asked(reader, fetch);
 		reader->fetch = NULL;
 		/* 504 in the place of what must be validated (RFC 9111 §5.2.2.2) */
-		if (!origin_stale_serve(origin, reader, fetch, HF_STAT_CACHE_STALE_FAILED, 0))
+		if (!origin_stale_serve(
+			    origin, reader, fetch, HF_STAT_CACHE_STALE_FAILED, 0))
 			origin_reader_fail(
 				origin, reader, status == 502 && forbidden ? 504 : status, reason);
 	}

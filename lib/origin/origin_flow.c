@@ -175,7 +175,7 @@ size_t origin_flow_fill(
 	size_t want, got;
 
 	HF_ASSERT(fetch->state == ORIGIN_BODY);
-	if (!origin_flow_is_stream(fetch) && filled + len > origin->object_max)
+	if (!origin_flow_is_stream(fetch) && filled + len > origin_store_object_max(origin, fetch))
 		origin_flow_outgrown(origin, fetch);
 	if (origin_flow_is_stream(fetch) && hf_list_empty(&fetch->readers)) {
 		fetch->unwanted = true;

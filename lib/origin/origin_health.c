@@ -95,6 +95,8 @@ void origin_health_failed(
 	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_fallback_trigger trigger)
 {
 	hf_stat_inc(health_stats[trigger]);
+	if (fetch->peer)
+		fetch->peer->failures++;
 	health_event(origin, fetch, HF_FALLBACK_FAILED, hf_fallback_trigger_name(trigger));
 }
 
@@ -102,6 +104,11 @@ uint64_t origin_health_silent_us(const struct hf_origin *origin, const struct or
 {
 	return hf_max_u64(fetch->health->heard_us, fetch->sent_us) +
 	       origin->conf->origin.patience_ms * 1000ULL;
+}
+
+bool origin_health_is_fallen(const struct origin_health *health)
+{
+	return health->suspect || hf_fallback_is_on(&health->fallback);
 }
 
 static bool health_is_fallen(const struct hf_origin *origin, const struct origin_health *health)

@@ -139,7 +139,7 @@ struct origin_fetch {
 	const struct hf_state_route *route;
 	const struct hf_state_group *group;
 	const struct hf_state_origin *target; /* of the group; chosen at launch */
-	uint32_t *load;                       /* its fetches in flight */
+	struct origin_peer *peer;             /* the same, across states */
 	CURL *easy;
 	struct curl_slist *lines;
 	uint64_t queued_us, sent_us;
@@ -167,23 +167,31 @@ struct origin_health {
 	bool suspect;
 };
 
+/* How an origin does, whichever state names it: one for all views that have its id in a group of that name. */
+struct origin_peer {
+	uint32_t refs;      /* views */
+	uint32_t in_flight; /* fetches */
+	uint64_t fetches, failures;
+	bool drained; /* by the latest state that has it */
+};
+
 /* What this thread knows of a group of one state. */
 struct origin_group {
-	uint32_t *in_flight; /* [origin of the group] */
+	struct origin_peer **peer; /* [origin of the group]; references */
 	uint32_t turn;
 	struct origin_health *health; /* a reference */
 };
 
 struct origin_tag {
 	uint32_t len;
-	char text[HF_ORIGIN_TAG_MAX];
+	char text[HF_PURGE_TAG_MAX];
 };
 
 struct origin_purge {
 	_Atomic bool busy; /* control sets it, with `walk` and `text`; unset at the walk's end */
 	bool begun;
 	struct hf_purge_walk walk;
-	char text[HF_ORIGIN_PREFIX_MAX];
+	char text[HF_PURGE_TEXT_MAX];
 	uint64_t tags_purged;                     /* so far */
 	struct origin_tag tag[ORIGIN_TAGS_KNOWN]; /* the last ones, in turns */
 };
@@ -246,6 +254,10 @@ const struct hf_state_route *origin_view_route(
 void origin_view_take(
 	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_state_route *route);
 void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch);
+/* The least loaded origin of its group; among equals they take turns. False: all are drained. */
+bool origin_view_pick(struct origin_fetch *fetch) HF_MUST_CHECK;
+/* Adds what this thread knows of the call's origins. */
+void origin_view_loads(const struct hf_origin *origin, struct hf_origin_call *call);
 
 /* origin_health.c */
 struct origin_health *origin_health_new(const struct hf_origin *origin);
@@ -261,6 +273,8 @@ void origin_health_failed(
 	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_fallback_trigger trigger);
 /* When the whole group will have been silent for origin.patience, if nothing more comes. */
 uint64_t origin_health_silent_us(const struct hf_origin *origin, const struct origin_fetch *fetch);
+/* Whatever the node's mode is. */
+bool origin_health_is_fallen(const struct origin_health *health);
 bool origin_health_is_well(const struct hf_origin *origin, const struct origin_health *health);
 uint32_t origin_health_timeout_ms(
 	const struct hf_origin *origin, const struct origin_health *health, uint32_t normal_ms);
@@ -394,6 +408,8 @@ enum origin_store origin_store_head(struct hf_origin *origin, struct origin_fetc
 /* May this request be answered with that object? pending: it was waiting when the head came. */
 bool origin_store_suits(const struct hf_origin *origin, const struct hf_obj *obj,
 	const struct hf_http_req *req, const struct hf_cache_req *cache_req, bool pending);
+/* The largest body that is stored. */
+uint64_t origin_store_object_max(const struct hf_origin *origin, const struct origin_fetch *fetch);
 /* The head of the request that was sent, though its client may have left. */
 struct hf_span origin_store_request(const struct origin_fetch *fetch);
 /* Of RESP, as the answer to a GET with the fetch's request: verdict, Vary values, `store` and `share`. */
@@ -464,8 +480,8 @@ bool origin_invalid_run(struct hf_origin *origin);
 bool origin_stale_serve(struct hf_origin *origin, struct origin_reader *reader,
 	const struct origin_fetch *fetch, enum hf_stat why, uint16_t fwd_status);
 /* The same for everyone who waits; how many. They have left the fetch. */
-uint32_t origin_stale_serve_all(struct hf_origin *origin, struct origin_fetch *fetch,
-	enum hf_stat why, uint16_t fwd_status);
+uint32_t origin_stale_serve_all(
+	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_stat why, uint16_t fwd_status);
 /* Is what is stored for the reader never to be served stale (RFC 9111 §4.2.4)? */
 bool origin_stale_is_forbidden(const struct hf_origin *origin, const struct origin_reader *reader,
 	const struct origin_fetch *fetch);

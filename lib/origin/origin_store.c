@@ -40,17 +40,48 @@ struct hf_span origin_store_request(const struct origin_fetch *fetch)
 	return (struct hf_span){ fetch->req_head, fetch->req_head_len };
 }
 
+static uint32_t store_seconds(uint32_t of_route, uint32_t of_node)
+{
+	return of_route == HF_STATE_SECONDS_NONE ? of_node : of_route;
+}
+
+uint64_t origin_store_object_max(const struct hf_origin *origin, const struct origin_fetch *fetch)
+{
+	const struct hf_state_policy *own = fetch->route->policy;
+
+	return own && own->max_object != HF_STATE_BYTES_NONE
+		       ? hf_min_u64(own->max_object, hf_shard_object_max(origin->shard))
+		       : origin->object_max;
+}
+
+/* The node's, but for what the route's says. */
+static struct hf_cache_policy store_policy(
+	const struct hf_origin *origin, const struct origin_fetch *fetch)
+{
+	const struct hf_conf *conf = origin->conf;
+	const struct hf_state_policy *own = fetch->route->policy;
+	struct hf_cache_policy policy = {
+		.default_ttl_s = conf->cache.default_ttl_s,
+		.negative_ttl_s = conf->cache.negative_ttl_s,
+		.swr_s = conf->cache.stale_while_revalidate_s,
+		.sie_s = conf->cache.stale_if_error_s,
+		.object_max = origin_store_object_max(origin, fetch),
+		.store_secret_query = fetch->route->store_secret_query,
+	};
+
+	if (!own)
+		return policy;
+	policy.default_ttl_s = store_seconds(own->default_ttl_s, policy.default_ttl_s);
+	policy.negative_ttl_s = store_seconds(own->negative_ttl_s, policy.negative_ttl_s);
+	policy.swr_s = store_seconds(own->stale_while_revalidate_s, policy.swr_s);
+	policy.sie_s = store_seconds(own->stale_if_error_s, policy.sie_s);
+	return policy;
+}
+
 void origin_store_judge(struct hf_origin *origin, struct origin_fetch *fetch,
 	const struct hf_http_resp *resp, struct origin_answer *answer)
 {
-	const struct hf_cache_policy policy = {
-		.default_ttl_s = origin->conf->cache.default_ttl_s,
-		.negative_ttl_s = origin->conf->cache.negative_ttl_s,
-		.swr_s = origin->conf->cache.stale_while_revalidate_s,
-		.sie_s = origin->conf->cache.stale_if_error_s,
-		.object_max = origin->object_max,
-		.store_secret_query = fetch->route->store_secret_query,
-	};
+	const struct hf_cache_policy policy = store_policy(origin, fetch);
 	const struct hf_cache_times times = {
 		.response_s = (int64_t)time(NULL),
 		.response_delay_s = (uint32_t)((origin->now_us - fetch->sent_us) / 1000000),
@@ -277,8 +308,8 @@ static bool origin_store_stale(
 	/* also when nobody who waits takes the stale one: others will */
 	if (fetch->shared && origin_stale_stands(origin, fetch))
 		fetch->refused = true;
-	if (origin_stale_serve_all(origin, fetch, HF_STAT_CACHE_STALE_ERROR, answer->resp.status) ==
-		0)
+	if (origin_stale_serve_all(
+		    origin, fetch, HF_STAT_CACHE_STALE_ERROR, answer->resp.status) == 0)
 		return false;
 	fetch->refused = true;
 	if (fetch->leader && fetch->leader->xchg->background)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * The state in force, as this thread sees it. A fetch keeps to the view that routed it; the last one frees
- * an earlier view. How a group does is known across views, by its name.
+ * an earlier view. How a group does is known across views, by its name, and how an origin does, by its id.
  *
  *      control --hf_origin_state_set--> state_next --origin_view_adopt--> view <-- fetches, earlier views
  */
@@ -12,10 +12,21 @@
 
 #include "origin_priv.h"
 
+static void view_peer_unref(struct origin_peer *peer)
+{
+	HF_ASSERT(peer->refs > 0);
+	if (--peer->refs > 0)
+		return;
+	HF_ASSERT(peer->in_flight == 0);
+	free(peer);
+}
+
 static void view_free(struct origin_view *view)
 {
 	for (uint32_t i = 0; i < view->state->group_count; i++) {
-		free(view->group[i].in_flight);
+		for (uint32_t j = 0; j < view->state->group[i].origin_count; j++)
+			view_peer_unref(view->group[i].peer[j]);
+		free(view->group[i].peer);
 		origin_health_unref(view->group[i].health);
 	}
 	free(view->group);
@@ -23,22 +34,66 @@ static void view_free(struct origin_view *view)
 	free(view);
 }
 
-/* That of the group of this name in an earlier view, or a new one. Names mostly keep their order: *at is where
- * the last one was found, and the next one stands behind it. */
-static struct origin_health *view_health(const struct hf_origin *origin,
-	const struct origin_view *from, const char *name, uint32_t *at)
+/* A place among COUNT, from *at on: names mostly keep their order, and the next one stands behind the last. */
+static uint32_t view_place(uint32_t i, uint32_t at, uint32_t count)
 {
-	uint32_t count = from ? from->state->group_count : 0;
+	return (at + i) % count;
+}
+
+/* Where the group of this name is in the view, which may be NULL; UINT32_MAX: nowhere. */
+static uint32_t view_find_group(const struct origin_view *view, const char *name, uint32_t *at)
+{
+	uint32_t count = view ? view->state->group_count : 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t next = (*at + i) % count;
+		uint32_t place = view_place(i, *at, count);
 
-		if (strcmp(from->state->group[next].name, name) != 0)
+		if (strcmp(view->state->group[place].name, name) != 0)
 			continue;
-		*at = next + 1;
-		return origin_health_ref(from->group[next].health);
+		*at = place + 1;
+		return place;
 	}
-	return origin_health_new(origin);
+	return UINT32_MAX;
+}
+
+/* NULL: that group has none of this id. */
+static struct origin_peer *view_find_peer(
+	const struct origin_view *view, uint32_t group, const char *id, uint32_t *at)
+{
+	const struct hf_state_group *of = &view->state->group[group];
+
+	for (uint32_t i = 0; i < of->origin_count; i++) {
+		uint32_t place = view_place(i, *at, of->origin_count);
+
+		if (strcmp(of->origin[place].id, id) != 0)
+			continue;
+		*at = place + 1;
+		return view->group[group].peer[place];
+	}
+	return NULL;
+}
+
+static void view_fill_group(const struct hf_origin *origin, struct origin_group *group,
+	const struct hf_state_group *of, const struct origin_view *from, uint32_t before)
+{
+	uint32_t at = 0;
+
+	group->health = before == UINT32_MAX ? origin_health_new(origin)
+					     : origin_health_ref(from->group[before].health);
+	group->peer = calloc(of->origin_count, sizeof(*group->peer));
+	HF_ASSERT(group->peer);
+	for (uint32_t i = 0; i < of->origin_count; i++) {
+		struct origin_peer *peer = NULL;
+
+		if (before != UINT32_MAX)
+			peer = view_find_peer(from, before, of->origin[i].id, &at);
+		if (!peer)
+			peer = calloc(1, sizeof(*peer));
+		HF_ASSERT(peer);
+		peer->refs++;
+		peer->drained = of->origin[i].drained;
+		group->peer[i] = peer;
+	}
 }
 
 /* Takes the reference. */
@@ -52,13 +107,9 @@ static struct origin_view *view_new(
 	view->state = state;
 	view->group = calloc(hf_max_u32(state->group_count, 1), sizeof(*view->group));
 	HF_ASSERT(view->group);
-	for (uint32_t i = 0; i < state->group_count; i++) {
-		struct origin_group *group = &view->group[i];
-
-		group->in_flight = calloc(state->group[i].origin_count, sizeof(uint32_t));
-		HF_ASSERT(group->in_flight);
-		group->health = view_health(origin, from, state->group[i].name, &at);
-	}
+	for (uint32_t i = 0; i < state->group_count; i++)
+		view_fill_group(origin, &view->group[i], &state->group[i], from,
+			view_find_group(from, state->group[i].name, &at));
 	return view;
 }
 
@@ -134,4 +185,52 @@ void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch)
 	view->fetches--;
 	if (view->fetches == 0 && view != origin->view)
 		view_free(view);
+}
+
+bool origin_view_pick(struct origin_fetch *fetch)
+{
+	const struct hf_state_group *group = fetch->group;
+	struct origin_group *of = &fetch->view->group[group - fetch->view->state->group];
+	uint32_t best = UINT32_MAX;
+
+	HF_ASSERT(group->origin_count > 0);
+	for (uint32_t i = 0; i < group->origin_count; i++) {
+		uint32_t at = (of->turn + i) % group->origin_count;
+
+		if (of->peer[at]->drained)
+			continue;
+		if (best == UINT32_MAX || of->peer[at]->in_flight < of->peer[best]->in_flight)
+			best = at;
+	}
+	if (best == UINT32_MAX)
+		return false;
+	of->turn = (best + 1) % group->origin_count;
+	fetch->target = &group->origin[best];
+	fetch->peer = of->peer[best];
+	return true;
+}
+
+void origin_view_loads(const struct hf_origin *origin, struct hf_origin_call *call)
+{
+	struct hf_origin_load *load = call->load;
+	uint32_t group_at = 0;
+
+	for (uint32_t i = 0; i < call->state->group_count; i++) {
+		const struct hf_state_group *group = &call->state->group[i];
+		uint32_t place = view_find_group(origin->view, group->name, &group_at), at = 0;
+
+		for (uint32_t j = 0; j < group->origin_count; j++, load++) {
+			const struct origin_peer *peer;
+
+			if (place == UINT32_MAX)
+				continue;
+			load->fallen |= origin_health_is_fallen(origin->view->group[place].health);
+			peer = view_find_peer(origin->view, place, group->origin[j].id, &at);
+			if (!peer)
+				continue;
+			load->in_flight += peer->in_flight;
+			load->fetches += peer->fetches;
+			load->failures += peer->failures;
+		}
+	}
 }

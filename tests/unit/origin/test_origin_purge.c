@@ -501,7 +501,7 @@ Test(origin_purge, the_thread_stays_awake_for_it, .timeout = 60)
 Test(origin_purge, one_at_a_time_and_no_longer_text_than_there_is_room_for)
 {
 	struct rig *rig = rig_new();
-	char *text = calloc(1, HF_ORIGIN_PREFIX_MAX + 1);
+	char *text = calloc(1, HF_PURGE_TEXT_MAX + 1);
 	struct hf_purge_walk walk = { .kind = HF_PURGE_ALL };
 	uint64_t count;
 
@@ -510,12 +510,12 @@ Test(origin_purge, one_at_a_time_and_no_longer_text_than_there_is_room_for)
 	cr_assert_eq(hf_origin_purge_begin(rig->origin, &walk), -EBUSY);
 	rig_until(rig, hf_origin_purge_done(rig->origin, &count));
 	walk = (struct hf_purge_walk){ .kind = HF_PURGE_PREFIX,
-		.text = { text, HF_ORIGIN_PREFIX_MAX + 1 } };
+		.text = { text, HF_PURGE_TEXT_MAX + 1 } };
 	cr_assert_eq(hf_origin_purge_begin(rig->origin, &walk), -E2BIG);
 	walk.kind = HF_PURGE_TAG;
-	walk.text.len = HF_ORIGIN_TAG_MAX + 1;
+	walk.text.len = HF_PURGE_TAG_MAX + 1;
 	cr_assert_eq(hf_origin_purge_begin(rig->origin, &walk), -E2BIG);
-	walk.text.len = HF_ORIGIN_TAG_MAX;
+	walk.text.len = HF_PURGE_TAG_MAX;
 	cr_assert_eq(hf_origin_purge_begin(rig->origin, &walk), 0);
 	free(text); /* it was copied */
 	rig_until(rig, hf_origin_purge_done(rig->origin, &count));

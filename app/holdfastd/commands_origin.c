@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Commands about origins: list, and what the operator changes (lib/state/hf_state_overlay.h).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app.h"
+
+/* Of every origin of the state, group by group; to be freed. NULL: an origin thread does not answer. */
+static struct hf_origin_load *origin_loads(
+	struct app *app, const struct hf_state *state, struct hf_err *err)
+{
+	struct hf_origin_call call = { .what = HF_ORIGIN_LOADS, .state = state };
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < state->group_count; i++)
+		count += state->group[i].origin_count;
+	call.load = calloc(count + 1, sizeof(*call.load));
+	HF_ASSERT(call.load);
+	for (uint32_t i = 0; i < app->origins; i++) {
+		if (hf_origin_call(app->origin[i].origin, &call) == 0)
+			continue;
+		(void)hf_err_set(err, -ETIMEDOUT, "origin thread %u does not answer", i);
+		free(call.load);
+		return NULL;
+	}
+	return call.load;
+}
+
+static json_t *origin_row(const struct hf_state_group *group, const struct hf_state_origin *origin,
+	const struct hf_origin_load *load)
+{
+	const char *state = origin->drained ? "draining" : load->fallen ? "failing" : "up";
+
+	return json_pack("[s, s, s, s, s, i, i, I, I]", group->name, origin->id, origin->url, state,
+		origin->added ? "operator" : "document", (int)origin->weight, (int)load->in_flight,
+		(json_int_t)load->fetches, (json_int_t)load->failures);
+}
+
+/* Of one group, or NULL: of all. The origin threads go by this state when they have answered. */
+static json_t *origin_table(
+	struct app *app, const char *only, bool *ret_internal, struct hf_err *err)
+{
+	json_t *table = APP_TABLE_NEW(
+		"group", "id", "url", "state", "from", "weight", "pending", "fetches", "failures");
+	struct hf_state *state = hf_sync_state(app->sync);
+	struct hf_origin_load *loads = state ? origin_loads(app, state, err) : NULL, *load = loads;
+
+	for (uint32_t i = 0; loads && i < state->group_count; i++) {
+		const struct hf_state_group *group = &state->group[i];
+
+		for (uint32_t j = 0; j < group->origin_count; j++, load++)
+			if (!only || strcmp(group->name, only) == 0)
+				app_table_add(table, origin_row(group, &group->origin[j], load));
+	}
+	*ret_internal = state && !loads;
+	if (*ret_internal) {
+		json_decref(table);
+		table = NULL;
+	}
+	free(loads);
+	hf_state_unref(state);
+	return table;
+}
+
+json_t *app_command_origin_list(struct app *app, bool *ret_internal, struct hf_err *err)
+{
+	return origin_table(app, NULL, ret_internal, err);
+}
+
+json_t *app_command_origin_change(struct app *app, enum hf_state_change change, const json_t *args,
+	bool *ret_internal, struct hf_err *err)
+{
+	const char *group = json_string_value(json_object_get(args, "group"));
+	const char *url = json_string_value(json_object_get(args, "url"));
+	const char *origin = url ? url : json_string_value(json_object_get(args, "origin"));
+	char *text = NULL;
+	size_t len = 0;
+	FILE *errors = open_memstream(&text, &len);
+	json_t *reasons;
+	int rc;
+
+	HF_ASSERT(errors);
+	rc = hf_sync_origin_change(app->sync, change, group, origin, errors);
+	(void)fclose(errors);
+	reasons = app_reasons(text);
+	if (rc == 0) {
+		json_decref(reasons);
+		return origin_table(app, group, ret_internal, err);
+	}
+	(void)hf_err_set(err, rc, "%s", json_string_value(json_array_get(reasons, 0)));
+	if (json_array_size(reasons) > 1)
+		return reasons;
+	json_decref(reasons);
+	return NULL;
+}
