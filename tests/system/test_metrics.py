@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The admin listener and the exporters, with their real peers: promtool, a UDP socket, an OTLP receiver."""
+import contextlib
 import http.server
 import json
 import re
 import socket
 import subprocess
 import threading
+import urllib.parse
+import urllib.request
 
 import pytest
-from harness import V4, curl, url, wait_until
+from harness import ROOT, V4, curl, free_port, url, wait_until
 
 import plane
 
@@ -202,3 +205,65 @@ def test_nothing_listens_and_nothing_is_sent_unless_asked_for(start, nginx, monk
     threads = subprocess.run(["ps", "-L", "-o", "comm=", "-p", str(hf.process.pid)],
                              capture_output=True, text=True).stdout
     assert "metrics" not in threads and "MHD" not in threads
+
+
+# ---- rules and dashboard ----
+
+RULES = ROOT / "scripts/monitoring/holdfast.rules.yml"
+GRAFANA = ROOT / "scripts/monitoring/holdfast.grafana.json"
+
+
+def test_each_alert_fires_in_a_provoked_case_and_rates_are_what_they_say():
+    for words in (["check", "rules", RULES],
+                  ["test", "rules", ROOT / "tests/system/monitoring.test.yml"]):
+        done = subprocess.run(["promtool", *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    alerts = re.findall(r"alert: (\w+)", RULES.read_text())
+    tested = (ROOT / "tests/system/monitoring.test.yml").read_text()
+    assert alerts and all(f"alertname: {alert}\n" in tested for alert in alerts)
+
+
+class Prometheus:
+    def __init__(self, directory, hf):
+        self.port = free_port()
+        (directory / "prometheus.yml").write_text(json.dumps({
+            "global": {"scrape_interval": "200ms", "evaluation_interval": "200ms"},
+            "rule_files": [str(RULES)],
+            "scrape_configs": [{"job_name": "holdfast",
+                                "static_configs": [{"targets": [hf.admin]}]}]}))
+        self.process = subprocess.Popen(
+            ["prometheus", f"--config.file={directory}/prometheus.yml",
+             f"--storage.tsdb.path={directory}/tsdb", "--log.level=error",
+             f"--web.listen-address=127.0.0.1:{self.port}"])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+    def query(self, expr):
+        """What it finds; None while it does not answer."""
+        with contextlib.suppress(urllib.error.URLError):
+            where = f"http://127.0.0.1:{self.port}/api/v1/query?query={urllib.parse.quote(expr)}"
+            with urllib.request.urlopen(where, timeout=10) as answer:
+                return json.load(answer)["data"]["result"]
+
+
+def test_a_prometheus_scrapes_it_and_every_panel_and_rule_has_data(start, origin, tmp_path):
+    hf = start(origin.url)
+    panels = json.loads(GRAFANA.read_text())["panels"]
+    queries = [target["expr"] for panel in panels for target in panel["targets"]]
+    with Prometheus(tmp_path, hf) as server:
+        wait_until(lambda: server.query('up{job="holdfast"} == 1'), what="first scrape")
+        for _ in range(3):
+            curl(url("/x"))
+        wait_until(lambda: server.query("rate(holdfast_http_requests_total[5s]) > 0"),
+                   what="a rate of requests")
+        for expr in queries:
+            expr = expr.replace("$instance", ".*").replace("$__rate_interval", "10s")
+            assert server.query(expr), expr
+        for record in re.findall(r"record: (\S+)", RULES.read_text()):
+            wait_until(lambda: server.query(record), what=record)
+        assert not server.query('ALERTS{alertstate="firing"}')
