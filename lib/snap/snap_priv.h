@@ -8,6 +8,8 @@
 #ifndef SNAP_PRIV_H
 #define SNAP_PRIV_H
 
+#include <stdio.h>
+
 #include "hf_snap.h"
 
 #define SNAP_PREAMBLE_LEN 12
@@ -46,6 +48,10 @@ size_t snap_put_frame(char *buf, enum hf_snap_kind kind, size_t len, const struc
 /* The payload's length and kind, from SNAP_FRAME_HEAD bytes. False: no such kind, or too long for it. */
 bool snap_get_frame_head(const char *buf, size_t *ret_len, enum hf_snap_kind *ret_kind);
 bool snap_check_frame(const char *buf, size_t len, const struct snap_seal *seal);
+
+/* hf_snap_open of what is open; closes it. */
+int snap_open_stream(FILE *in, struct hf_snap_time now, struct hf_err *err,
+	struct hf_snap_reader **ret_reader) HF_MUST_CHECK;
 
 /* The payload's length, or 0: too long. cap: HF_SNAP_FRAME_MAX. */
 size_t snap_put_object(char *buf, const struct snap_object *object);

@@ -121,18 +121,15 @@ static int read_open(const char *file, FILE **ret_in)
 	return rc ? rc : -ENOMEM;
 }
 
-int hf_snap_open(const char *file, struct hf_snap_time now, struct hf_err *err,
-	struct hf_snap_reader **ret_reader)
+int snap_open_stream(
+	FILE *in, struct hf_snap_time now, struct hf_err *err, struct hf_snap_reader **ret_reader)
 {
 	struct hf_snap_reader *reader = calloc(1, sizeof(*reader));
-	int rc = reader ? read_open(file, &reader->in) : -ENOMEM;
+	int rc;
 
-	if (rc == 0) {
-		rc = read_head(reader, now, err);
-	} else if (rc != -ENOENT) {
-		/* what cannot be removed would be loaded again, later */
-		(void)hf_err_set(err, rc, "cannot be read and removed: %s", strerror(-rc));
-	}
+	HF_ASSERT(reader);
+	reader->in = in;
+	rc = read_head(reader, now, err);
 	if (rc == 0)
 		*ret_reader = reader;
 	else
@@ -140,10 +137,23 @@ int hf_snap_open(const char *file, struct hf_snap_time now, struct hf_err *err,
 	return rc;
 }
 
+int hf_snap_open(const char *file, struct hf_snap_time now, struct hf_err *err,
+	struct hf_snap_reader **ret_reader)
+{
+	FILE *in = NULL;
+	int rc = read_open(file, &in);
+
+	if (rc == 0)
+		return snap_open_stream(in, now, err, ret_reader);
+	if (rc == -ENOENT)
+		return rc;
+	/* what cannot be removed would be loaded again, later */
+	return hf_err_set(err, rc, "cannot be read and removed: %s", strerror(-rc));
+}
+
 void hf_snap_close(struct hf_snap_reader *reader)
 {
-	if (reader && reader->in)
-		(void)fclose(reader->in);
+	(void)fclose(reader->in);
 	free(reader);
 }
 
