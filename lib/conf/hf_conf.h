@@ -93,7 +93,7 @@ struct hf_conf {
 		uint32_t interval_ms;
 	} metrics;
 	struct {
-		char *requests; /* file of the request log; "" for none */
+		char *requests;  /* file of the request log; "" for none */
 		uint32_t format; /* enum hf_reqlog_format */
 	} log;
 	struct {

@@ -31,9 +31,9 @@ enum hf_thread_class {
 	HF_THREAD_ORIGIN,
 	HF_THREAD_RECLAIM,
 	HF_THREAD_SYNC,
+	HF_THREAD_REQLOG,
 	HF_THREAD_METRICS,
 	HF_THREAD_WARM,
-	HF_THREAD_REQLOG,
 };
 
 extern _Thread_local enum hf_thread_class hf_thread_own;
