@@ -78,11 +78,12 @@ def held(script):
             pass
 
 
-def test_no_canary_is_with_another_client_or_left_behind(start, origin):
+def test_no_canary_is_with_another_client_or_left_behind(start, origin, tmp_path):
     script, said = Script(), []
     origin.on("*", script)
     hf = start(origin.url, workers=2, cache={"memory": "16MiB"}, origin={"threads": 2},
-               http={"idle_timeout": "5s"})  # for those whose reset was lost
+               http={"idle_timeout": "5s"},  # for those whose reset was lost
+               log={"requests": str(tmp_path / "requests")})
     stop = threading.Event()
     with ThreadPoolExecutor() as pool:
         operator = pool.submit(operate, hf, said, stop)
@@ -121,7 +122,10 @@ def test_no_canary_is_with_another_client_or_left_behind(start, origin):
     files = list(files_of(hf.process.pid, [hf.dir, f"/run/dpdk/hf-{hf.process.pid}"]))
     hf.stop()
     log = "".join(hf.lines).encode()
-    for what, text in [*said, *files, *files_of(None, [hf.dir]), ("log", log)]:
+    requests = (tmp_path / "requests").read_bytes()
+    assert requests.count(b"\n") > answered / 2 and b"access_token=***" in requests
+    for what, text in [*said, *files, *files_of(None, [hf.dir]), ("log", log),
+                       ("requests", requests)]:
         assert not canaries(text), (what, text[:2000])
     assert b"access_token=***" in b"".join(text for _, text in said)
     print(f"{len(clients)} clients, {asked} requests, {script.requests} at the origin: searched "
