@@ -161,6 +161,83 @@ def test_the_operator_rolls_back_and_a_newer_state_wins(node, plane, origin):
         assert "not among" in holdfast.ctl("state", "rollback", "v9", as_json=False, code=1)
 
 
+def table(answer, *names):
+    """Rows of a table, some columns of each."""
+    places = [answer["columns"].index(name) for name in names]
+    return [tuple(row[place] for place in places) for row in answer["rows"]]
+
+
+def test_the_operator_drains_adds_and_removes_origins(node, plane, origin):
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slow(conn, request):
+        asked.set()
+        go_on.wait(60)
+        return text("slow")(conn, request)
+
+    with harness.Origin() as other, concurrent.futures.ThreadPoolExecutor() as pool:
+        origin.on("*", text("first", "no-store"))
+        origin.on("/slow", slow)
+        other.on("*", text("other", "no-store"))
+        holdfast = node()
+        columns = ["group", "id", "state", "from", "pending"]
+        document_row = ("demo", "o1", "up", "document", 0)
+        assert table(holdfast.ctl("origin", "list"), *columns) == [document_row]
+        under_way = pool.submit(curl, "/slow")
+        asked.wait(10)
+        assert table(holdfast.ctl("origin", "drain", "demo", "o1"), *columns) == [
+            ("demo", "o1", "draining", "document", 1)]
+        assert curl("/a")[0] == 503
+        rows = table(holdfast.ctl("origin", "add", "demo", other.url + "/"), *columns)
+        assert rows[1] == ("demo", other.url, "up", "operator", 0)
+        assert {curl("/a")[2] for _ in range(4)} == {"other"}
+        go_on.set()
+        assert under_way.result()[2] == "slow"
+        plane.state(document("v2", origin.url))
+        plane.wait_ack("v2")
+        assert {curl("/a")[2] for _ in range(4)} == {"other"}, "another state, the same origins"
+        assert table(holdfast.ctl("origin", "resume", "demo", "o1"), "state", "fetches") == [
+            ("up", 1), ("up", 8)]
+        assert {curl("/a")[2] for _ in range(4)} == {"first", "other"}
+        assert len(holdfast.ctl("origin", "remove", "demo", other.url)["rows"]) == 1
+        assert {curl("/a")[2] for _ in range(4)} == {"first"}
+        for words, reason in [
+                (["add", "demo", "ftp://x"], 'origin.url: found "ftp://x"; allowed: http://HOST'),
+                (["add", "none", "http://x"], 'origin.group: found "none"; allowed: a group'),
+                (["drain", "demo", "o9"], 'origin.id: found "o9"; allowed: the id or URL'),
+                (["remove", "demo", origin.url], "allowed: one that was added")]:
+            assert reason in holdfast.ctl("origin", *words, as_json=False, code=1)
+
+
+def test_a_document_s_policies_and_purges_are_carried_out(node, plane, origin):
+    asked = []
+
+    def script(conn, request):
+        asked.append(request.target)
+        return text("body", "max-age=60" if request.target == "/a" else "public")(conn, request)
+
+    def get(path):
+        before = len(asked)
+        assert curl(path)[0] == 200
+        return len(asked) - before
+
+    origin.on("*", script)
+    state = document("v1", origin.url, policies=[{"id": "long", "default_ttl": 60}])
+    state["routes"].append({**state["routes"][0], "id": "long", "path": "/long", "policy": "long"})
+    plane.state(state)
+    holdfast = node()
+    plane.wait_ack("v1")
+    assert [get(path) for path in ["/a", "/b", "/long"] * 2] == [1, 1, 1, 0, 1, 0]
+    purges = [{"id": "p1", "url": URL + "/a"}, {"id": "p2", "prefix": "/long", "soft": True}]
+    plane.state({**state, "version": "v2", "purges": purges})
+    plane.wait_ack("v2")
+    assert [get(path) for path in ["/a", "/long"] * 2] == [1, 1, 0, 0]
+    plane.state({**state, "version": "v3", "purges": purges + [{"id": "p3", "tag": "none"}]})
+    plane.wait_ack("v3")
+    assert holdfast.stat("state_purges_total") == 3
+    assert [get(path) for path in ["/a", "/long"]] == [0, 0], "once for each id"
+
+
 def test_a_silent_plane_at_start_the_last_good_state_is_used(node, plane, origin, tmp_path):
     origin.on("/a", text("one", "no-store"))
     first = node()
@@ -206,7 +283,12 @@ def test_many_states_a_second_under_load(node, plane, nginx, origin):
 def mutations(seed, count):
     """Documents that are wrong in one way each, from a good one."""
     rand = random.Random(seed)
-    good = document("", "http://127.0.0.1:1")
+    good = document("", "http://127.0.0.1:1",
+                    policies=[{"id": "p", "default_ttl": 60, "max_object": 1 << 20}],
+                    purges=[{"id": "1", "prefix": "/img/", "soft": True},
+                            {"id": "2", "tag": "t", "issued_at": 1}])
+    good["routes"][0]["policy"] = "p"
+    good["routes"].append({"id": "other", "host": "a.test", "path": "/x", "group": "demo"})
 
     def places(value, path=()):
         yield path
@@ -220,38 +302,48 @@ def mutations(seed, count):
             value = value[key]
         return value
 
-    required = [path for path in places(good) if path and path[-1] not in ("issued_at", "weight")]
+    checked = [path for path in places(good) if path]
+    optional = {"issued_at", "weight", "default_ttl", "max_object", "soft", "policy", "purges"}
 
     def missing(text):
-        path = rand.choice([p for p in required if isinstance(p[-1], str)])
+        path = rand.choice([p for p in checked if isinstance(p[-1], str) and
+                            p[-1] not in optional])
         del at(text, path[:-1])[path[-1]]
 
     def wrong_type(text):
-        path = rand.choice(required)
-        at(text, path[:-1])[path[-1]] = rand.choice([None, True, 1.5, -1, {}, [[]], "", 1 << 62])
+        path = rand.choice(checked)
+        wrong = [None, 1.5, -1, {}, [[]], "", 1 << 62]
+        at(text, path[:-1])[path[-1]] = rand.choice(
+            [value for value in wrong if value != 1 << 62 or path[-1] != "issued_at"])
 
     def dangling(text):
-        text["routes"][0]["group"] = f"no-{rand.random()}"
+        text["routes"][0][rand.choice(["group", "policy"])] = f"no-{rand.random()}"
 
     def duplicate(text):
-        key = rand.choice(["origins", "routes"])
+        key = rand.choice(["origins", "routes", "policies", "purges"])
         text[key] = text[key] * 2
 
     def too_many(text):
-        text["origins"] = [{**text["origins"][0], "id": str(i)} for i in range(4097)]
+        key, limit = rand.choice([("origins", 4096), ("policies", 1024), ("purges", 1024)])
+        text[key] = [{**text[key][0], "id": str(i)} for i in range(limit + 1)]
 
     def too_long(text):
-        path = rand.choice([p for p in required if isinstance(at(text, p), str)])
-        at(text, path[:-1])[path[-1]] = "x" * rand.randrange(1025, 100000)
+        path = rand.choice([p for p in checked if isinstance(at(text, p), str) and
+                            p[-1] != "issued_at"])
+        at(text, path[:-1])[path[-1]] = "x" * rand.randrange(8193, 100000)
 
     def too_deep(text):
-        text["policies"] = json.loads("[" * 40 + "]" * 40)
+        text[rand.choice(["policies", "more"])] = json.loads("[" * 40 + "]" * 40)
+
+    def ambiguous(text):
+        text["purges"][0].update(rand.choice([{"tag": "t"}, {"all": True}, {"all": False}]))
 
     def other_schema(text):
         text.clear()
         text.update({"apiVersion": "v1", "kind": rand.choice("ABC"), "items": []})
 
-    kinds = [missing, wrong_type, dangling, duplicate, too_many, too_long, too_deep, other_schema]
+    kinds = [missing, wrong_type, dangling, duplicate, too_many, too_long, too_deep, ambiguous,
+             other_schema]
     for i in range(count):
         good["version"] = f"bad{i}"
         broken = json.loads(json.dumps(good))
