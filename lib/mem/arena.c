@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "hf_wipe.h"
+
 #define ARENA_ALIGN     HF_CACHE_LINE
 #define ARENA_HUGE_PAGE (2UL * 1024 * 1024)
 
@@ -190,6 +192,7 @@ static int arena_map(struct arena_region *region, size_t size, bool hugepages)
 		return -ENOMEM;
 	if (hugepages && region->page != ARENA_HUGE_PAGE)
 		(void)madvise(base, region->size, MADV_HUGEPAGE); /* a hint: fine without */
+	hf_no_dump(base, region->size);
 	region->base = base;
 	return 0;
 }

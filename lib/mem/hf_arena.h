@@ -13,7 +13,7 @@
  * Promises  A1 resident memory of the region is at most `size`.  A2 hf_arena_used is the sum of the
  *           size classes of what is allocated.  A3 chunks of HF_ARENA_CHUNK bytes mixed with blocks of
  *           300 B - 12 KiB fill a region of 64 MiB to >= 90 % under churn, in the mean.  In
- *           sanitizer builds blocks come from malloc, with the same bound.
+ *           sanitizer builds blocks come from malloc, with the same bound.  A4 the region is in no core dump.
  */
 #ifndef HF_ARENA_H
 #define HF_ARENA_H

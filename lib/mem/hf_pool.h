@@ -34,6 +34,8 @@ struct hf_pool {
 
 /* 0, or -ENOMEM. boot. */
 int hf_pool_init(struct hf_pool *pool, size_t elem_size, uint32_t count);
+/* The elements hold what clients sent or get: they are in no core dump. boot. */
+void hf_pool_no_dump(const struct hf_pool *pool);
 /* Fine on a zeroed pool. */
 void hf_pool_fini(struct hf_pool *pool);
 

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "hf_wipe.h"
+
 static size_t pool_bytes(const struct hf_pool *pool)
 {
 	return (size_t)pool->count * pool->elem_size;
@@ -25,6 +27,11 @@ int hf_pool_init(struct hf_pool *pool, size_t elem_size, uint32_t count)
 	}
 	HF_POISON(pool->memory, pool_bytes(pool));
 	return 0;
+}
+
+void hf_pool_no_dump(const struct hf_pool *pool)
+{
+	hf_no_dump(pool->memory, pool_bytes(pool));
 }
 
 void hf_pool_fini(struct hf_pool *pool)

@@ -3,6 +3,8 @@
 
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 void hf_wipe_free(void *block)
 {
@@ -25,4 +27,14 @@ void *hf_wipe_realloc(void *block, size_t len)
 		memcpy(moved, block, old_len);
 	hf_wipe_free(block);
 	return moved;
+}
+
+void hf_no_dump(void *base, size_t len)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t begin = ((uintptr_t)base + page - 1) & ~(page - 1);
+	uintptr_t end = ((uintptr_t)base + len) & ~(page - 1);
+
+	if (begin < end) /* what the kernel does not know, or parts of a hugepage: as before */
+		(void)madvise((void *)begin, end - begin, MADV_DONTDUMP);
 }

@@ -17,6 +17,8 @@
 #include <rte_lcore.h>
 #include <rte_memory.h>
 
+#include "hf_wipe.h"
+
 #include "port_priv.h"
 
 #define MEM_ELEM_OVERHEAD (sizeof(struct rte_mbuf) + 2 * RTE_CACHE_LINE_SIZE)
@@ -84,6 +86,15 @@ uint32_t port_pools_mb(const struct hf_conf *conf)
 	return (uint32_t)(bytes * 5 / 4 / (1024 * 1024)) + 48 + 4 * conf->port_count * workers;
 }
 
+static void mem_no_dump(
+	struct rte_mempool *pool, void *arg, struct rte_mempool_memhdr *chunk, unsigned int index)
+{
+	(void)pool;
+	(void)arg;
+	(void)index;
+	hf_no_dump(chunk->addr, chunk->len);
+}
+
 /* rte_pktmbuf_pool_create, but for a flag: an mbuf may cross a page where addresses are virtual.
  * Without hugepages each would have a 4 KiB page of its own, and AF_XDP, which registers the pool as
  * if it were dense, would refuse those at the end. */
@@ -102,6 +113,7 @@ static struct rte_mempool *mem_pool_on(const char *name, uint32_t count, uint32_
 		return NULL;
 	}
 	(void)rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	(void)rte_mempool_mem_iter(pool, mem_no_dump, NULL);
 	return pool;
 }
 

@@ -18,6 +18,8 @@
  *           what is stored or was fetched whole for them, once: what went to the origin with them is its answer.
  *           V6 in the node's fallback what expired is served, up to max_stale past its lifetime, where neither
  *           response nor request forbids it, and asked for anew in the background.
+ *           V7 when cache memory, exchanges or buffers run short because clients are slow, the slowest of those who
+ *           hold them go first, and as many as must; else only http.body_rate counts.
  * Limits    connections: the TCP table; requests at origin threads: exchanges_max; both shed with a reason.
  */
 #ifndef HF_SERVE_H

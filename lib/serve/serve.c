@@ -21,6 +21,8 @@ static int serve_pools(struct hf_serve *serve)
 		rc = hf_pool_init(&serve->log_pool, sizeof(struct hf_reqlog_record), conns);
 	if (rc == 0)
 		rc = serve_peers_init(serve);
+	if (rc == 0)
+		hf_pool_no_dump(&serve->txbuf_pool);
 	return rc;
 }
 

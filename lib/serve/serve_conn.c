@@ -88,13 +88,10 @@ static void conn_upload_slow(struct hf_serve *serve, struct serve_conn *conn)
 	serve_run(serve, conn);
 }
 
-/* Has so little come of what the timer watches since it was set? */
-static bool conn_below_rate(
-	const struct hf_serve *serve, struct serve_conn *conn, uint32_t progress)
+/* Has less come of what the timer watches, since it was set, than so much a second? */
+static bool conn_below(const struct serve_conn *conn, uint32_t progress, uint32_t rate)
 {
-	uint64_t least = (uint64_t)serve->conf->http.body_rate * (SERVE_RATE_PERIOD_US / 1000000);
-
-	return progress - conn->rate_mark < least;
+	return progress - conn->rate_mark < (uint64_t)rate * (SERVE_RATE_PERIOD_US / 1000000);
 }
 
 /* Waiting for the origin to take what came is not the client's fault. */
@@ -102,9 +99,12 @@ static void conn_upload_rate(struct hf_serve *serve, struct serve_conn *conn)
 {
 	const struct serve_req *req = conn->req;
 	uint32_t progress = (uint32_t)req->upload_len;
+	uint32_t rate = serve->conf->http.body_rate;
 
+	if (serve_exchanges_short(serve)) /* others wait for the one that it has */
+		rate = hf_max_u32(rate, SERVE_UPLOAD_SHORT);
 	if (req->xchg && req->xchg->bodies_out < HF_XCHG_BODIES_MAX &&
-		conn_below_rate(serve, conn, progress)) {
+		conn_below(conn, progress, rate)) {
 		conn_upload_slow(serve, conn);
 		return;
 	}
@@ -133,7 +133,7 @@ bool serve_send_watched(const struct serve_conn *conn)
 static void conn_send_rate(struct hf_serve *serve, struct serve_conn *conn)
 {
 	if (hf_tcp_queued_us(serve->tcp, conn->tcp) >= SERVE_RATE_PERIOD_US &&
-		conn_below_rate(serve, conn, hf_tcp_acked(conn->tcp)))
+		conn_below(conn, hf_tcp_acked(conn->tcp), serve->conf->http.body_rate))
 		(void)serve_conn_abort(serve, conn, HF_DROP_CONN_SEND_SLOW);
 	else
 		conn_send_mark(serve, conn);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Pressure: readers keep nearly all of the cache's memory, or of this worker's exchanges or send buffers.
+ * Pressure: readers keep nearly all of the cache's memory, or of this worker's exchanges or buffers.
  * Then those who read slowly what others wait for are reset, the slowest first: what must be taken in a round,
  * of a second, doubles from round to round until the pressure is gone. Without it only http.body_rate counts.
  */
@@ -14,14 +14,19 @@
 #define PRESSURE_LEAST     256
 #define PRESSURE_LEAST_MAX (1U << 30)
 
+bool serve_exchanges_short(const struct hf_serve *serve)
+{
+	uint32_t max = serve->conf->origin.exchanges_max;
+
+	return hf_xchg_out_count(serve->xchgs, serve->worker) >= max - max / 8;
+}
+
 static bool pressure_is_on(const struct hf_serve *serve)
 {
-	uint32_t exchanges = serve->conf->origin.exchanges_max;
 	const struct hf_pool *txbufs = &serve->txbuf_pool;
 
-	return hf_cache_is_short(serve->cache) ||
-	       hf_xchg_out_count(serve->xchgs, serve->worker) >= exchanges - exchanges / 8 ||
-	       txbufs->used >= txbufs->count - txbufs->count / 8;
+	return hf_cache_is_short(serve->cache) || serve_exchanges_short(serve) ||
+	       hf_tcp_rx_is_short(serve->tcp) || txbufs->used >= txbufs->count - txbufs->count / 8;
 }
 
 static bool pressure_holds(void *arg, const struct hf_ref *ref)
@@ -72,6 +77,7 @@ void serve_pressure(struct hf_serve *serve)
 		return;
 	serve->sweep_step_us = serve->now_us + PRESSURE_STEP_US;
 	pressure_round(serve);
+	serve->sweep.unread = hf_tcp_rx_is_short(serve->tcp) ? 1 : UINT32_MAX;
 	for (uint32_t i = 0; i < PRESSURE_RESETS && pressure_is_on(serve); i++) {
 		conn = hf_tcp_sweep(serve->tcp, &serve->sweep);
 		if (!conn)

@@ -257,13 +257,17 @@ void hf_tcp_abort(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 struct hf_tcp_sweep {
 	bool (*holds)(void *arg, const struct hf_ref *ref); /* do bytes of this owner? */
 	void *arg;
-	uint32_t round; /* 2 at least; grows by one, or by two: what was seen before is old */
+	uint32_t unread; /* or so many bytes of the peer's that nobody reads; UINT32_MAX: never */
+	uint32_t round;  /* 2 at least; grows by one, or by two: what was seen before is old */
 	uint32_t
 		least; /* bytes to be acknowledged since the round before, or all that were queued */
 	uint32_t cursor; /* 0 when a round begins */
 };
 
 #define HF_TCP_SWEEP_END UINT32_MAX /* the cursor when it is over */
+
+/* More than seven eighths of the buffers for unread and out-of-order bytes are in use. */
+bool hf_tcp_rx_is_short(const struct hf_tcp *tcp);
 
 /* A bounded part of a round. What hf_tcp_user_set gave to the next slow connection, which is to be
  * aborted; what we closed is reset here, and counted. NULL: enough for one call. */

@@ -104,6 +104,7 @@ int hf_tcp_new(const struct hf_tcp_cfg *cfg, uint64_t now_us, struct hf_tcp **re
 		hf_tcp_free(tcp);
 		return -ENOMEM;
 	}
+	hf_pool_no_dump(&tcp->rxbufs);
 	*ret_tcp = tcp;
 	return 0;
 }

@@ -26,12 +26,19 @@ static bool sweep_is_slow(const struct hf_tcp_conn *conn, const struct hf_tcp_sw
 static bool sweep_holds(
 	const struct hf_tcp_conn *conn, const struct hf_tcp_sweep *sweep, uint32_t *looks)
 {
+	if (conn->unread_len >= sweep->unread)
+		return true;
 	for (const struct tcp_span *span = conn->tx->head; span; span = span->next) {
 		(*looks)++;
 		if (span->ref && sweep->holds(sweep->arg, span->ref))
 			return true;
 	}
 	return false;
+}
+
+bool hf_tcp_rx_is_short(const struct hf_tcp *tcp)
+{
+	return hf_pool_free_count(&tcp->rxbufs) < tcp->rxbufs.count / 8;
 }
 
 void *hf_tcp_sweep(struct hf_tcp *tcp, struct hf_tcp_sweep *sweep)

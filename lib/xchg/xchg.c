@@ -52,6 +52,8 @@ static int xchg_net_fill(struct hf_xchg_net *net, const struct hf_xchg_cfg *cfg)
 				&net->worker[i].bodies, sizeof(struct hf_xchg_body), bodies);
 		if (rc)
 			return rc;
+		hf_pool_no_dump(&net->worker[i].exchanges);
+		hf_pool_no_dump(&net->worker[i].bodies);
 	}
 	for (uint32_t i = 0; i < cfg->workers * cfg->origins; i++) {
 		rc = xchg_link_init(&net->link[i], xchg_ring_count(cfg->exchanges_max));

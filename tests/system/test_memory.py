@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The cap on cache memory holds, and what stats say of it is what /proc says."""
+import contextlib
+import itertools
 import subprocess
+import time
 
-from harness import SANITIZED, V4, Nginx, curl, is_hit, sh, url
+from harness import (SANITIZED, SLOW, V4, Nginx, connect, curl, is_hit, read_answer, sh, url)
 
 MIB = 1 << 20
 CAP = 64 * MIB
@@ -59,3 +62,29 @@ def test_many_large_fills_at_once_stay_within_the_cap(start, nginx):
     if not SANITIZED:
         assert hf.rss() - rss <= (32 + 32) * MIB
     assert curl(url("/hello")).status == 200
+
+
+def test_clients_that_do_not_read_keep_nobody_from_new_answers(start, nginx):
+    """They pipeline what is stored, a hundred MiB of it: who stalls longest goes, misses go on."""
+    hf = start(nginx.url, cache={"memory": "64MiB"})
+    large, small = (f"/length/{nginx.file(length)}?" for length in (MIB // 4, MIB // 16))
+
+    def get(path):
+        return f"GET {path} HTTP/1.1\r\nHost: {V4}\r\n\r\n".encode()
+
+    with contextlib.ExitStack() as stack:
+        for i in range(400):
+            stalled = stack.enter_context(connect())
+            stalled.sendall(get(f"{large}{i}") * 3)
+        conn = stack.enter_context(connect())
+        stream, end = conn.makefile("rb"), time.monotonic() + 20 * SLOW
+        for i in itertools.count():
+            conn.sendall(get(f"{small}{i}"))
+            assert read_answer(stream).status == 200, i
+            if i % 50 == 0:
+                assert hf.stat("cache_used_bytes") <= CAP
+                if i >= 500 and hf.drops()["conn_pressure"] > 0:
+                    break
+                assert time.monotonic() < end, hf.drops()
+        drops = hf.drops()
+    assert drops["conn_pressure"] < 400 and drops["req_no_memory"] == 0, drops

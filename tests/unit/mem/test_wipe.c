@@ -5,7 +5,11 @@
 #include "hf_wipe.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "hf_arena.h"
+#include "hf_pool.h"
 
 #ifdef HF_SANITIZED
 #define FREED_TEST .disabled = true
@@ -71,4 +75,58 @@ Test(wipe, realloc_keeps_what_fits)
 	cr_expect_eq(hf_wipe_realloc(block, 100), block);
 	cr_expect_eq(left((uintptr_t)block, 'k', 100), 100);
 	hf_wipe_free(block);
+}
+
+/* Would the kernel leave it out of a core dump? ("dd" in proc(5), smaps) */
+static bool not_dumped(const void *at)
+{
+	FILE *maps = fopen("/proc/self/smaps", "r");
+	unsigned long begin, end;
+	bool inside = false, found = false;
+	char line[512];
+
+	cr_assert_not_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx ", &begin, &end) == 2)
+			inside = (uintptr_t)at >= begin && (uintptr_t)at < end;
+		else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+			found = strstr(line, " dd") != NULL;
+	}
+	(void)fclose(maps);
+	return found;
+}
+
+Test(wipe, what_clients_got_is_in_no_core_dump)
+{
+	struct hf_pool open, secret;
+	struct hf_arena *arena;
+	size_t len, page;
+	void *base;
+
+	cr_assert_eq(hf_pool_init(&open, 4096, 4), 0);
+	cr_assert_eq(hf_pool_init(&secret, 4096, 4), 0);
+	hf_pool_no_dump(&secret);
+	cr_expect(not_dumped(hf_pool_at(&secret, 0)));
+	cr_expect(not_dumped((char *)hf_pool_at(&secret, 3) + 4095));
+	cr_expect_not(not_dumped(hf_pool_at(&open, 0)));
+	cr_assert_eq(hf_arena_new(1 << 20, false, NULL, &arena), 0);
+	hf_arena_region(arena, &base, &len, &page);
+	cr_expect(len == 0 || not_dumped((char *)base + len - 1), "A4");
+	hf_arena_free(arena);
+	hf_pool_fini(&open);
+	hf_pool_fini(&secret);
+}
+
+Test(wipe, only_whole_pages_are_left_out)
+{
+	struct hf_pool pool;
+
+	cr_assert_eq(hf_pool_init(&pool, 4096, 3), 0);
+	hf_no_dump((char *)hf_pool_at(&pool, 0) + 1, 2 * 4096UL);
+	cr_expect_not(not_dumped(hf_pool_at(&pool, 0)));
+	cr_expect(not_dumped(hf_pool_at(&pool, 1)));
+	cr_expect_not(not_dumped(hf_pool_at(&pool, 2)));
+	hf_no_dump((char *)hf_pool_at(&pool, 0) + 1, 100);
+	cr_expect_not(not_dumped(hf_pool_at(&pool, 0)));
+	hf_pool_fini(&pool);
 }

@@ -231,3 +231,46 @@ Test(serve_slow, who_keeps_exchanges_and_does_not_read_makes_room_for_those_who_
 	rig_send_deaf(&rig, &rig.client[4], GET("/other"));
 	rig_expect_start(&rig);
 }
+
+#define POST "POST /p HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1000000\r\n\r\n"
+
+/* `clients` bodies at 1000 bytes a second, for eleven seconds. */
+static void slow_uploads(uint32_t clients)
+{
+	char second[1001];
+
+	memset(second, 'b', 1000);
+	second[1000] = '\0';
+	for (uint32_t i = 0; i < clients; i++)
+		rig_send(&rig, rig_connect(&rig, i), POST);
+	for (int s = 0; s < 11; s++) {
+		void *ptr = NULL;
+
+		for (uint32_t i = 0; i < clients; i++) {
+			if (!rig.client[i].fin && !rig.client[i].rst)
+				rig_send(&rig, &rig.client[i], second);
+		}
+		for (int kind; (kind = rig_origin_next(&rig, &ptr)) >= 0;) {
+			if (kind == HF_XCHG_BODY)
+				hf_xchg_to_worker(rig.link, HF_XCHG_BODY_DONE, ptr);
+			else if (kind == HF_XCHG_FINISH)
+				hf_xchg_to_worker(rig.link, HF_XCHG_GONE, ptr);
+		}
+		rig_wait(&rig, 1000000);
+	}
+}
+
+Test(serve_slow, a_slow_upload_may_go_on_while_there_are_exchanges)
+{
+	slow_uploads(3);
+	for (uint32_t i = 0; i < 3; i++)
+		cr_assert_eq(rig.client[i].out_len, 0);
+}
+
+Test(serve_slow, slow_uploads_make_room_when_exchanges_are_short)
+{
+	slow_uploads(4);
+	cr_assert_geq(dropped(HF_DROP_CONN_BODY_SLOW), 1);
+	cr_assert(strstr(rig.client[0].out, "408 "));
+	cr_assert_lt(hf_xchg_out_count(rig.xchgs, 0), 4);
+}

@@ -21,7 +21,9 @@ static struct hf_tcp_sweep sweep_begin(uint32_t least)
 {
 	hf_ref_init(&wanted, sweep_no_release);
 	hf_ref_init(&other, sweep_no_release);
-	return (struct hf_tcp_sweep){ .holds = sweep_holds, .round = 2, .least = least };
+	return (struct hf_tcp_sweep){
+		.holds = sweep_holds, .unread = UINT32_MAX, .round = 2, .least = least
+	};
 }
 
 struct sweep_peer {
@@ -148,6 +150,44 @@ Test(tcp_sweep, what_we_closed_and_its_peer_does_not_take_is_reset_and_counted)
 	cr_assert(t.out[0].flags & HF_TCP_RST);
 	hf_tcp_emits_done(t.tcp);
 	cr_assert_eq(wanted.count, 1, "nothing is held any more");
+	th_done(&t);
+}
+
+Test(tcp_sweep, who_neither_takes_nor_is_read_is_named_when_that_is_asked_for)
+{
+	struct hf_tcp_sweep sweep = sweep_begin(1000);
+	struct sweep_peer peer;
+	struct th t;
+
+	th_init(&t);
+	th_start(&t);
+	t.spare = UINT32_MAX; /* the application reads nothing */
+	peer = sweep_open(&t, &other, 5000);
+	th_in_len(&t, HF_TCP_ACK, 0, 0, 1400);
+	sweep_round(&t, &sweep, NULL);
+	sweep_round(&t, &sweep, NULL);
+	sweep.unread = 1401;
+	sweep_round(&t, &sweep, NULL);
+	sweep.unread = 1400;
+	sweep_round(&t, &sweep, peer.conn);
+	th_done(&t);
+}
+
+Test(tcp_sweep, buffers_are_short_when_an_eighth_is_left)
+{
+	struct th t;
+
+	th_init(&t);
+	t.cfg.rxbufs_max = 16;
+	th_start(&t);
+	t.spare = UINT32_MAX;
+	th_open_mss(&t, TH_MSS);
+	for (uint32_t i = 0; i < 14; i++) {
+		cr_assert_not(hf_tcp_rx_is_short(t.tcp));
+		th_in_len(&t, HF_TCP_ACK, i * 2000, 0, 2000);
+	}
+	th_in_len(&t, HF_TCP_ACK, 14 * 2000, 0, 2000);
+	cr_assert(hf_tcp_rx_is_short(t.tcp));
 	th_done(&t);
 }
 
