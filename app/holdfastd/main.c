@@ -19,7 +19,7 @@ static const char main_usage[] =
 	"      --help         print this and exit\n"
 	"\n"
 	"SIGTERM and SIGINT drain: no new connections, open responses finish, then exit.\n"
-	"A second one exits at once. SIGHUP reads the configuration again.\n"
+	"A second one does not wait for them. SIGHUP reads the configuration again.\n"
 	"See holdfastd(8) and holdfastctl(1).\n";
 
 struct main_args {
