@@ -98,8 +98,9 @@ static bool save_is_wanted(
 {
 	uint32_t age_s = hf_obj_age_s(obj, out->save->now.clock_us);
 
-	/* scrubbed when it was stored: no credential gets as far as this */
-	if (hf_never(!snap_object_is_good(object)) || snap_object_has_secret(object))
+	/* Scrubbed when it was stored; but what would be a credential to the one who loads stays here. Nor can all
+	 * that is served be read again: there may be more fields than a parser takes. */
+	if (!snap_object_is_good(object) || snap_object_has_secret(object))
 		return false;
 	return !(atomic_load(&obj->flags) & HF_OBJ_STALE) &&
 	       hf_cache_life_is_useful(&obj->life, age_s, out->save->max_stale_s);

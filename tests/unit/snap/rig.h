@@ -113,7 +113,7 @@ static inline struct hf_obj *rig_put(struct rig *rig, struct rig_put put)
 		.life = put.life,
 		.status = put.status ? put.status : 200,
 		.flags = put.flags };
-	char head[512], *body = malloc(put.length + 1);
+	char head[1024], *body = malloc(put.length + 1);
 	struct hf_obj *obj;
 
 	if (spec.life.lifetime_s == 0)

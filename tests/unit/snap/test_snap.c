@@ -288,6 +288,15 @@ Test(snap, no_secret_and_nothing_soft_purged_is_written)
 	cr_expect_null(memmem(bytes, rig_slurp(bytes, sizeof(bytes)), "canary", 6));
 }
 
+Test(snap, more_fields_than_can_be_read_again_are_left_out)
+{
+	char fields[HF_HTTP_LINES_MAX * 6 + 8] = "";
+
+	for (int i = 0; i < HF_HTTP_LINES_MAX + 1; i++)
+		(void)strcat(fields, "A: b\r\n");
+	expect_left_out((struct rig_put){ .url = "http://a/many", .fields = fields }, false);
+}
+
 Test(snap, what_the_operator_calls_a_secret_since_is_not_loaded)
 {
 	static const struct hf_names names = { .count = 1, .name = { "mine" } }, none;
