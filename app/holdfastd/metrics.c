@@ -7,6 +7,7 @@
 
 #include "app.h"
 #include "hf_metrics.h"
+#include "hf_hist.h"
 #include "hf_stat.h"
 
 #define GAUGE(name_, unit_, value_, help_)                                                         \
@@ -45,6 +46,26 @@ static uint64_t metrics_resident(void)
 static void metrics_label(struct hf_metrics_sample *sample, uint32_t worker)
 {
 	(void)snprintf(sample->labels, sizeof(sample->labels), "worker=\"%u\"", worker);
+}
+
+/* How busy each worker is: what idle turns take is no load. */
+static void metrics_workers_busy(const struct app *app, struct hf_metrics_snap *snap)
+{
+	for (uint32_t w = 0; w < app->workers; w++) {
+		const struct hf_hist_cells *hists = atomic_load(&app->worker[w].hists);
+		struct hf_metrics_sample sample = {
+			.name = "worker_busy_seconds_total",
+			.unit = "seconds",
+			.help = "Time of each worker in turns that found something to do",
+			.kind = HF_METRICS_COUNTER,
+		};
+
+		if (hists)
+			sample.count = atomic_load_explicit(
+				&hists[HF_HIST_LOOP_BUSY].sum, memory_order_relaxed);
+		metrics_label(&sample, w);
+		hf_metrics_add(snap, &sample);
+	}
 }
 
 static void metrics_workers(const struct app *app, struct hf_metrics_snap *snap)
@@ -110,6 +131,7 @@ void app_metrics_gauges(void *arg, struct hf_metrics_snap *snap)
 	GAUGE("resident_memory_bytes", "bytes", metrics_resident(),
 		"Memory of the process, without hugepages");
 	metrics_workers(app, snap);
+	metrics_workers_busy(app, snap);
 }
 
 bool app_metrics_healthy(void *arg, struct hf_err *why)
@@ -118,7 +140,8 @@ bool app_metrics_healthy(void *arg, struct hf_err *why)
 	uint32_t stuck = atomic_load(&app->threads_stuck);
 
 	if (stuck > 0)
-		(void)hf_err_set(why, 0, "%u threads take no turns", stuck);
+		(void)hf_err_set(why, 0, "%u %s no turns", stuck,
+			stuck == 1 ? "thread takes" : "threads take");
 	return stuck == 0;
 }
 

@@ -54,7 +54,7 @@ struct hf_metrics_sample {
 	bool bare; /* the name stands alone */
 	enum hf_metrics_kind kind;
 	char labels[HF_METRICS_LABELS_MAX]; /* key="value",... as Prometheus writes them; "" none */
-	uint64_t count;                     /* COUNTER; HISTOGRAM: enum hf_hist */
+	uint64_t count; /* COUNTER, of seconds nanoseconds; HISTOGRAM: enum hf_hist */
 	double value;                       /* GAUGE */
 };
 

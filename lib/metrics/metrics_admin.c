@@ -86,30 +86,34 @@ static void admin_opened(
 	struct metrics_admin *admin, struct MHD_Connection *connection, void **socket_context)
 {
 	const union MHD_ConnectionInfo *info;
-	struct admin_conn *conn = admin->conn;
+	struct admin_conn *conn = NULL;
 	uint8_t address[16];
 
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	admin_address(info->client_addr, address);
 	admin_make_room(admin, address);
-	while (conn->used)
-		HF_ASSERT(++conn < admin->conn + HF_ARRAY_LEN(admin->conn));
+	for (size_t i = 0; i < HF_ARRAY_LEN(admin->conn) && !conn; i++)
+		conn = admin->conn[i].used ? NULL : &admin->conn[i];
+	*socket_context = conn;
+	if (hf_never(!conn)) /* the library takes no more than that */
+		return;
 	*conn = (struct admin_conn){ .used = true, .active_us = hf_clock_us() };
 	memcpy(conn->address, address, sizeof(address));
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	conn->fd = info->connect_fd;
-	*socket_context = conn;
 }
 
 static void admin_on_connection(void *arg, struct MHD_Connection *connection, void **socket_context,
 	enum MHD_ConnectionNotificationCode what)
 {
+	struct admin_conn *conn = *socket_context;
+
 	if (hf_thread_own == HF_THREAD_NONE)
 		hf_thread_enter(HF_THREAD_METRICS, "admin");
 	if (what == MHD_CONNECTION_NOTIFY_STARTED)
 		admin_opened(arg, connection, socket_context);
-	else
-		((struct admin_conn *)*socket_context)->used = false;
+	else if (conn)
+		conn->used = false;
 }
 
 static void admin_on_completed(void *arg, struct MHD_Connection *connection, void **request_context,
@@ -117,8 +121,10 @@ static void admin_on_completed(void *arg, struct MHD_Connection *connection, voi
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct admin_conn *conn = info->socket_context;
 
-	((struct admin_conn *)info->socket_context)->active_us = hf_clock_us();
+	if (conn)
+		conn->active_us = hf_clock_us();
 }
 
 /* ---- resources ---- */
@@ -129,6 +135,8 @@ struct admin_answer {
 	char *body; /* goes over to who sends it */
 	size_t len;
 };
+
+typedef void (*admin_answer_fn)(struct metrics_admin *admin, struct admin_answer *ret_answer);
 
 static const char admin_text[] = "text/plain; charset=utf-8";
 
@@ -176,7 +184,7 @@ static void admin_readyz(struct metrics_admin *admin, struct admin_answer *ret_a
 /* GET stands for HEAD, too. */
 static const struct {
 	const char *method, *path;
-	void (*answer)(struct metrics_admin *admin, struct admin_answer *ret_answer);
+	admin_answer_fn answer;
 } admin_resources[] = {
 	{ "GET", "/metrics", admin_metrics },
 	{ "GET", "/healthz", admin_healthz },
@@ -189,20 +197,21 @@ static bool admin_method_is(const char *method, const char *allowed)
 	       (strcmp(method, "HEAD") == 0 && strcmp(allowed, "GET") == 0);
 }
 
-static void admin_find(struct metrics_admin *admin, const char *method, const char *path,
-	struct admin_answer *ret_answer)
+/* 200 with what answers, 404 or 405. */
+static unsigned admin_find(const char *method, const char *path, admin_answer_fn *ret_answer)
 {
-	ret_answer->status = MHD_HTTP_NOT_FOUND;
-	ret_answer->type = admin_text;
+	unsigned status = MHD_HTTP_NOT_FOUND;
+
 	for (size_t i = 0; i < HF_ARRAY_LEN(admin_resources); i++) {
 		if (strcmp(path, admin_resources[i].path) != 0)
 			continue;
-		ret_answer->status = MHD_HTTP_METHOD_NOT_ALLOWED;
-		if (admin_method_is(method, admin_resources[i].method)) {
-			admin_resources[i].answer(admin, ret_answer);
-			return;
-		}
+		status = MHD_HTTP_METHOD_NOT_ALLOWED;
+		if (!admin_method_is(method, admin_resources[i].method))
+			continue;
+		*ret_answer = admin_resources[i].answer;
+		return MHD_HTTP_OK;
 	}
+	return status;
 }
 
 static enum MHD_Result admin_send(
@@ -250,17 +259,20 @@ static enum MHD_Result admin_on_request(void *arg, struct MHD_Connection *connec
 	size_t *upload_len, void **request_context)
 {
 	struct admin_answer answer = { .type = admin_text };
+	admin_answer_fn fn = NULL;
+	bool has_body = admin_has_body(connection);
 
-	if (!*request_context) {
+	if (!*request_context && !has_body) {
 		*request_context = arg;
-		if (!admin_has_body(connection))
-			return MHD_YES;
-		answer.status = MHD_HTTP_CONTENT_TOO_LARGE;
-		return admin_send(connection, &answer, /* close= */ true);
+		return MHD_YES;
 	}
 	hf_stat_inc(HF_STAT_ADMIN_REQUESTS);
-	admin_find(arg, method, path, &answer);
-	return admin_send(connection, &answer, /* close= */ false);
+	answer.status = admin_find(method, path, &fn);
+	if (fn && has_body)
+		answer.status = MHD_HTTP_CONTENT_TOO_LARGE;
+	else if (fn)
+		fn(arg, &answer);
+	return admin_send(connection, &answer, /* close= */ has_body);
 }
 
 /* ---- its life ---- */

@@ -77,10 +77,13 @@ static json_t *json_value(const struct hf_metrics_snap *snap,
 		return point;
 	}
 	(void)json_object_set_new(point, "startTimeUnixNano", json_u64(start_time_ns));
-	if (sample->kind == HF_METRICS_COUNTER)
+	if (sample->kind == HF_METRICS_HISTOGRAM)
+		json_point_histogram(point, snap, (enum hf_hist)sample->count);
+	else if (hf_stat_divisor(sample->unit) == 1)
 		(void)json_object_set_new(point, "asInt", json_u64(sample->count));
 	else
-		json_point_histogram(point, snap, (enum hf_hist)sample->count);
+		(void)json_object_set_new(point, "asDouble",
+			json_real((double)sample->count / hf_stat_divisor(sample->unit)));
 	return point;
 }
 

@@ -34,6 +34,8 @@ struct hf_metrics_snap {
 struct hf_metrics_snap *metrics_snap_take(const struct hf_metrics_cfg *cfg);
 /* What precedes its name. */
 const char *metrics_prefix(const struct hf_metrics_sample *sample);
+/* What a counter of UNIT holds, as text. */
+void metrics_count_write(uint64_t count, const char *unit, FILE *out);
 /* The next pair of *labels, its value unescaped and cut; moves behind it. False at the end. */
 struct metrics_label {
 	char key[32], value[HF_METRICS_LABELS_MAX];

@@ -85,7 +85,8 @@ void metrics_prom_write(const struct hf_metrics_snap *snap, FILE *out)
 		switch (sample->kind) {
 		case HF_METRICS_COUNTER:
 			prom_title(sample, "", "", out);
-			fprintf(out, "%" PRIu64 "\n", sample->count);
+			metrics_count_write(sample->count, sample->unit, out);
+			fputc('\n', out);
 			break;
 		case HF_METRICS_GAUGE:
 			prom_title(sample, "", "", out);

@@ -2,6 +2,7 @@
  *
  * A snapshot: the tables of lib/stat in their order, then what the application adds.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -99,6 +100,16 @@ struct hf_metrics_snap *metrics_snap_take(const struct hf_metrics_cfg *cfg)
 const char *metrics_prefix(const struct hf_metrics_sample *sample)
 {
 	return sample->bare ? "" : "holdfast_";
+}
+
+void metrics_count_write(uint64_t count, const char *unit, FILE *out)
+{
+	uint32_t divisor = hf_stat_divisor(unit);
+
+	if (divisor == 1)
+		fprintf(out, "%" PRIu64, count);
+	else
+		fprintf(out, "%.9f", (double)count / divisor);
 }
 
 bool metrics_label_next(const char **labels, struct metrics_label *ret_label)

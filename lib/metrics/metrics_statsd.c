@@ -150,8 +150,8 @@ static void statsd_sample(const struct statsd_batch *batch, size_t i, const char
 			return;
 		if (!was && sample->count == 0)
 			return;
-		fprintf(out, "%s%s:%" PRIu64, metrics_prefix(sample), sample->name,
-			sample->count - (was ? was->count : 0));
+		fprintf(out, "%s%s:", metrics_prefix(sample), sample->name);
+		metrics_count_write(sample->count - (was ? was->count : 0), sample->unit, out);
 		statsd_end(sample, "c", node, out);
 		return;
 	case HF_METRICS_GAUGE:

@@ -212,6 +212,12 @@ class Holdfast:
         assert done.returncode == code, f"{words}: {done.returncode} {done.stdout}{done.stderr}"
         return json.loads(done.stdout) if as_json and code == 0 else done.stdout + done.stderr
 
+    def ask(self, path):
+        """Status and body of a resource of the admin listener; 0 without an answer."""
+        done = subprocess.run(["curl", "-s", "-m", str(10 * SLOW), "-w", "%{http_code}",
+                               f"http://{self.admin}{path}"], capture_output=True, text=True)
+        return int(done.stdout[-3:]), done.stdout[:-3]
+
     def stat(self, name):
         return self.stats()[name]
 

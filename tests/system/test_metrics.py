@@ -16,16 +16,9 @@ from harness import ROOT, V4, curl, free_port, url, wait_until
 import plane
 
 
-def ask(hf, path):
-    """Status and body of a resource of the admin listener."""
-    done = subprocess.run(["curl", "-s", "-m", "10", "-w", "%{http_code}", f"http://{hf.admin}{path}"],
-                          capture_output=True, text=True)
-    return int(done.stdout[-3:]), done.stdout[:-3]
-
-
 def scrape(hf):
     """{"name{labels}": value}"""
-    status, text = ask(hf, "/metrics")
+    status, text = hf.ask("/metrics")
     assert status == 200
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
             for line in text.splitlines() if not line.startswith("#")}
@@ -37,9 +30,11 @@ def load(hits=3):
 
 
 def test_promtool_finds_nothing_to_complain_of_and_counters_are_those_of_the_cli(start, nginx):
-    hf = start(nginx.url, workers=2)
+    admin = f"[::1]:{free_port()}"
+    hf = start(nginx.url, workers=2, metrics={"listen": admin})
+    hf.admin = admin
     load()
-    done = subprocess.run(["promtool", "check", "metrics"], input=ask(hf, "/metrics")[1],
+    done = subprocess.run(["promtool", "check", "metrics"], input=hf.ask("/metrics")[1],
                           capture_output=True, text=True)
     assert done.returncode == 0 and not done.stdout + done.stderr, done.stdout + done.stderr
     samples = scrape(hf)
@@ -58,17 +53,17 @@ def test_health_and_readiness_over_a_lifetime(start, tmp_path, origin):
         control.mode("503")
         hf = start(origin.url, bootstrap=False,
                    control_plane={**control.config, "state_file": ""})
-        assert ask(hf, "/healthz") == (200, "ok\n")
-        assert ask(hf, "/readyz") == (503, "not ready: no state: no origins and routes are known\n")
+        assert hf.ask("/healthz") == (200, "ok\n")
+        assert hf.ask("/readyz") == (503, "not ready: no state: no origins and routes are known\n")
         assert scrape(hf)["holdfast_state_loaded"] == 0
         control.mode("ok")
-        wait_until(lambda: ask(hf, "/readyz") == (200, "ok\n"), what="readiness")
+        wait_until(lambda: hf.ask("/readyz") == (200, "ok\n"), what="readiness")
         with socket.create_connection((V4, 80)) as conn:  # the drain waits for it
             conn.sendall(b"GET / HTTP/1.1\r\n")
             wait_until(lambda: hf.stat("tcp_connections"), what="connection")
             hf.ctl("drain")
-            assert ask(hf, "/readyz") == (503, "not ready: draining\n")
-            assert ask(hf, "/healthz")[0] == 200
+            assert hf.ask("/readyz") == (503, "not ready: draining\n")
+            assert hf.ask("/healthz")[0] == 200
 
 
 def test_fifty_scrapers_that_do_not_read_are_harmless(start, nginx):
@@ -83,7 +78,7 @@ def test_fifty_scrapers_that_do_not_read_are_harmless(start, nginx):
         slow.append(conn)
     load()
     assert scrape(hf)["holdfast_cache_hits_total"] == 3
-    assert ask(hf, "/readyz")[0] == 200
+    assert hf.ask("/readyz")[0] == 200
     for conn in slow:
         conn.close()
 
@@ -201,7 +196,7 @@ def test_nothing_listens_and_nothing_is_sent_unless_asked_for(start, nginx, monk
     for name in ("DD_AGENT_HOST", "OTEL_EXPORTER_OTLP_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
     hf = start(nginx.url, metrics={"listen": ""})
-    assert ask(hf, "/metrics")[0] == 0
+    assert hf.ask("/metrics")[0] == 0
     threads = subprocess.run(["ps", "-L", "-o", "comm=", "-p", str(hf.process.pid)],
                              capture_output=True, text=True).stdout
     assert "metrics" not in threads and "MHD" not in threads

@@ -143,9 +143,15 @@ Test(metrics_admin, a_body_is_refused_before_it_comes)
 	cr_expect(test_status(test_raw("GET /metrics HTTP/1.1\r\nHost: x\r\n"
 				       "Content-Length: 100000000000\r\n\r\n"),
 		"413"));
-	cr_expect(test_status(test_raw("POST /metrics HTTP/1.1\r\nHost: x\r\n"
+	cr_expect(test_status(test_raw("HEAD /readyz HTTP/1.1\r\nHost: x\r\n"
 				       "Transfer-Encoding: chunked\r\n\r\n"),
 		"413"));
+	cr_expect(test_status(test_raw("POST /metrics HTTP/1.1\r\nHost: x\r\n"
+				       "Content-Length: 7\r\n\r\nGET / H"),
+		"405"));
+	cr_expect(test_status(test_raw("PUT /v1/x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+				       "Content-Length: 100000000000\r\n\r\n"),
+		"404"));
 	hf_metrics_free(metrics);
 }
 
