@@ -197,7 +197,7 @@ void sync_ask(struct hf_sync *sync)
 
 void sync_settle(struct hf_sync *sync)
 {
-	if (sync_purge_run(sync))
+	if (sync_purge_run(sync) && sync_has_peer(sync))
 		sync_http_ack(sync);
 }
 
