@@ -74,15 +74,19 @@ static bool client_no_memory(const struct ctl_client *client)
 	return false;
 }
 
-bool ctl_client_queue(struct ctl_client *client, const char *bytes, size_t len, size_t max)
+bool ctl_client_deaf(const struct ctl_client *client)
 {
-	if (client->out_len - client->out_sent + len > max) {
-		hf_stat_inc(HF_STAT_CLIENT_ERRORS_UNREAD);
-		hf_log(HF_LOG_WARN, "ctl",
-			"client_error: pid %d, uid %d is cut off, it does not read its answers",
-			client->pid, client->uid);
-		return false;
-	}
+	hf_stat_inc(HF_STAT_CLIENT_ERRORS_UNREAD);
+	hf_log(HF_LOG_WARN, "ctl",
+		"client_error: pid %d, uid %d is cut off, it does not read its answers",
+		client->pid, client->uid);
+	return false;
+}
+
+bool ctl_client_queue(struct ctl_client *client, const char *bytes, size_t len)
+{
+	if (client->out_len - client->out_sent + len > CTL_OUT_MAX)
+		return ctl_client_deaf(client);
 	if (!client_room(client, len))
 		return client_no_memory(client);
 	memcpy(client->out + client->out_len, bytes, len);
@@ -93,7 +97,7 @@ bool ctl_client_queue(struct ctl_client *client, const char *bytes, size_t len, 
 /* Queues the answer and frees it. False: there is none, or the client let too many pile up. */
 static bool client_answer(struct ctl_client *client, char *answer)
 {
-	bool queued = answer ? ctl_client_queue(client, answer, strlen(answer), CTL_OUT_MAX)
+	bool queued = answer ? ctl_client_queue(client, answer, strlen(answer))
 			     : client_no_memory(client);
 
 	free(answer);
@@ -180,6 +184,7 @@ bool ctl_client_write(struct ctl_client *client)
 		if (n < 0)
 			return errno == EAGAIN;
 		client->out_sent += (size_t)n;
+		client->taken += (size_t)n;
 	}
 	/* an answer of megabytes leaves no megabytes behind */
 	if (client->out_room > CTL_LINE_MAX) {

@@ -16,7 +16,7 @@
 #define CTL_CLIENTS_MAX 64
 #define CTL_LINE_MAX    (64U * 1024)
 #define CTL_OUT_MAX     (8U * 1024 * 1024)
-#define CTL_STREAM_MAX  (1024U * 1024)
+#define CTL_STUCK_TICKS 50 /* in which a client with a stream took nothing of what waits */
 #define CTL_QUOTE_MAX   64
 #define CTL_LINES_TURN  16 /* commands of one client before the next has its turn */
 
@@ -32,6 +32,9 @@ struct ctl_client {
 	size_t out_len, out_sent, out_room;
 	struct hf_ctl_source source; /* of its stream; turn is NULL: it has none */
 	char *stream_id;             /* as JSON */
+	uint64_t taken;              /* bytes that the kernel has for it */
+	uint64_t taken_before;       /* the same at the last tick */
+	uint32_t stuck;              /* ticks since it took any */
 };
 
 struct hf_ctl_stream {
@@ -60,8 +63,10 @@ void ctl_client_close(struct ctl_client *client);
 /* Reads, answers, writes, as far as it goes without waiting. False: the client is done with. */
 bool ctl_client_work(struct hf_ctl *ctl, struct ctl_client *client);
 bool ctl_client_write(struct ctl_client *client);
-/* Queues bytes. False, and it is said why: there are more than MAX then, or there is no memory. */
-bool ctl_client_queue(struct ctl_client *client, const char *bytes, size_t len, size_t max);
+/* Queues bytes. False, and it is said why: there are too many then, or there is no memory. */
+bool ctl_client_queue(struct ctl_client *client, const char *bytes, size_t len);
+/* It does not read: says so. Returns false. */
+bool ctl_client_deaf(const struct ctl_client *client);
 /* What the client waits for now, in epoll's bits. */
 uint32_t ctl_client_events(const struct ctl_client *client);
 

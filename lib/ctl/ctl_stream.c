@@ -48,14 +48,20 @@ void hf_ctl_stream_send(struct hf_ctl_stream *stream, const char *text, size_t l
 		{ ",\"stream\":", 10 }, { text, len }, { "}\n", 2 } };
 
 	for (size_t i = 0; i < HF_ARRAY_LEN(pieces) && !stream->failed; i++)
-		stream->failed =
-			!ctl_client_queue(client, pieces[i].bytes, pieces[i].len, CTL_STREAM_MAX);
+		stream->failed = !ctl_client_queue(client, pieces[i].bytes, pieces[i].len);
 }
 
 bool ctl_stream_turn(struct ctl_client *client)
 {
 	struct hf_ctl_stream stream = { .client = client };
+	bool took = client->taken != client->taken_before;
 
+	client->taken_before = client->taken;
+	if (client->out_len > 0) { /* that first */
+		client->stuck = took ? 0 : client->stuck + 1;
+		return client->stuck < CTL_STUCK_TICKS || ctl_client_deaf(client);
+	}
+	client->stuck = 0;
 	client->source.turn(client->source.arg, &stream);
 	return !stream.failed && ctl_client_write(client);
 }

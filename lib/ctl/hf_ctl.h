@@ -11,8 +11,9 @@
  * Threads   control, all of it. Never blocks: a client that does not read is cut off.
  * Lifetime  new binds and listens (a stale socket file of a dead process is replaced, a live one is
  *           an error); free closes and unlinks.
- * Limits    64 clients, 64 KiB a line in, 8 MiB of answers or 1 MiB with streams queued for a client, one stream
- *           a client.
+ * Limits    64 clients, 64 KiB a line in, 8 MiB of answers queued for a client. One stream a client; its source is
+ *           not asked while the client has not read what came before, and after 50 ticks in which it took nothing
+ *           of that it is cut off.
  */
 #ifndef HF_CTL_H
 #define HF_CTL_H
@@ -72,7 +73,7 @@ void hf_ctl_free(struct hf_ctl *ctl);
 struct hf_ctl_stream;
 
 struct hf_ctl_source {
-	/* At each hf_ctl_tick: what there is goes out by hf_ctl_stream_send. */
+	/* At an hf_ctl_tick: what there is goes out by hf_ctl_stream_send. */
 	void (*turn)(void *arg, struct hf_ctl_stream *stream);
 	/* The client is gone; once. */
 	void (*end)(void *arg);
@@ -85,7 +86,7 @@ int hf_ctl_stream_begin(
 	struct hf_ctl *ctl, const struct hf_ctl_source *source, struct hf_err *err) HF_MUST_CHECK;
 /* TEXT is a JSON object on one line. */
 void hf_ctl_stream_send(struct hf_ctl_stream *stream, const char *text, size_t len);
-/* Some times a second. */
+/* Ten times a second. */
 void hf_ctl_tick(struct hf_ctl *ctl);
 
 #endif

@@ -105,46 +105,48 @@ def test_file_in_both_formats_rotated_by_sighup(hf, tmp_path):
     assert log.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_client_that_never_reads_is_cut_off_and_requests_are_served(hf):
-    get("/a")
+def test_top_and_stats_go_on_while_who_never_reads_is_cut_off(hf):
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.connect(str(hf.socket))
         deaf.sendall(b'{"id":1,"command":"log"}\n')
         wait_until(lambda: hf.stat("ctl_commands_total") >= 2, what="the command")
-        burst = b"GET /a HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\n\r\n" % (V4.encode(), b"x" * 90)
-        with connect() as conn:
-            stream = conn.makefile("rb")
-            for _ in range(100):  # 1 MiB, and what the kernel's buffers take
-                conn.sendall(burst * 50)
-                for _ in range(50):
-                    assert read_answer(stream).status == 200
+        fill_kernel_buffers()
+        top_and_stats(hf)
         hf.wait_log("is cut off, it does not read")
-    assert get("/a").body == b"body"
+    assert get("/heavy").body == b"body"
 
 
-def test_top_and_stats_go_on(hf):
-    with going_on(hf, "--json", "top", "keys") as keys, going_on(hf, "--json", "top", "clients",
-                                                                 "--once") as clients, \
+def fill_kernel_buffers():
+    """600 KiB of lines: more than they take."""
+    burst = b"GET /fill HTTP/1.1\r\nHost: h\r\nUser-Agent: %s\r\n\r\n" % (b"x" * 90)
+    with connect() as conn:
+        stream = conn.makefile("rb")
+        for _ in range(40):
+            conn.sendall(burst * 50)
+            for _ in range(50):
+                assert read_answer(stream).status == 200
+
+
+def top_and_stats(hf):
+    with going_on(hf, "--json", "top", "keys") as keys, \
             going_on(hf, "--json", "stats", "-w", "http_requests_total") as stats:
+        before = hf.stat("http_requests_total")
         for _ in range(5):
             get("/heavy")
         get("/light")
-        rows = table_with_rows(keys)
-        assert [row["what"] for row in rows] == [f"{V4}/heavy", f"{V4}/light"]
-        assert rows[0]["requests_s"] == pytest.approx(5 * rows[1]["requests_s"], rel=0.01)
-        assert [row["what"] for row in table_with_rows(clients)] == ["192.0.2.1"]
-        assert clients.readline() == ""
-        told = [json.loads(stats.readline()) for _ in range(2)]
-        assert told[-1]["stats"]["http_requests_total"]["value"] == 6
-        assert told[0]["stats"]["http_requests_total"]["per_second"] > 0
+        while len(rows := table_rows(keys.readline())) < 2:
+            pass
+        assert {row["what"] for row in rows} == {f"{V4}/heavy", f"{V4}/light"}
+        assert all(row["requests_s"] > 0 for row in rows)
+        told = [json.loads(stats.readline())["stats"]["http_requests_total"]]
+        while told[-1]["value"] < before + 6:
+            told.append(json.loads(stats.readline())["stats"]["http_requests_total"])
+        assert any(each["per_second"] > 0 for each in told)
+    assert table_rows(json.dumps(hf.ctl("top", "clients", "--once"))) == []
     assert "keys, clients, origins" in hf.ctl("top", "hosts", as_json=False, code=1)
     assert "--watch" in hf.ctl("-w", "top", as_json=False, code=2)
-    shown = hf.ctl("top", "origins", "--once", as_json=False)
-    assert shown.split()[:2] == ["requests_s", "at_most_over"]
 
 
-def table_with_rows(stream):
-    """The first table that is not empty, as dicts."""
-    while not (table := json.loads(stream.readline()))["rows"]:
-        pass
+def table_rows(text):
+    table = json.loads(text)
     return [dict(zip(table["columns"], row)) for row in table["rows"]]
