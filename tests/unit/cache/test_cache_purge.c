@@ -2,6 +2,8 @@
  *
  * Purges: soft ones, and those of many by a walk.
  */
+#include <errno.h>
+
 #include "cache_fixture.h"
 
 #define LEN 6000 /* of a body that freshening shares */
@@ -639,4 +641,63 @@ Test(purge, memory_of_very_many_comes_back_in_bounded_turns)
 	cr_expect_eq(turns, (before + CACHE_GRACED_MAX - 1) / CACHE_GRACED_MAX);
 	cr_expect_eq(fix.shard->used, 0);
 	fix_close(&fix);
+}
+
+/* ---- names ---- */
+
+Test(cache_purge, a_URL_is_named_as_keys_spell_it)
+{
+	static const char *const bad[] = { "", "/a", "ftp://h/", "https://h/", "http://",
+		"http:///a", "http://h:x/" };
+	char buf[HF_PURGE_TEXT_MAX];
+
+	cr_assert_eq(hf_purge_url("HTTP://H:80/a/../%62?Q", buf, sizeof(buf), NULL), 12);
+	cr_expect(memcmp(buf, "http://h/b?Q", 12) == 0);
+	for (size_t i = 0; i < HF_ARRAY_LEN(bad); i++)
+		cr_expect_eq(hf_purge_url(bad[i], buf, sizeof(buf), NULL), -EINVAL, "%s", bad[i]);
+}
+
+Test(cache_purge, a_prefix_has_a_whole_host_or_is_a_path_of_any)
+{
+	static const struct {
+		const char *prefix;
+		enum hf_purge kind;
+		const char *text;
+	} good[] = {
+		{ "http://h", HF_PURGE_PREFIX, "http://h/" },
+		{ "http://H:80/a/../im%67", HF_PURGE_PREFIX, "http://h/img" },
+		{ "/img/", HF_PURGE_PATH, "/img/" },
+		{ "/a/.", HF_PURGE_PATH, "/a/." },
+		{ "/", HF_PURGE_PATH, "/" },
+	};
+	struct hf_purge_walk walk = { 0 };
+	char buf[HF_PURGE_TEXT_MAX];
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(good); i++) {
+		cr_assert_eq(hf_purge_prefix(good[i].prefix, buf, sizeof(buf), &walk, NULL), 0);
+		cr_expect_eq(walk.kind, good[i].kind, "%s", good[i].prefix);
+		cr_expect(hf_span_eq(walk.text,
+				  (struct hf_span){ good[i].text, strlen(good[i].text) }),
+			"%s", good[i].prefix);
+	}
+	cr_expect_eq(hf_purge_prefix("img", buf, sizeof(buf), &walk, NULL), -EINVAL);
+	cr_expect_eq(hf_purge_prefix("", buf, sizeof(buf), &walk, NULL), -EINVAL);
+}
+
+Test(cache_purge, a_tag_is_what_a_field_can_hold)
+{
+	char tag[HF_PURGE_TAG_MAX + 2];
+	struct hf_purge_walk walk = { 0 };
+
+	memset(tag, 't', sizeof(tag));
+	tag[HF_PURGE_TAG_MAX + 1] = '\0';
+	cr_expect_eq(hf_purge_tag(tag, &walk, NULL), -EINVAL);
+	tag[HF_PURGE_TAG_MAX] = '\0';
+	cr_expect_eq(hf_purge_tag(tag, &walk, NULL), 0);
+	cr_expect(walk.kind == HF_PURGE_TAG && walk.text.len == HF_PURGE_TAG_MAX);
+	cr_expect_eq(hf_purge_tag("", &walk, NULL), -EINVAL);
+	cr_expect_eq(hf_purge_tag(" t", &walk, NULL), -EINVAL);
+	cr_expect_eq(hf_purge_tag("t ", &walk, NULL), -EINVAL);
+	cr_expect_eq(hf_purge_tag("a\tb", &walk, NULL), -EINVAL);
+	cr_expect_eq(hf_purge_tag("a b", &walk, NULL), 0);
 }
