@@ -49,6 +49,7 @@ struct app_worker {
 	struct hf_serve *serve;
 	const struct hf_conf *_Atomic conf; /* by which it goes */
 	const struct hf_stat_block *_Atomic stats;
+	const struct hf_hist_cells *_Atomic hists;
 	_Atomic uint64_t beat_us; /* the last turn began; HF_CACHE_LINE apart from other workers */
 	_Atomic uint32_t conns_open; /* while draining also those with bytes to deliver */
 	_Atomic(struct app_conns *) question;

@@ -151,6 +151,7 @@ int app_lcore_main(void *arg)
 	(void)snprintf(name, sizeof(name), "lcore%u", worker->index + 1);
 	hf_thread_enter(HF_THREAD_LCORE, name);
 	atomic_store(&worker->stats, hf_stat_own);
+	atomic_store(&worker->hists, hf_hist_own);
 	(void)prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0); /* sleeps end when they should */
 	HF_ASSERT(hf_log_ring_enter() == 0);
 	hf_rcu_register();
