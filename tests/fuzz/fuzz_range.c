@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Preconditions and ranges. Input: a byte that scales the body's length, a byte that says how long, then
- * lines: Range, If-Range, If-None-Match, ETag, Last-Modified (each may be missing).
+ * lines: Range, If-Range, If-None-Match, ETag, Last-Modified, Content-Range (each may be missing).
  * Needs: http.
  */
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,12 +13,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define LINES 5
+#define LINES 6
 #define NOW   1760000000
 
 static const enum hf_http_field asked[] = { HF_HTTP_FIELD_RANGE, HF_HTTP_FIELD_IF_RANGE,
 	HF_HTTP_FIELD_IF_NONE_MATCH };
-static const enum hf_http_field had[] = { HF_HTTP_FIELD_ETAG, HF_HTTP_FIELD_LAST_MODIFIED };
+static const enum hf_http_field had[] = { HF_HTTP_FIELD_ETAG, HF_HTTP_FIELD_LAST_MODIFIED,
+	HF_HTTP_FIELD_CONTENT_RANGE };
 
 /* An allocation of its own, so that a byte read past it is seen. */
 static void add(struct hf_http_fields *fields, enum hf_http_field id, struct hf_span value)
@@ -84,6 +86,30 @@ static void check_condition(const struct hf_http_req *req, const struct hf_http_
 	HF_ASSERT(memmem(line->value.ptr, line->value.len, tag.ptr, tag.len) != NULL);
 }
 
+/* What it says, said in the shortest way, is said again. */
+static void check_part(const struct hf_http_fields *stored)
+{
+	struct hf_span etag = hf_http_strong_etag(stored);
+	static struct hf_http_fields said;
+	struct hf_http_range range, again;
+	uint64_t length, length_again;
+	char text[128];
+	int len;
+
+	HF_ASSERT(etag.len == 0 ||
+		  (etag.len >= 2 && etag.ptr[0] == '"' &&
+			  memchr(etag.ptr + 1, '"', etag.len - 1) == etag.ptr + etag.len - 1));
+	if (!hf_http_content_range(stored, &range, &length))
+		return;
+	HF_ASSERT(range.begin < range.end && range.end <= length);
+	len = snprintf(text, sizeof(text), "bytes %lu-%lu/%lu", (unsigned long)range.begin,
+		(unsigned long)range.end - 1, (unsigned long)length);
+	add(&said, HF_HTTP_FIELD_CONTENT_RANGE, (struct hf_span){ text, (size_t)len });
+	HF_ASSERT(hf_http_content_range(&said, &again, &length_again));
+	HF_ASSERT(again.begin == range.begin && again.end == range.end && length_again == length);
+	drop(&said);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct hf_http_req req;
@@ -111,6 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	req.method = HF_HTTP_GET;
 	check_ranges(&req, &stored, length);
 	check_condition(&req, &stored);
+	check_part(&stored);
 	drop(&req.fields);
 	drop(&stored);
 	return 0;
