@@ -322,6 +322,7 @@ Test(origin_fail, a_fetch_waits_for_its_slot_and_too_many_are_503)
 {
 	struct rig *rig = slots_rig(10000);
 	struct rig_client a, b, c, post;
+	struct hf_hist_view waits;
 
 	rig_get(rig, &a, "/a", "");
 	rig_get(rig, &b, "/b", "");
@@ -336,6 +337,9 @@ Test(origin_fail, a_fetch_waits_for_its_slot_and_too_many_are_503)
 	rig_say(&rig->conn[0], "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 	rig_say(&rig->conn[1], "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 	rig_until(rig, rig_requests(rig) == 3);
+	hf_hist_sum(HF_HIST_ORIGIN_QUEUE, &waits);
+	cr_expect_eq(waits.count, 2, "of what takes a slot");
+	cr_expect_gt(waits.max, 0);
 	rig_end(rig, &a);
 	rig_end(rig, &b);
 	rig_end(rig, &c);

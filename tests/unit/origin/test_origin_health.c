@@ -135,6 +135,7 @@ Test(origin_health,
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_GROUPS_FALLEN), 1);
 	rig_get(rig, &a, "/a", "");
 	expect_stale(rig, &a);
+	cr_expect_eq(hf_stat_sum(HF_STAT_CACHE_STALE_LATCHED), 1);
 	conn = rig_asked(rig, &head);
 	rig_get(rig, &late, "/late", "");
 	rig_settle(rig);
@@ -202,6 +203,8 @@ Test(origin_health, in_the_nodes_fallback_it_is_the_same_up_to_max_stale)
 	hf_origin_mode_set(rig->origin, HF_MODE_FALLBACK);
 	rig_get(rig, &a, "/a", "");
 	expect_stale(rig, &a);
+	cr_expect_eq(hf_stat_sum(HF_STAT_CACHE_STALE_FALLBACK), 1);
+	cr_expect_eq(hf_stat_sum(HF_STAT_CACHE_STALE_LATCHED), 0);
 	rig_get(rig, &late, "/late", "");
 	rig_settle(rig);
 	cr_expect_not(late.head, "more than max_stale past its lifetime");

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hf_hist.h"
 #include "serve_rig.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a.example\r\n\r\n"
@@ -114,6 +115,7 @@ Test(serve, a_request_split_at_every_byte_is_the_same_request)
 
 Test(serve, miss_streams_while_the_object_fills)
 {
+	struct hf_hist_view took;
 	struct rig_client *client = rig_connect(&rig, 0);
 	struct hf_xchg *xchg;
 	struct hf_obj *obj;
@@ -123,7 +125,11 @@ Test(serve, miss_streams_while_the_object_fills)
 	xchg = rig_expect_start(&rig);
 	cr_assert(xchg->shared);
 	cr_assert_eq(xchg->cause, HF_XCHG_MISS_ABSENT);
+	rig.now_us += 50;
 	obj = rig_answer(&rig, xchg, 6, /* stream= */ false);
+	hf_hist_sum(HF_HIST_MISS, &took);
+	cr_expect_eq(took.count, 1);
+	cr_expect(took.max >= 50000 && took.max < 1000000, "to the head, in ns");
 	cr_assert(strstr(client->out, "Cache-Status: holdfast; fwd=miss; stored"));
 	cr_assert_eq(hf_shard_fill(rig.shard, obj, "abc", 3), 3);
 	rig_more(&rig, xchg);

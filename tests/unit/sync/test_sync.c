@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "hf_stat.h"
+#include "hf_hist.h"
 #include "hf_sync.h"
 #include "sync_peer.h"
 #include "sync_priv.h"
@@ -259,6 +259,8 @@ Test(sync, an_acknowledgement_that_is_not_taken_is_sent_again)
 
 Test(sync, failures_in_a_row_begin_fallback_and_successes_end_it)
 {
+	struct hf_hist_view answered;
+
 	open_sync();
 	say_times("500 Oops", 2);
 	ask(2);
@@ -278,6 +280,8 @@ Test(sync, failures_in_a_row_begin_fallback_and_successes_end_it)
 	cr_expect_eq(hf_stat_sum(HF_STAT_FALLBACK_TRIGGERED), 0);
 	cr_expect_eq(hf_stat_sum(HF_STAT_SYNC_FAILED_5XX), 4);
 	cr_expect_eq(hf_stat_sum(HF_STAT_SYNC_POLLS), 6);
+	hf_hist_sum(HF_HIST_SYNC, &answered);
+	cr_expect_eq(answered.count, 6);
 }
 
 Test(sync, bad_documents_and_refusals_begin_no_fallback)
