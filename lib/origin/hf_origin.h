@@ -27,7 +27,7 @@
  *               that is half of it behind is cut when another, who has everything, has waited for it for two
  *               seconds.
  *           G5 an origin that breaks off before its head is complete is 502, one that is late 504; after the
- *               head the client's connection is cut.
+ *               head the client's connection is cut, unless G15.
  *           G6 a body that finds no memory to be stored in goes on as a stream: no fetch waits for another
  *               one's whole body.
  *           G7 a 304 counts only for what was asked about and is stored still, unpurged; else it is asked
@@ -46,6 +46,8 @@
  *               question was answered meanwhile.
  *           G14 no fetch begins to an origin that is drained by the latest state; those under way go on. Where
  *               all of a group are, it is 503, or a stale one (G9).
+ *           G15 a body that is to be stored, with a strong ETag and a length, and breaks off, is asked for from
+ *               there on, at most three times (RFC 9111 §3.4); its bytes are all of one representation.
  * Tests     tests/unit/origin, tests/system/test_{revalidate,partition}.py
  * Limits    max_in_flight fetches (0, or more: exchanges_max of all workers), max_queue waiting for a slot.
  */
