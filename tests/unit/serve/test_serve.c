@@ -120,6 +120,7 @@ Test(serve, miss_streams_while_the_object_fills)
 	struct hf_xchg *xchg;
 	struct hf_obj *obj;
 
+	cr_assert_not_null(hf_stat_register("test"));
 	rig_send(&rig, client, GET("/m"));
 	cr_assert_eq(client->out_len, 0);
 	xchg = rig_expect_start(&rig);
