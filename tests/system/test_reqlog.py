@@ -102,6 +102,10 @@ def test_file_in_both_formats_rotated_by_sighup(hf, tmp_path):
     assert two.groups() == ("192.0.2.1", "GET /two?password=*** HTTP/1.1", "200", "4", r'a\"b\\c')
     assert bad.groups()[1:3] == ("-", "400")
     assert (tmp_path / "requests.1").read_text().count("\n") == 1
+    log.rename(tmp_path / "requests.2")
+    hf.config.write_text("nonsense")
+    hf.process.send_signal(signal.SIGHUP)
+    wait_until(log.exists, what="a new file in spite of a bad configuration")
     assert log.stat().st_mode & 0o777 == 0o640
 
 
