@@ -181,6 +181,8 @@ int app_purge_of_state(void *app, const struct hf_state_purge *purge);
 /* commands_log.c: those about requests, which go on. */
 json_t *app_command_log(struct app *app, const json_t *args, struct hf_err *err);
 json_t *app_command_top(struct app *app, const json_t *args, struct hf_err *err);
+/* The request log's file, anew, as the configuration has it. */
+void app_reqlog_open(struct app *app);
 
 /* commands_config.c: those about the configuration. */
 json_t *app_command_config_show(const struct app *app);

@@ -62,12 +62,10 @@ static void undo_limits(struct app *app)
 
 static int boot_reqlog(struct app *app, struct hf_err *err)
 {
-	const struct hf_conf *conf = app->conf_boot;
 	int rc = hf_reqlog_new(app->workers, err, &app->reqlog);
 
 	if (rc == 0)
-		hf_reqlog_file_set(app->reqlog, conf->log.requests,
-			(enum hf_reqlog_format)conf->log.format);
+		app_reqlog_open(app);
 	return rc;
 }
 

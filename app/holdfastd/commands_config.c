@@ -76,7 +76,7 @@ static int config_publish(struct app *app, struct hf_conf *conf, struct hf_err *
 	for (uint32_t i = 0; i < app->origins; i++)
 		hf_origin_wake(app->origin[i].origin);
 	hf_sync_conf_set(app->sync, conf);
-	hf_reqlog_file_set(app->reqlog, conf->log.requests, (enum hf_reqlog_format)conf->log.format);
+	app_reqlog_open(app);
 	return config_settle(app, CONFIG_WAIT_MS, err);
 }
 
@@ -266,6 +266,7 @@ void app_config_hangup(struct app *app)
 	size_t i;
 
 	if (err.text[0]) {
+		app_reqlog_open(app); /* its file may have been moved away nevertheless */
 		json_array_foreach(result, i, line)
 		{
 			config_say(HF_LOG_WARN, "client_error: %s", json_string_value(line));

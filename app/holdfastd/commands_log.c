@@ -86,6 +86,13 @@ static json_t *log_begin(struct app *app, struct hf_reqlog_watch *watch,
 	return NULL;
 }
 
+void app_reqlog_open(struct app *app)
+{
+	const struct hf_conf *conf = app->conf;
+
+	hf_reqlog_file_set(app->reqlog, conf->log.requests, (enum hf_reqlog_format)conf->log.format);
+}
+
 json_t *app_command_log(struct app *app, const json_t *args, struct hf_err *err)
 {
 	const char *filter = json_string_value(json_object_get(args, "filter"));
