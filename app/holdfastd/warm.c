@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app.h"
@@ -52,9 +53,11 @@ int app_warm_boot(struct app *app, struct hf_err *err)
 
 /* ---- load ---- */
 
-/* Waits for the origin thread; false: it is over with this process. */
+/* Waits for the origin thread, and then a little, so that commands get at its mailbox as well. False: it is over
+ * with this process. */
 static bool warm_post(struct warm_load *load, uint32_t index, struct hf_span frames)
 {
+	static const struct timespec pause = { .tv_nsec = 50000 };
 	struct app *app = load->app;
 
 	load->call.what = HF_ORIGIN_WARM;
@@ -62,6 +65,7 @@ static bool warm_post(struct warm_load *load, uint32_t index, struct hf_span fra
 	while (hf_origin_call(app->origin[index].origin, &load->call) != 0)
 		if (atomic_load(&app->warm.stop))
 			return false;
+	(void)nanosleep(&pause, NULL);
 	return !atomic_load(&app->warm.stop);
 }
 
