@@ -75,6 +75,7 @@ Test(hist, values_to_64_and_the_ends_of_the_range_are_exact)
 	hf_hist_sum(HF_HIST_MISS, &view);
 	for (uint32_t i = 1; i <= 64; i++)
 		cr_expect_eq(hf_hist_quantile(&view, i / 64.0), i);
+	cr_expect_eq(hf_hist_quantile(&view, 1.1 / 64), 2, "the rank is rounded up");
 	cr_expect_eq(view.sum, 64 * 65 / 2);
 
 	hf_hist_add(HF_HIST_HIT, 0);
