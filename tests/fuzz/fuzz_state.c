@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hf_state.h"
+#include "hf_state_overlay.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,6 +26,26 @@ static void check_route(const struct hf_state *state, const struct hf_state_rout
 	HF_ASSERT(strcmp(found->path, route->path) == 0 && found <= route);
 }
 
+/* With one origin more, and one drained, a good document is a good one still. */
+static void check_overlay(const struct hf_state *state, struct hf_span text, FILE *errors)
+{
+	struct hf_state_overlay *overlay = hf_state_overlay_new();
+	const struct hf_state_group *group = state->group;
+	struct hf_state *with = NULL;
+
+	if (state->group_count > 0) {
+		(void)!hf_state_overlay_change(
+			overlay, HF_STATE_ADD, state, group->name, "http://new.test", errors);
+		HF_ASSERT(hf_state_overlay_change(overlay, HF_STATE_DRAIN, state, group->name,
+				  group->origin[0].id, errors) == 0);
+	}
+	HF_ASSERT(hf_state_parse_with(text.ptr, text.len, overlay, errors, &with) == 0);
+	HF_ASSERT(with->group_count == state->group_count);
+	HF_ASSERT(with->group_count == 0 || with->group[0].origin[0].drained);
+	hf_state_unref(with);
+	hf_state_overlay_free(overlay);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct hf_span text = { (const char *)data, size };
@@ -34,8 +55,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FILE *errors = open_memstream(&reasons, &reasons_len);
 	int err = hf_state_parse(text.ptr, text.len, errors, &state);
 
-	(void)fclose(errors);
+	(void)fflush(errors);
 	HF_ASSERT((err == 0) == (state != NULL) && (err == 0) == (reasons_len == 0));
+	if (state)
+		check_overlay(state, text, errors);
+	(void)fclose(errors);
 	for (size_t i = 0; i < reasons_len; i++)
 		HF_ASSERT((unsigned char)reasons[i] >= 0x20 || reasons[i] == '\n');
 	if (state) {
