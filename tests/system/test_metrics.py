@@ -7,11 +7,12 @@ import re
 import socket
 import subprocess
 import threading
+import time
 import urllib.parse
 import urllib.request
 
 import pytest
-from harness import ROOT, V4, curl, free_port, url, wait_until
+from harness import ROOT, SLOW, V4, curl, free_port, url, wait_until
 
 import plane
 
@@ -190,6 +191,23 @@ def test_otlp_gets_the_counters_also_after_it_was_busy(start, nginx, monkeypatch
         assert scrape(hf)['holdfast_otlp_reports_total{result="failed"}'] == 1
         hf.stop()
     assert not any("api-key" in line or "a b" in line for line in hf.lines)
+
+
+def test_receivers_that_hang_or_are_not_there_hold_up_nothing(start, nginx):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, says nothing
+        hf = start(nginx.url, metrics={
+            "otlp": f"http://127.0.0.1:{silent.getsockname()[1]}", "interval": "100ms",
+            "statsd": f"127.0.0.1:{free_port()}"})
+
+        def failing():
+            return scrape(hf)['holdfast_statsd_packets_total{result="failed"}'] > 1
+        load(20)
+        wait_until(failing, what="failures")
+        load(20)
+        assert silent.accept()
+        before = time.monotonic()
+        hf.stop()
+        assert time.monotonic() - before < 4 * SLOW
 
 
 def test_nothing_listens_and_nothing_is_sent_unless_asked_for(start, nginx, monkeypatch):
