@@ -6,7 +6,7 @@
  */
 /* clang-format off */
 X(STATUS,      "status",      "",          "Mode, uptime, workers, ports, cache and origins in one view")
-X(STATS,       "stats",       "[PATTERN]", "Every statistic, summed over threads; PATTERN is a shell pattern on names")
+X(STATS,       "stats",       "[PATTERN]", "Every statistic and histogram, summed over threads; PATTERN is a shell pattern on names")
 X(LCORES,      "lcores",      "",          "Each worker: turns, idle share, packets, connections, last sign of life")
 X(CONNS,       "conns",       "[--trace]", "TCP connections: peer, state, queues, timing; --trace: and what happened last")
 X(DROPS,       "drops",       "",          "What arrived and was not served, by reason")
