@@ -163,8 +163,12 @@ void hf_serve_drain(struct hf_serve *serve)
 
 	serve->draining = true;
 	hf_tcp_listen_stop(serve->tcp);
-	while ((conn = hf_tcp_idle_oldest(serve->tcp)) != NULL)
-		(void)serve_conn_close(serve, conn);
+	while ((conn = hf_tcp_idle_oldest(serve->tcp)) != NULL) {
+		if (conn->req) /* the rest of its head is on its way */
+			hf_tcp_idle_set(serve->tcp, conn->tcp, false);
+		else
+			(void)serve_conn_close(serve, conn);
+	}
 }
 
 uint32_t hf_serve_conn_count(const struct hf_serve *serve)

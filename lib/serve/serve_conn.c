@@ -103,8 +103,9 @@ static void conn_upload_rate(struct hf_serve *serve, struct serve_conn *conn)
 
 	if (serve_exchanges_short(serve)) /* others wait for the one that it has */
 		rate = hf_max_u32(rate, SERVE_UPLOAD_SHORT);
-	if (req->xchg && req->xchg->bodies_out < HF_XCHG_BODIES_MAX &&
-		conn_below(conn, progress, rate)) {
+	/* what is unread waits for a buffer, or for the origin */
+	if (req->xchg && hf_tcp_unread(conn->tcp) == 0 &&
+		req->xchg->bodies_out < HF_XCHG_BODIES_MAX && conn_below(conn, progress, rate)) {
 		conn_upload_slow(serve, conn);
 		return;
 	}

@@ -113,6 +113,7 @@ struct serve_req {
 	bool keep_alive;
 	bool expect_continue;
 	bool asks_part;    /* SERVE_PART_FIELDS were there when it became a miss */
+	uint32_t read_len; /* unread bytes when the head was last found incomplete */
 	uint32_t head_len; /* unread bytes that are this request's head; 0 once consumed */
 	/* the answer */
 	uint16_t error_status; /* ERROR: what to say */

@@ -83,12 +83,36 @@ static struct hf_span read_contiguous(struct hf_serve *serve, struct serve_conn 
 	return (struct hf_span){ serve->head_buf, len };
 }
 
+/* Can what came since the head was found incomplete change that? Else one byte in each packet would have
+ * all of it parsed again each time. A line may be its last, and what is twice as long may be too long. */
+static bool read_is_worth(const struct hf_serve *serve, const struct serve_req *req)
+{
+	const struct hf_tcp_conn *tcp = req->conn->tcp;
+	struct hf_span spans[READ_SPANS];
+	size_t seen = req->read_len;
+	uint32_t count;
+
+	if (seen == 0 || hf_tcp_unread(tcp) >= 2 * seen || req->conn->fin)
+		return true;
+	count = hf_tcp_peek(serve->tcp, tcp, spans, READ_SPANS);
+	for (uint32_t i = 0; i < count; i++) {
+		size_t skip = hf_min_size(seen, spans[i].len);
+
+		seen -= skip;
+		if (memchr(spans[i].ptr + skip, '\n', spans[i].len - skip))
+			return true;
+	}
+	return false;
+}
+
+/* Until the head is whole the connection may be shed as if it were idle. */
 static enum serve_go read_more(struct hf_serve *serve, struct serve_req *req)
 {
 	struct serve_conn *conn = req->conn;
 
 	if (conn->fin) /* it will never be whole */
 		return serve_conn_close(serve, conn);
+	hf_tcp_idle_set(serve->tcp, conn->tcp, true);
 	if (conn->timer != SERVE_TIMER_HEAD && !serve_send_watched(conn))
 		serve_timer_set(serve, conn, SERVE_TIMER_HEAD,
 			serve->conf->http.header_timeout_ms * 1000ULL);
@@ -97,12 +121,16 @@ static enum serve_go read_more(struct hf_serve *serve, struct serve_req *req)
 
 enum serve_go serve_read(struct hf_serve *serve, struct serve_req *req)
 {
-	struct hf_span in = read_contiguous(serve, req->conn);
 	struct hf_http_fault fault;
+	struct hf_span in;
 
+	if (!read_is_worth(serve, req))
+		return read_more(serve, req);
+	in = read_contiguous(serve, req->conn);
 	switch (hf_http_req_parse(in.ptr, in.len, &serve->limits, &serve->http, &fault)) {
 	case HF_PARSE_MORE:
 		read_wipe(serve);
+		req->read_len = hf_tcp_unread(req->conn->tcp);
 		return read_more(serve, req);
 	case HF_PARSE_BAD:
 		read_wipe(serve);

@@ -274,3 +274,64 @@ Test(serve_slow, slow_uploads_make_room_when_exchanges_are_short)
 	cr_assert(strstr(rig.client[0].out, "408 "));
 	cr_assert_lt(hf_xchg_out_count(rig.xchgs, 0), 4);
 }
+
+Test(serve_slow, an_upload_that_finds_no_buffer_is_not_slow)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	struct hf_xchg *others = hf_xchg_get(rig.xchgs, 0);
+	struct hf_xchg_body *bodies[64];
+	uint32_t count = 0;
+
+	for (; (bodies[count] = hf_xchg_body_get(rig.xchgs, others)) != NULL; count++)
+		others->bodies_out = 0; /* as if they were of many */
+	rig_send(&rig, client, POST);
+	rig_send(&rig, client, "some bytes of the body");
+	rig_wait(&rig, 25000000);
+	cr_assert_eq(client->out_len, 0);
+	while (count > 0) {
+		others->bodies_out = 1;
+		hf_xchg_body_put(rig.xchgs, bodies[--count]);
+	}
+	hf_xchg_put(rig.xchgs, others);
+	rig_wait(&rig, 25000000);
+	cr_assert(strstr(client->out, "408 "), "now it is");
+}
+
+/* ---- heads ---- */
+
+Test(serve_slow, a_connection_with_a_piece_of_a_head_may_be_shed_as_if_idle)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_send(&rig, client, "GET /m HTTP/1.1\r\nHost:");
+	cr_assert_not_null(hf_tcp_idle_oldest(rig.tcp));
+	rig_send(&rig, client, " a.example\r\n\r\n");
+	rig_expect_start(&rig);
+	cr_assert_null(hf_tcp_idle_oldest(rig.tcp));
+}
+
+Test(serve_slow, drain_waits_for_the_rest_of_a_head)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_store(&rig, URL("/small"), 10, 600);
+	rig_send(&rig, client, "GET /small HTTP/1.1\r\nHost:");
+	hf_serve_drain(rig.serve);
+	rig_settle(&rig);
+	cr_assert(!client->fin);
+	rig_send(&rig, client, " a.example\r\n\r\n");
+	cr_assert(strstr(client->out, "200 OK"));
+	cr_assert(client->fin);
+}
+
+Test(serve_slow, a_line_that_never_ends_is_refused_when_it_is_too_long)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	uint32_t sent = 0;
+
+	rig_send(&rig, client, "GET /");
+	for (; sent < 20000 && client->out_len == 0; sent++)
+		rig_send(&rig, client, "a");
+	cr_assert(strstr(client->out, "414 "));
+	cr_assert_lt(sent, 2 * 8192, "at twice the limit");
+}
