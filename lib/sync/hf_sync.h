@@ -67,7 +67,7 @@ void hf_sync_conf_set(struct hf_sync *sync, const struct hf_conf *conf);
 bool hf_sync_conf_is(struct hf_sync *sync, const struct hf_conf *conf);
 /* control: asks now instead of at the end of the interval. */
 void hf_sync_now(struct hf_sync *sync);
-/* control: ON, OFF or AUTO. */
+/* control: ON, OFF or AUTO, which without a control plane ends it. */
 void hf_sync_hold(struct hf_sync *sync, enum hf_fallback_event event);
 /* control: back to a version of the history. -ENOENT: it is not there. */
 int hf_sync_rollback(struct hf_sync *sync, const char *version, struct hf_err *err) HF_MUST_CHECK;

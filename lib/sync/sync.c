@@ -195,9 +195,9 @@ void sync_ask(struct hf_sync *sync)
 	(void)pthread_mutex_unlock(&sync->lock);
 }
 
-void sync_settle(struct hf_sync *sync)
+void sync_settle(struct hf_sync *sync, uint64_t until_us)
 {
-	if (sync_purge_run(sync) && sync_has_peer(sync))
+	if (sync_purge_run(sync, until_us) && sync_has_peer(sync))
 		sync_http_ack(sync);
 }
 
@@ -270,9 +270,10 @@ static uint64_t sync_due_us(struct hf_sync *sync, uint64_t begin_us)
 							       : UINT64_MAX;
 }
 
-static void sync_sleep(struct hf_sync *sync)
+/* Until the interval that began then has passed, or somebody asks or stops. */
+static void sync_sleep(struct hf_sync *sync, uint64_t begin_us)
 {
-	uint64_t begin_us = hf_clock_us(), now_us = begin_us;
+	uint64_t now_us = hf_clock_us();
 	uint64_t due_us = sync_due_us(sync, begin_us);
 
 	while (now_us < due_us && !atomic_load(&sync->stop) &&
@@ -296,8 +297,10 @@ static void sync_sleep(struct hf_sync *sync)
 void hf_sync_run(struct hf_sync *sync)
 {
 	for (;;) {
-		sync_settle(sync);
-		sync_sleep(sync);
+		uint64_t begin_us = hf_clock_us();
+
+		sync_settle(sync, begin_us + sync->cfg.conf->control_plane.interval_ms * 1000ULL);
+		sync_sleep(sync, begin_us);
 		if (atomic_load(&sync->stop))
 			return;
 		if (sync_has_peer(sync))
@@ -354,6 +357,8 @@ void hf_sync_hold(struct hf_sync *sync, enum hf_fallback_event event)
 {
 	HF_ASSERT(event >= HF_FALLBACK_ON);
 	(void)pthread_mutex_lock(&sync->lock);
+	if (event == HF_FALLBACK_AUTO && !sync_has_peer(sync)) /* no answer would ever end it */
+		sync_event(sync, HF_FALLBACK_OFF, "by the operator");
 	sync_event(sync, event, "by the operator");
 	(void)pthread_mutex_unlock(&sync->lock);
 }

@@ -81,8 +81,9 @@ struct hf_sync {
 bool sync_conf_adopt(struct hf_sync *sync);
 /* One question, and what its answer changes. */
 void sync_ask(struct hf_sync *sync);
-/* What follows from that when all threads run: purges, then the acknowledgement. */
-void sync_settle(struct hf_sync *sync);
+/* What follows from that when all threads run: purges, as far as they go until then, and behind the last one the
+ * acknowledgement. */
+void sync_settle(struct hf_sync *sync, uint64_t until_us);
 
 /* sync_http.c */
 int sync_http_init(struct hf_sync *sync, struct hf_err *err) HF_MUST_CHECK;
@@ -112,6 +113,6 @@ void sync_take_publish(struct hf_sync *sync);
 /* The sync thread, or with the lock. */
 bool sync_purge_is_left(struct hf_sync *sync);
 /* The sync thread, without the lock. False: some are left. */
-bool sync_purge_run(struct hf_sync *sync);
+bool sync_purge_run(struct hf_sync *sync, uint64_t until_us);
 
 #endif

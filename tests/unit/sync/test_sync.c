@@ -151,7 +151,7 @@ static void ask(int times)
 {
 	for (; times > 0; times--) {
 		sync_ask(t.sync);
-		sync_settle(t.sync);
+		sync_settle(t.sync, UINT64_MAX);
 	}
 }
 
@@ -460,6 +460,19 @@ Test(sync, the_operator_holds_fallback)
 	cr_expect_eq(t.mode & HF_MODE_FALLBACK, 0);
 	hf_sync_hold(t.sync, HF_FALLBACK_AUTO);
 	cr_expect_str_eq(info().fallback, "normal");
+	hf_sync_hold(t.sync, HF_FALLBACK_ON);
+	hf_sync_hold(t.sync, HF_FALLBACK_AUTO);
+	cr_expect_str_eq(info().fallback, "fallback", "until the control plane answers");
+}
+
+Test(sync, without_a_control_plane_the_operator_alone_ends_fallback)
+{
+	t.conf.control_plane.url = (char *)(uintptr_t) "";
+	open_sync();
+	hf_sync_hold(t.sync, HF_FALLBACK_ON);
+	hf_sync_hold(t.sync, HF_FALLBACK_AUTO);
+	cr_expect_str_eq(info().fallback, "normal");
+	cr_expect_eq(t.mode & HF_MODE_FALLBACK, 0);
 }
 
 Test(sync, Y4_a_purge_is_carried_out_once_by_its_id)
@@ -474,9 +487,39 @@ Test(sync, Y4_a_purge_is_carried_out_once_by_its_id)
 	ask(4);
 	cr_expect_str_eq(t.purged, "a b c d ");
 	cr_expect_eq(hf_sync_rollback(t.sync, "v1", &err), 0);
-	sync_settle(t.sync);
+	sync_settle(t.sync, UINT64_MAX);
 	cr_expect_str_eq(t.purged, "a b c d ");
 	cr_expect_eq(hf_stat_sum(HF_STAT_STATE_PURGES), 4);
+}
+
+Test(sync, between_two_of_many_purges_the_control_plane_is_asked)
+{
+	open_sync();
+	say_state_with("v1", "a b c");
+	sync_ask(t.sync);
+	sync_settle(t.sync, 0);
+	cr_expect_str_eq(t.purged, "a ");
+	sync_settle(t.sync, 0);
+	cr_expect_eq(peer_asked_count(t.peer), 1, "not acknowledged yet");
+	sync_settle(t.sync, 0);
+	cr_expect_str_eq(t.purged, "a b c ");
+	expect_asked(1, "POST ", "\"applied\"");
+}
+
+Test(sync, no_document_leaves_the_history_before_its_purges_are_carried_out)
+{
+	static const char *const versions[] = { "v1", "v2", "v3", "v4", "v5" };
+
+	open_sync();
+	for (size_t i = 0; i < HF_ARRAY_LEN(versions); i++) {
+		char fields[32];
+
+		(void)snprintf(fields, sizeof(fields), "ETag: \"%s\"\r\n", versions[i]);
+		say("200 OK", fields, document_with(versions[i], i == 0 ? "a b c d e f g" : ""));
+		sync_ask(t.sync);
+		sync_settle(t.sync, 0);
+	}
+	cr_expect_str_eq(t.purged, "a b c d e f g ");
 }
 
 Test(sync, Y4_it_is_acknowledged_behind_its_purges)
