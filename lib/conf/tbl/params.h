@@ -10,7 +10,8 @@
  *      UNSUPPORTED(key)                                                      known, refused by name
  *
  * WHEN: LIVE, a reload changes it, or BOOT, it takes a restart; ports and listen do, too. member: of struct hf_conf (PORT: of struct hf_conf_port). words: for a number the word that means
- * 0; for ENUM its values in the order 0, 1; for FIELDS what is refused. default: text as in the file; NULL:
+ * 0; for ENUM its values in the order 0, 1; for FIELDS what is refused; for
+ * other texts what they may be besides. default: text as in the file; NULL:
  * required; a LIST is empty.
  */
 #ifndef ROOT
