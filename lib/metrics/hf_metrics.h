@@ -3,8 +3,9 @@
  * metrics - what lib/stat counts, told to who asks (admin listener) and to who is named (StatsD, OTLP).
  *
  * What      The admin listener answers HTTP on metrics.listen: /metrics (Prometheus text), /healthz,
- *           /readyz; metrics_admin.c has the table of them. StatsD and OTLP/HTTP get a report each
- *           interval, if configuration or environment name a receiver. Each renders a snapshot.
+ *           /readyz, /dashboard (dashboard/: one page that draws what /metrics says); metrics_admin.c has the
+ *           table of them. StatsD and OTLP/HTTP get a report each interval, if configuration or environment name
+ *           a receiver. Each renders a snapshot.
  * Picture
  *      lib/stat --+                    +-> metrics_prom    -> metrics_admin   (libmicrohttpd's thread)
  *                 +-> metrics_snap ----+-> metrics_statsd --+
@@ -55,7 +56,7 @@ struct hf_metrics_sample {
 	enum hf_metrics_kind kind;
 	char labels[HF_METRICS_LABELS_MAX]; /* key="value",... as Prometheus writes them; "" none */
 	uint64_t count; /* COUNTER, of seconds nanoseconds; HISTOGRAM: enum hf_hist */
-	double value;                       /* GAUGE */
+	double value;   /* GAUGE */
 };
 
 /* gauges(): the samples of a family one after the other. NAME, UNIT and HELP live on. */

@@ -139,6 +139,10 @@ struct admin_answer {
 typedef void (*admin_answer_fn)(struct metrics_admin *admin, struct admin_answer *ret_answer);
 
 static const char admin_text[] = "text/plain; charset=utf-8";
+/* The dashboard is one page and asks nobody but this listener. */
+static const char admin_policy[] =
+	"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static void admin_metrics(struct metrics_admin *admin, struct admin_answer *ret_answer)
 {
@@ -181,6 +185,18 @@ static void admin_readyz(struct metrics_admin *admin, struct admin_answer *ret_a
 	admin_verdict(admin->cfg->ready(admin->cfg->arg, &why), "not ready", &why, ret_answer);
 }
 
+static void admin_dashboard(struct metrics_admin *admin, struct admin_answer *ret_answer)
+{
+	ret_answer->body = malloc(metrics_dashboard_len);
+	ret_answer->type = "text/html; charset=utf-8";
+	ret_answer->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+	if (!ret_answer->body)
+		return;
+	memcpy(ret_answer->body, metrics_dashboard, metrics_dashboard_len);
+	ret_answer->len = metrics_dashboard_len;
+	ret_answer->status = MHD_HTTP_OK;
+}
+
 /* GET stands for HEAD, too. */
 static const struct {
 	const char *method, *path;
@@ -189,6 +205,7 @@ static const struct {
 	{ "GET", "/metrics", admin_metrics },
 	{ "GET", "/healthz", admin_healthz },
 	{ "GET", "/readyz", admin_readyz },
+	{ "GET", "/dashboard", admin_dashboard },
 };
 
 static bool admin_method_is(const char *method, const char *allowed)
@@ -227,6 +244,8 @@ static enum MHD_Result admin_send(
 	}
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type);
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	(void)MHD_add_response_header(response, "Content-Security-Policy", admin_policy);
+	(void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	if (close)
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (answer->status == MHD_HTTP_METHOD_NOT_ALLOWED)

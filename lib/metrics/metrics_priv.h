@@ -93,6 +93,11 @@ bool metrics_otlp_headers(const char *pairs, struct curl_slist **lines);
 char *metrics_otlp_json(
 	const struct hf_metrics_snap *snap, const char *node, uint64_t start_time_ns);
 
+/* ---- dashboard/, made one page by the build ---- */
+
+extern const unsigned char metrics_dashboard[];
+extern const size_t metrics_dashboard_len;
+
 /* ---- metrics_push.c ---- */
 
 struct metrics_push;

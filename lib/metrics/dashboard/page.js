@@ -96,7 +96,6 @@ const FIGURES = [
   ["p99 of misses", s => time(s.quantile("holdfast_miss_seconds", .99))],
   ["5xx/s", s => count(errors(s))],
   ["connections", s => count(s.gauge("holdfast_tcp_connections"))],
-  ["fetches under way", s => count(s.gauge("holdfast_origin_fetches_in_flight"))],
   ["stored responses", s => count(s.gauge("holdfast_cache_objects"))],
 ];
 
@@ -125,7 +124,7 @@ function scaled(value, names, base) {
 function known(text) { return value => value === null || Number.isNaN(value) ? "–" : text(value); }
 function count(value) { return known(v => scaled(v, ["", " k", " M", " G"], 1000))(value); }
 function bytes(value) { return known(v => scaled(v, [" B", " KiB", " MiB", " GiB", " TiB"], 1024))(value); }
-function percent(value) { return known(v => (100 * v).toFixed(v > 0 && v < 1 ? 1 : 0) + " %")(value); }
+function percent(value) { return known(v => (100 * v).toFixed(100 * v % 1 ? 1 : 0) + " %")(value); }
 function time(value) {
   return known(v => v < 1e-3 ? scaled(v * 1e6, [" µs"], 1e9) : v < 1 ? scaled(v * 1e3, [" ms"], 1e9)
     : scaled(v, [" s"], 1e9))(value);
@@ -248,7 +247,7 @@ class Chart {
 
 function nice(value) {
   const unit = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
-  return unit * [1, 2, 4, 6, 8, 10].find(step => step * unit >= value);
+  return unit * [1, 2, 4, 6, 8, 10].find(step => step * unit >= Math.max(value, 4));
 }
 function decades(low, high) {
   const found = [];
