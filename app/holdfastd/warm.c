@@ -7,7 +7,10 @@
  *      shutdown: load ends -> threads end -> save
  */
 #include <errno.h>
+#include <libgen.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -40,12 +43,24 @@ static bool warm_is_on(const struct app *app)
 	return *app->conf_boot->cache.snapshot;
 }
 
+/* Told now: the end is too late to learn it. */
+static void warm_check_directory(const char *file)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s", file);
+	if (access(dirname(path), W_OK | X_OK) != 0)
+		hf_log(HF_LOG_WARN, "warm", "%s: cannot be written at the end: %s", file,
+			strerror(errno));
+}
+
 int app_warm_boot(struct app *app, struct hf_err *err)
 {
 	int rc = 0;
 
 	if (!warm_is_on(app))
 		return 0;
+	warm_check_directory(app->conf_boot->cache.snapshot);
 	for (uint32_t i = 0; rc == 0 && i < app->origins; i++)
 		rc = hf_origin_warm_begin(app->origin[i].origin);
 	return rc ? hf_err_set(err, rc, "no memory for a warm start") : 0;

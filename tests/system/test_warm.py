@@ -43,10 +43,12 @@ def warm(hf):
 
 
 def test_what_was_stored_is_stored_after_a_restart(start, origin, tmp_path):
-    snapshot = tmp_path / "snapshot"
+    snapshot = tmp_path / "dir" / "snapshot"
     origin.on("*", script)
     hf = start(origin.url, cache={"snapshot": str(snapshot)}, origin={"threads": 1})
     wait_until(lambda: hf.ctl("status")["warm_start"]["state"] == "no snapshot")
+    hf.wait_log("WARN warm: .*/dir/snapshot: cannot be written at the end: No such file")
+    snapshot.parent.mkdir()
     get(*PATHS, "/x?access_token=CANARY-token", "/private")
     before = get(*PATHS)
     assert all(map(is_hit, before))
