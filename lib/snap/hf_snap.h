@@ -16,7 +16,7 @@
  *                           4  4  kind: "head", "objt", "body", "end."
  *                           8  n  payload
  *                           8+n 8 SipHash-1-3 of all before it, with the key (time of save of the head
- *                                 frame's payload; in the head frame 0), number of the frame
+ *                                 frame's payload; in the head frame 0), number of the frame from 0
  *             head  16      0  8  time of save, Unix, us      8  8  the same, monotonic clock
  *             objt  48+     0  8  age at save, us             8  8  length of the body
  *                          16  4  lifetime, s                20  4  stale-while-revalidate, s
