@@ -52,8 +52,12 @@ static void left_out(struct hf_span value)
 
 static void redact(struct hf_span value)
 {
+	static const struct hf_names none, own = { 3, { "a-b", "*z", "y*" } };
 	char *out = malloc(4 * value.len + 4);
-	size_t len = hf_http_redact(value, out, 4 * value.len + 4);
+	size_t len;
+
+	hf_http_secrets_set(&none, &own);
+	len = hf_http_redact(value, out, 4 * value.len + 4);
 
 	HF_ASSERT(hf_http_query_has_secret(value) ==
 		  hf_http_query_has_secret((struct hf_span){ out, len }));
