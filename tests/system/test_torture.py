@@ -2,7 +2,8 @@
 """Race torture: two workers and two origin threads at the smallest cache, 10 000 keys that are asked for
 as in the world (the n-th about 1/n as often as the first), and everything at once: plain requests,
 pipelines, ranges, conditions, no-cache, credentials, clients that stall or leave; versions that change
-at the origin, bodies that break off, POSTs and purges. Each body carries its key, version and checksum. No wrong byte ever."""
+at the origin, bodies that break off, POSTs and purges. Each body carries its key, version and checksum. No
+wrong byte ever."""
 import collections
 import itertools
 import json
@@ -71,8 +72,9 @@ class World:
         return [f"Cache-Control: {control}", f'ETag: "{key}-{version}"', f"X-Nonce: {nonce}",
                 f"Cache-Tag: any, t{key % self.TAGS}"]
 
-    def breaks_off(self, conn, request, key):
-        """Some bodies do, and their rest comes when it is asked for, though there is a new version."""
+    def part(self, conn, request, key):
+        """Some bodies break off, and their rest comes when it is asked for, though there is a new version.
+        None: this one shall not."""
         fields, version = dict(request.headers), self.version[key]
         nonce = fields.get("x-nonce")
         if "range" in fields and nonce in self.cut:
@@ -83,12 +85,12 @@ class World:
             return True
         if random.randrange(20) or request.method != "GET" or self.is_private(key) or \
                 {"authorization", "range", "if-none-match"} & fields.keys():
-            return False
+            return None
         headers, body = self.headers(key, version, request), body_of(key, version)
         head = ["HTTP/1.1 200 OK", *headers, f"Content-Length: {len(body)}", "", ""]
         self.cut[nonce] = version
         conn.sendall("\r\n".join(head).encode() + body[:random.randrange(1, len(body))])
-        return True
+        return False
 
     def __call__(self, conn, request):
         self.fetches += 1
@@ -96,8 +98,9 @@ class World:
         read_body(request.stream, request.headers)
         if request.method == "POST":
             return answer(b"%d" % self.bump(key), ["Cache-Control: no-store"])(conn, request)
-        if self.breaks_off(conn, request, key):
-            return False
+        kept = self.part(conn, request, key)
+        if kept is not None:
+            return kept
         version = self.version[key]
         headers = self.headers(key, version, request)
         if dict(request.headers).get("if-none-match") == f'"{key}-{version}"':
@@ -130,13 +133,17 @@ class Client(threading.Thread):
                     self.step()
                 except Cut:
                     self.count["cut"] += 1
-                    self.close()
+                    self.start_over()
         except Exception as error:  # told by the test
             self.error = error
             self.stop.set()
+        self.start_over()
+
+    def start_over(self):
         for conn in (self.conn, self.stalled and self.stalled[0]):
             if conn:
                 Conn.__exit__(conn)
+        self.conn = self.stalled = None
 
     def connect(self):
         self.conn = connect()
