@@ -129,8 +129,9 @@ struct hf_origin_call {
 
 /* Control, sync: carries the call out on the origin thread and waits for it; -ETIMEDOUT after a second. */
 int hf_origin_call(struct hf_origin *origin, struct hf_origin_call *call) HF_MUST_CHECK;
-/* Control or sync, one at a time: a purge of many (kind, soft and text, which is copied) begins on this thread, besides its other
- * work. -EBUSY: an earlier one is under way still; -E2BIG: the text is longer than HF_PURGE_*_MAX. */
+/* Control or sync, one at a time: a purge of many (kind, soft and text, which is copied) begins on this
+ * thread, besides its other work. -EBUSY: an earlier one is under way still; -E2BIG: the text is longer than
+ * HF_PURGE_*_MAX. */
 int hf_origin_purge_begin(
 	struct hf_origin *origin, const struct hf_purge_walk *purge) HF_MUST_CHECK;
 /* The same: none is under way. Then how many objects the last one met. */

@@ -81,8 +81,8 @@ struct hf_sync {
 bool sync_conf_adopt(struct hf_sync *sync);
 /* One question, and what its answer changes. */
 void sync_ask(struct hf_sync *sync);
-/* What follows from that when all threads run: purges, as far as they go until then, and behind the last one the
- * acknowledgement. */
+/* What follows from that when all threads run: purges, as far as they go until then, and behind the last
+ * one the acknowledgement. */
 void sync_settle(struct hf_sync *sync, uint64_t until_us);
 
 /* sync_http.c */
