@@ -53,7 +53,7 @@ X(CACHE_MISS_ABSENT,     "cache_misses_total", COUNTER, "", "Misses: nothing sto
 X(CACHE_MISS_EXPIRED,    "cache_misses_total", COUNTER, "", "Misses: stored, but no longer fresh", "class=\"expired\"")
 X(CACHE_MISS_VARY,       "cache_misses_total", COUNTER, "", "Misses: stored for other values of the Vary fields", "class=\"vary\"")
 X(CACHE_MISS_UNCACHEABLE,"cache_misses_total", COUNTER, "", "Misses: the answer may not be stored", "class=\"uncacheable\"")
-X(CACHE_MISS_BYPASS,     "cache_misses_total", COUNTER, "", "Misses: the request may not be answered from a cache", "class=\"bypass\"")
+X(CACHE_MISS_BYPASS,     "cache_misses_total", COUNTER, "", "Misses: the request may not be answered from a cache, or not from what is fresh (no-cache)", "class=\"bypass\"")
 X(CACHE_OBJECTS,       "cache_objects",               GAUGE,   "",      "Responses stored and found by lookups")
 X(CACHE_STORED_BYTES,  "cache_stored_bytes",          GAUGE,   "bytes", "Memory of stored responses, heads and bodies")
 X(CACHE_USED_BYTES,    "cache_used_bytes",            GAUGE,   "bytes", "Cache memory in use: stored, being filled, streamed, awaiting reclaim")

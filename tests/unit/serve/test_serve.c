@@ -494,6 +494,20 @@ Test(serve, expired_is_a_miss_of_its_own_class)
 	rig_reset(&rig, client);
 }
 
+Test(serve, what_is_fresh_and_not_wanted_is_a_bypass_not_expired)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	cr_assert_not_null(hf_stat_register("test"));
+	rig_store(&rig, URL("/a"), 10, 2);
+	rig_send(&rig, client,
+		"GET /a HTTP/1.1\r\nHost: a.example\r\nCache-Control: no-cache\r\n\r\n");
+	(void)rig_answer(&rig, rig_expect_start(&rig), 10, /* stream= */ false);
+	cr_assert_eq(hf_stat_sum(HF_STAT_CACHE_MISS_BYPASS), 1);
+	cr_assert_eq(hf_stat_sum(HF_STAT_CACHE_MISS_EXPIRED), 0);
+	rig_reset(&rig, client);
+}
+
 Test(serve, authorization_gets_no_object_that_was_not_stored_for_it)
 {
 	struct rig_client *client;
