@@ -102,7 +102,7 @@ static void conn_upload_rate(struct hf_serve *serve, struct serve_conn *conn)
 	uint32_t rate = serve->conf->http.body_rate;
 
 	if (serve_exchanges_short(serve)) /* others wait for the one that it has */
-		rate = hf_max_u32(rate, SERVE_UPLOAD_SHORT);
+		rate = hf_max_u32(rate, SERVE_RATE_SHORT);
 	/* what is unread waits for a buffer, or for the origin */
 	if (req->xchg && hf_tcp_unread(conn->tcp) == 0 &&
 		req->xchg->bodies_out < HF_XCHG_BODIES_MAX && conn_below(conn, progress, rate)) {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Pressure: readers keep nearly all of the cache's memory, or of this worker's exchanges or buffers.
- * Then those who read slowly what others wait for are reset, the slowest first: what must be taken in a round,
- * of a second, doubles from round to round until the pressure is gone. Without it only http.body_rate counts.
+ * Pressure: readers keep nearly all of the cache's memory, or nearly all of this worker's exchanges or
+ * buffers are out. Then those who read slowly what is short are reset, the slowest first: what must be taken
+ * in a round, of a second, doubles from round to round until the pressure is gone. It ends at SERVE_RATE_SHORT
+ * but for memory: that readers alone keep, while exchanges and buffers may be with those who wait for
+ * origins, and to reset who reads would not help. Without pressure only http.body_rate counts.
  */
 #include "hf_serve.h"
 
@@ -21,31 +23,43 @@ bool serve_exchanges_short(const struct hf_serve *serve)
 	return hf_xchg_out_count(serve->xchgs, serve->worker) >= max - max / 8;
 }
 
+static bool pressure_on_txbufs(const struct hf_serve *serve)
+{
+	return hf_pool_free_count(&serve->txbuf_pool) <= serve->txbuf_pool.count / 8;
+}
+
 static bool pressure_is_on(const struct hf_serve *serve)
 {
-	const struct hf_pool *txbufs = &serve->txbuf_pool;
-
 	return hf_cache_is_short(serve->cache) || serve_exchanges_short(serve) ||
-	       hf_tcp_rx_is_short(serve->tcp) || txbufs->used >= txbufs->count - txbufs->count / 8;
+	       hf_tcp_rx_is_short(serve->tcp) || pressure_on_txbufs(serve);
 }
 
 static bool pressure_holds(void *arg, const struct hf_ref *ref)
 {
-	const struct hf_pool *txbufs = &((const struct hf_serve *)arg)->txbuf_pool;
+	const struct hf_serve *serve = arg;
 
-	return hf_lease_is_recalled(ref) || serve_ref_is_xchg(ref) ||
-	       (txbufs->used > txbufs->count / 2 && serve_ref_is_txbuf(ref));
+	if (serve_ref_is_txbuf(ref))
+		return pressure_on_txbufs(serve);
+	if (serve_ref_is_xchg(ref) && serve_exchanges_short(serve))
+		return true;
+	return hf_cache_is_short(serve->cache) &&
+	       (serve_ref_is_xchg(ref) || hf_lease_is_recalled(ref));
+}
+
+static uint32_t pressure_least(const struct hf_serve *serve, uint32_t least)
+{
+	uint32_t most = hf_cache_is_short(serve->cache) ? PRESSURE_LEAST_MAX : SERVE_RATE_SHORT;
+
+	return hf_min_u32(least, hf_max_u32(most, serve->conf->http.body_rate));
 }
 
 /* The first round finds out how far everybody is. */
 static void pressure_begin(struct hf_serve *serve)
 {
-	uint64_t least = hf_max_u64(PRESSURE_LEAST, serve->conf->http.body_rate);
-
 	serve->sweep = (struct hf_tcp_sweep){ .holds = pressure_holds,
 		.arg = serve,
 		.round = serve->sweep.round + 2,
-		.least = (uint32_t)hf_min_u64(least, PRESSURE_LEAST_MAX) / 2 };
+		.least = hf_max_u32(PRESSURE_LEAST, serve->conf->http.body_rate) / 2 };
 	serve->sweep_round_us = serve->now_us + PRESSURE_ROUND_US;
 	serve->sweep_step_us = serve->now_us;
 	serve->sweep_on = true;
@@ -59,7 +73,7 @@ static void pressure_round(struct hf_serve *serve)
 		return;
 	sweep->cursor = 0;
 	sweep->round++;
-	sweep->least = hf_min_u32(2 * sweep->least, PRESSURE_LEAST_MAX);
+	sweep->least = pressure_least(serve, 2 * sweep->least);
 	serve->sweep_round_us = serve->now_us + PRESSURE_ROUND_US;
 }
 

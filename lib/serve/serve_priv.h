@@ -35,7 +35,7 @@
 #define SERVE_SPACE_MIN      (96 * 1024) /* a request begins only when its head surely can be queued */
 #define SERVE_REQUESTS_TURN  32          /* pipelined requests of one connection in one turn */
 #define SERVE_RATE_PERIOD_US 10000000    /* over which the least body rate is measured */
-#define SERVE_UPLOAD_SHORT   16384 /* bytes a second at which a body must come when exchanges run short */
+#define SERVE_RATE_SHORT     16384 /* bytes a second; most that is asked when exchanges or buffers run short */
 #define SERVE_SHARE_MIN      8 /* send buffers of one connection, whatever the others have */
 #define SERVE_REPLIES_TURN   256         /* messages of one origin thread in one turn */
 #define SERVE_PART_HEAD_MAX  8192 /* bytes of the head of a 304 or 206; larger: the whole as 200 */

@@ -232,6 +232,39 @@ Test(serve_slow, who_keeps_exchanges_and_does_not_read_makes_room_for_those_who_
 	rig_expect_start(&rig);
 }
 
+/* They are with an origin that is slow: to reset who reads would not help. */
+Test(serve_slow, who_reads_at_a_fair_rate_stays_though_exchanges_are_short)
+{
+	static char body[400000];
+	struct hf_xchg *xchg;
+	struct hf_obj *obj;
+	void *ptr;
+
+	for (uint32_t i = 0; i < 4; i++)
+		rig_connect(&rig, i);
+	rig_send_deaf(&rig, &rig.client[0], GET("/download"));
+	xchg = rig_expect_start(&rig);
+	for (uint32_t i = 1; i < 4; i++)
+		rig_send_deaf(&rig, &rig.client[i], GET("/wait"));
+	obj = rig_answer_deaf(&rig, xchg, sizeof(body), /* stream= */ true);
+	cr_assert_eq(hf_shard_fill(rig.shard, obj, body, sizeof(body)), sizeof(body));
+	hf_shard_fill_end(rig.shard, obj);
+	rig_more_deaf(&rig, xchg);
+	for (int s = 0; s < 19; s++) {
+		rig_wait_deaf(&rig, 500000);
+		rig_ack(&rig, &rig.client[0], 10000);
+		rig_wait_deaf(&rig, 500000);
+		rig_ack(&rig, &rig.client[0], 10000);
+		cr_assert(!rig.client[0].rst, "%d s", s);
+	}
+	cr_assert_eq(hf_xchg_out_count(rig.xchgs, 0), 4);
+	rig_settle(&rig);
+	while (rig_origin_next(&rig, &ptr) == HF_XCHG_START || ptr != xchg)
+		;
+	hf_shard_obj_unref(rig.shard, obj);
+	hf_shard_obj_unref(rig.shard, obj);
+}
+
 #define POST "POST /p HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1000000\r\n\r\n"
 
 /* `clients` bodies at 1000 bytes a second, for eleven seconds. */
