@@ -8,8 +8,8 @@ X(NONE,        "none")        /* the cache was not asked: refusals, OPTIONS * */
 X(HIT,         "hit")
 X(STALE,       "stale")       /* a hit past its lifetime, for whatever reason */
 X(ABSENT,      "absent")
-X(EXPIRED,     "expired")     /* or the request wanted it younger */
+X(EXPIRED,     "expired")
 X(VARY,        "vary")
 X(UNCACHEABLE, "uncacheable") /* nothing was stored, and the answer may not be */
-X(BYPASS,      "bypass")      /* the request may not be answered from a cache */
+X(BYPASS,      "bypass")      /* the request may not be answered from a cache, or wants it younger */
 /* clang-format on */
