@@ -314,7 +314,7 @@ Test(metrics_otlp, no_answer_at_all_is_a_failure_and_what_is_refused_is_not_sent
 
 Test(metrics_otlp, M2_a_receiver_that_hangs_costs_its_timeout)
 {
-	(void)setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "20", 1);
+	(void)setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "500", 1);
 	test_begin();
 	peer_says(test_peer, PEER_HANG);
 	test_until(HF_STAT_OTLP_FAILED, 1);
