@@ -254,3 +254,96 @@ Test(lease, a_slow_client_s_object_is_not_counted_as_coming_back)
 	cr_expect_eq(fix.shard->used, 0);
 	fix_close(&fix);
 }
+
+/* ---- what readers keep (hf_cache_is_short) ---- */
+
+/* An object that takes `part` eighths of the shard's memory. */
+static size_t eighths(const struct fix *fix, uint64_t part)
+{
+	return (size_t)(fix->shard->budget / 8 * part);
+}
+
+Test(lease, recalled_leases_make_it_short_until_a_quarter_is_free)
+{
+	struct hf_lease *leases[8];
+	struct fix fix;
+	char key[8];
+
+	fix_open(&fix, 16 * FIX_MIB);
+	for (uint32_t i = 0; i < 8; i++) {
+		(void)snprintf(key, sizeof(key), "k%u", i);
+		/* seven have more than seven eighths, six less than six, and the last is small */
+		cr_assert_not_null(fix_put(&fix, key, i, i < 7 ? eighths(&fix, 1) : 1000));
+		leases[i] = hf_reader_lease(hf_cache_reader(fix.cache, 0), fix_get(&fix, key));
+	}
+	for (uint32_t i = 0; i < 8; i++) {
+		(void)snprintf(key, sizeof(key), "k%u", i);
+		cr_expect_not(hf_lease_is_recalled(&leases[i]->ref));
+		purge(&fix, key);
+	}
+	fix_grace(&fix);
+	fix_recalls(&fix);
+	cr_expect(hf_lease_is_recalled(&leases[0]->ref));
+	cr_expect_not(hf_cache_is_short(fix.cache), "they may come back at once");
+	fix.now_us += CACHE_PIN_US;
+	fix_grace(&fix);
+	fix_check(&fix);
+	cr_expect(hf_cache_is_short(fix.cache));
+	for (uint32_t i = 8; i-- > 0;) {
+		hf_ref_put(&leases[i]->ref);
+		fix_recalls(&fix);
+		fix_grace(&fix);
+		fix_check(&fix);
+		cr_expect_eq(hf_cache_is_short(fix.cache), i > 5, "%u are left", i);
+	}
+	fix_close(&fix);
+}
+
+Test(lease, what_exchanges_keep_of_what_was_evicted_counts_and_what_is_stored_does_not)
+{
+	struct hf_obj *obj;
+	struct fix fix;
+
+	fix_open(&fix, 16 * FIX_MIB);
+	obj = fix_put(&fix, "k", 1, eighths(&fix, 7) + 1);
+	cr_assert_not_null(obj);
+	hf_shard_obj_ref(fix.shard, obj); /* an exchange's */
+	fix_grace(&fix);
+	cr_expect_not(hf_cache_is_short(fix.cache), "it can be evicted");
+	purge(&fix, "k");
+	fix_grace(&fix);
+	fix_check(&fix);
+	cr_expect(hf_cache_is_short(fix.cache));
+	hf_shard_obj_unref(fix.shard, obj);
+	fix_grace(&fix);
+	cr_expect_not(hf_cache_is_short(fix.cache));
+	fix_close(&fix);
+}
+
+Test(lease, streams_count_and_so_does_what_becomes_one)
+{
+	struct hf_obj *stream, *filling;
+	struct fix fix;
+
+	fix_open(&fix, 16 * FIX_MIB);
+	stream = fix_new(&fix, NULL, NULL, 0, HF_OBJ_LENGTH_UNKNOWN);
+	filling = fix_new(&fix, "k", NULL, 0, HF_OBJ_LENGTH_UNKNOWN);
+	cr_assert_eq(fix_fill(&fix, stream, 1, eighths(&fix, 4)), eighths(&fix, 4));
+	cr_assert_eq(fix_fill(&fix, filling, 2, eighths(&fix, 3)), eighths(&fix, 3));
+	fix_grace(&fix);
+	fix_check(&fix);
+	cr_expect_not(hf_cache_is_short(fix.cache));
+	hf_shard_to_stream(fix.shard, filling);
+	fix_grace(&fix);
+	fix_check(&fix);
+	cr_expect(hf_cache_is_short(fix.cache));
+	hf_shard_trim(fix.shard, filling, eighths(&fix, 3));
+	fix_grace(&fix);
+	fix_check(&fix);
+	cr_expect_not(hf_cache_is_short(fix.cache));
+	hf_shard_fill_fail(fix.shard, stream);
+	hf_shard_fill_fail(fix.shard, filling);
+	hf_shard_obj_unref(fix.shard, stream);
+	hf_shard_obj_unref(fix.shard, filling);
+	fix_close(&fix);
+}
