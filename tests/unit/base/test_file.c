@@ -24,7 +24,7 @@ static void teardown(void)
 	(void)unlink(name);
 	(void)unlink(name_new);
 	(void)rmdir(name_new);
-	(void)rmdir(dir);
+	cr_expect_eq(rmdir(dir), 0, "files left behind");
 }
 
 TestSuite(file, .init = setup, .fini = teardown);
@@ -95,6 +95,7 @@ Test(file, the_first_error_is_told_at_the_end)
 	cr_expect_str_eq(content(), "old");
 	(void)snprintf(name, sizeof(name), "%s/none/file", dir);
 	cr_expect_eq(put("new"), -ENOENT);
+	(void)snprintf(name, sizeof(name), "%s/file", dir);
 	memset(huge, 'x', sizeof(huge) - 1);
 	cr_expect_eq(hf_file_remove(huge), -ENAMETOOLONG);
 }
