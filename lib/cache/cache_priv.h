@@ -53,9 +53,9 @@ struct hf_shard {
 	uint64_t reserve;                          /* kept free ahead */
 	uint64_t used;                             /* bytes of all objects of this shard */
 	uint64_t returning;                        /* of these RETIRED and RECALLED ones */
-	uint64_t kept;                             /* of these what only readers keep: cache_is_kept */
-	bool is_short;                             /* counted in the cache's `shorts` */
-	uint64_t objects;                          /* LINKED ones */
+	uint64_t kept;    /* of `used`, what only readers keep: cache_is_kept */
+	bool is_short;    /* counted in the cache's `shorts` */
+	uint64_t objects; /* LINKED ones */
 	uint64_t serial;
 	uint64_t now_us;
 	struct hf_obj *graced_rest;       /* passed their grace period, not seen to yet */

@@ -35,10 +35,10 @@
 #define SERVE_SPACE_MIN      (96 * 1024) /* a request begins only when its head surely can be queued */
 #define SERVE_REQUESTS_TURN  32          /* pipelined requests of one connection in one turn */
 #define SERVE_RATE_PERIOD_US 10000000    /* over which the least body rate is measured */
-#define SERVE_RATE_SHORT     16384 /* bytes a second; most that is asked when exchanges or buffers run short */
-#define SERVE_SHARE_MIN      8 /* send buffers of one connection, whatever the others have */
-#define SERVE_REPLIES_TURN   256         /* messages of one origin thread in one turn */
-#define SERVE_PART_HEAD_MAX  8192 /* bytes of the head of a 304 or 206; larger: the whole as 200 */
+#define SERVE_RATE_SHORT     16384 /* bytes a second: the most that is asked while others wait */
+#define SERVE_SHARE_MIN      8     /* send buffers of one connection, whatever the others have */
+#define SERVE_REPLIES_TURN   256   /* messages of one origin thread in one turn */
+#define SERVE_PART_HEAD_MAX  8192  /* bytes of the head of a 304 or 206; larger: the whole as 200 */
 #define SERVE_BOUNDARY_LEN   16
 #define SERVE_IP_LEN         46 /* of an address as text, with its NUL */
 
@@ -116,11 +116,11 @@ struct serve_req {
 	uint32_t read_len; /* unread bytes when the head was last found incomplete */
 	uint32_t head_len; /* unread bytes that are this request's head; 0 once consumed */
 	/* the answer */
-	uint16_t error_status; /* ERROR: what to say */
-	uint16_t status;       /* that was sent; 0: none yet */
-	bool stale;            /* a hit past its lifetime */
-	bool answered;         /* its exchange: the origin thread wrote what it had to say */
-	uint64_t body_sent;    /* bytes of the body queued */
+	uint16_t error_status;        /* ERROR: what to say */
+	uint16_t status;              /* that was sent; 0: none yet */
+	bool stale;                   /* a hit past its lifetime */
+	bool answered;                /* its exchange: the origin thread wrote what it had to say */
+	uint64_t body_sent;           /* bytes of the body queued */
 	struct hf_reqlog_record *log; /* NULL: nobody looks */
 	enum hf_lookup lookup;
 	enum hf_xchg_cause cause;

@@ -39,8 +39,8 @@
 #define TCP_RTO_SYN_LOST_US  3000000  /* RFC 6298 §5.7 */
 #define TCP_RTT_GRAIN_US     1000     /* the wheel's slots */
 #define TCP_DELACK_US        40000    /* RFC 9293 §3.8.6.3 allows 500 ms */
-#define TCP_QUICK_ACKS       16       /* behind a hole or a duplicate: who lost something has few to wait for */
-#define TCP_TLP_DELACK_US    200000   /* RFC 8985 §7.2: the peer's, for a single segment */
+#define TCP_QUICK_ACKS       16 /* behind a hole or a duplicate: who lost something has few to wait for */
+#define TCP_TLP_DELACK_US    200000 /* RFC 8985 §7.2: the peer's, for a single segment */
 #define TCP_TLP_MIN_US       2000
 #define TCP_DUP_ACKS         3        /* RFC 5681 §3.2 */
 #define TCP_FLUSH_BYTES      65536    /* of one connection in one turn */
@@ -163,30 +163,30 @@ struct tcp_tx {
 	struct tcp_span *head, *tail;
 	struct tcp_span *cur; /* with cur_off: where snd_nxt stands; NULL at the end */
 	uint32_t head_off, cur_off;
-	uint32_t len;       /* queued bytes from snd_una on, without FIN */
-	uint32_t spans;     /* that hold them */
-	uint32_t notify_at; /* hf_tcp_writable_at; UINT32_MAX: nobody asked */
-	uint32_t recover;   /* snd_nxt when the recovery began */
-	uint32_t undo_una;  /* snd_una then */
-	uint32_t undo_left; /* retransmissions that no DSACK has called spurious yet */
-	uint32_t cwr_end;   /* ECE up to here is about the last reduction (RFC 3168 §6.1.2) */
-	uint32_t resent_us; /* the first retransmission since it: RFC 3522's RetransmitTS */
-	uint32_t tlp_end;   /* snd_nxt at the probe */
-	uint32_t begun_ms;  /* when something was queued that was not */
-	uint32_t drain_una; /* snd_una when drain_rate was last looked at */
+	uint32_t len;         /* queued bytes from snd_una on, without FIN */
+	uint32_t spans;       /* that hold them */
+	uint32_t notify_at;   /* hf_tcp_writable_at; UINT32_MAX: nobody asked */
+	uint32_t recover;     /* snd_nxt when the recovery began */
+	uint32_t undo_una;    /* snd_una then */
+	uint32_t undo_left;   /* retransmissions that no DSACK has called spurious yet */
+	uint32_t cwr_end;     /* ECE up to here is about the last reduction (RFC 3168 §6.1.2) */
+	uint32_t resent_us;   /* the first retransmission since it: RFC 3522's RetransmitTS */
+	uint32_t tlp_end;     /* snd_nxt at the probe */
+	uint32_t begun_ms;    /* when something was queued that was not */
+	uint32_t drain_una;   /* snd_una when drain_rate was last looked at */
 	uint32_t sweep_round; /* when hf_tcp_sweep last looked */
 	uint32_t sweep_una;   /* snd_una then */
 	uint32_t sweep_len;   /* what was queued then */
-	uint8_t timer;      /* enum tcp_send_timer */
-	uint8_t recovery;   /* enum tcp_recovery */
-	uint8_t dup_acks;   /* without SACK */
-	uint8_t backoff;    /* timeouts since the last new ACK */
-	uint8_t persist;    /* window probes since the window was open */
-	bool undo;          /* undo_* and the saved window are good */
-	bool resent;        /* resent_us is set */
-	bool tlp;           /* a probe is out: RFC 8985 §7.3 TLP.end_seq is set */
-	bool tlp_resent;    /* it was a retransmission */
-	bool fin_wait;      /* TCP_DUE_STATE is for the ACK of our FIN alone */
+	uint8_t timer;        /* enum tcp_send_timer */
+	uint8_t recovery;     /* enum tcp_recovery */
+	uint8_t dup_acks;     /* without SACK */
+	uint8_t backoff;      /* timeouts since the last new ACK */
+	uint8_t persist;      /* window probes since the window was open */
+	bool undo;            /* undo_* and the saved window are good */
+	bool resent;          /* resent_us is set */
+	bool tlp;             /* a probe is out: RFC 8985 §7.3 TLP.end_seq is set */
+	bool tlp_resent;      /* it was a retransmission */
+	bool fin_wait;        /* TCP_DUE_STATE is for the ACK of our FIN alone */
 	struct tcp_cubic cc;
 	struct tcp_flight flight;
 };

@@ -36,7 +36,7 @@ struct rig {
 	struct hf_tcp *tcp;
 	struct hf_serve *serve;
 	struct hf_reqlog *reqlog; /* nobody looks, unless the test does */
-	const char *head; /* of objects: status line and fields */
+	const char *head;         /* of objects: status line and fields */
 	uint16_t status;
 	struct rig_client client[RIG_CLIENTS];
 };
