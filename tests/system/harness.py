@@ -196,6 +196,13 @@ class Holdfast:
         assert not self.socket.exists(), "socket left behind"
         assert not self.family(), "processes left behind"
 
+    def kill(self):
+        """SIGKILL, and what EAL leaves behind then goes."""
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()
+        shutil.rmtree(f"/var/run/dpdk/hf-{self.process.pid}")
+
     def family(self):
         """Every process that carries our mark."""
         mark = f"HF_TEST={self.name}\0".encode()

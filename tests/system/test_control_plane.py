@@ -6,7 +6,6 @@ import json
 import os
 import random
 import re
-import signal
 import subprocess
 import threading
 import time
@@ -397,8 +396,7 @@ def test_killed_at_any_moment_it_starts_with_a_good_state(plane, origin, tmp_pat
         holdfast = harness.Holdfast(directory, origin.url, control_plane=control, bootstrap=False)
         holdfast.start()
         time.sleep(rand.random() / 20)  # the moment is what is tested
-        os.kill(holdfast.process.pid, signal.SIGKILL)
-        holdfast.process.wait()
+        holdfast.kill()
         with pytest.raises(AssertionError, match="ended with -9"):
             holdfast.stop()
         plane.mode("refuse")
