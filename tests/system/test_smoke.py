@@ -3,7 +3,7 @@
 import pathlib
 
 import pytest
-from harness import V4, V6, cache_status, curl, is_hit, meminfo, sh, url
+from harness import HOLDFASTD, V4, V6, cache_status, curl, is_hit, meminfo, sh, url
 
 
 def miss_then_hit(hf):
@@ -55,3 +55,12 @@ def test_stale_socket_of_a_killed_process_is_replaced(start, nginx):
     assert pathlib.Path(hf.socket).exists()
     hf.start()
     miss_then_hit(hf)
+
+
+def test_the_program_is_linked_hardened():
+    """Position-independent; what the linker fills in is read-only from the start; no stack is executable."""
+    found = sh("readelf", "-hldW", HOLDFASTD)
+    assert "DYN (Position-Independent" in found and "GNU_RELRO" in found and "BIND_NOW" in found
+    stack, = (line for line in found.splitlines() if "GNU_STACK" in line)
+    assert " RW " in stack and "RWE" not in stack
+    assert "__stack_chk_fail" in sh("readelf", "-W", "--dyn-syms", HOLDFASTD)
