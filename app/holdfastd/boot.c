@@ -313,10 +313,11 @@ static void boot_sync_apply(void *arg, struct hf_state *state)
 
 static int boot_sync(struct app *app, struct hf_err *err)
 {
-	struct hf_sync_cfg cfg = {
-		.conf = app->conf, .apply = boot_sync_apply, .purge = app_purge_of_state,
-		.arg = app, .mode = &app->mode
-	};
+	struct hf_sync_cfg cfg = { .conf = app->conf,
+		.apply = boot_sync_apply,
+		.purge = app_purge_of_state,
+		.arg = app,
+		.mode = &app->mode };
 	int rc = hf_sync_new(&cfg, err, &app->sync);
 
 	if (rc == 0)

@@ -71,8 +71,8 @@ static json_t *command_status(struct app *app)
 		app_state_version(&sync), "ports", command_status_ports(app), "cache", "objects",
 		stat_sum(HF_STAT_CACHE_OBJECTS), "used_bytes", stat_sum(HF_STAT_CACHE_USED_BYTES),
 		"memory_bytes", (json_int_t)app->conf->cache.memory, "origins", "fetches_in_flight",
-		stat_sum(HF_STAT_ORIGIN_IN_FLIGHT), "hit_p99_us", app_hit_p99_us(),
-		"warm_start", app_warm_status(app));
+		stat_sum(HF_STAT_ORIGIN_IN_FLIGHT), "hit_p99_us", app_hit_p99_us(), "warm_start",
+		app_warm_status(app));
 }
 
 static json_t *command_lcores(struct app *app)

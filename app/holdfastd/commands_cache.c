@@ -10,9 +10,9 @@
 #include "app.h"
 #include "hf_http.h"
 
-#define CACHE_LIST_WAIT_US  5000000
-#define CACHE_LIST_MAX      1000 /* rows */
-#define CACHE_SHOWN_MAX     1024 /* bytes of a key */
+#define CACHE_LIST_WAIT_US 5000000
+#define CACHE_LIST_MAX     1000 /* rows */
+#define CACHE_SHOWN_MAX    1024 /* bytes of a key */
 
 /* ---- what is meant ---- */
 

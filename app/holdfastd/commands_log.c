@@ -90,7 +90,8 @@ void app_reqlog_open(struct app *app)
 {
 	const struct hf_conf *conf = app->conf;
 
-	hf_reqlog_file_set(app->reqlog, conf->log.requests, (enum hf_reqlog_format)conf->log.format);
+	hf_reqlog_file_set(
+		app->reqlog, conf->log.requests, (enum hf_reqlog_format)conf->log.format);
 }
 
 json_t *app_command_log(struct app *app, const json_t *args, struct hf_err *err)

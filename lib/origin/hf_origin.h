@@ -108,11 +108,17 @@ struct hf_origin_load {
 
 /* A question of the control thread: to the owner of a key, with LIST and LOADS to each. */
 struct hf_origin_call {
-	enum { HF_ORIGIN_PURGE, HF_ORIGIN_SHOW, HF_ORIGIN_LIST, HF_ORIGIN_LOADS, HF_ORIGIN_WARM } what;
+	enum {
+		HF_ORIGIN_PURGE,
+		HF_ORIGIN_SHOW,
+		HF_ORIGIN_LIST,
+		HF_ORIGIN_LOADS,
+		HF_ORIGIN_WARM
+	} what;
 	struct hf_key key;
-	bool soft;                   /* PURGE: stale instead of gone */
-	struct hf_purge_walk filter; /* LIST: kind and text */
-	uint64_t slot;               /* LIST: where to begin, 0; answered: where to go on */
+	bool soft;                    /* PURGE: stale instead of gone */
+	struct hf_purge_walk filter;  /* LIST: kind and text */
+	uint64_t slot;                /* LIST: where to begin, 0; answered: where to go on */
 	const struct hf_state *state; /* LOADS: of its origins, group by group */
 	struct hf_origin_load *load;  /* LOADS: one for each; what this thread knows is added */
 	/* WARM: frames of a snapshot (hf_snap_run), for this thread; none: that was all */

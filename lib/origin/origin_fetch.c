@@ -400,8 +400,7 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 		origin_reader_asked(reader, fetch);
 		reader->fetch = NULL;
 		/* 504 in the place of what must be validated (RFC 9111 §5.2.2.2) */
-		if (!origin_stale_serve(
-			    origin, reader, fetch, HF_STAT_CACHE_STALE_FAILED, 0))
+		if (!origin_stale_serve(origin, reader, fetch, HF_STAT_CACHE_STALE_FAILED, 0))
 			origin_reader_fail(
 				origin, reader, status == 502 && forbidden ? 504 : status, reason);
 	}

@@ -480,8 +480,8 @@ bool origin_invalid_run(struct hf_origin *origin);
 bool origin_stale_serve(struct hf_origin *origin, struct origin_reader *reader,
 	const struct origin_fetch *fetch, enum hf_stat why, uint16_t fwd_status);
 /* The same for everyone who waits; how many. They have left the fetch. */
-uint32_t origin_stale_serve_all(
-	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_stat why, uint16_t fwd_status);
+uint32_t origin_stale_serve_all(struct hf_origin *origin, struct origin_fetch *fetch,
+	enum hf_stat why, uint16_t fwd_status);
 /* Is what is stored for the reader never to be served stale (RFC 9111 §4.2.4)? */
 bool origin_stale_is_forbidden(const struct hf_origin *origin, const struct origin_reader *reader,
 	const struct origin_fetch *fetch);

@@ -122,8 +122,7 @@ int hf_origin_purge_begin(struct hf_origin *origin, const struct hf_purge_walk *
 	HF_ASSERT(hf_thread_own != HF_THREAD_LCORE && hf_thread_own != HF_THREAD_ORIGIN);
 	if (atomic_load_explicit(&purge->busy, memory_order_acquire))
 		return -EBUSY;
-	if (what->text.len >
-		(what->kind == HF_PURGE_TAG ? HF_PURGE_TAG_MAX : HF_PURGE_TEXT_MAX))
+	if (what->text.len > (what->kind == HF_PURGE_TAG ? HF_PURGE_TAG_MAX : HF_PURGE_TEXT_MAX))
 		return -E2BIG;
 	if (what->text.len > 0)
 		memcpy(purge->text, what->text.ptr, what->text.len);

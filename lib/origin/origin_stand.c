@@ -15,7 +15,8 @@ void origin_stand_in(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	const struct hf_xchg *led = fetch->leader ? fetch->leader->xchg : NULL;
 
-	if (!fetch->shared || origin_stale_serve_all(origin, fetch, HF_STAT_CACHE_STALE_LATCHED, 0) == 0)
+	if (!fetch->shared ||
+		origin_stale_serve_all(origin, fetch, HF_STAT_CACHE_STALE_LATCHED, 0) == 0)
 		return;
 	fetch->joinable = false;
 	fetch->stood_us = origin->now_us;

@@ -308,8 +308,8 @@ static bool origin_store_stale(
 	/* also when nobody who waits takes the stale one: others will */
 	if (fetch->shared && origin_stale_stands(origin, fetch))
 		fetch->refused = true;
-	if (origin_stale_serve_all(
-		    origin, fetch, HF_STAT_CACHE_STALE_ERROR, answer->resp.status) == 0)
+	if (origin_stale_serve_all(origin, fetch, HF_STAT_CACHE_STALE_ERROR, answer->resp.status) ==
+		0)
 		return false;
 	fetch->refused = true;
 	if (fetch->leader && fetch->leader->xchg->background)
