@@ -87,7 +87,7 @@ static int read_head(struct hf_snap_reader *reader, struct hf_snap_time now, str
 {
 	char preamble[SNAP_PREAMBLE_LEN];
 	enum hf_snap_kind kind;
-	struct hf_span payload;
+	struct hf_span payload = { NULL, 0 };
 	int rc = read_bytes(reader, preamble, sizeof(preamble), err);
 
 	if (rc == 0)
@@ -183,7 +183,7 @@ static int read_end(struct hf_snap_reader *reader, struct hf_span payload, struc
 int hf_snap_next(struct hf_snap_reader *reader, struct hf_snap_frame *ret_frame, struct hf_err *err)
 {
 	struct hf_snap_frame frame = { .key = { NULL, 0 } };
-	struct hf_span payload;
+	struct hf_span payload = { NULL, 0 };
 	int rc = read_frame(reader, &frame.kind, &payload, err);
 
 	if (rc)
