@@ -204,19 +204,20 @@ struct hf_waker *hf_cache_reclaim_waker(struct hf_cache *cache)
 	return &cache->reclaim_waker;
 }
 
-/* Puts a chain of objects on the shard's `graced` stack. The owner takes all of it at once, so a
- * compare and exchange has nothing to confuse. */
-static void cache_reclaim_push(struct hf_shard *shard, struct hf_obj *chain)
+/* What is retired while the owner has not taken the last chain yet waits for that: so no chain is put behind
+ * another one. */
+static struct hf_obj *cache_reclaim_take(struct hf_shard *shard, bool *ret_more)
 {
-	struct hf_obj *tail = chain;
-	struct hf_obj *top = atomic_load_explicit(&shard->graced, memory_order_relaxed);
+	if (atomic_load_explicit(&shard->graced, memory_order_relaxed)) {
+		*ret_more |= atomic_load_explicit(&shard->retired, memory_order_relaxed) != NULL;
+		return NULL;
+	}
+	return atomic_exchange_explicit(&shard->retired, NULL, memory_order_acquire);
+}
 
-	while (tail->next_retired)
-		tail = tail->next_retired;
-	do {
-		tail->next_retired = top;
-	} while (!atomic_compare_exchange_weak_explicit(
-		&shard->graced, &top, chain, memory_order_release, memory_order_relaxed));
+static void cache_reclaim_give(struct hf_shard *shard, struct hf_obj *chain)
+{
+	atomic_store_explicit(&shard->graced, chain, memory_order_release);
 	if (shard->waker)
 		hf_waker_wake(shard->waker);
 }
@@ -224,20 +225,19 @@ static void cache_reclaim_push(struct hf_shard *shard, struct hf_obj *chain)
 bool hf_cache_reclaim_step(struct hf_cache *cache)
 {
 	struct hf_obj *taken[CACHE_SHARDS_MAX];
-	bool any = false;
+	bool any = false, more = false;
 
 	HF_ASSERT_THREAD(HF_THREAD_RECLAIM);
 	for (uint32_t i = 0; i < cache->shard_count; i++) {
-		taken[i] = atomic_exchange_explicit(
-			&cache->shards[i].retired, NULL, memory_order_acquire);
+		taken[i] = cache_reclaim_take(&cache->shards[i], &more);
 		any = any || taken[i];
 	}
 	if (!any)
-		return false;
+		return more;
 	hf_rcu_synchronize();
 	for (uint32_t i = 0; i < cache->shard_count; i++) {
 		if (taken[i])
-			cache_reclaim_push(&cache->shards[i], taken[i]);
+			cache_reclaim_give(&cache->shards[i], taken[i]);
 	}
 	return true;
 }

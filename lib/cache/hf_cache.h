@@ -248,7 +248,8 @@ int hf_cache_rank(struct hf_cache *cache, struct hf_cache_rank **ret_ranks,
 
 /* reclaim thread --------------------------------------------------------------------------------- */
 
-/* One grace period for everything retired so far; false when there was nothing to do. Blocks. */
+/* One grace period for what is retired, of the shards whose owners have taken what had one before. False: nothing
+ * is retired. True: it may be that nothing could be done yet, so a pause is due before the next step. Blocks. */
 bool hf_cache_reclaim_step(struct hf_cache *cache);
 /* Readable when something was retired. */
 struct hf_waker *hf_cache_reclaim_waker(struct hf_cache *cache);

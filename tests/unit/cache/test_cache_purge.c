@@ -643,6 +643,28 @@ Test(purge, memory_of_very_many_comes_back_in_bounded_turns)
 	fix_close(&fix);
 }
 
+Test(cache_purge, what_is_retired_waits_until_the_owner_took_what_was_before)
+{
+	struct fix fix;
+
+	fix_open(&fix, 32 * FIX_MIB);
+	cr_expect_not(hf_cache_reclaim_step(fix.cache));
+	fix_put(&fix, "http://a/1", 1, 100);
+	(void)walk_all(&fix, HF_PURGE_ALL, "", false);
+	cr_expect(hf_cache_reclaim_step(fix.cache));
+	fix_put(&fix, "http://a/2", 1, 100);
+	(void)walk_all(&fix, HF_PURGE_ALL, "", false);
+	cr_expect(hf_cache_reclaim_step(fix.cache), "not nothing");
+	cr_expect(fix.shard->retired, "but not yet");
+	hf_shard_work(fix.shard, ++fix.now_us);
+	cr_expect_gt(fix.shard->used, 0);
+	cr_expect(hf_cache_reclaim_step(fix.cache));
+	hf_shard_work(fix.shard, ++fix.now_us);
+	cr_expect_eq(fix.shard->used, 0);
+	cr_expect_not(hf_cache_reclaim_step(fix.cache));
+	fix_close(&fix);
+}
+
 /* ---- names ---- */
 
 Test(cache_purge, a_URL_is_named_as_keys_spell_it)
