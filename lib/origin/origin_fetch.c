@@ -291,7 +291,7 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 		fetch_end(origin, fetch);
 		return;
 	}
-	if (!origin_view_pick(fetch)) {
+	if (!origin_view_pick(origin, fetch)) {
 		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_DRAINED,
 			"every origin of its group is drained");
 		return;

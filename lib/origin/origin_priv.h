@@ -54,6 +54,7 @@
 #define ORIGIN_RESUMES_MAX     3           /* of one fetch */
 #define ORIGIN_RESUME_PAUSE_US 100000      /* before the first; then twice as long each time */
 #define ORIGIN_ONCE_IDLE_S     1 /* a connection that was idle for longer may end under a request */
+#define ORIGIN_RETRIES_MAX     3 /* of one fetch */
 #define ORIGIN_TAGS_KNOWN      256 /* purged last: what answers to earlier questions are judged by */
 
 enum origin_fetch_state {
@@ -139,7 +140,9 @@ struct origin_fetch {
 	const struct hf_state_route *route;
 	const struct hf_state_group *group;
 	const struct hf_state_origin *target; /* of the group; chosen at launch */
-	struct origin_peer *peer;             /* the same, across states */
+	struct origin_peer *peer;             /* the same, across states; NULL: none is asked now */
+	const struct origin_peer *tried[ORIGIN_RETRIES_MAX]; /* those that failed it */
+	uint32_t retries;
 	CURL *easy;
 	struct curl_slist *lines;
 	uint64_t queued_us, sent_us;
@@ -173,6 +176,14 @@ struct origin_peer {
 	uint32_t in_flight; /* fetches */
 	uint64_t fetches, failures;
 	bool drained; /* by the latest state that has it */
+};
+
+/* How much is asked of the origin that a fetch goes to: of the first of these that leaves any. */
+enum origin_choice {
+	ORIGIN_CHOICE_UNTRIED, /* it does well, and has not failed this fetch yet */
+	ORIGIN_CHOICE_WELL,    /* neither ejected nor found unhealthy by its checks */
+	ORIGIN_CHOICE_ANY,     /* not drained */
+	ORIGIN_CHOICES,
 };
 
 /* What this thread knows of a group of one state. */
@@ -255,7 +266,7 @@ void origin_view_take(
 	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_state_route *route);
 void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch);
 /* The least loaded origin of its group; among equals they take turns. False: all are drained. */
-bool origin_view_pick(struct origin_fetch *fetch) HF_MUST_CHECK;
+bool origin_view_pick(const struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
 /* Adds what this thread knows of the call's origins. */
 void origin_view_loads(const struct hf_origin *origin, struct hf_origin_call *call);
 
@@ -278,6 +289,11 @@ bool origin_health_is_fallen(const struct origin_health *health);
 bool origin_health_is_well(const struct hf_origin *origin, const struct origin_health *health);
 uint32_t origin_health_timeout_ms(
 	const struct hf_origin *origin, const struct origin_health *health, uint32_t normal_ms);
+
+/* origin_peer.c: how one origin does */
+/* May the fetch go to the AT-th origin of its group? */
+bool origin_target_usable(const struct hf_origin *origin, const struct origin_fetch *fetch,
+	uint32_t at, enum origin_choice choice);
 
 /* origin_stand.c */
 /* Who may have what is stored has it; the fetch goes on with the others, or for the cache's sake, but nobody

@@ -187,21 +187,34 @@ void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch)
 		view_free(view);
 }
 
-bool origin_view_pick(struct origin_fetch *fetch)
+/* UINT32_MAX: none is usable. */
+static uint32_t view_least_loaded(
+	const struct hf_origin *origin, const struct origin_fetch *fetch, enum origin_choice choice)
+{
+	const struct hf_state_group *group = fetch->group;
+	const struct origin_group *of = &fetch->view->group[group - fetch->view->state->group];
+	uint32_t best = UINT32_MAX;
+
+	for (uint32_t i = 0; i < group->origin_count; i++) {
+		uint32_t at = (of->turn + i) % group->origin_count;
+
+		if (!origin_target_usable(origin, fetch, at, choice))
+			continue;
+		if (best == UINT32_MAX || of->peer[at]->in_flight < of->peer[best]->in_flight)
+			best = at;
+	}
+	return best;
+}
+
+bool origin_view_pick(const struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	const struct hf_state_group *group = fetch->group;
 	struct origin_group *of = &fetch->view->group[group - fetch->view->state->group];
 	uint32_t best = UINT32_MAX;
 
 	HF_ASSERT(group->origin_count > 0);
-	for (uint32_t i = 0; i < group->origin_count; i++) {
-		uint32_t at = (of->turn + i) % group->origin_count;
-
-		if (of->peer[at]->drained)
-			continue;
-		if (best == UINT32_MAX || of->peer[at]->in_flight < of->peer[best]->in_flight)
-			best = at;
-	}
+	for (uint32_t i = 0; i < ORIGIN_CHOICES && best == UINT32_MAX; i++)
+		best = view_least_loaded(origin, fetch, (enum origin_choice)i);
 	if (best == UINT32_MAX)
 		return false;
 	of->turn = (best + 1) % group->origin_count;
