@@ -25,6 +25,21 @@ static void fetch_unqueue(struct hf_origin *origin, const struct origin_fetch *f
 	hf_hist_add(HF_HIST_ORIGIN_QUEUE, (origin->now_us - fetch->queued_us) * 1000);
 }
 
+void origin_slot_give(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	if (fetch->has_slot)
+		origin->slots_used--;
+	fetch->has_slot = false;
+	if (!fetch->peer)
+		return;
+	HF_ASSERT(fetch->peer->in_flight > 0 && origin->in_flight > 0);
+	fetch->peer->in_flight--;
+	fetch->health->asked--;
+	origin->in_flight--;
+	hf_stat_sub(HF_STAT_ORIGIN_IN_FLIGHT, 1);
+	fetch->peer = NULL;
+}
+
 static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	struct hf_list *it;
@@ -42,15 +57,7 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 	}
 	if (fetch->state == ORIGIN_QUEUED && fetch->takes_slot)
 		fetch_unqueue(origin, fetch);
-	if (fetch->has_slot)
-		origin->slots_used--;
-	if (fetch->peer) {
-		HF_ASSERT(fetch->peer->in_flight > 0 && origin->in_flight > 0);
-		fetch->peer->in_flight--;
-		fetch->health->asked--;
-		origin->in_flight--;
-		hf_stat_sub(HF_STAT_ORIGIN_IN_FLIGHT, 1);
-	}
+	origin_slot_give(origin, fetch);
 	if (fetch->obj)
 		hf_shard_obj_unref(origin->shard, fetch->obj);
 	if (fetch->stale)
@@ -150,7 +157,7 @@ static struct origin_fetch *fetch_new(
 	return fetch;
 }
 
-static void fetch_enqueue(struct hf_origin *origin, struct origin_fetch *fetch)
+void origin_fetch_enqueue(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	fetch->state = ORIGIN_QUEUED;
 	fetch->queued_us = origin->now_us;
@@ -232,7 +239,7 @@ static void fetch_start(
 	}
 	if (xchg->background)
 		origin_stale_refresh_begin(origin, fetch, look->req);
-	fetch_enqueue(origin, fetch);
+	origin_fetch_enqueue(origin, fetch);
 }
 
 void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader)
@@ -293,7 +300,7 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 	}
 	if (!origin_view_pick(origin, fetch)) {
 		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_DRAINED,
-			"every origin of its group is drained");
+			"its group has no origin, or all are drained");
 		return;
 	}
 	hf_list_del(&fetch->queue_link);

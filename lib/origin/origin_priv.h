@@ -357,6 +357,10 @@ bool origin_look_find(
 	struct hf_origin *origin, struct origin_reader *reader, struct origin_look *look);
 
 /* origin_fetch.c */
+/* Its slot and its origin are free for others: it ends, or waits for its next try. */
+void origin_slot_give(struct hf_origin *origin, struct origin_fetch *fetch);
+/* It is sent when it has a slot; without one in time it fails. */
+void origin_fetch_enqueue(struct hf_origin *origin, struct origin_fetch *fetch);
 /* Finds the reader an object, a fetch to wait for, or starts one. */
 void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader);
 bool origin_fetch_launch(struct hf_origin *origin);
