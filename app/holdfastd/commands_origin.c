@@ -29,13 +29,17 @@ static struct hf_origin_load *origin_loads(
 	return call.load;
 }
 
+static const char *const origin_from[] = { [HF_STATE_DOCUMENT] = "document",
+	[HF_STATE_OPERATOR] = "operator",
+	[HF_STATE_REGISTRY] = "registry" };
+
 static json_t *origin_row(const struct hf_state_group *group, const struct hf_state_origin *origin,
 	const struct hf_origin_load *load)
 {
 	const char *state = origin->drained ? "draining" : load->fallen ? "failing" : "up";
 
 	return json_pack("[s, s, s, s, s, i, i, I, I]", group->name, origin->id, origin->url, state,
-		origin->added ? "operator" : "document", (int)origin->weight, (int)load->in_flight,
+		origin_from[origin->from], (int)origin->weight, (int)load->in_flight,
 		(json_int_t)load->fetches, (json_int_t)load->failures);
 }
 

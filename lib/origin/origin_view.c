@@ -56,16 +56,17 @@ static uint32_t view_find_group(const struct origin_view *view, const char *name
 	return UINT32_MAX;
 }
 
-/* NULL: that group has none of this id. */
-static struct origin_peer *view_find_peer(
-	const struct origin_view *view, uint32_t group, const char *id, uint32_t *at)
+/* NULL: that group has not this one: none of its id, or of another generation. */
+static struct origin_peer *view_find_peer(const struct origin_view *view, uint32_t group,
+	const struct hf_state_origin *origin, uint32_t *at)
 {
 	const struct hf_state_group *of = &view->state->group[group];
 
 	for (uint32_t i = 0; i < of->origin_count; i++) {
 		uint32_t place = view_place(i, *at, of->origin_count);
 
-		if (strcmp(of->origin[place].id, id) != 0)
+		if (of->origin[place].generation != origin->generation ||
+			strcmp(of->origin[place].id, origin->id) != 0)
 			continue;
 		*at = place + 1;
 		return view->group[group].peer[place];
@@ -80,13 +81,13 @@ static void view_fill_group(const struct hf_origin *origin, struct origin_group 
 
 	group->health = before == UINT32_MAX ? origin_health_new(origin)
 					     : origin_health_ref(from->group[before].health);
-	group->peer = calloc(of->origin_count, sizeof(*group->peer));
+	group->peer = calloc(of->origin_count + 1, sizeof(*group->peer));
 	HF_ASSERT(group->peer);
 	for (uint32_t i = 0; i < of->origin_count; i++) {
 		struct origin_peer *peer = NULL;
 
 		if (before != UINT32_MAX)
-			peer = view_find_peer(from, before, of->origin[i].id, &at);
+			peer = view_find_peer(from, before, &of->origin[i], &at);
 		if (!peer)
 			peer = calloc(1, sizeof(*peer));
 		HF_ASSERT(peer);
@@ -212,7 +213,6 @@ bool origin_view_pick(const struct hf_origin *origin, struct origin_fetch *fetch
 	struct origin_group *of = &fetch->view->group[group - fetch->view->state->group];
 	uint32_t best = UINT32_MAX;
 
-	HF_ASSERT(group->origin_count > 0);
 	for (uint32_t i = 0; i < ORIGIN_CHOICES && best == UINT32_MAX; i++)
 		best = view_least_loaded(origin, fetch, (enum origin_choice)i);
 	if (best == UINT32_MAX)
@@ -238,7 +238,7 @@ void origin_view_loads(const struct hf_origin *origin, struct hf_origin_call *ca
 			if (place == UINT32_MAX)
 				continue;
 			load->fallen |= origin_health_is_fallen(origin->view->group[place].health);
-			peer = view_find_peer(origin->view, place, group->origin[j].id, &at);
+			peer = view_find_peer(origin->view, place, &group->origin[j], &at);
 			if (!peer)
 				continue;
 			load->in_flight += peer->in_flight;

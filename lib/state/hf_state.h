@@ -3,6 +3,7 @@
  * state - the document that says which origins there are and which requests go to them.
  *
  * What      JSON {schema:1, version, issued_at, origins:[], routes:[], ...} -> an immutable snapshot.
+ *             groups:   {"id":"demo"}: may be without origins, until some register (lib/registry)
  *             origins:  {"group":"demo", "id":"o1", "url":"http://127.0.0.1:8080", "weight":1}
  *             policies: {"id":"static", "default_ttl":60, "stale_if_error":600}: what the node's
  *                       configuration says otherwise, for the routes that name it
@@ -15,7 +16,7 @@
  * Lifetime  parse gives one reference; the last unref frees.
  * Promises  S1 a document with any error is refused whole, with every reason (JSON path, found,
  *           allowed).  S2 unknown fields are ignored and counted.
- * Limits    8 MiB, depth 16, 4096 origins, 4096 routes, 1024 policies, 1024 purges, strings 1 KiB, the
+ * Limits    8 MiB, depth 16, 4096 origins, routes, groups, 1024 policies, 1024 purges, strings 1 KiB, the
  *           version and ids of purges 127 bytes, what a purge names 8 KiB.
  */
 #ifndef HF_STATE_H
@@ -27,19 +28,25 @@
 #include "hf_base.h"
 
 #define HF_STATE_VERSION_MAX 127
+#define HF_STATE_URL_MAX     1024
+
+/* Whose word an origin is. */
+enum hf_state_from { HF_STATE_DOCUMENT, HF_STATE_OPERATOR, HF_STATE_REGISTRY };
 
 struct hf_state_origin {
 	char *id;
 	char *url;       /* "http://host:port", no trailing slash, no path */
 	uint32_t weight; /* 1-100 */
-	bool added;      /* by the operator: hf_state_overlay.h */
-	bool drained;    /* by the operator: no new fetches */
+	enum hf_state_from from;
+	uint64_t
+		generation; /* another one: another origin, though of the same id; 0: not registered */
+	bool drained;       /* by the operator: no new fetches */
 };
 
 struct hf_state_group {
 	char *name;
 	struct hf_state_origin *origin;
-	uint32_t origin_count; /* >= 1 */
+	uint32_t origin_count; /* 0: of one that stands in groups */
 };
 
 #define HF_STATE_SECONDS_NONE UINT32_MAX

@@ -29,7 +29,7 @@ static bool state_too_deep(const char *text, size_t len)
 	return false;
 }
 
-static int state_json(const char *text, size_t len, struct state_check *check, json_t **ret_json)
+int state_json(const char *text, size_t len, struct state_check *check, json_t **ret_json)
 {
 	json_error_t error;
 	json_t *json;
@@ -112,8 +112,7 @@ static int state_build_origins(
 	for (uint32_t i = 0; i < state->group_count; i++) {
 		struct hf_state_group *group = &state->group[i];
 
-		HF_ASSERT(group->origin_count > 0);
-		group->origin = calloc(group->origin_count, sizeof(*group->origin));
+		group->origin = calloc(group->origin_count + 1, sizeof(*group->origin));
 		group->origin_count = 0; /* counts again, as they are filled */
 		if (!group->origin)
 			return -ENOMEM;
@@ -133,7 +132,12 @@ static int state_build_origins(
 		if (origin->url[len - 1] == '/')
 			origin->url[len - 1] = '\0';
 		origin->weight = weight ? (uint32_t)json_integer_value(weight) : 1;
-		origin->added = i >= check->document_origins;
+		origin->from = i >= check->registered_at ? HF_STATE_REGISTRY
+			       : i >= check->added_at    ? HF_STATE_OPERATOR
+							 : HF_STATE_DOCUMENT;
+		if (origin->from == HF_STATE_REGISTRY)
+			origin->generation = state_overlay_generation(
+				check->overlay, state_group_name(from), origin->id);
 		origin->drained =
 			state_overlay_drains(check->overlay, state_group_name(from), origin->id);
 	}

@@ -230,6 +230,36 @@ int state_check_unique(struct state_check *check, json_t *names, const char *nam
 	return json_object_set_new(names, name, json_true()) == 0 ? 0 : -ENOMEM;
 }
 
+/* NAME is a group from now on, if it was none. */
+static int check_group_known(struct state_check *check, const char *name)
+{
+	if (json_object_get(check->groups, name))
+		return 0;
+	return json_object_set_new(check->groups, name,
+		       json_integer((json_int_t)json_object_size(check->groups))) == 0
+		       ? 0
+		       : -ENOMEM;
+}
+
+static int check_group(struct state_check *check, const json_t *group, const char *path)
+{
+	static const char *const known[] = { "id", NULL };
+	const char *id;
+
+	if (!json_is_object(group)) {
+		state_check_refuse(check, path, "", group, "an object with an id");
+		return 0;
+	}
+	state_check_unknown(check, group, known);
+	id = state_check_string(check, path, group, "id");
+	if (!id)
+		return 0;
+	if (!json_object_get(check->groups, id))
+		return check_group_known(check, id);
+	state_check_refuse(check, path, "id", json_object_get(group, "id"), "each id once");
+	return 0;
+}
+
 int state_check_origin(struct state_check *check, const json_t *origin, const char *path)
 {
 	static const char *const known[] = { "group", "id", "url", "weight", NULL };
@@ -251,9 +281,7 @@ int state_check_origin(struct state_check *check, const json_t *origin, const ch
 	if (weight && (!json_is_integer(weight) || json_integer_value(weight) < 1 ||
 			      json_integer_value(weight) > STATE_WEIGHT_MAX))
 		state_check_refuse(check, path, "weight", weight, "1 to 100");
-	if (group && !json_object_get(check->groups, group) &&
-		json_object_set_new(check->groups, group,
-			json_integer((json_int_t)json_object_size(check->groups))) != 0)
+	if (group && check_group_known(check, group) != 0)
 		return -ENOMEM;
 	if (!group || !id)
 		return 0;
@@ -287,7 +315,7 @@ static int check_route(struct state_check *check, const json_t *route, const cha
 			"a path that begins with / and has no query");
 	if (group && !json_object_get(check->groups, group))
 		state_check_refuse(check, path, "group", json_object_get(route, "group"),
-			"the group of an origin");
+			"the group of an origin, or one of groups");
 	if (json_object_get(route, "policy"))
 		policy = state_check_string(check, path, route, "policy");
 	if (policy && !json_object_get(check->policies, policy))
@@ -332,7 +360,7 @@ static int check_list(struct state_check *check, const json_t *document, const c
 static void check_head(struct state_check *check, const json_t *document)
 {
 	static const char *const known[] = { "schema", "version", "issued_at", "origins", "routes",
-		"policies", "purges", NULL };
+		"groups", "policies", "purges", NULL };
 	const json_t *schema = json_object_get(document, "schema");
 
 	state_check_unknown(check, document, known);
@@ -344,7 +372,7 @@ static void check_head(struct state_check *check, const json_t *document)
 
 int state_check_document(struct state_check *check, const json_t *document)
 {
-	int err;
+	int err = 0;
 
 	if (!json_is_object(document)) {
 		state_check_refuse(check, "$", "", document, "an object");
@@ -359,7 +387,10 @@ int state_check_document(struct state_check *check, const json_t *document)
 		!check->purge_ids)
 		return -ENOMEM;
 	check_head(check, document);
-	err = check_list(check, document, "origins", STATE_ORIGINS_MAX, state_check_origin);
+	if (json_object_get(document, "groups")) /* first: each stands there once */
+		err = check_list(check, document, "groups", STATE_GROUPS_MAX, check_group);
+	if (err == 0)
+		err = check_list(check, document, "origins", STATE_ORIGINS_MAX, state_check_origin);
 	if (err == 0 && json_object_get(document, "policies"))
 		err = check_list(
 			check, document, "policies", STATE_POLICIES_MAX, state_check_policy);

@@ -4,8 +4,8 @@
  *
  * Picture   text -> state.c: size, depth, jansson -> state_check.c: every reason at once -> state.c:
  *           the snapshot, which nothing can refuse any more -> state_route.c: sorted for lookups
- *           state_rules.c does both for policies and purges; state_overlay.c: what the operator changes,
- *           put into the JSON before it is checked
+ *           state_rules.c does both for policies and purges; state_overlay.c: what operator and registry
+ *           say, put into the JSON before it is checked; state_registration.c: what an origin says of itself
  */
 #ifndef HF_PRIV_STATE
 #error "state_priv.h is private to lib/state"
@@ -21,6 +21,7 @@
 #define STATE_DEPTH_MAX    16
 #define STATE_ORIGINS_MAX  4096
 #define STATE_ROUTES_MAX   4096
+#define STATE_GROUPS_MAX   4096 /* that are named without an origin */
 #define STATE_STRING_MAX   1024
 #define STATE_HOST_MAX     255
 #define STATE_WEIGHT_MAX   100
@@ -39,7 +40,7 @@ struct state_check {
 	json_t *route_ids;
 	json_t *purge_ids;
 	const struct hf_state_overlay *overlay; /* NULL: none */
-	size_t document_origins;                /* those behind them are the operator's */
+	size_t added_at, registered_at; /* where the operator's origins begin, and the registry's */
 };
 
 /* Whether the document is right; if not, why not, on check->errors. 0, -EINVAL, -ENOMEM. The caller
@@ -73,10 +74,16 @@ int state_build_purges(struct hf_state *state, const json_t *purges);
 void state_free_rules(struct hf_state *state);
 
 /* state_overlay.c */
-/* Puts the operator's origins behind the document's. -ENOMEM. */
+/* Puts the operator's origins behind the document's, and the registry's behind these. -ENOMEM. */
 int state_overlay_merge(struct state_check *check, json_t *document);
 bool state_overlay_drains(
 	const struct hf_state_overlay *overlay, const char *group, const char *id);
+uint64_t state_overlay_generation(
+	const struct hf_state_overlay *overlay, const char *group, const char *id);
+
+/* state.c */
+/* -EINVAL: it is refused; -ENOMEM. */
+int state_json(const char *text, size_t len, struct state_check *check, json_t **ret_json);
 
 /* Sorts for hf_state_route_lookup. -ENOMEM. */
 int state_route_sort(struct hf_state *state);

@@ -70,6 +70,6 @@ X(TCP_OOO_FULL,     SEGMENT,    "tcp_ooo_full",       "Out-of-order data beyond 
 X(ICMP_BAD_QUOTE,   FRAME,      "icmp_bad_quote",     "ICMP error that quotes nothing of ours in flight, or claims what cannot be")
 X(ADDR_CONFLICT,    FRAME,      "addr_conflict",      "ARP or neighbour advertisement by which another host claims an address of ours")
 X(CONN_PRESSURE,    CONNECTION, "conn_pressure",      "Slow reader of what holds memory or an exchange that others wait for")
-X(REQ_DRAINED,      REQUEST,    "req_drained",        "Every origin of its group is drained by the operator; 503")
+X(REQ_DRAINED,      REQUEST,    "req_drained",        "Its group has no origin, or all are drained by the operator; 503")
 X(REQ_LOOP,         REQUEST,    "req_loop",           "Miss that this node has forwarded before, by its Via; 508")
 /* clang-format on */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_state_overlay.h"
 #include "rig.h"
 
 static uint32_t refs(const struct hf_state *state)
@@ -182,6 +183,68 @@ Test(origin_view, failures_are_known_by_origin)
 	cr_expect_eq(load_of(rig, 0).failures, 0);
 	cr_expect_eq(load_of(rig, 1).failures, 1);
 	rig_end_all(rig, &client, 1);
+}
+
+/* One origin that has registered, or none (0), in a group that the document only names. */
+static void set_registered(struct rig *rig, uint64_t generation)
+{
+	static const char text[] =
+		"{\"schema\":1,\"version\":\"1\",\"groups\":[{\"id\":\"g\"}],\"origins\":[],"
+		"\"routes\":[{\"id\":\"1\",\"host\":\"*\",\"path\":\"/\",\"group\":\"g\"}]}";
+	struct hf_state_overlay *overlay = hf_state_overlay_new();
+	struct hf_state *state = NULL;
+	char url[64];
+
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", rig->port);
+	cr_assert_eq(hf_state_overlay_register(overlay,
+			     &(struct hf_state_registered){ "g", "r", url, 1, generation },
+			     generation > 0),
+		0);
+	cr_assert_eq(hf_state_parse_with(text, strlen(text), overlay, stderr, &state), 0);
+	hf_state_overlay_free(overlay);
+	hf_origin_state_set(rig->origin, state);
+	hf_state_unref(state);
+	rig_turn(rig);
+}
+
+Test(origin_view, a_group_without_origins_is_503_until_one_registers)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client[2];
+	const char *head;
+
+	set_registered(rig, 0);
+	rig_get(rig, &client[0], "/a", "");
+	rig_until(rig, client[0].fail);
+	cr_expect_eq(client[0].xchg->fail_status, 503);
+	set_registered(rig, 1);
+	rig_get(rig, &client[1], "/a", "");
+	rig_answer(rig_asked(rig, &head), RIG_FRESH, 10);
+	rig_expect_body(rig, &client[1], 10);
+	rig_end_all(rig, client, 2);
+}
+
+Test(origin_view, another_generation_is_another_origin)
+{
+	struct rig *rig = rig_new();
+	struct rig_client client[2];
+	const char *head;
+
+	set_registered(rig, 1);
+	rig_get(rig, &client[0], "/0", "");
+	rig_until(rig, rig_requests(rig) == 1);
+	set_registered(rig, 1);
+	cr_expect_eq(load_of(rig, 0).in_flight, 1, "renewed");
+	set_registered(rig, 2);
+	cr_expect_eq(load_of(rig, 0).in_flight, 0);
+	cr_expect_eq(load_of(rig, 0).fetches, 0);
+	rig_get(rig, &client[1], "/1", "");
+	rig_answer(rig_asked(rig, &head), RIG_FRESH, 10);
+	rig_answer(rig_asked(rig, &head), RIG_FRESH, 10);
+	rig_expect_body(rig, &client[0], 10);
+	rig_expect_body(rig, &client[1], 10);
+	cr_expect_eq(load_of(rig, 0).fetches, 1);
+	rig_end_all(rig, client, 2);
 }
 
 static void set_policy(struct rig *rig, const char *policy)

@@ -68,11 +68,37 @@ Test(state, S1_every_reason_is_told_with_its_path)
 		"$.routes[0].host: found \"a:80\"; allowed: a host without port, *.SUFFIX or *\n"
 		"$.routes[0].path: found \"x\"; allowed: a path that begins with / and has no "
 		"query\n"
-		"$.routes[0].group: found \"nope\"; allowed: the group of an origin\n"
+		"$.routes[0].group: found \"nope\"; allowed: the group of an origin, or one of "
+		"groups\n"
 		"$.routes[1].path: found \"/?q\"; allowed: a path that begins with / and has no "
 		"query\n"
 		"$.routes[1].id: found \"r\"; allowed: each id once\n"
 		"$.purges: found 1; allowed: an array\n");
+}
+
+Test(state, groups_may_be_named_before_they_have_origins)
+{
+	struct hf_state *state;
+
+	cr_assert_eq(test_parse("{\"schema\":1,\"version\":\"v\",\"routes\":[" STATE_TEST_ROUTE "],"
+				"\"groups\":[{\"id\":\"x\"},{\"id\":\"g\"}],"
+				"\"origins\":[" STATE_TEST_ORIGIN "]}",
+			     &state),
+		0, "%s", test_reasons);
+	cr_assert_eq(state->group_count, 2);
+	cr_expect_str_eq(state->group[0].name, "x");
+	cr_expect_eq(state->group[0].origin_count, 0);
+	cr_expect_eq(state->group[1].origin_count, 1);
+	cr_expect_eq(state->route[0].group, &state->group[1]);
+	cr_expect_eq(state->unknown_fields, 0);
+	hf_state_unref(state);
+	test_refused("{\"schema\":1,\"version\":\"v\",\"origins\":[],\"routes\":[],"
+		     "\"groups\":[7,{\"id\":\"a b\"},{\"id\":\"x\"},{\"id\":\"x\"}]}",
+		"$.groups[0]: found 7; allowed: an object with an id\n"
+		"$.groups[1].id: found \"a b\"" WORD_ALLOWED
+		"$.groups[3].id: found \"x\"; allowed: each id once\n");
+	test_refused("{\"schema\":1,\"version\":\"v\",\"origins\":[],\"routes\":[],\"groups\":{}}",
+		"$.groups: found an object; allowed: an array\n");
 }
 
 Test(state, S2_unknown_fields_are_counted_and_otherwise_ignored)

@@ -66,7 +66,7 @@ Test(state_overlay, L1_an_added_origin_is_in_every_document_that_has_its_group)
 	cr_assert_eq(state->group_count, 2);
 	cr_assert_eq(state->group[0].origin_count, 3);
 	cr_assert_not_null(find(0, "http://new:1"));
-	cr_expect(find(0, "http://new:1")->added && !find(0, "o1")->added);
+	cr_expect(find(0, "http://new:1")->from == HF_STATE_OPERATOR);
 	cr_expect_str_eq(find(0, "http://new:1")->url, "http://new:1");
 	cr_expect_eq(find(0, "http://new:1")->weight, 1);
 	apply(STATE_TEST_DOC("{\"group\":\"h\",\"id\":\"o1\",\"url\":\"http://c\"}", ""));
@@ -81,14 +81,14 @@ Test(state_overlay, L1_the_document_wins)
 	cr_assert_eq(change(HF_STATE_ADD, "g", "http://b"), 0, "%s", reasons);
 	apply(STATE_TEST_DOC(TWO, ""));
 	cr_expect_eq(state->group[0].origin_count, 2, "it has that URL itself");
-	cr_expect(!find(0, "o2")->added);
+	cr_expect(find(0, "o2")->from == HF_STATE_DOCUMENT);
 	apply(STATE_TEST_DOC(STATE_TEST_ORIGIN
 		",{\"group\":\"g\",\"id\":\"http://b\",\"url\":\"http://z\"}",
 		""));
 	cr_expect_eq(state->group[0].origin_count, 2, "it has that id itself");
 	cr_expect_str_eq(find(0, "http://b")->url, "http://z");
 	apply(STATE_TEST_DOC(STATE_TEST_ORIGIN, ""));
-	cr_expect(find(0, "http://b")->added);
+	cr_expect(find(0, "http://b")->from == HF_STATE_OPERATOR);
 	cr_assert_eq(change(HF_STATE_REMOVE, "g", "http://b/"), 0, "%s", reasons);
 	cr_expect(hf_state_overlay_is_empty(overlay));
 }
@@ -172,4 +172,117 @@ Test(state_overlay, what_is_not_there_cannot_be_drained)
 		"origin.id: found \"o9\"; allowed: the id or URL of an origin of the group\n");
 	cr_expect_eq(change(HF_STATE_RESUME, "x", "o1"), -EINVAL);
 	cr_expect_str_eq(reasons, "origin.group: found \"x\"; allowed: a group of the state\n");
+}
+
+/* As the registry has them; the generation of each is its place, from 1. */
+static void registered(size_t count, ...)
+{
+	struct hf_state_registered list[8];
+	va_list args;
+
+	cr_assert_leq(count, HF_ARRAY_LEN(list));
+	va_start(args, count);
+	for (size_t i = 0; i < count; i++) {
+		list[i] = (struct hf_state_registered){ .group = "g", .weight = 7 };
+		list[i].id = va_arg(args, const char *);
+		list[i].url = va_arg(args, const char *);
+		list[i].generation = i + 1;
+	}
+	va_end(args);
+	cr_assert_eq(hf_state_overlay_register(overlay, list, count), 0);
+}
+
+Test(state_overlay, L3_registered_origins_are_put_into_a_group_that_may_be_empty)
+{
+	static const char doc[] = "{\"schema\":1,\"version\":\"v\",\"groups\":[{\"id\":\"g\"}],"
+				  "\"origins\":[],\"routes\":[" STATE_TEST_ROUTE "]}";
+
+	apply(doc);
+	cr_assert_eq(state->group_count, 1);
+	cr_expect_eq(state->group[0].origin_count, 0);
+	cr_expect_eq(state->route[0].group, &state->group[0]);
+	registered(2, "r1", "http://r:1", "r2", "http://r:2");
+	cr_expect_not(hf_state_overlay_is_empty(overlay));
+	apply(doc);
+	cr_assert_eq(state->group[0].origin_count, 2);
+	cr_expect_str_eq(find(0, "r2")->url, "http://r:2");
+	cr_expect_eq(find(0, "r2")->weight, 7);
+	cr_expect_eq(find(0, "r2")->generation, 2);
+	cr_expect_eq(find(0, "r2")->from, HF_STATE_REGISTRY);
+	registered(0);
+	apply(doc);
+	cr_expect_eq(state->group[0].origin_count, 0);
+	cr_expect(hf_state_overlay_is_empty(overlay));
+}
+
+Test(state_overlay, L3_the_document_wins_then_the_operator_then_who_came_first)
+{
+	apply(STATE_TEST_DOC(TWO, ""));
+	cr_assert_eq(change(HF_STATE_ADD, "g", "http://op"), 0);
+	registered(6, "o1", "http://r:1", "r2", "http://b", "r3", "http://op", "r4", "http://r:4",
+		"r5", "http://r:4", "r6", "http://r:6");
+	apply(STATE_TEST_DOC(TWO, ""));
+	cr_expect_str_eq(find(0, "o1")->url, "http://a:1", "an id of the document");
+	cr_expect_null(find(0, "r2"), "a URL of the document");
+	cr_expect_null(find(0, "r3"), "a URL of the operator");
+	cr_expect_eq(find(0, "http://op")->from, HF_STATE_OPERATOR);
+	cr_expect_not_null(find(0, "r4"));
+	cr_expect_null(find(0, "r5"), "the URL of one before it");
+	cr_expect_eq(find(0, "r6")->generation, 6);
+	cr_expect_eq(find(0, "o1")->generation, 0);
+	apply(STATE_TEST_DOC("{\"group\":\"h\",\"id\":\"o1\",\"url\":\"http://c\"}", ""));
+	cr_expect_eq(state->group_count, 1, "without the group they are left out");
+}
+
+Test(state_overlay, L3_no_more_than_a_document_may_have)
+{
+	static char text[STATE_ORIGINS_MAX * 64];
+	size_t len = (size_t)snprintf(text, sizeof(text), "%s",
+		"{\"schema\":1,\"version\":\"v\",\"routes\":[],\"origins\":[");
+
+	for (int i = 0; i < STATE_ORIGINS_MAX - 1; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+			"%s{\"group\":\"g\",\"id\":\"%d\",\"url\":\"http://h%d\"}", i ? "," : "", i,
+			i);
+	(void)snprintf(text + len, sizeof(text) - len, "]}");
+	registered(2, "r1", "http://r:1", "r2", "http://r:2");
+	apply(text);
+	cr_expect_eq(state->group[0].origin_count, STATE_ORIGINS_MAX);
+	cr_expect_not_null(find(0, "r1"));
+}
+
+Test(state_overlay, L4_a_drain_holds_while_a_registered_origin_comes_and_goes)
+{
+	apply(STATE_TEST_DOC(STATE_TEST_ORIGIN, ""));
+	registered(1, "r1", "http://r:1");
+	apply(STATE_TEST_DOC(STATE_TEST_ORIGIN, ""));
+	cr_assert_eq(change(HF_STATE_DRAIN, "g", "http://r:1"), 0, "%s", reasons);
+	registered(0);
+	apply(STATE_TEST_DOC(STATE_TEST_ORIGIN, ""));
+	cr_expect_null(find(0, "r1"));
+	registered(1, "r1", "http://r:9");
+	apply(STATE_TEST_DOC(STATE_TEST_ORIGIN, ""));
+	cr_expect(find(0, "r1")->drained);
+	registered(0);
+	apply(STATE_TEST_DOC(STATE_TEST_ORIGIN, ""));
+	cr_expect_eq(change(HF_STATE_RESUME, "g", "r1"), 0, "%s", reasons);
+	cr_expect_eq(change(HF_STATE_RESUME, "g", "r1"), -EINVAL, "it is not drained");
+	cr_expect(hf_state_overlay_is_empty(overlay));
+}
+
+Test(state_overlay, L4_the_number_of_the_drained_is_limited)
+{
+	char id[16];
+	struct hf_state_registered one = { .group = "g", .id = id, .url = "http://r", .weight = 1 };
+
+	apply(STATE_TEST_DOC(STATE_TEST_ORIGIN, ""));
+	for (int i = 0; i <= HF_STATE_DRAINED_MAX; i++) {
+		(void)snprintf(id, sizeof(id), "r%d", i);
+		cr_assert_eq(hf_state_overlay_register(overlay, &one, 1), 0);
+		apply(STATE_TEST_DOC(STATE_TEST_ORIGIN, ""));
+		cr_assert_eq(change(HF_STATE_DRAIN, "g", id),
+			i < HF_STATE_DRAINED_MAX ? 0 : -EINVAL, "%d: %s", i, reasons);
+	}
+	cr_expect_str_eq(
+		reasons, "origin: found 1024 that are drained already; allowed: at most 1024\n");
 }
