@@ -71,7 +71,10 @@ struct hf_conf {
 		uint32_t max_queue;
 		uint32_t exchanges_max; /* requests at origin threads, per worker */
 		uint32_t queue_timeout_ms, connect_timeout_ms, first_byte_timeout_ms,
-			between_bytes_timeout_ms, keepalive_ms, patience_ms, fallback_timeout_ms;
+			between_bytes_timeout_ms, keepalive_ms, patience_ms, fallback_timeout_ms,
+			total_timeout_ms;
+		uint32_t retries;
+		uint32_t retry_budget; /* percent */
 	} origin;
 	char *bootstrap_state; /* file name; "" for none */
 	struct {

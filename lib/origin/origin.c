@@ -111,6 +111,8 @@ int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *c
 	origin->store_wait_us = ORIGIN_STORE_WAIT_US;
 	origin->lag_us = ORIGIN_LAG_US;
 	origin->resume_pause_us = ORIGIN_RESUME_PAUSE_US;
+	origin->retry_pause_us = ORIGIN_RETRY_PAUSE_US;
+	origin_retry_init(&origin->retries, origin->now_us);
 	origin->epoll_fd = -1;
 	origin->waker.fd = -1;
 	HF_ASSERT(origin->shard);

@@ -68,6 +68,7 @@ static void curl_head_interim(struct hf_origin *origin, struct origin_fetch *fet
 /* False: the transfer shall end. */
 static bool curl_head_whole(struct hf_origin *origin, struct origin_fetch *fetch)
 {
+	enum origin_store verdict;
 	long status = 0;
 
 	if (curl_head_is_interim(fetch)) {
@@ -78,14 +79,18 @@ static bool curl_head_whole(struct hf_origin *origin, struct origin_fetch *fetch
 	hf_timer_del(origin->wheel, &fetch->timer);
 	hf_timer_del(origin->wheel, &fetch->patience);
 	(void)curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
-	origin_health_answer(origin, fetch, (uint16_t)status);
 	if (fetch->state == ORIGIN_RESUME) {
+		origin_health_answer(origin, fetch, (uint16_t)status);
 		if (!origin_resume_head(origin, fetch))
 			return false;
 		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
 		return true;
 	}
-	switch (origin_store_head(origin, fetch)) {
+	fetch->status = (uint16_t)status;
+	verdict = origin_store_head(origin, fetch);
+	if (verdict != ORIGIN_STORE_RETRY)
+		origin_health_answer(origin, fetch, (uint16_t)status);
+	switch (verdict) {
 	case ORIGIN_STORE_DONE:
 		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
 		return true;
@@ -102,6 +107,8 @@ static bool curl_head_whole(struct hf_origin *origin, struct origin_fetch *fetch
 	case ORIGIN_STORE_UNWANTED:
 		fetch->unwanted = true;
 		return false;
+	case ORIGIN_STORE_RETRY:
+		return true;
 	case ORIGIN_STORE_BAD:
 		break;
 	}
@@ -137,14 +144,14 @@ static size_t curl_on_body(char *data, size_t size, size_t count, void *arg)
 	size_t got = hf_min_size(fetch->taken, len);
 
 	origin_health_heard(origin, fetch);
-	if (fetch->state < ORIGIN_ADMIT) {
-		fetch->fail_text = "a body without a head";
-		return 0;
-	}
-	if (fetch->state == ORIGIN_OVER) {
+	if (fetch->state == ORIGIN_OVER || fetch->state == ORIGIN_RETRY) {
 		/* a short rest is read for the sake of the connection */
 		fetch->taken += len;
 		return fetch->taken > ORIGIN_OVER_MAX ? 0 : len;
+	}
+	if (fetch->state < ORIGIN_ADMIT) {
+		fetch->fail_text = "a body without a head";
+		return 0;
 	}
 	if (fetch->state == ORIGIN_ADMIT) {
 		fetch->recv_paused = true;
@@ -204,8 +211,9 @@ static int curl_on_connected(
 		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_BETWEEN, curl_between_us(origin));
 	else
 		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_FIRST_BYTE,
-			1000ULL * origin_health_timeout_ms(origin, fetch->health,
-					  origin->conf->origin.first_byte_timeout_ms));
+			origin_retry_left_us(origin, fetch,
+				origin_health_timeout_ms(origin, fetch->health,
+					origin->conf->origin.first_byte_timeout_ms)));
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -275,11 +283,13 @@ static CURLcode curl_set_callbacks(CURL *easy, struct origin_fetch *fetch)
 }
 
 /* No redirects, cookies, netrc, decoding: curl's defaults, and never switched on. */
-static CURLcode curl_set_rules(
-	const struct hf_origin *origin, CURL *easy, const struct origin_health *health)
+static CURLcode curl_set_rules(const struct hf_origin *origin, const struct origin_fetch *fetch)
 {
-	uint32_t connect_ms =
-		origin_health_timeout_ms(origin, health, origin->conf->origin.connect_timeout_ms);
+	CURL *easy = fetch->easy;
+	uint64_t connect_ms = origin_retry_left_us(origin, fetch,
+				      origin_health_timeout_ms(origin, fetch->health,
+					      origin->conf->origin.connect_timeout_ms)) /
+			      1000;
 	long keep_s = (long)(origin->conf->origin.keepalive_ms / 1000);
 	CURLcode code = CURLE_OK;
 
@@ -292,7 +302,7 @@ static CURLcode curl_set_rules(
 	code |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	code |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+	code |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)hf_max_u64(connect_ms, 1));
 	code |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, keep_s > 0 ? keep_s : 1L);
 	return code;
 }
@@ -304,7 +314,7 @@ int origin_curl_start(struct hf_origin *origin, struct origin_fetch *fetch)
 	fetch->easy = curl_easy_init();
 	if (!fetch->easy)
 		return -ENOMEM;
-	if (curl_set_rules(origin, fetch->easy, fetch->health) == CURLE_OK &&
+	if (curl_set_rules(origin, fetch) == CURLE_OK &&
 		curl_set_callbacks(fetch->easy, fetch) == CURLE_OK &&
 		origin_request_set(origin, fetch) == 0 &&
 		curl_multi_add_handle(origin->multi, fetch->easy) == CURLM_OK)

@@ -5,6 +5,7 @@
  *      submit -> QUEUED --slot--> SENT --head--> BODY --> complete: publish
  *                  |               |\  \-no memory-> ADMIT -/ |\-> fail: readers are cut
  *                  |               | \             RESUME <----/  cut: its rest is asked for
+ *                  |<--pause- RETRY <- failed
  *                  \- late: 503    | \-304, or an error for which a stale one stands-> OVER -> end
  *                                  \-> fail: 502, 504, or a stale one (RFC 5861)
  */
@@ -40,6 +41,12 @@ void origin_slot_give(struct hf_origin *origin, struct origin_fetch *fetch)
 	fetch->peer = NULL;
 }
 
+void origin_fetch_answered(struct origin_fetch *fetch)
+{
+	fetch->outcome = fetch->status < 400 ? HF_STAT_ORIGIN_FETCH_SUCCESS
+					     : HF_STAT_ORIGIN_FETCH_HTTP_ERROR;
+}
+
 static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	struct hf_list *it;
@@ -57,11 +64,12 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 	}
 	if (fetch->state == ORIGIN_QUEUED && fetch->takes_slot)
 		fetch_unqueue(origin, fetch);
+	if (fetch->deadline_us != 0) /* it was sent */
+		hf_stat_inc(fetch->outcome);
 	origin_slot_give(origin, fetch);
 	if (fetch->obj)
 		hf_shard_obj_unref(origin->shard, fetch->obj);
-	if (fetch->stale)
-		hf_shard_obj_unref(origin->shard, fetch->stale);
+	origin_reval_forget(origin, fetch);
 	origin_stale_refresh_end(origin, fetch);
 	origin_invalid_end(fetch);
 	origin_view_leave(origin, fetch);
@@ -72,7 +80,6 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 	hf_wipe_free((char *)(uintptr_t)fetch->key.ptr);
 	hf_wipe_free(fetch->vary);
 	hf_wipe_free(fetch->req_head);
-	free(fetch->conditions);
 	hf_wipe_free(fetch->head);
 	hf_pool_put(&origin->fetches, fetch);
 }
@@ -146,6 +153,7 @@ static struct origin_fetch *fetch_new(
 	hf_timer_init(&fetch->patience, ORIGIN_TIMER_PATIENCE);
 	fetch->method = xchg->method;
 	fetch->shared = xchg->shared;
+	fetch->outcome = HF_STAT_ORIGIN_FETCH_CANCELED;
 	fetch->known = look->sample != NULL;
 	/* unsafe methods pass: a slot is for what the cache wants */
 	fetch->takes_slot = hf_http_method_is_safe(xchg->method);
@@ -280,7 +288,7 @@ void origin_fetch_leader_left(
 	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_xchg *xchg)
 {
 	fetch->leader = NULL;
-	if (fetch->state == ORIGIN_QUEUED)
+	if (fetch->state < ORIGIN_SENT)
 		fetch->leader =
 			HF_CONTAINER_OF(hf_list_first(&fetch->readers), struct origin_reader, link);
 	else if (!origin_fetch_keep_request(fetch, xchg) && !fetch->obj)
@@ -317,6 +325,11 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 	hf_stat_add(HF_STAT_ORIGIN_IN_FLIGHT, 1);
 	fetch->state = ORIGIN_SENT;
 	fetch->sent_us = origin->now_us;
+	if (fetch->deadline_us == 0) {
+		fetch->deadline_us =
+			origin->now_us + origin->conf->origin.total_timeout_ms * 1000ULL;
+		origin_retry_earn(&origin->retries, origin->conf->origin.retry_budget);
+	}
 	fetch->tags_purged = origin->purge.tags_purged;
 	origin_reval_begin(origin, fetch);
 	if (origin_curl_start(origin, fetch)) {
@@ -393,8 +406,9 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 		return;
 	}
 	fetch_log(fetch, text);
-	if (fetch->state != ORIGIN_QUEUED)
+	if (fetch->deadline_us != 0)
 		hf_stat_inc(HF_STAT_ORIGIN_ERRORS);
+	fetch->outcome = status == 504 ? HF_STAT_ORIGIN_FETCH_TIMEOUT : HF_STAT_ORIGIN_FETCH_ERROR;
 	if (fetch->obj) {
 		hf_shard_fill_fail(origin->shard, fetch->obj);
 		origin_flow_more(origin, fetch);
@@ -420,7 +434,7 @@ static void fetch_overtake(struct hf_origin *origin, const struct origin_fetch *
 	struct origin_fetch *other = NULL;
 
 	while ((other = origin_map_next(origin, &fetch->key, other)) != NULL)
-		other->purged |= other->state != ORIGIN_QUEUED && other->sent_us < fetch->sent_us;
+		other->purged |= other->state >= ORIGIN_SENT && other->sent_us < fetch->sent_us;
 }
 
 static void fetch_complete(struct hf_origin *origin, struct origin_fetch *fetch)
@@ -428,6 +442,7 @@ static void fetch_complete(struct hf_origin *origin, struct origin_fetch *fetch)
 	struct hf_obj *obj = fetch->obj;
 	bool stream = obj->flags & HF_OBJ_STREAM;
 
+	origin_fetch_answered(fetch);
 	/* what has no body keeps the length it was told, if any: for an answer to HEAD */
 	if (!(stream && (obj->flags & HF_OBJ_NO_BODY)))
 		hf_shard_fill_end(origin->shard, obj);
@@ -448,6 +463,10 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 		fetch_end(origin, fetch);
 		return;
 	}
+	if (fetch->state == ORIGIN_RETRY) {
+		origin_curl_stop(origin, fetch);
+		return;
+	}
 	if (code == CURLE_OK && fetch->state == ORIGIN_BODY) {
 		fetch_complete(origin, fetch);
 		return;
@@ -457,6 +476,8 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 		fetch->ended = true;
 		return;
 	}
+	if (origin_retry_failed(origin, fetch, code))
+		return;
 	if (!fetch->judged)
 		origin_health_failed(origin, fetch,
 			code == CURLE_OK ? HF_FALLBACK_BY_RESET
@@ -476,6 +497,8 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 
 static void fetch_late(struct hf_origin *origin, struct origin_fetch *fetch, const char *text)
 {
+	if (origin_retry_failed(origin, fetch, CURLE_OPERATION_TIMEDOUT))
+		return;
 	origin_health_failed(origin, fetch, HF_FALLBACK_BY_TIMEOUT);
 	if (!origin_resume_begin(origin, fetch))
 		origin_fetch_fail(origin, fetch, 504, HF_DROP_REQ_ORIGIN_TIMEOUT, text);
@@ -495,6 +518,9 @@ static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch
 		break;
 	case ORIGIN_TIMER_RESUME:
 		origin_resume_due(origin, fetch);
+		break;
+	case ORIGIN_TIMER_RETRY:
+		origin_retry_due(origin, fetch);
 		break;
 	case ORIGIN_TIMER_MEMORY:
 		origin_flow_memory_late(origin, fetch);

@@ -240,6 +240,9 @@ void origin_flow_admit(struct hf_origin *origin, struct origin_fetch *fetch)
 		fetch->unwanted = true;
 		origin_fetch_done(origin, fetch, CURLE_WRITE_ERROR);
 		return;
+	case ORIGIN_STORE_RETRY:
+		HF_ASSERT(!"only at once");
+		return;
 	case ORIGIN_STORE_DONE:
 	case ORIGIN_STORE_OVER:
 		origin_flow_memory_got(origin, fetch);

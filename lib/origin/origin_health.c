@@ -91,12 +91,19 @@ void origin_health_answer(struct hf_origin *origin, struct origin_fetch *fetch, 
 		health_event(origin, fetch, HF_FALLBACK_GOOD, "");
 }
 
-void origin_health_failed(
+void origin_health_tried(
 	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_fallback_trigger trigger)
 {
+	(void)origin;
 	hf_stat_inc(health_stats[trigger]);
 	if (fetch->peer)
 		fetch->peer->failures++;
+}
+
+void origin_health_failed(
+	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_fallback_trigger trigger)
+{
+	origin_health_tried(origin, fetch, trigger);
 	health_event(origin, fetch, HF_FALLBACK_FAILED, hf_fallback_trigger_name(trigger));
 }
 

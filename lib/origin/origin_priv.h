@@ -54,11 +54,13 @@
 #define ORIGIN_RESUMES_MAX     3           /* of one fetch */
 #define ORIGIN_RESUME_PAUSE_US 100000      /* before the first; then twice as long each time */
 #define ORIGIN_ONCE_IDLE_S     1 /* a connection that was idle for longer may end under a request */
-#define ORIGIN_RETRIES_MAX     3 /* of one fetch */
+#define ORIGIN_RETRIES_MAX     3           /* of one fetch */
+#define ORIGIN_RETRY_PAUSE_US  100000      /* before the first; then twice as long each time */
 #define ORIGIN_TAGS_KNOWN      256 /* purged last: what answers to earlier questions are judged by */
 
 enum origin_fetch_state {
 	ORIGIN_QUEUED, /* waits for its launch, or for a slot */
+	ORIGIN_RETRY,  /* a try failed; the next waits, without a slot */
 	ORIGIN_SENT,   /* curl has it; no head yet */
 	ORIGIN_RESUME, /* the body broke off; its rest is to be asked for, or is: no head yet */
 	ORIGIN_ADMIT, /* the head is whole; memory for the object, or an errand's end, is awaited */
@@ -71,6 +73,7 @@ enum origin_timer {
 	ORIGIN_TIMER_FIRST_BYTE,
 	ORIGIN_TIMER_BETWEEN,
 	ORIGIN_TIMER_RESUME,
+	ORIGIN_TIMER_RETRY,
 	ORIGIN_TIMER_MEMORY,
 	ORIGIN_TIMER_LAG,
 	ORIGIN_TIMER_PATIENCE, /* the only kind of fetch->patience */
@@ -146,13 +149,14 @@ struct origin_fetch {
 	CURL *easy;
 	struct curl_slist *lines;
 	uint64_t queued_us, sent_us;
+	uint64_t deadline_us; /* of the head of an answer, over all tries; 0: it was never sent */
+	uint16_t status;      /* of the answer's head */
+	enum hf_stat outcome; /* how it is counted at its end */
 	uint64_t stood_us;           /* when what is stored stood in for it; 0: it did not */
 	int local_port, remote_port; /* of its connection, from when the request goes out */
 	uint64_t tags_purged;        /* when it was sent: origin->purge.tags_purged */
 	struct hf_timer timer, patience;
 	bool stored_told; /* what HEAD said in `stored` */
-	uint16_t fail_status;
-	enum hf_drop fail_reason;
 	const char *fail_text;
 };
 
@@ -193,6 +197,12 @@ struct origin_group {
 	struct origin_health *health; /* a reference */
 };
 
+/* How many retries may be begun. */
+struct origin_retries {
+	uint32_t tokens;
+	uint64_t filled_us;
+};
+
 struct origin_tag {
 	uint32_t len;
 	char text[HF_PURGE_TAG_MAX];
@@ -229,7 +239,8 @@ struct hf_origin {
 	struct hf_list direct; /* QUEUED and needs none */
 	struct hf_list memory; /* waiting for memory */
 	uint32_t queued, slots_used, slots_max, in_flight;
-	uint64_t object_max, memory_wait_us, store_wait_us, lag_us, resume_pause_us;
+	uint64_t object_max, memory_wait_us, store_wait_us, lag_us, resume_pause_us, retry_pause_us;
+	struct origin_retries retries;
 	struct hf_list *map; /* [map_mask + 1] of fetches by key hash */
 	uint32_t map_mask;
 	struct origin_memo *memo; /* [sets * ways] */
@@ -281,6 +292,9 @@ void origin_health_heard(struct hf_origin *origin, struct origin_fetch *fetch);
 /* A head came. */
 void origin_health_answer(struct hf_origin *origin, struct origin_fetch *fetch, uint16_t status);
 void origin_health_failed(
+	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_fallback_trigger trigger);
+/* The same, but another try follows: it says nothing of the group yet. */
+void origin_health_tried(
 	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_fallback_trigger trigger);
 /* When the whole group will have been silent for origin.patience, if nothing more comes. */
 uint64_t origin_health_silent_us(const struct hf_origin *origin, const struct origin_fetch *fetch);
@@ -364,6 +378,8 @@ void origin_fetch_enqueue(struct hf_origin *origin, struct origin_fetch *fetch);
 /* Finds the reader an object, a fetch to wait for, or starts one. */
 void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader);
 bool origin_fetch_launch(struct hf_origin *origin);
+/* Everything of the answer that matters has come. */
+void origin_fetch_answered(struct origin_fetch *fetch);
 /* The request of LED was sent, or is to be: another leads, or it is kept. May end the fetch. */
 void origin_fetch_leader_left(
 	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_xchg *led);
@@ -408,6 +424,7 @@ enum origin_store {
 	ORIGIN_STORE_BAD,       /* not a response */
 	ORIGIN_STORE_UNWANTED,  /* not to be shared, and its reader left */
 	ORIGIN_STORE_OVER,      /* its readers were answered otherwise */
+	ORIGIN_STORE_RETRY,     /* it is an error, and asked for again */
 };
 
 /* What was found out about an answer. */
@@ -464,9 +481,30 @@ bool origin_resume_head(struct hf_origin *origin, struct origin_fetch *fetch);
 /* It is whole. */
 void origin_resume_publish(struct hf_origin *origin, struct origin_fetch *fetch);
 
+/* origin_retry.c: further tries */
+void origin_retry_init(struct origin_retries *retries, uint64_t now_us);
+/* A fetch was begun. */
+void origin_retry_earn(struct origin_retries *retries, uint32_t percent);
+/* False: there is none left. */
+bool origin_retry_spend(struct origin_retries *retries, uint64_t now_us) HF_MUST_CHECK;
+/* From a half of it to all of it: not all that an origin failed come back at once. */
+uint64_t origin_retry_jitter_us(uint64_t pause_us);
+/* So long, or as long as there is for all tries. */
+uint64_t origin_retry_left_us(
+	const struct hf_origin *origin, const struct origin_fetch *fetch, uint32_t normal_ms);
+/* The head of an answer came. True: it is nobody's, the fetch is asked again. */
+bool origin_retry_head(
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_http_resp *resp);
+/* The try ended without a head, CURLE_OK: in the middle of it. True: the fetch is asked again. */
+bool origin_retry_failed(struct hf_origin *origin, struct origin_fetch *fetch, CURLcode code);
+/* The pause is over. */
+void origin_retry_due(struct hf_origin *origin, struct origin_fetch *fetch);
+
 /* origin_reval.c: validation (RFC 9111 §4.3) */
 /* Before a fetch is sent: what is stored and its validators, if it can be asked about. */
 void origin_reval_begin(struct hf_origin *origin, struct origin_fetch *fetch);
+/* What was asked about no longer matters. */
+void origin_reval_forget(struct hf_origin *origin, struct origin_fetch *fetch);
 /* STORED with what ANSWER says instead (§3.2); spans of both. False: too many lines. */
 bool origin_reval_merge(const struct hf_http_fields *stored, uint16_t status,
 	const struct hf_http_resp *answer, struct hf_http_resp *ret_resp);

@@ -16,7 +16,7 @@
 /* Its answer is only for those who wait for it now. */
 static void purge_fetch(struct hf_origin *origin, struct origin_fetch *fetch)
 {
-	if (fetch->state == ORIGIN_QUEUED)
+	if (fetch->state < ORIGIN_SENT)
 		return; /* to be asked for after the purge */
 	fetch->purged = true;
 	fetch->joinable = false;

@@ -51,16 +51,6 @@ static bool resume_is_possible(const struct origin_fetch *fetch)
 	       !hf_http_fields_list_has(&stored, HF_HTTP_FIELD_ACCEPT_RANGES, HF_SPAN("none"));
 }
 
-/* Doubled each time, and less by up to a half: not all that an origin cut come back at once. */
-static uint64_t resume_pause_us(const struct hf_origin *origin, const struct origin_fetch *fetch)
-{
-	uint64_t half = (origin->resume_pause_us << fetch->resumes) / 2;
-	uint64_t random;
-
-	hf_random_fill(&random, sizeof(random));
-	return half + random % (half + 1);
-}
-
 bool origin_resume_begin(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	if (!resume_is_possible(fetch))
@@ -71,7 +61,8 @@ bool origin_resume_begin(struct hf_origin *origin, struct origin_fetch *fetch)
 	fetch->taken = 0;
 	fetch->head_len = fetch->head_kept;
 	fetch->judged = false;
-	origin_fetch_timer(origin, fetch, ORIGIN_TIMER_RESUME, resume_pause_us(origin, fetch));
+	origin_fetch_timer(origin, fetch, ORIGIN_TIMER_RESUME,
+		origin_retry_jitter_us(origin->resume_pause_us << fetch->resumes));
 	fetch->resumes++;
 	return true;
 }

@@ -102,6 +102,15 @@ void origin_reval_begin(struct hf_origin *origin, struct origin_fetch *fetch)
 	fetch->asked_soft = obj->flags & HF_OBJ_STALE;
 }
 
+void origin_reval_forget(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	if (fetch->stale)
+		hf_shard_obj_unref(origin->shard, fetch->stale);
+	fetch->stale = NULL;
+	free(fetch->conditions);
+	fetch->conditions = NULL;
+}
+
 /* ---- what a 304 is about (§4.3.4) ---- */
 
 /* Strong validators must be the same ones, weak ones must correspond. A 304 without any is about the one

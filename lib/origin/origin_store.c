@@ -287,6 +287,7 @@ void origin_store_again(struct hf_origin *origin, struct origin_fetch *fetch)
 void origin_store_over(struct origin_fetch *fetch)
 {
 	HF_ASSERT(!fetch->obj);
+	origin_fetch_answered(fetch);
 	fetch->state = ORIGIN_OVER;
 	fetch->joinable = false;
 	fetch->taken = 0;
@@ -380,6 +381,8 @@ static enum origin_store origin_store_answer(
 		return origin_reval_answer(origin, fetch, answer);
 	if (origin_store_stale(origin, fetch, answer))
 		return ORIGIN_STORE_OVER;
+	if (origin_retry_head(origin, fetch, &answer->resp))
+		return ORIGIN_STORE_RETRY;
 	if (origin_invalid_begin(origin, fetch, &answer->resp))
 		return ORIGIN_STORE_WAIT;
 	if (fetch->method == HF_HTTP_HEAD && status == 200)

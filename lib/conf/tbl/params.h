@@ -89,6 +89,9 @@ X(origin, first_byte_timeout,    LIVE, origin.first_byte_timeout_ms,    MILLIS, 
 X(origin, between_bytes_timeout, LIVE, origin.between_bytes_timeout_ms, MILLIS, 1, DAY_MS, NULL, "30s", "Silence within an answer")
 X(origin, keepalive,             LIVE, origin.keepalive_ms,             MILLIS, 0, DAY_MS, NULL, "60s", "How long an idle connection to an origin is kept")
 X(origin, patience,              LIVE, origin.patience_ms,              MILLIS, 1, DAY_MS, NULL, "50ms", "A group of origins that is silent for so long is suspected: what stale_if_error allows is served")
+X(origin, total_timeout,         LIVE, origin.total_timeout_ms,         MILLIS, 1, DAY_MS, NULL, "60s", "First request sent to the answer's head, over all tries")
+X(origin, retries,               LIVE, origin.retries,                  UINT,   0, 3, NULL, "3", "Further tries after one that failed, of requests that may be repeated")
+X(origin, retry_budget,          LIVE, origin.retry_budget,             UINT,   0, 100, NULL, "20", "Retries for each hundred fetches; one a second and thread is always allowed")
 X(origin, fallback_timeout,      LIVE, origin.fallback_timeout_ms,      MILLIS, 1, DAY_MS, NULL, "1s", "In fallback: longest connect_timeout and first_byte_timeout")
 END
 

@@ -149,6 +149,7 @@ static inline void rig_conf(struct rig *rig)
 	rig->conf.origin.first_byte_timeout_ms = 10000;
 	rig->conf.origin.between_bytes_timeout_ms = 10000;
 	rig->conf.origin.keepalive_ms = 30000;
+	rig->conf.origin.total_timeout_ms = 60000;
 	rig->conf.origin.patience_ms = 10000;
 	rig->conf.origin.fallback_timeout_ms = 10000;
 	rig->conf.control_plane.failures = 1000;
