@@ -85,19 +85,21 @@ void origin_health_heard(struct hf_origin *origin, struct origin_fetch *fetch)
 
 void origin_health_answer(struct hf_origin *origin, struct origin_fetch *fetch, uint16_t status)
 {
-	if (status == 500 || (status >= 502 && status <= 504))
+	if (origin_store_is_failure(status)) {
 		origin_health_failed(origin, fetch, HF_FALLBACK_BY_5XX);
-	else
-		health_event(origin, fetch, HF_FALLBACK_GOOD, "");
+		return;
+	}
+	if (fetch->peer)
+		origin_peer_good(origin, fetch->peer);
+	health_event(origin, fetch, HF_FALLBACK_GOOD, "");
 }
 
 void origin_health_tried(
 	struct hf_origin *origin, struct origin_fetch *fetch, enum hf_fallback_trigger trigger)
 {
-	(void)origin;
 	hf_stat_inc(health_stats[trigger]);
 	if (fetch->peer)
-		fetch->peer->failures++;
+		origin_peer_failed(origin, fetch);
 }
 
 void origin_health_failed(

@@ -1,21 +1,76 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * How one origin does.
+ * How one origin does, as this thread sees it.
+ *
+ *      ORIGIN_EJECT_ROW failures in a row --> ejected for ORIGIN_EJECT_US times its ejections lately
+ *      a good answer later than that, one in each ORIGIN_EJECT_US --> one ejection less
+ *
+ * At most half of a group is ejected. Where no origin does well, all that are not drained may be asked: what is
+ * known of them may be out of date.
  */
 #include "hf_origin.h"
 
 #include "origin_priv.h"
 
+static const struct origin_group *peer_group(const struct origin_fetch *fetch)
+{
+	return &fetch->view->group[fetch->group - fetch->view->state->group];
+}
+
+bool origin_peer_is_ejected(const struct hf_origin *origin, const struct origin_peer *peer)
+{
+	return origin->now_us < peer->ejected_until_us;
+}
+
+void origin_peer_good(const struct hf_origin *origin, struct origin_peer *peer)
+{
+	peer->failed_row = 0;
+	if (peer->ejections == 0 || origin->now_us < peer->calm_us)
+		return;
+	peer->ejections--;
+	peer->calm_us = origin->now_us + ORIGIN_EJECT_US;
+}
+
+/* One more of the group would not be more than half of it. */
+static bool peer_may_be_ejected(const struct hf_origin *origin, const struct origin_fetch *fetch)
+{
+	const struct origin_group *group = peer_group(fetch);
+	uint32_t ejected = 1;
+
+	for (uint32_t i = 0; i < fetch->group->origin_count; i++)
+		ejected += origin_peer_is_ejected(origin, group->peer[i]);
+	return 2 * ejected <= fetch->group->origin_count;
+}
+
+void origin_peer_failed(const struct hf_origin *origin, const struct origin_fetch *fetch)
+{
+	struct origin_peer *peer = fetch->peer;
+
+	peer->failures++;
+	if (origin_peer_is_ejected(origin, peer))
+		return; /* asked before that */
+	peer->failed_row++;
+	if (peer->failed_row < ORIGIN_EJECT_ROW || !peer_may_be_ejected(origin, fetch))
+		return;
+	peer->failed_row = 0;
+	peer->ejections = hf_min_u32(peer->ejections + 1, ORIGIN_EJECTIONS_MAX);
+	peer->ejected_until_us = origin->now_us + (uint64_t)peer->ejections * ORIGIN_EJECT_US;
+	peer->calm_us = peer->ejected_until_us;
+	hf_stat_inc(HF_STAT_ORIGIN_EJECTIONS);
+	hf_log(HF_LOG_WARN, "origin", "%s/%s failed %u times in a row: ejected for %u s",
+		fetch->group->name, fetch->target->id, ORIGIN_EJECT_ROW,
+		peer->ejections * (ORIGIN_EJECT_US / 1000000));
+}
+
 bool origin_target_usable(const struct hf_origin *origin, const struct origin_fetch *fetch,
 	uint32_t at, enum origin_choice choice)
 {
-	const struct origin_group *group =
-		&fetch->view->group[fetch->group - fetch->view->state->group];
-	const struct origin_peer *peer = group->peer[at];
+	const struct origin_peer *peer = peer_group(fetch)->peer[at];
 
-	(void)origin;
 	HF_ASSERT(at < fetch->group->origin_count);
 	if (peer->drained)
+		return false;
+	if (choice != ORIGIN_CHOICE_ANY && origin_peer_is_ejected(origin, peer))
 		return false;
 	for (uint32_t i = 0; choice == ORIGIN_CHOICE_UNTRIED && i < fetch->retries; i++)
 		if (fetch->tried[i] == peer)

@@ -56,6 +56,9 @@
 #define ORIGIN_ONCE_IDLE_S     1 /* a connection that was idle for longer may end under a request */
 #define ORIGIN_RETRIES_MAX     3           /* of one fetch */
 #define ORIGIN_RETRY_PAUSE_US  100000      /* before the first; then twice as long each time */
+#define ORIGIN_EJECT_ROW       5           /* failures, and it is ejected */
+#define ORIGIN_EJECT_US        30000000    /* times the number of ejections lately */
+#define ORIGIN_EJECTIONS_MAX   10
 #define ORIGIN_TAGS_KNOWN      256 /* purged last: what answers to earlier questions are judged by */
 
 enum origin_fetch_state {
@@ -180,6 +183,10 @@ struct origin_peer {
 	uint32_t in_flight; /* fetches */
 	uint64_t fetches, failures;
 	bool drained; /* by the latest state that has it */
+	uint32_t failed_row;
+	uint32_t ejections; /* lately: each makes the next longer */
+	uint64_t ejected_until_us;
+	uint64_t calm_us; /* a good answer from then on takes one ejection back */
 };
 
 /* How much is asked of the origin that a fetch goes to: of the first of these that leaves any. */
@@ -305,6 +312,11 @@ uint32_t origin_health_timeout_ms(
 	const struct hf_origin *origin, const struct origin_health *health, uint32_t normal_ms);
 
 /* origin_peer.c: how one origin does */
+/* An answer came, and it is no failure. */
+void origin_peer_good(const struct hf_origin *origin, struct origin_peer *peer);
+/* A try failed at it. */
+void origin_peer_failed(const struct hf_origin *origin, const struct origin_fetch *fetch);
+bool origin_peer_is_ejected(const struct hf_origin *origin, const struct origin_peer *peer);
 /* May the fetch go to the AT-th origin of its group? */
 bool origin_target_usable(const struct hf_origin *origin, const struct origin_fetch *fetch,
 	uint32_t at, enum origin_choice choice);
