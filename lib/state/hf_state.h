@@ -4,6 +4,9 @@
  *
  * What      JSON {schema:1, version, issued_at, origins:[], routes:[], ...} -> an immutable snapshot.
  *             groups:   {"id":"demo"}: may be without origins, until some register (lib/registry)
+ *                       "health":{"path":"/up", "interval":10, "timeout":2}: its origins are asked for that
+ *                       "balance":"least_loaded", "hash" or "prefix_affinity", with it
+ *                       "affinity":{"by":"path" or "body", "alpha":1.0, "cap":65536, "ttl":300}
  *             origins:  {"group":"demo", "id":"o1", "url":"http://127.0.0.1:8080", "weight":1}
  *             policies: {"id":"static", "default_ttl":60, "stale_if_error":600}: what the node's
  *                       configuration says otherwise, for the routes that name it
@@ -17,7 +20,7 @@
  * Promises  S1 a document with any error is refused whole, with every reason (JSON path, found,
  *           allowed).  S2 unknown fields are ignored and counted.
  * Limits    8 MiB, depth 16, 4096 origins, routes, groups, 1024 policies, 1024 purges, strings 1 KiB, the
- *           version and ids of purges 127 bytes, what a purge names 8 KiB.
+ *           version and ids of purges 127 bytes, what a purge names 8 KiB, 2^20 prefixes of all groups.
  */
 #ifndef HF_STATE_H
 #define HF_STATE_H
@@ -43,8 +46,26 @@ struct hf_state_origin {
 	bool drained;       /* by the operator: no new fetches */
 };
 
+/* Each of its origins is asked for PATH, by every origin thread. */
+struct hf_state_health {
+	char *path; /* NULL: they are not */
+	uint32_t interval_s, timeout_s;
+};
+
+enum hf_state_balance { HF_STATE_LEAST_LOADED, HF_STATE_HASH, HF_STATE_PREFIX_AFFINITY };
+
+/* What prefixes are of, and lib/route's parameters. */
+struct hf_state_affinity {
+	bool by_body;
+	double alpha;
+	uint32_t cap, ttl_s; /* ttl: 0, for ever */
+};
+
 struct hf_state_group {
 	char *name;
+	enum hf_state_balance balance;
+	struct hf_state_affinity affinity;
+	struct hf_state_health health;
 	struct hf_state_origin *origin;
 	uint32_t origin_count; /* 0: of one that stands in groups */
 };
@@ -90,6 +111,7 @@ struct hf_state {
 
 struct hf_state_overlay;
 
+const char *hf_state_balance_name(enum hf_state_balance balance);
 /* 0, or -EINVAL with every reason on `errors`, one per line: PATH: found FOUND; allowed: ALLOWED */
 int hf_state_parse(
 	const char *text, size_t len, FILE *errors, struct hf_state **ret_state) HF_MUST_CHECK;

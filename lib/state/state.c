@@ -69,7 +69,8 @@ static char *state_strdup(const json_t *object, const char *key)
 	return strdup(text);
 }
 
-static int state_build_groups(struct hf_state *state, const struct state_check *check)
+static int state_build_groups(
+	struct hf_state *state, const struct state_check *check, const json_t *groups)
 {
 	const char *name;
 	json_t *place;
@@ -86,6 +87,10 @@ static int state_build_groups(struct hf_state *state, const struct state_check *
 		if (!group->name)
 			return -ENOMEM;
 	}
+	for (size_t i = 0; i < json_array_size(groups); i++) /* they are the first */
+		if (state_build_health(&state->group[i],
+			    json_object_get(json_array_get(groups, i), "health")) != 0)
+			return -ENOMEM;
 	return 0;
 }
 
@@ -184,7 +189,7 @@ static int state_build(
 	state->unknown_fields = check->unknown_fields;
 	state->version = state_strdup(document, "version");
 	if (state->version)
-		err = state_build_groups(state, check);
+		err = state_build_groups(state, check, json_object_get(document, "groups"));
 	if (err == 0)
 		err = state_build_origins(state, check, json_object_get(document, "origins"));
 	if (err == 0)
@@ -312,6 +317,7 @@ void hf_state_unref(struct hf_state *state)
 			free(group->origin[j].url);
 		}
 		free(group->origin);
+		free(group->health.path);
 		free(group->name);
 	}
 	for (uint32_t i = 0; i < state->route_count; i++) {

@@ -243,7 +243,7 @@ static int check_group_known(struct state_check *check, const char *name)
 
 static int check_group(struct state_check *check, const json_t *group, const char *path)
 {
-	static const char *const known[] = { "id", NULL };
+	static const char *const known[] = { "id", "health", "balance", "affinity", NULL };
 	const char *id;
 
 	if (!json_is_object(group)) {
@@ -251,6 +251,8 @@ static int check_group(struct state_check *check, const json_t *group, const cha
 		return 0;
 	}
 	state_check_unknown(check, group, known);
+	state_check_health(check, group, path);
+	state_check_balance(check, group, path);
 	id = state_check_string(check, path, group, "id");
 	if (!id)
 		return 0;

@@ -39,6 +39,7 @@ struct state_check {
 	json_t *policies;   /* id -> its place */
 	json_t *route_ids;
 	json_t *purge_ids;
+	uint64_t affinity_caps;                 /* of all groups so far */
 	const struct hf_state_overlay *overlay; /* NULL: none */
 	size_t added_at, registered_at; /* where the operator's origins begin, and the registry's */
 };
@@ -67,11 +68,23 @@ void state_check_time(
 int state_check_origin(struct state_check *check, const json_t *origin, const char *path);
 
 /* state_rules.c: policies and purges */
+/* What is under KEY, if anything is, is an integer of that range? */
+bool state_check_number(struct state_check *check, const char *path, const json_t *object,
+	const char *key, json_int_t min, json_int_t max, const char *unit);
 int state_check_policy(struct state_check *check, const json_t *policy, const char *path);
 int state_check_purge(struct state_check *check, const json_t *purge, const char *path);
 int state_build_policies(struct hf_state *state, const json_t *policies);
 int state_build_purges(struct hf_state *state, const json_t *purges);
 void state_free_rules(struct hf_state *state);
+
+/* state_balance.c */
+void state_check_balance(struct state_check *check, const json_t *group, const char *path);
+void state_build_balance(struct hf_state_group *group, const json_t *from);
+
+/* state_health.c */
+void state_check_health(struct state_check *check, const json_t *group, const char *path);
+/* NULL: none. -ENOMEM. */
+int state_build_health(struct hf_state_group *group, const json_t *health);
 
 /* state_overlay.c */
 /* Puts the operator's origins behind the document's, and the registry's behind these. -ENOMEM. */

@@ -76,6 +76,43 @@ Test(state, S1_every_reason_is_told_with_its_path)
 		"$.purges: found 1; allowed: an array\n");
 }
 
+#define CHECKED(health)                                                                            \
+	"{\"schema\":1,\"version\":\"v\",\"origins\":[],\"routes\":[],"                            \
+	"\"groups\":[{\"id\":\"x\"},{\"id\":\"g\",\"health\":" health "}]}"
+
+Test(state, a_group_says_how_its_origins_are_checked)
+{
+	struct hf_state *state;
+
+	cr_assert_eq(
+		test_parse(CHECKED("{\"path\":\"/up?a\",\"interval\":5,\"timeout\":3}"), &state),
+		0);
+	cr_expect_null(state->group[0].health.path);
+	cr_expect_str_eq(state->group[1].health.path, "/up?a");
+	cr_expect_eq(state->group[1].health.interval_s, 5);
+	cr_expect_eq(state->group[1].health.timeout_s, 3);
+	hf_state_unref(state);
+	cr_assert_eq(test_parse(CHECKED("{\"path\":\"/\"}"), &state), 0);
+	cr_expect_eq(state->group[1].health.interval_s, 10);
+	cr_expect_eq(state->group[1].health.timeout_s, 2);
+	hf_state_unref(state);
+	cr_assert_eq(test_parse(CHECKED("{\"path\":\"/\",\"interval\":1}"), &state), 0);
+	cr_expect_eq(state->group[1].health.timeout_s, 1);
+	hf_state_unref(state);
+	test_refused(CHECKED("7"), "$.groups[1].health: found 7; allowed: an object with a path\n");
+	test_refused(CHECKED("{\"interval\":0,\"timeout\":\"1s\"}"),
+		"$.groups[1].health.path: found nothing; allowed: a path that begins with /, at "
+		"most "
+		"1024 visible characters without #\n"
+		"$.groups[1].health.interval: found 0; allowed: 1 to 3600 seconds\n"
+		"$.groups[1].health.timeout: found \"1s\"; allowed: 1 to 3600 seconds\n");
+	test_refused(CHECKED("{\"path\":\"/a b\"}"), "$.groups[1].health.path: found \"/a b\"; "
+						     "allowed: a path that begins with /, at most "
+						     "1024 visible characters without #\n");
+	test_refused(CHECKED("{\"path\":\"/\",\"interval\":2,\"timeout\":3}"),
+		"$.groups[1].health.timeout: found 3; allowed: at most the interval\n");
+}
+
 Test(state, groups_may_be_named_before_they_have_origins)
 {
 	struct hf_state *state;
