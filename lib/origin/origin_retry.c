@@ -183,14 +183,16 @@ static bool retry_why_status(uint16_t status, enum hf_stat *ret_why)
 	return false;
 }
 
-/* RFC 9111 §5.2.2, §5.3: somebody thought about how long it holds. */
-static bool retry_has_lifetime(const struct hf_http_fields *fields)
+/* It says how long it holds (RFC 9111 §5.2.2, §5.3), or which it is (RFC 9110 §8.8). */
+static bool retry_is_meant(const struct hf_http_fields *fields)
 {
 	struct hf_http_cc cc;
 
 	hf_http_cc_from_fields(fields, &cc);
 	return cc.has_max_age || cc.has_s_maxage ||
-	       hf_http_fields_have(fields, HF_HTTP_FIELD_EXPIRES);
+	       hf_http_fields_have(fields, HF_HTTP_FIELD_EXPIRES) ||
+	       hf_http_fields_have(fields, HF_HTTP_FIELD_ETAG) ||
+	       hf_http_fields_have(fields, HF_HTTP_FIELD_LAST_MODIFIED);
 }
 
 /* RFC 9110 §10.2.3: seconds or a date. 0: none, or neither of the two. */
@@ -215,7 +217,7 @@ bool origin_retry_head(
 	uint64_t after_us, pause_us;
 	enum hf_stat why;
 
-	if (!retry_why_status(resp->status, &why) || retry_has_lifetime(&resp->fields))
+	if (!retry_why_status(resp->status, &why) || retry_is_meant(&resp->fields))
 		return false;
 	after_us = retry_after_us(&resp->fields);
 	pause_us = hf_max_u64(after_us, retry_pause_us(origin, fetch));

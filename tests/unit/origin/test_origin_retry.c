@@ -212,6 +212,7 @@ Test(origin_retry, what_may_not_be_repeated_or_is_an_answer_is_asked_once)
 	expect_one_try(rig, get,
 		"HTTP/1.1 503 No\r\nExpires: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
 		"Content-Length: 0\r\n\r\n");
+	expect_one_try(rig, get, "HTTP/1.1 503 No\r\nETag: \"1\"\r\nContent-Length: 0\r\n\r\n");
 	expect_one_try(rig, get, "HTTP/1.1 503 No\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n");
 	expect_one_try(rig, get,
 		"HTTP/1.1 429 No\r\nRetry-After: Fri, 31 Dec 2100 23:59:59 GMT\r\n"
