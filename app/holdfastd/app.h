@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "hf_admin.h"
 #include "hf_cache.h"
 #include "hf_conf.h"
 #include "hf_ctl.h"
@@ -109,6 +110,8 @@ struct app {
 	struct hf_ctl *ctl;
 	struct hf_reqlog *reqlog;
 	struct hf_metrics *metrics;
+	struct hf_admin *admin;
+	struct hf_admin_resource resource[HF_METRICS_RESOURCES]; /* of it */
 	pthread_t reclaim, sync_thread, reqlog_thread;
 	bool reclaim_running, sync_running, reqlog_running;
 	int signal_fd, timer_fd, epoll_fd;

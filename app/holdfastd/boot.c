@@ -466,6 +466,23 @@ static void undo_metrics(struct app *app)
 	hf_metrics_free(app->metrics);
 }
 
+static int boot_admin(struct app *app, struct hf_err *err)
+{
+	struct hf_admin_cfg cfg = {
+		.listen = app->conf_boot->metrics.listen,
+		.resource = app->resource,
+		.resource_count = HF_ARRAY_LEN(app->resource),
+	};
+
+	hf_metrics_resources(app->metrics, app->resource);
+	return hf_admin_new(&cfg, err, &app->admin);
+}
+
+static void undo_admin(struct app *app)
+{
+	hf_admin_free(app->admin);
+}
+
 static const struct {
 	const char *name;
 	int (*init)(struct app *app, struct hf_err *err);
@@ -487,7 +504,8 @@ static const struct {
 	{ "threads", boot_threads, undo_threads },
 	{ "start", boot_start, undo_start },
 	{ "lcores", boot_lcores, undo_lcores },
-	{ "metrics", boot_metrics, undo_metrics }, /* last: tells of all the others */
+	{ "metrics", boot_metrics, undo_metrics },
+	{ "admin", boot_admin, undo_admin }, /* last: tells of all the others */
 	{ "load", app_warm_load, app_warm_load_end },
 };
 

@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * metrics - what lib/stat counts, told to who asks (admin listener) and to who is named (StatsD, OTLP).
+ * metrics - what lib/stat counts, told to who asks (lib/admin) and to who is named (StatsD, OTLP).
  *
- * What      The admin listener answers HTTP on metrics.listen: /metrics (Prometheus text), /healthz,
- *           /readyz, /dashboard (dashboard/: one page that draws what /metrics says); metrics_admin.c has the
- *           table of them. StatsD and OTLP/HTTP get a report each interval, if configuration or environment name
- *           a receiver. Each renders a snapshot.
+ * What      Resources of the admin listener: /metrics (Prometheus text), /healthz, /readyz, /dashboard
+ *           (dashboard/: one page that draws what /metrics says). StatsD and OTLP/HTTP get a report each
+ *           interval, if configuration or environment name a receiver. Each renders a snapshot.
  * Picture
- *      lib/stat --+                    +-> metrics_prom    -> metrics_admin   (libmicrohttpd's thread)
+ *      lib/stat --+                    +-> metrics_prom    -> metrics_pages   (lib/admin's thread)
  *                 +-> metrics_snap ----+-> metrics_statsd --+
  *      gauges() --+                    +-> metrics_otlp   --+-> metrics_push  (one thread)
  * Threads   boot: new, free. The callbacks come from both threads, also at the same time.
- * Promises  M1 what is not asked for has no thread and no socket.  M2 whatever a scraper or a receiver does, no
- *           thread waits for it but these two, and memory is bounded.  M3 counters reach StatsD as differences
+ * Promises  M1 what is not asked for has no thread and no socket.  M2 whatever a receiver does, no thread waits
+ *           for it but the one that sends, and memory is bounded.  M3 counters reach StatsD as differences
  *           whose sum is the counter: what could not be sent is in a later one.  M4 names are the same
  *           everywhere: `holdfast_` and the name in lib/stat's tables, unless that stands alone.
- * Limits    64 connections to the admin listener, 32 from one address: for one more, the one that has been
- *           without a request longest is cut. 16 KiB a request, 10 s of silence. Two reports wait for OTLP.
+ * Limits    Two reports wait for OTLP.
  * Tests     tests/unit/metrics, tests/system/test_metrics.py
  */
 #ifndef HF_METRICS_H
 #define HF_METRICS_H
 
+#include "hf_admin.h"
 #include "hf_base.h"
 #include "hf_conf.h"
 
@@ -41,11 +40,16 @@ struct hf_metrics_cfg {
 	void *arg;
 };
 
-/* boot: begins. An address that cannot be had is an error; a receiver that is not there is none. */
+/* boot: begins. A receiver that is not there is no error. */
 int hf_metrics_new(const struct hf_metrics_cfg *cfg, struct hf_err *err,
 	struct hf_metrics **ret_metrics) HF_MUST_CHECK;
-/* Ends both threads, after a last report. NULL is nothing. */
+/* Ends the thread, after a last report. NULL is nothing. */
 void hf_metrics_free(struct hf_metrics *metrics);
+
+#define HF_METRICS_RESOURCES 4
+/* boot: what the admin listener has of it; lives as long as METRICS. */
+void hf_metrics_resources(
+	struct hf_metrics *metrics, struct hf_admin_resource ret_resource[HF_METRICS_RESOURCES]);
 
 enum hf_metrics_kind { HF_METRICS_COUNTER, HF_METRICS_GAUGE, HF_METRICS_HISTOGRAM };
 

@@ -8,7 +8,6 @@
 
 struct hf_metrics {
 	struct hf_metrics_cfg cfg;
-	struct metrics_admin *admin;
 	struct metrics_push *push;
 };
 
@@ -22,9 +21,7 @@ int hf_metrics_new(
 	if (!metrics)
 		return hf_err_set(err, -ENOMEM, "metrics: no memory");
 	metrics->cfg = *cfg;
-	rc = metrics_admin_new(&metrics->cfg, err, &metrics->admin);
-	if (rc == 0)
-		rc = metrics_push_new(&metrics->cfg, err, &metrics->push);
+	rc = metrics_push_new(&metrics->cfg, err, &metrics->push);
 	if (rc) {
 		hf_metrics_free(metrics);
 		return rc;
@@ -38,6 +35,14 @@ void hf_metrics_free(struct hf_metrics *metrics)
 	if (!metrics)
 		return;
 	metrics_push_free(metrics->push);
-	metrics_admin_free(metrics->admin);
 	free(metrics);
+}
+
+void hf_metrics_resources(
+	struct hf_metrics *metrics, struct hf_admin_resource ret_resource[HF_METRICS_RESOURCES])
+{
+	for (size_t i = 0; i < HF_METRICS_RESOURCES; i++) {
+		ret_resource[i] = metrics_pages[i];
+		ret_resource[i].arg = &metrics->cfg;
+	}
 }

@@ -46,14 +46,10 @@ bool metrics_label_next(const char **labels, struct metrics_label *ret_label);
 
 void metrics_prom_write(const struct hf_metrics_snap *snap, FILE *out);
 
-/* ---- metrics_admin.c ---- */
+/* ---- metrics_pages.c ---- */
 
-struct metrics_admin;
-
-/* Without metrics.listen: NULL. */
-int metrics_admin_new(const struct hf_metrics_cfg *cfg, struct hf_err *err,
-	struct metrics_admin **ret_admin) HF_MUST_CHECK;
-void metrics_admin_free(struct metrics_admin *admin);
+/* Their arg: a const struct hf_metrics_cfg. */
+extern const struct hf_admin_resource metrics_pages[HF_METRICS_RESOURCES];
 
 /* ---- metrics_statsd.c ---- */
 

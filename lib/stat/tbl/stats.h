@@ -124,7 +124,7 @@ X(REQLOG_RECORDS,        "request_log_records_total",   COUNTER, "", "Requests t
 X(REQLOG_LOST,           "request_log_lost_total",      COUNTER, "", "Lines missing in the request log: a full ring, a file that takes no more, a client that reads too slowly")
 X(REQLOG_FILE_ERRORS,    "request_log_file_errors_total", COUNTER, "", "Times the request log's file could not be opened or written")
 X(ORIGIN_RESUMES,        "origin_resumes_total",        COUNTER, "", "Times the rest of a body that broke off was asked for")
-X(ADMIN_REQUESTS,        "admin_requests_total",        COUNTER, "", "Requests to the admin listener that were answered")
+X(ADMIN_REQUESTS,        "admin_requests_total",        COUNTER, "", "Requests to the admin listener")
 X(ADMIN_SHED,            "admin_connections_shed_total", COUNTER, "", "Connections to the admin listener cut to make room for newer ones")
 F("statsd_packets_total", "Datagrams for the StatsD server")
 X(STATSD_SENT,           "statsd_packets_total", COUNTER, "", "Datagrams that went to the StatsD server", "result=\"sent\"")
