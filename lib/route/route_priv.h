@@ -37,7 +37,7 @@ struct hf_route_table {
 	struct hf_route_counts counts;
 	uint64_t asked;
 	uint32_t bucket_mask;
-	uint32_t free_count;
+	uint32_t slots, free_count; /* slots: that were ever taken */
 	uint32_t *bucket;
 	uint32_t *free;          /* [slots_max], a stack */
 	struct route_slot *slot; /* [slots_max] */

@@ -27,12 +27,6 @@ struct hf_route_table *hf_route_table_new(const struct hf_route_cfg *cfg)
 	}
 	memset(table->bucket, 0xff, buckets * sizeof(*table->bucket));
 	table->node[cfg->cap].newer = table->node[cfg->cap].older = cfg->cap;
-	while (table->free_count < cfg->slots_max) {
-		uint32_t index = cfg->slots_max - 1 - table->free_count;
-
-		table->slot[index].generation = 1;
-		table->free[table->free_count++] = index;
-	}
 	return table;
 }
 
@@ -64,11 +58,16 @@ struct hf_route_slot hf_route_join(struct hf_route_table *table)
 {
 	uint32_t index;
 
-	if (table->free_count == 0)
+	if (table->free_count > 0)
+		index = table->free[--table->free_count];
+	else if (table->slots < table->cfg.slots_max)
+		index = table->slots++;
+	else
 		return (struct hf_route_slot){ 0 };
-	index = table->free[--table->free_count];
 	HF_ASSERT(!table->slot[index].taken);
 	table->slot[index].taken = true;
+	if (table->slot[index].generation == 0)
+		table->slot[index].generation = 1;
 	return (struct hf_route_slot){ index, table->slot[index].generation };
 }
 

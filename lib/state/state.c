@@ -87,10 +87,13 @@ static int state_build_groups(
 		if (!group->name)
 			return -ENOMEM;
 	}
-	for (size_t i = 0; i < json_array_size(groups); i++) /* they are the first */
-		if (state_build_health(&state->group[i],
-			    json_object_get(json_array_get(groups, i), "health")) != 0)
+	for (size_t i = 0; i < json_array_size(groups); i++) { /* they are the first */
+		const json_t *from = json_array_get(groups, i);
+
+		state_build_balance(&state->group[i], from);
+		if (state_build_health(&state->group[i], json_object_get(from, "health")) != 0)
 			return -ENOMEM;
+	}
 	return 0;
 }
 

@@ -22,18 +22,19 @@
 static const char *const rules_seconds[] = { "default_ttl", "negative_ttl",
 	"stale_while_revalidate", "stale_if_error" };
 
-static void rules_check_number(struct state_check *check, const char *path, const json_t *policy,
+bool state_check_number(struct state_check *check, const char *path, const json_t *object,
 	const char *key, json_int_t min, json_int_t max, const char *unit)
 {
-	const json_t *value = json_object_get(policy, key);
+	const json_t *value = json_object_get(object, key);
 	char allowed[64];
 
 	if (!value || (json_is_integer(value) && json_integer_value(value) >= min &&
 			      json_integer_value(value) <= max))
-		return;
+		return true;
 	(void)snprintf(allowed, sizeof(allowed),
 		"%" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT " %s", min, max, unit);
 	state_check_refuse(check, path, key, value, allowed);
+	return false;
 }
 
 int state_check_policy(struct state_check *check, const json_t *policy, const char *path)
@@ -49,9 +50,9 @@ int state_check_policy(struct state_check *check, const json_t *policy, const ch
 	state_check_unknown(check, policy, known);
 	id = state_check_string(check, path, policy, "id");
 	for (size_t i = 0; i < HF_ARRAY_LEN(rules_seconds); i++)
-		rules_check_number(
+		state_check_number(
 			check, path, policy, rules_seconds[i], 0, RULES_SECONDS_MAX, "seconds");
-	rules_check_number(
+	state_check_number(
 		check, path, policy, "max_object", RULES_BYTES_MIN, RULES_BYTES_MAX, "bytes");
 	if (!id)
 		return 0;
