@@ -63,6 +63,7 @@ static int origin_memory_init(struct hf_origin *origin, uint32_t exchanges)
 	hf_list_init(&origin->queue);
 	hf_list_init(&origin->direct);
 	hf_list_init(&origin->memory);
+	hf_list_init(&origin->checking);
 	rc = hf_pool_init(&origin->readers, sizeof(struct origin_reader), exchanges);
 	if (rc == 0)
 		rc = hf_pool_init(&origin->fetches, sizeof(struct origin_fetch), fetches);
@@ -133,6 +134,7 @@ void hf_origin_free(struct hf_origin *origin)
 		return;
 	if (origin->all.next)
 		origin_fetch_free_all(origin);
+	origin_check_fini_all(origin);
 	origin_curl_fini(origin);
 	origin_call_fini(origin);
 	origin_purge_fini(origin);

@@ -283,14 +283,8 @@ static CURLcode curl_set_callbacks(CURL *easy, struct origin_fetch *fetch)
 }
 
 /* No redirects, cookies, netrc, decoding: curl's defaults, and never switched on. */
-static CURLcode curl_set_rules(const struct hf_origin *origin, const struct origin_fetch *fetch)
+CURLcode origin_curl_rules(CURL *easy)
 {
-	CURL *easy = fetch->easy;
-	uint64_t connect_ms = origin_retry_left_us(origin, fetch,
-				      origin_health_timeout_ms(origin, fetch->health,
-					      origin->conf->origin.connect_timeout_ms)) /
-			      1000;
-	long keep_s = (long)(origin->conf->origin.keepalive_ms / 1000);
 	CURLcode code = CURLE_OK;
 
 	code |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -302,6 +296,19 @@ static CURLcode curl_set_rules(const struct hf_origin *origin, const struct orig
 	code |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	return code;
+}
+
+static CURLcode curl_set_rules(const struct hf_origin *origin, const struct origin_fetch *fetch)
+{
+	CURL *easy = fetch->easy;
+	uint64_t connect_ms = origin_retry_left_us(origin, fetch,
+				      origin_health_timeout_ms(origin, fetch->health,
+					      origin->conf->origin.connect_timeout_ms)) /
+			      1000;
+	long keep_s = (long)(origin->conf->origin.keepalive_ms / 1000);
+	CURLcode code = origin_curl_rules(easy);
+
 	code |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)hf_max_u64(connect_ms, 1));
 	code |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, keep_s > 0 ? keep_s : 1L);
 	return code;
@@ -411,7 +418,10 @@ static void curl_collect(struct hf_origin *origin)
 		if (msg->msg != CURLMSG_DONE)
 			continue;
 		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &fetch);
-		HF_ASSERT(fetch);
+		if (!fetch) {
+			origin_check_done(origin, msg->easy_handle, code);
+			continue;
+		}
 		curl_measure(msg->easy_handle, code);
 		origin_fetch_done(origin, fetch, code);
 	}

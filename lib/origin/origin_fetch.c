@@ -529,6 +529,7 @@ static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch
 		origin_flow_lag(origin, fetch);
 		break;
 	case ORIGIN_TIMER_PATIENCE:
+	case ORIGIN_TIMER_CHECK:
 		HF_ASSERT(!"a timer of its own");
 	}
 }
@@ -542,6 +543,9 @@ bool origin_fetch_timers(struct hf_origin *origin)
 		if (timer->kind == ORIGIN_TIMER_PATIENCE)
 			origin_stand_due(
 				origin, HF_CONTAINER_OF(timer, struct origin_fetch, patience));
+		else if (timer->kind == ORIGIN_TIMER_CHECK)
+			origin_check_due(
+				origin, HF_CONTAINER_OF(timer, struct origin_check, timer));
 		else
 			fetch_timer_due(origin, HF_CONTAINER_OF(timer, struct origin_fetch, timer));
 		busy = true;

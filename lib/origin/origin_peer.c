@@ -10,11 +10,22 @@
  */
 #include "hf_origin.h"
 
+#include <stdlib.h>
+
 #include "origin_priv.h"
 
 static const struct origin_group *peer_group(const struct origin_fetch *fetch)
 {
 	return &fetch->view->group[fetch->group - fetch->view->state->group];
+}
+
+struct origin_peer *origin_peer_new(void)
+{
+	struct origin_peer *peer = calloc(1, sizeof(*peer));
+
+	HF_ASSERT(peer);
+	origin_check_init(&peer->check);
+	return peer;
 }
 
 bool origin_peer_is_ejected(const struct hf_origin *origin, const struct origin_peer *peer)
@@ -70,7 +81,8 @@ bool origin_target_usable(const struct hf_origin *origin, const struct origin_fe
 	HF_ASSERT(at < fetch->group->origin_count);
 	if (peer->drained)
 		return false;
-	if (choice != ORIGIN_CHOICE_ANY && origin_peer_is_ejected(origin, peer))
+	if (choice != ORIGIN_CHOICE_ANY &&
+		(origin_peer_is_ejected(origin, peer) || origin_check_is_bad(&peer->check)))
 		return false;
 	for (uint32_t i = 0; choice == ORIGIN_CHOICE_UNTRIED && i < fetch->retries; i++)
 		if (fetch->tried[i] == peer)

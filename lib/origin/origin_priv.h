@@ -59,6 +59,9 @@
 #define ORIGIN_EJECT_ROW       5           /* failures, and it is ejected */
 #define ORIGIN_EJECT_US        30000000    /* times the number of ejections lately */
 #define ORIGIN_EJECTIONS_MAX   10
+#define ORIGIN_CHECKS_KNOWN    8           /* the last ones of an origin */
+#define ORIGIN_CHECKS_BAD      3           /* failed ones of them, and it is unhealthy */
+#define ORIGIN_CHECKS_MAX      16          /* under way at a time */
 #define ORIGIN_TAGS_KNOWN      256 /* purged last: what answers to earlier questions are judged by */
 
 enum origin_fetch_state {
@@ -80,6 +83,7 @@ enum origin_timer {
 	ORIGIN_TIMER_MEMORY,
 	ORIGIN_TIMER_LAG,
 	ORIGIN_TIMER_PATIENCE, /* the only kind of fetch->patience */
+	ORIGIN_TIMER_CHECK,    /* of an origin_check */
 };
 
 /* An exchange between START and GONE. */
@@ -177,6 +181,18 @@ struct origin_health {
 	bool suspect;
 };
 
+/* How an origin answers what its group has it asked. */
+struct origin_check {
+	struct hf_list link; /* in origin->checking, while it is asked */
+	struct hf_timer timer;
+	CURL *easy;
+	char *url; /* heap; NULL: it is not asked */
+	uint64_t interval_us, due_us;
+	uint32_t timeout_ms;
+	size_t body_len;
+	uint8_t failed; /* a bit for each of the last answers, the latest is bit 0 */
+};
+
 /* How an origin does, whichever state names it: one for all views that have its id in a group of that name. */
 struct origin_peer {
 	uint32_t refs;      /* views */
@@ -187,6 +203,7 @@ struct origin_peer {
 	uint32_t ejections; /* lately: each makes the next longer */
 	uint64_t ejected_until_us;
 	uint64_t calm_us; /* a good answer from then on takes one ejection back */
+	struct origin_check check;
 };
 
 /* How much is asked of the origin that a fetch goes to: of the first of these that leaves any. */
@@ -256,6 +273,8 @@ struct hf_origin {
 	struct hf_wheel *wheel;
 	uint64_t now_us;
 	struct hf_waker waker;
+	struct hf_list checking; /* origin_checks under way */
+	uint32_t checks;
 	/* curl */
 	CURLM *multi;
 	int epoll_fd;
@@ -312,6 +331,7 @@ uint32_t origin_health_timeout_ms(
 	const struct hf_origin *origin, const struct origin_health *health, uint32_t normal_ms);
 
 /* origin_peer.c: how one origin does */
+struct origin_peer *origin_peer_new(void);
 /* An answer came, and it is no failure. */
 void origin_peer_good(const struct hf_origin *origin, struct origin_peer *peer);
 /* A try failed at it. */
@@ -320,6 +340,19 @@ bool origin_peer_is_ejected(const struct hf_origin *origin, const struct origin_
 /* May the fetch go to the AT-th origin of its group? */
 bool origin_target_usable(const struct hf_origin *origin, const struct origin_fetch *fetch,
 	uint32_t at, enum origin_choice choice);
+
+/* origin_check.c: origins are asked whether they are well */
+void origin_check_init(struct origin_check *check);
+/* Those of NEXT are asked from now on, if their groups say so; who is in the view in force alone is not. */
+void origin_check_adopt(struct hf_origin *origin, const struct origin_view *next);
+void origin_check_fini(struct hf_origin *origin, struct origin_check *check);
+/* Cuts those under way. */
+void origin_check_fini_all(struct hf_origin *origin);
+void origin_check_due(struct hf_origin *origin, struct origin_check *check);
+void origin_check_done(struct hf_origin *origin, CURL *easy, CURLcode code);
+/* An answer is known. True: it is well now and was not, or the other way round. */
+bool origin_check_note(struct origin_check *check, bool failed);
+bool origin_check_is_bad(const struct origin_check *check);
 
 /* origin_stand.c */
 /* Who may have what is stored has it; the fetch goes on with the others, or for the cache's sake, but nobody
@@ -593,6 +626,8 @@ void origin_curl_stop(struct hf_origin *origin, struct origin_fetch *fetch);
 /* Cuts the transfer; the handle may be used again, for the same fetch. */
 void origin_curl_cut(struct hf_origin *origin, struct origin_fetch *fetch);
 int origin_curl_again(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
+/* What holds for every request. */
+CURLcode origin_curl_rules(CURL *easy);
 /* Goes on in the directions that are not paused. May end the fetch. */
 void origin_curl_resume(struct hf_origin *origin, struct origin_fetch *fetch);
 

@@ -12,20 +12,21 @@
 
 #include "origin_priv.h"
 
-static void view_peer_unref(struct origin_peer *peer)
+static void view_peer_unref(struct hf_origin *origin, struct origin_peer *peer)
 {
 	HF_ASSERT(peer->refs > 0);
 	if (--peer->refs > 0)
 		return;
 	HF_ASSERT(peer->in_flight == 0);
+	origin_check_fini(origin, &peer->check);
 	free(peer);
 }
 
-static void view_free(struct origin_view *view)
+static void view_free(struct hf_origin *origin, struct origin_view *view)
 {
 	for (uint32_t i = 0; i < view->state->group_count; i++) {
 		for (uint32_t j = 0; j < view->state->group[i].origin_count; j++)
-			view_peer_unref(view->group[i].peer[j]);
+			view_peer_unref(origin, view->group[i].peer[j]);
 		free(view->group[i].peer);
 		origin_health_unref(view->group[i].health);
 	}
@@ -89,8 +90,7 @@ static void view_fill_group(const struct hf_origin *origin, struct origin_group 
 		if (before != UINT32_MAX)
 			peer = view_find_peer(from, before, &of->origin[i], &at);
 		if (!peer)
-			peer = calloc(1, sizeof(*peer));
-		HF_ASSERT(peer);
+			peer = origin_peer_new();
 		peer->refs++;
 		peer->drained = of->origin[i].drained;
 		group->peer[i] = peer;
@@ -131,6 +131,7 @@ void origin_view_adopt(struct hf_origin *origin)
 	if (!state)
 		return;
 	view = view_new(origin, state, origin->view);
+	origin_check_adopt(origin, view);
 	origin_view_drop(origin);
 	origin->view = view;
 }
@@ -147,7 +148,7 @@ void origin_view_drop(struct hf_origin *origin)
 
 	origin->view = NULL;
 	if (view && view->fetches == 0)
-		view_free(view);
+		view_free(origin, view);
 }
 
 const struct hf_state_route *origin_view_route(
@@ -185,7 +186,7 @@ void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch)
 	HF_ASSERT(view->fetches > 0);
 	view->fetches--;
 	if (view->fetches == 0 && view != origin->view)
-		view_free(view);
+		view_free(origin, view);
 }
 
 /* UINT32_MAX: none is usable. */

@@ -154,4 +154,7 @@ X(ORIGIN_RETRY_REFUSED,  "origin_fetch_retries_total", COUNTER, "", "Further tri
 X(ORIGIN_RETRY_EOF,      "origin_fetch_retries_total", COUNTER, "", "Further tries because the origin closed before its head was whole", "reason=\"unexpected_eof\"")
 X(ORIGIN_RETRY_TRANSPORT, "origin_fetch_retries_total", COUNTER, "", "Further tries because the origin's name had no address, or TLS failed", "reason=\"transport_error\"")
 X(ORIGIN_EJECTIONS,      "origin_ejections_total",      COUNTER, "", "Times an origin was ejected: nothing goes to it for a while, after failures in a row, at each origin thread")
+F("origin_checks_total", "Times an origin was asked whether it is well, at each origin thread, by what came of it")
+X(ORIGIN_CHECK_GOOD,     "origin_checks_total", COUNTER, "", "Checks of origins that were answered with 2xx or 3xx in time", "result=\"good\"")
+X(ORIGIN_CHECK_FAILED,   "origin_checks_total", COUNTER, "", "Checks of origins that failed", "result=\"failed\"")
 /* clang-format on */
