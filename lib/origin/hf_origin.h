@@ -48,6 +48,10 @@
  *               all of a group are, it is 503, or a stale one (G9).
  *           G15 a body that is to be stored, with a strong ETag and a length, and breaks off, is asked for from
  *               there on, at most three times (RFC 9111 §3.4); its bytes are all of one representation.
+ *           G16 of a group a fetch goes to the origin that lib/route chooses, among those that may have it, by the
+ *               state that is in force when it is sent. For that each thread goes by its own fetches, and by
+ *               prefixes that it learnt from them: a table of affinity.cap for each thread and group. Of a body the
+ *               first 16 KiB count; they are waited for, for 100 ms.
  * Tests     tests/unit/origin, tests/system/test_{revalidate,partition}.py
  * Limits    max_in_flight fetches (0, or more: exchanges_max of all workers), max_queue waiting for a slot.
  */
@@ -106,6 +110,13 @@ struct hf_origin_load {
 	bool fallen; /* what is stored stands in for its group */
 };
 
+/* What stands for an origin of the group when a GET of a URL comes now. */
+struct hf_origin_candidate {
+	uint32_t pending, depth; /* depth, score: where the group is balanced by affinity */
+	double score;
+	bool usable, chosen;
+};
+
 /* A question of the control thread: to the owner of a key, with LIST and LOADS to each. */
 struct hf_origin_call {
 	enum {
@@ -113,7 +124,8 @@ struct hf_origin_call {
 		HF_ORIGIN_SHOW,
 		HF_ORIGIN_LIST,
 		HF_ORIGIN_LOADS,
-		HF_ORIGIN_WARM
+		HF_ORIGIN_WARM,
+		HF_ORIGIN_EXPLAIN
 	} what;
 	struct hf_key key;
 	bool soft;                    /* PURGE: stale instead of gone */
@@ -124,6 +136,12 @@ struct hf_origin_call {
 	/* WARM: frames of a snapshot (hf_snap_run), for this thread; none: that was all */
 	struct hf_span frames;
 	int64_t saved_clock_us;
+	/* EXPLAIN, answered; the caller drops state and candidates */
+	const struct hf_state_route *route; /* NULL: none, and no more is set */
+	struct hf_state *routed_by;
+	struct hf_origin_candidate *candidate; /* [origin of the route's group] */
+	uint32_t blocks;
+	double mean;
 	/* the answer */
 	uint32_t count;   /* purged, or found */
 	bool end;         /* LIST: that was all */

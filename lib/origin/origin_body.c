@@ -38,10 +38,43 @@ void origin_body_push(
 	HF_ASSERT(reader->body_count < HF_XCHG_BODIES_MAX);
 	reader->body[(reader->body_first + reader->body_count) % HF_XCHG_BODIES_MAX] = body;
 	reader->body_count++;
+	if (fetch)
+		origin_fetch_body_came(origin, fetch);
 	if (fetch && fetch->send_paused) {
 		fetch->send_paused = false;
 		origin_curl_resume(origin, fetch);
 	}
+}
+
+size_t origin_body_peek(const struct origin_reader *reader, char *buf, size_t cap)
+{
+	size_t len = 0;
+
+	HF_ASSERT(reader->body_pos == 0);
+	for (uint32_t i = 0; i < reader->body_count && len < cap; i++) {
+		const struct hf_xchg_body *body =
+			reader->body[(reader->body_first + i) % HF_XCHG_BODIES_MAX];
+		size_t n = hf_min_size(cap - len, body->len);
+
+		memcpy(buf + len, body->data, n);
+		len += n;
+	}
+	return len;
+}
+
+bool origin_body_is_at_hand(const struct origin_reader *reader, size_t len)
+{
+	size_t got = 0;
+	bool last = reader->body_unwanted;
+
+	for (uint32_t i = 0; i < reader->body_count; i++) {
+		const struct hf_xchg_body *body =
+			reader->body[(reader->body_first + i) % HF_XCHG_BODIES_MAX];
+
+		got += body->len;
+		last |= body->last;
+	}
+	return last || got >= len || reader->body_count == HF_XCHG_BODIES_MAX;
 }
 
 void origin_body_discard(struct hf_origin *origin, struct origin_reader *reader)

@@ -169,6 +169,9 @@ static void call_answer(struct hf_origin *origin, struct hf_origin_call *call)
 	case HF_ORIGIN_WARM:
 		origin_warm_take(origin, call);
 		return;
+	case HF_ORIGIN_EXPLAIN:
+		origin_balance_explain(origin, call);
+		return;
 	}
 }
 

@@ -170,7 +170,11 @@ void origin_fetch_enqueue(struct hf_origin *origin, struct origin_fetch *fetch)
 	fetch->state = ORIGIN_QUEUED;
 	fetch->queued_us = origin->now_us;
 	if (!fetch->takes_slot) {
-		hf_list_add_tail(&origin->direct, &fetch->queue_link);
+		if (origin_balance_wants_body(fetch))
+			origin_fetch_timer(
+				origin, fetch, ORIGIN_TIMER_PREFIX, ORIGIN_PREFIX_WAIT_US);
+		else
+			hf_list_add_tail(&origin->direct, &fetch->queue_link);
 		return;
 	}
 	if (origin->slots_used + origin->queued >= origin->slots_max)
@@ -178,6 +182,14 @@ void origin_fetch_enqueue(struct hf_origin *origin, struct origin_fetch *fetch)
 			origin->conf->origin.queue_timeout_ms * 1000ULL);
 	origin->queued++;
 	hf_list_add_tail(&origin->queue, &fetch->queue_link);
+}
+
+/* It is in no list while it waits for that. */
+void origin_fetch_body_came(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	if (fetch->state == ORIGIN_QUEUED && hf_list_empty(&fetch->queue_link) &&
+		!origin_balance_wants_body(fetch))
+		hf_list_add_tail(&origin->direct, &fetch->queue_link);
 }
 
 /* Of a key whose answers are not stored, and of which nothing is: the origin shall answer what the client
@@ -299,14 +311,19 @@ void origin_fetch_leader_left(
 
 static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 {
-	bool well = origin_health_is_well(origin, fetch->health);
+	bool well;
 
 	HF_ASSERT(fetch->state == ORIGIN_QUEUED && fetch->leader);
+	if (!origin_view_again(origin, fetch)) {
+		origin_fetch_fail(origin, fetch, 421, HF_DROP_REQ_NO_ROUTE, "no route any more");
+		return;
+	}
+	well = origin_health_is_well(origin, fetch->health);
 	if (!well && origin_stand_is_enough(origin, fetch)) {
 		fetch_end(origin, fetch);
 		return;
 	}
-	if (!origin_view_pick(origin, fetch)) {
+	if (!origin_balance_pick(origin, fetch)) {
 		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_DRAINED,
 			"its group has no origin, or all are drained");
 		return;
@@ -509,6 +526,9 @@ static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch
 	switch ((enum origin_timer)fetch->timer.kind) {
 	case ORIGIN_TIMER_QUEUE:
 		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_OVERLOAD, "no slot in time");
+		break;
+	case ORIGIN_TIMER_PREFIX:
+		hf_list_add_tail(&origin->direct, &fetch->queue_link);
 		break;
 	case ORIGIN_TIMER_FIRST_BYTE:
 		fetch_late(origin, fetch, "late head");

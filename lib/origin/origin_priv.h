@@ -30,6 +30,7 @@
 #include "hf_fallback.h"
 #include "hf_hist.h"
 #include "hf_resp.h"
+#include "hf_route.h"
 #include "hf_snap.h"
 #include "hf_stat.h"
 #include "hf_timer.h"
@@ -54,14 +55,16 @@
 #define ORIGIN_RESUMES_MAX     3           /* of one fetch */
 #define ORIGIN_RESUME_PAUSE_US 100000      /* before the first; then twice as long each time */
 #define ORIGIN_ONCE_IDLE_S     1 /* a connection that was idle for longer may end under a request */
-#define ORIGIN_RETRIES_MAX     3           /* of one fetch */
-#define ORIGIN_RETRY_PAUSE_US  100000      /* before the first; then twice as long each time */
-#define ORIGIN_EJECT_ROW       5           /* failures, and it is ejected */
-#define ORIGIN_EJECT_US        30000000    /* times the number of ejections lately */
+#define ORIGIN_PREFIX_MAX      16384    /* bytes of a request body that say where it goes */
+#define ORIGIN_PREFIX_WAIT_US  100000   /* for them */
+#define ORIGIN_RETRIES_MAX     3        /* of one fetch */
+#define ORIGIN_RETRY_PAUSE_US  100000   /* before the first; then twice as long each time */
+#define ORIGIN_EJECT_ROW       5        /* failures, and it is ejected */
+#define ORIGIN_EJECT_US        30000000 /* times the number of ejections lately */
 #define ORIGIN_EJECTIONS_MAX   10
-#define ORIGIN_CHECKS_KNOWN    8           /* the last ones of an origin */
-#define ORIGIN_CHECKS_BAD      3           /* failed ones of them, and it is unhealthy */
-#define ORIGIN_CHECKS_MAX      16          /* under way at a time */
+#define ORIGIN_CHECKS_KNOWN    8   /* the last ones of an origin */
+#define ORIGIN_CHECKS_BAD      3   /* failed ones of them, and it is unhealthy */
+#define ORIGIN_CHECKS_MAX      16  /* under way at a time */
 #define ORIGIN_TAGS_KNOWN      256 /* purged last: what answers to earlier questions are judged by */
 
 enum origin_fetch_state {
@@ -78,6 +81,7 @@ enum origin_timer {
 	ORIGIN_TIMER_QUEUE,
 	ORIGIN_TIMER_FIRST_BYTE,
 	ORIGIN_TIMER_BETWEEN,
+	ORIGIN_TIMER_PREFIX,
 	ORIGIN_TIMER_RESUME,
 	ORIGIN_TIMER_RETRY,
 	ORIGIN_TIMER_MEMORY,
@@ -159,7 +163,7 @@ struct origin_fetch {
 	uint64_t deadline_us; /* of the head of an answer, over all tries; 0: it was never sent */
 	uint16_t status;      /* of the answer's head */
 	enum hf_stat outcome; /* how it is counted at its end */
-	uint64_t stood_us;           /* when what is stored stood in for it; 0: it did not */
+	uint64_t stood_us;    /* when what is stored stood in for it; 0: it did not */
 	int local_port, remote_port; /* of its connection, from when the request goes out */
 	uint64_t tags_purged;        /* when it was sent: origin->purge.tags_purged */
 	struct hf_timer timer, patience;
@@ -198,7 +202,10 @@ struct origin_peer {
 	uint32_t refs;      /* views */
 	uint32_t in_flight; /* fetches */
 	uint64_t fetches, failures;
-	bool drained; /* by the latest state that has it */
+	bool drained;  /* by the latest state that has it */
+	bool departed; /* the latest state does not have it */
+	struct hf_route_slot slot;
+	const struct origin_affinity *slot_of; /* whose table the slot is of; NULL: none */
 	uint32_t failed_row;
 	uint32_t ejections; /* lately: each makes the next longer */
 	uint64_t ejected_until_us;
@@ -214,11 +221,19 @@ enum origin_choice {
 	ORIGIN_CHOICES,
 };
 
+/* Who holds which prefixes; for as long as states set it alike. */
+struct origin_affinity {
+	uint32_t refs; /* views */
+	struct hf_state_affinity set;
+	struct hf_route_table *table;
+};
+
 /* What this thread knows of a group of one state. */
 struct origin_group {
-	struct origin_peer **peer; /* [origin of the group]; references */
-	uint32_t turn;
-	struct origin_health *health; /* a reference */
+	struct origin_peer **peer;         /* [origin of the group]; references */
+	struct hf_route_origin *candidate; /* [origin of the group] */
+	struct origin_affinity *affinity;  /* a reference; NULL: not balanced by it */
+	struct origin_health *health;      /* a reference */
 };
 
 /* How many retries may be begun. */
@@ -302,10 +317,27 @@ const struct hf_state_route *origin_view_route(
 void origin_view_take(
 	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_state_route *route);
 void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch);
-/* The least loaded origin of its group; among equals they take turns. False: all are drained. */
-bool origin_view_pick(const struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
+/* Before it is sent: routed anew, if another state is in force by now. False: there is no route any more. */
+bool origin_view_again(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
+/* Authority and path, without query, of a key. */
+void origin_view_split(
+	const struct hf_key *key, struct hf_span *ret_host, struct hf_span *ret_path);
 /* Adds what this thread knows of the call's origins. */
 void origin_view_loads(const struct hf_origin *origin, struct hf_origin_call *call);
+
+/* origin_balance.c: which origin of its group gets a fetch */
+/* GROUP is new, of OF; BEFORE is that of the same name in the state before, or NULL. */
+void origin_balance_fill(struct origin_group *group, const struct hf_state_group *of,
+	const struct origin_group *before);
+void origin_balance_drop(struct origin_group *group);
+/* Of its COUNT origins those that departed; those that are new. */
+void origin_balance_leave(struct origin_group *group, uint32_t count);
+void origin_balance_join(struct origin_group *group, uint32_t count);
+/* Sets target and peer. False: none is usable. */
+bool origin_balance_pick(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
+/* Does the choice go by more of its leader's body than is there, and may still come? */
+bool origin_balance_wants_body(const struct origin_fetch *fetch);
+void origin_balance_explain(struct hf_origin *origin, struct hf_origin_call *call);
 
 /* origin_health.c */
 struct origin_health *origin_health_new(const struct hf_origin *origin);
@@ -420,6 +452,8 @@ bool origin_look_find(
 void origin_slot_give(struct hf_origin *origin, struct origin_fetch *fetch);
 /* It is sent when it has a slot; without one in time it fails. */
 void origin_fetch_enqueue(struct hf_origin *origin, struct origin_fetch *fetch);
+/* More of its leader's body is there. */
+void origin_fetch_body_came(struct hf_origin *origin, struct origin_fetch *fetch);
 /* Finds the reader an object, a fetch to wait for, or starts one. */
 void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader);
 bool origin_fetch_launch(struct hf_origin *origin);
@@ -644,6 +678,10 @@ bool origin_request_is_repeatable(const struct hf_xchg *xchg);
 /* origin_body.c: request bodies */
 void origin_body_push(
 	struct hf_origin *origin, struct origin_reader *reader, struct hf_xchg_body *body);
+/* The first bytes that are there, before any was read; how many. */
+size_t origin_body_peek(const struct origin_reader *reader, char *buf, size_t cap);
+/* Are LEN bytes there, all of it, or as much as may be there at once? */
+bool origin_body_is_at_hand(const struct origin_reader *reader, size_t len);
 /* For curl's read callback. */
 size_t origin_body_read(
 	struct hf_origin *origin, struct origin_fetch *fetch, char *buf, size_t cap);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The state in force, as this thread sees it. A fetch keeps to the view that routed it; the last one frees
+ * The state in force, as this thread sees it. A fetch keeps to the view by which it was sent; the last one frees
  * an earlier view. How a group does is known across views, by its name, and how an origin does, by its id.
  *
  *      control --hf_origin_state_set--> state_next --origin_view_adopt--> view <-- fetches, earlier views
@@ -28,6 +28,7 @@ static void view_free(struct hf_origin *origin, struct origin_view *view)
 		for (uint32_t j = 0; j < view->state->group[i].origin_count; j++)
 			view_peer_unref(origin, view->group[i].peer[j]);
 		free(view->group[i].peer);
+		origin_balance_drop(&view->group[i]);
 		origin_health_unref(view->group[i].health);
 	}
 	free(view->group);
@@ -93,8 +94,10 @@ static void view_fill_group(const struct hf_origin *origin, struct origin_group 
 			peer = origin_peer_new();
 		peer->refs++;
 		peer->drained = of->origin[i].drained;
+		peer->departed = false;
 		group->peer[i] = peer;
 	}
+	origin_balance_fill(group, of, before == UINT32_MAX ? NULL : &from->group[before]);
 }
 
 /* Takes the reference. */
@@ -120,6 +123,23 @@ void hf_origin_state_set(struct hf_origin *origin, struct hf_state *state)
 	hf_origin_wake(origin);
 }
 
+/* Until the next one says otherwise. */
+static void view_depart(struct origin_view *view)
+{
+	for (uint32_t i = 0; view && i < view->state->group_count; i++)
+		for (uint32_t j = 0; j < view->state->group[i].origin_count; j++)
+			view->group[i].peer[j]->departed = true;
+}
+
+/* Who is in VIEW no more leaves the tables before those who are new join. */
+static void view_settle(struct origin_view *view, struct origin_view *next)
+{
+	for (uint32_t i = 0; view && i < view->state->group_count; i++)
+		origin_balance_leave(&view->group[i], view->state->group[i].origin_count);
+	for (uint32_t i = 0; i < next->state->group_count; i++)
+		origin_balance_join(&next->group[i], next->state->group[i].origin_count);
+}
+
 void origin_view_adopt(struct hf_origin *origin)
 {
 	struct origin_view *view;
@@ -130,8 +150,10 @@ void origin_view_adopt(struct hf_origin *origin)
 	state = atomic_exchange(&origin->state_next, NULL);
 	if (!state)
 		return;
+	view_depart(origin->view);
 	view = view_new(origin, state, origin->view);
 	origin_check_adopt(origin, view);
+	view_settle(origin->view, view);
 	origin_view_drop(origin);
 	origin->view = view;
 }
@@ -151,8 +173,7 @@ void origin_view_drop(struct hf_origin *origin)
 		view_free(origin, view);
 }
 
-const struct hf_state_route *origin_view_route(
-	const struct hf_origin *origin, const struct hf_key *key)
+void origin_view_split(const struct hf_key *key, struct hf_span *ret_host, struct hf_span *ret_path)
 {
 	const char *host = key->ptr + sizeof("http://") - 1, *end = key->ptr + key->len;
 	const char *path, *query;
@@ -162,9 +183,17 @@ const struct hf_state_route *origin_view_route(
 	if (!path)
 		path = end;
 	query = memchr(path, '?', (size_t)(end - path));
-	return hf_state_route_lookup(origin->view->state,
-		(struct hf_span){ host, (size_t)(path - host) },
-		(struct hf_span){ path, (size_t)((query ? query : end) - path) });
+	*ret_host = (struct hf_span){ host, (size_t)(path - host) };
+	*ret_path = (struct hf_span){ path, (size_t)((query ? query : end) - path) };
+}
+
+const struct hf_state_route *origin_view_route(
+	const struct hf_origin *origin, const struct hf_key *key)
+{
+	struct hf_span host, path;
+
+	origin_view_split(key, &host, &path);
+	return hf_state_route_lookup(origin->view->state, host, path);
 }
 
 void origin_view_take(
@@ -189,38 +218,18 @@ void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch)
 		view_free(origin, view);
 }
 
-/* UINT32_MAX: none is usable. */
-static uint32_t view_least_loaded(
-	const struct hf_origin *origin, const struct origin_fetch *fetch, enum origin_choice choice)
+bool origin_view_again(struct hf_origin *origin, struct origin_fetch *fetch)
 {
-	const struct hf_state_group *group = fetch->group;
-	const struct origin_group *of = &fetch->view->group[group - fetch->view->state->group];
-	uint32_t best = UINT32_MAX;
+	const struct hf_state_route *route;
 
-	for (uint32_t i = 0; i < group->origin_count; i++) {
-		uint32_t at = (of->turn + i) % group->origin_count;
-
-		if (!origin_target_usable(origin, fetch, at, choice))
-			continue;
-		if (best == UINT32_MAX || of->peer[at]->in_flight < of->peer[best]->in_flight)
-			best = at;
-	}
-	return best;
-}
-
-bool origin_view_pick(const struct hf_origin *origin, struct origin_fetch *fetch)
-{
-	const struct hf_state_group *group = fetch->group;
-	struct origin_group *of = &fetch->view->group[group - fetch->view->state->group];
-	uint32_t best = UINT32_MAX;
-
-	for (uint32_t i = 0; i < ORIGIN_CHOICES && best == UINT32_MAX; i++)
-		best = view_least_loaded(origin, fetch, (enum origin_choice)i);
-	if (best == UINT32_MAX)
+	if (fetch->view == origin->view)
+		return true;
+	route = origin_view_route(origin, &fetch->key);
+	if (!route)
 		return false;
-	of->turn = (best + 1) % group->origin_count;
-	fetch->target = &group->origin[best];
-	fetch->peer = of->peer[best];
+	origin_view_leave(origin, fetch);
+	origin_view_take(origin, fetch, route);
+	fetch->target = NULL;
 	return true;
 }
 

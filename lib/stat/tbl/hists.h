@@ -12,6 +12,7 @@ X(ORIGIN_CONNECT,    "origin_connect_seconds",    "seconds", 14, 35, 2, "New con
 X(ORIGIN_FIRST_BYTE, "origin_first_byte_seconds", "seconds", 14, 36, 2, "Transfers from origins, also those that bring the rest of a body: from the start to the first byte")
 X(ORIGIN_FETCH,      "origin_fetch_seconds",      "seconds", 14, 38, 2, "Transfers from origins that came to their end: from the start to the last byte, slow readers included")
 X(ORIGIN_QUEUE,      "origin_queue_wait_seconds", "seconds", 14, 36, 2, "Fetches that take one of origin.max_in_flight: how long they stood in the queue, also when they were given up there")
+X(ROUTING,           "routing_seconds",           "seconds",  7, 25, 2, "Choices of the origin that gets a fetch, further tries too")
 X(SYNC,              "sync_poll_seconds",         "seconds", 16, 37, 2, "Questions to the control plane that were answered: from the start to the last byte")
 F("loop_seconds", "Turns of an lcore's poll loop, from start to start, sleep apart")
 X(LOOP_BUSY,         "loop_seconds",              "seconds",  7, 30, 2, "Turns of the poll loop that found something to do", "work=\"busy\"")

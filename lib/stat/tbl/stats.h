@@ -157,4 +157,9 @@ X(ORIGIN_EJECTIONS,      "origin_ejections_total",      COUNTER, "", "Times an o
 F("origin_checks_total", "Times an origin was asked whether it is well, at each origin thread, by what came of it")
 X(ORIGIN_CHECK_GOOD,     "origin_checks_total", COUNTER, "", "Checks of origins that were answered with 2xx or 3xx in time", "result=\"good\"")
 X(ORIGIN_CHECK_FAILED,   "origin_checks_total", COUNTER, "", "Checks of origins that failed", "result=\"failed\"")
+X(ROUTING_HIT,           "routing_cache_hit_total",      COUNTER, "", "Fetches of groups with prefix affinity that went to an origin which holds a prefix of the request")
+X(ROUTING_MISS,          "routing_cache_miss_total",     COUNTER, "", "Fetches of groups with prefix affinity that went to an origin which does not")
+X(ROUTING_STALE,         "routing_stale_detected_total", COUNTER, "", "Entries of origins that have left, met while an origin was chosen")
+X(ROUTING_EVICTIONS,     "routing_affinity_evictions_total",   COUNTER, "", "Prefixes forgotten because affinity.cap was reached")
+X(ROUTING_TRUNCATIONS,   "routing_affinity_truncations_total", COUNTER, "", "Requests with more blocks than affinity.cap, of which the first were learnt")
 /* clang-format on */
