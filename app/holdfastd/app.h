@@ -106,6 +106,7 @@ struct app {
 	struct hf_net_shared *net;
 	struct app_worker *worker;
 	struct app_origin *origin;
+	struct hf_origin_slots *slots;
 	struct app_warm warm;
 	struct hf_ctl *ctl;
 	struct hf_reqlog *reqlog;

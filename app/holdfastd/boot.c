@@ -268,6 +268,7 @@ static void undo_origins(struct app *app)
 {
 	for (uint32_t i = 0; app->origin && i < app->origins; i++)
 		hf_origin_free(app->origin[i].origin);
+	hf_origin_slots_free(app->slots);
 	free(app->origin);
 }
 
@@ -276,14 +277,16 @@ static int boot_origins(struct app *app, struct hf_err *err)
 	int rc = 0;
 
 	app->origin = calloc(app->origins, sizeof(*app->origin));
-	HF_ASSERT(app->origin != NULL);
+	app->slots = hf_origin_slots_new();
+	HF_ASSERT(app->origin != NULL && app->slots != NULL);
 	for (uint32_t i = 0; rc == 0 && i < app->origins; i++) {
 		struct app_origin *origin = &app->origin[i];
 
 		origin->app = app;
 		origin->conf = app->conf;
 		origin->index = i;
-		rc = hf_origin_new(app->conf, i, app->cache, app->xchgs, err, &origin->origin);
+		rc = hf_origin_new(
+			app->conf, i, app->cache, app->xchgs, app->slots, err, &origin->origin);
 	}
 	if (rc)
 		undo_origins(app);

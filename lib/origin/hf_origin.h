@@ -53,7 +53,11 @@
  *               prefixes that it learnt from them: a table of affinity.cap for each thread and group. Of a body the
  *               first 16 KiB count; they are waited for, for 100 ms.
  * Tests     tests/unit/origin, tests/system/test_{revalidate,partition}.py
- * Limits    max_in_flight fetches (0, or more: exchanges_max of all workers), max_queue waiting for a slot.
+ *           G16 of safe methods no more than max_in_flight fetches are under way over all origin threads, and at
+ *               an origin no more than its group's max_in_flight. Who must wait does so in the order of their
+ *               coming within a group, and groups take turns, as origin threads do; no more than max_queue wait,
+ *               each no longer than queue_timeout: then 503, or a stale one (G9).
+ * Limits    Of each thread: exchanges_max of all workers fetches that take a slot.
  */
 #ifndef HF_ORIGIN_H
 #define HF_ORIGIN_H
@@ -66,9 +70,16 @@
 
 struct hf_origin;
 
+/* What the origin threads of a node share: how many fetches are under way (G16). boot; freed after them. NULL: no
+ * memory. */
+struct hf_origin_slots;
+struct hf_origin_slots *hf_origin_slots_new(void);
+void hf_origin_slots_free(struct hf_origin_slots *slots);
+
 /* boot */
 int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *cache,
-	struct hf_xchg_net *net, struct hf_err *err, struct hf_origin **ret_origin) HF_MUST_CHECK;
+	struct hf_xchg_net *net, struct hf_origin_slots *slots, struct hf_err *err,
+	struct hf_origin **ret_origin) HF_MUST_CHECK;
 /* Cuts what is under way. After the thread has stopped. */
 void hf_origin_free(struct hf_origin *origin);
 /* boot: a snapshot will be loaded, with HF_ORIGIN_WARM until one without frames. From now on it is remembered

@@ -24,12 +24,6 @@ static void origin_conf_take(struct hf_origin *origin, const struct hf_conf *con
 	origin->object_max = conf->cache.max_object ? hf_min_u64(conf->cache.max_object, object_max)
 						    : object_max;
 	origin->slots_max = exchanges;
-	if (conf->origin.max_in_flight >
-		0) { /* of the node, in equal shares of its origin threads */
-		uint32_t share = conf->origin.max_in_flight / hf_max_u32(conf->origin.threads, 1);
-
-		origin->slots_max = hf_min_u32(hf_max_u32(share, 1), exchanges);
-	}
 }
 
 void hf_origin_conf_set(struct hf_origin *origin, const struct hf_conf *conf)
@@ -60,7 +54,6 @@ static int origin_memory_init(struct hf_origin *origin, uint32_t exchanges)
 	int rc;
 
 	hf_list_init(&origin->all);
-	hf_list_init(&origin->queue);
 	hf_list_init(&origin->direct);
 	hf_list_init(&origin->memory);
 	hf_list_init(&origin->checking);
@@ -95,7 +88,8 @@ static int origin_fill(struct hf_origin *origin, struct hf_xchg_net *net, struct
 }
 
 int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *cache,
-	struct hf_xchg_net *net, struct hf_err *err, struct hf_origin **ret_origin)
+	struct hf_xchg_net *net, struct hf_origin_slots *slots, struct hf_err *err,
+	struct hf_origin **ret_origin)
 {
 	struct hf_origin *origin = calloc(1, sizeof(*origin));
 	int rc;
@@ -117,6 +111,8 @@ int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *c
 	origin->epoll_fd = -1;
 	origin->waker.fd = -1;
 	HF_ASSERT(origin->shard);
+	origin->slots = slots;
+	origin_slots_join(origin);
 	origin_conf_take(origin, conf);
 	rc = origin_fill(origin, net, err);
 	if (rc) {
@@ -144,6 +140,7 @@ void hf_origin_free(struct hf_origin *origin)
 			origin->link[i]->origin_waker = NULL;
 	origin_view_drop(origin);
 	hf_state_unref(atomic_load(&origin->state_next));
+	origin_slots_part(origin);
 	free(origin->link);
 	origin_map_fini(origin);
 	hf_wheel_free(origin->wheel);
@@ -172,7 +169,8 @@ static void origin_sleep(struct hf_origin *origin, uint32_t wait_ms)
 	hf_waker_sleep_begin(&origin->waker);
 	if (!origin_inbox_empty(origin) || atomic_load(&origin->call_waiting) ||
 		atomic_load(&origin->purge.busy) || atomic_load(&origin->state_next) ||
-		hf_errand_waits(origin->net, origin->index) || hf_shard_has_work(origin->shard))
+		atomic_load(&origin->slots_signal) || hf_errand_waits(origin->net, origin->index) ||
+		hf_shard_has_work(origin->shard))
 		wait_ms = 0;
 	(void)origin_curl_run(origin, wait_ms); /* what came is the next turn's too */
 	hf_waker_sleep_end(&origin->waker);
@@ -188,6 +186,7 @@ void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms)
 	origin_view_adopt(origin);
 	in_bulk = origin_purge_run(origin);
 	busy = in_bulk;
+	busy |= origin_fetch_launch(origin); /* who waited goes before who comes */
 	busy |= origin_inbox_run(origin);
 	busy |= origin_call_run(origin);
 	busy |= origin_invalid_run(origin);

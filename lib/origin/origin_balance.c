@@ -134,6 +134,8 @@ struct balance_question {
 	struct hf_route_origin *candidate;
 	struct hf_route_score *scores; /* NULL: not asked for */
 	struct hf_route_why why;
+	enum origin_choice choice;
+	bool full;
 };
 
 static uint32_t balance_ask(struct balance_question *ask)
@@ -154,18 +156,31 @@ static uint32_t balance_ask(struct balance_question *ask)
 	return hf_route_least_loaded(ask->candidate, count);
 }
 
-/* Of the best that there are. HF_ROUTE_NONE: none is usable. */
-static uint32_t balance_choose(struct balance_question *ask)
+/* True: one that is usable has no slot. */
+static bool balance_candidates(struct balance_question *ask)
 {
 	const struct origin_group *group = balance_group(ask->fetch);
+	bool full = false;
+
+	for (uint32_t i = 0; i < ask->fetch->group->origin_count; i++) {
+		bool usable = origin_target_usable(ask->origin, ask->fetch, i, ask->choice);
+		bool open = usable && origin_slot_is_open(ask->origin, ask->fetch, i);
+
+		ask->candidate[i].pending = group->peer[i]->in_flight;
+		ask->candidate[i].excluded = !open;
+		full |= usable && !open;
+	}
+	return full;
+}
+
+/* Of the best that there are. HF_ROUTE_NONE: none is usable, or those that are are full. */
+static uint32_t balance_choose(struct balance_question *ask)
+{
 	uint32_t chosen = HF_ROUTE_NONE;
 
-	for (uint32_t choice = 0; choice < ORIGIN_CHOICES && chosen == HF_ROUTE_NONE; choice++) {
-		for (uint32_t i = 0; i < ask->fetch->group->origin_count; i++) {
-			ask->candidate[i].pending = group->peer[i]->in_flight;
-			ask->candidate[i].excluded = !origin_target_usable(
-				ask->origin, ask->fetch, i, (enum origin_choice)choice);
-		}
+	for (uint32_t i = 0; i < ORIGIN_CHOICES && chosen == HF_ROUTE_NONE && !ask->full; i++) {
+		ask->choice = (enum origin_choice)i;
+		ask->full = balance_candidates(ask);
 		chosen = balance_ask(ask);
 	}
 	return chosen;
@@ -195,24 +210,28 @@ static void balance_learn(const struct balance_question *ask, uint32_t chosen)
 	hf_stat_add(HF_STAT_ROUTING_TRUNCATIONS, after.truncations - before.truncations);
 }
 
-bool origin_balance_pick(struct hf_origin *origin, struct origin_fetch *fetch)
+enum origin_pick origin_balance_pick(
+	struct hf_origin *origin, struct origin_fetch *fetch, enum origin_choice *ret_choice)
 {
 	struct origin_group *group = balance_group(fetch);
 	struct hf_route_blocks blocks;
-	struct balance_question ask = { origin, fetch, &blocks, group->candidate, NULL, { 0 } };
+	struct balance_question ask = {
+		.origin = origin, .fetch = fetch, .blocks = &blocks, .candidate = group->candidate
+	};
 	uint64_t begin_ns = balance_ns();
 	uint32_t chosen;
 
 	balance_blocks(origin, fetch, &blocks);
 	chosen = balance_choose(&ask);
+	*ret_choice = ask.choice;
 	if (chosen == HF_ROUTE_NONE)
-		return false;
+		return ask.full ? ORIGIN_PICK_FULL : ORIGIN_PICK_NONE;
 	if (group->affinity)
 		balance_learn(&ask, chosen);
 	fetch->target = &fetch->group->origin[chosen];
 	fetch->peer = group->peer[chosen];
 	hf_hist_add(HF_HIST_ROUTING, balance_ns() - begin_ns);
-	return true;
+	return ORIGIN_PICK_DONE;
 }
 
 bool origin_balance_wants_body(const struct origin_fetch *fetch)

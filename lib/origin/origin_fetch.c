@@ -19,28 +19,6 @@
 
 #include "origin_priv.h"
 
-/* Sent, or given up. */
-static void fetch_unqueue(struct hf_origin *origin, const struct origin_fetch *fetch)
-{
-	origin->queued--;
-	hf_hist_add(HF_HIST_ORIGIN_QUEUE, (origin->now_us - fetch->queued_us) * 1000);
-}
-
-void origin_slot_give(struct hf_origin *origin, struct origin_fetch *fetch)
-{
-	if (fetch->has_slot)
-		origin->slots_used--;
-	fetch->has_slot = false;
-	if (!fetch->peer)
-		return;
-	HF_ASSERT(fetch->peer->in_flight > 0 && origin->in_flight > 0);
-	fetch->peer->in_flight--;
-	fetch->health->asked--;
-	origin->in_flight--;
-	hf_stat_sub(HF_STAT_ORIGIN_IN_FLIGHT, 1);
-	fetch->peer = NULL;
-}
-
 void origin_fetch_answered(struct origin_fetch *fetch)
 {
 	fetch->outcome = fetch->status < 400 ? HF_STAT_ORIGIN_FETCH_SUCCESS
@@ -62,8 +40,7 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 		reader->fetch = NULL;
 		origin_body_discard(origin, reader);
 	}
-	if (fetch->state == ORIGIN_QUEUED && fetch->takes_slot)
-		fetch_unqueue(origin, fetch);
+	origin_slot_leave(origin, fetch, HF_HIST_ORIGIN_QUEUE_CANCELED);
 	if (fetch->deadline_us != 0) /* it was sent */
 		hf_stat_inc(fetch->outcome);
 	origin_slot_give(origin, fetch);
@@ -169,19 +146,15 @@ void origin_fetch_enqueue(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	fetch->state = ORIGIN_QUEUED;
 	fetch->queued_us = origin->now_us;
-	if (!fetch->takes_slot) {
-		if (origin_balance_wants_body(fetch))
-			origin_fetch_timer(
-				origin, fetch, ORIGIN_TIMER_PREFIX, ORIGIN_PREFIX_WAIT_US);
-		else
-			hf_list_add_tail(&origin->direct, &fetch->queue_link);
-		return;
-	}
-	if (origin->slots_used + origin->queued >= origin->slots_max)
-		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_QUEUE,
-			origin->conf->origin.queue_timeout_ms * 1000ULL);
-	origin->queued++;
-	hf_list_add_tail(&origin->queue, &fetch->queue_link);
+	if (!origin_view_again(origin, fetch))
+		origin_fetch_fail(origin, fetch, 421, HF_DROP_REQ_NO_ROUTE, "no route any more");
+	else if (!fetch->takes_slot && origin_balance_wants_body(fetch))
+		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_PREFIX, ORIGIN_PREFIX_WAIT_US);
+	else if (!fetch->takes_slot || origin_slot_take(origin, fetch))
+		hf_list_add_tail(&origin->direct, &fetch->queue_link);
+	else if (!origin_slot_wait(origin, fetch))
+		origin_fetch_fail(
+			origin, fetch, 503, HF_DROP_REQ_OVERLOAD, "no slot, and a full queue");
 }
 
 /* It is in no list while it waits for that. */
@@ -227,12 +200,6 @@ static void fetch_start(
 	}
 	if (!route) {
 		origin_reader_fail(origin, reader, 421, HF_DROP_REQ_NO_ROUTE);
-		return;
-	}
-	if (hf_http_method_is_safe(xchg->method) &&
-		(uint64_t)origin->slots_used + origin->queued >=
-			(uint64_t)origin->slots_max + origin->conf->origin.max_queue) {
-		fetch_shed(origin, reader, HF_DROP_REQ_OVERLOAD);
 		return;
 	}
 	fetch = fetch_new(origin, reader, look);
@@ -309,6 +276,19 @@ void origin_fetch_leader_left(
 
 /* ---- launch ---- */
 
+/* An origin of its own for what takes no slot; else it came with that. */
+static bool fetch_pick(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	enum origin_choice choice;
+
+	if (fetch->takes_slot)
+		return fetch->has_slot;
+	if (origin_balance_pick(origin, fetch, &choice) != ORIGIN_PICK_DONE)
+		return false;
+	fetch->peer->in_flight++;
+	return true;
+}
+
 static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	bool well;
@@ -323,20 +303,15 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 		fetch_end(origin, fetch);
 		return;
 	}
-	if (!origin_balance_pick(origin, fetch)) {
+	if (!fetch_pick(origin, fetch)) {
 		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_DRAINED,
 			"its group has no origin, or all are drained");
 		return;
 	}
 	hf_list_del(&fetch->queue_link);
-	hf_timer_del(origin->wheel, &fetch->timer);
-	if (fetch->takes_slot) {
-		fetch_unqueue(origin, fetch);
-		origin->slots_used++;
-		fetch->has_slot = true;
-	}
-	fetch->peer->in_flight++;
+	origin_slot_leave(origin, fetch, HF_HIST_ORIGIN_QUEUE_ADMITTED);
 	fetch->peer->fetches++;
+	fetch->asks = true;
 	fetch->health->asked++;
 	origin->in_flight++;
 	hf_stat_add(HF_STAT_ORIGIN_IN_FLIGHT, 1);
@@ -363,16 +338,17 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 
 bool origin_fetch_launch(struct hf_origin *origin)
 {
+	struct origin_fetch *fetch;
 	struct hf_list *it;
 	bool busy = false;
 
+	atomic_store(&origin->slots_signal, false); /* before a look at the gates */
 	while ((it = hf_list_first(&origin->direct)) != NULL) {
 		fetch_send(origin, HF_CONTAINER_OF(it, struct origin_fetch, queue_link));
 		busy = true;
 	}
-	while (origin->slots_used < origin->slots_max &&
-		(it = hf_list_first(&origin->queue)) != NULL) {
-		fetch_send(origin, HF_CONTAINER_OF(it, struct origin_fetch, queue_link));
+	while ((fetch = origin_slot_next(origin)) != NULL) {
+		fetch_send(origin, fetch);
 		busy = true;
 	}
 	return busy;
@@ -423,6 +399,7 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 		return;
 	}
 	fetch_log(fetch, text);
+	origin_slot_leave(origin, fetch, HF_HIST_ORIGIN_QUEUE_ERROR);
 	if (fetch->deadline_us != 0)
 		hf_stat_inc(HF_STAT_ORIGIN_ERRORS);
 	fetch->outcome = status == 504 ? HF_STAT_ORIGIN_FETCH_TIMEOUT : HF_STAT_ORIGIN_FETCH_ERROR;
@@ -525,6 +502,7 @@ static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch
 {
 	switch ((enum origin_timer)fetch->timer.kind) {
 	case ORIGIN_TIMER_QUEUE:
+		origin_slot_leave(origin, fetch, HF_HIST_ORIGIN_QUEUE_TIMEOUT);
 		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_OVERLOAD, "no slot in time");
 		break;
 	case ORIGIN_TIMER_PREFIX:

@@ -29,6 +29,9 @@ struct origin_health *origin_health_new(const struct hf_origin *origin)
 
 	HF_ASSERT(health);
 	health->refs = 1;
+	hf_list_init(&health->queue);
+	hf_list_init(&health->turn_link);
+	hf_list_init(&health->waits);
 	hf_fallback_init(&health->fallback, hf_max_u32(conf->control_plane.failures, 1),
 		hf_max_u32(conf->control_plane.successes, 1), origin->now_us);
 	return health;
@@ -46,7 +49,7 @@ void origin_health_unref(struct origin_health *health)
 	HF_ASSERT(health->refs > 0);
 	if (--health->refs > 0)
 		return;
-	HF_ASSERT(health->asked == 0);
+	HF_ASSERT(health->asked == 0 && hf_list_empty(&health->queue));
 	if (hf_fallback_is_on(&health->fallback))
 		hf_stat_sub(HF_STAT_ORIGIN_GROUPS_FALLEN, 1);
 	free(health);

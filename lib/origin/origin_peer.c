@@ -19,12 +19,15 @@ static const struct origin_group *peer_group(const struct origin_fetch *fetch)
 	return &fetch->view->group[fetch->group - fetch->view->state->group];
 }
 
-struct origin_peer *origin_peer_new(void)
+struct origin_peer *origin_peer_new(
+	const struct hf_origin *origin, const char *group, const char *id)
 {
 	struct origin_peer *peer = calloc(1, sizeof(*peer));
 
 	HF_ASSERT(peer);
 	origin_check_init(&peer->check);
+	peer->site = origin_site_get(origin->slots, group, id);
+	hf_list_init(&peer->wait_link);
 	return peer;
 }
 

@@ -36,6 +36,7 @@
 #include "hf_timer.h"
 
 #include "hf_origin.h"
+#include "origin_gate.h"
 
 #define ORIGIN_HEAD_MAX        (64 * 1024) /* of an answer, status line to empty line */
 #define ORIGIN_SCRATCH_LEN     (2 * ORIGIN_HEAD_MAX)
@@ -110,7 +111,7 @@ struct origin_reader {
 struct origin_fetch {
 	struct hf_origin *origin;   /* for curl's callbacks */
 	struct hf_list map_link;    /* in flight, by key; only what may be stored */
-	struct hf_list queue_link;  /* QUEUED: origin->queue or ->direct */
+	struct hf_list queue_link;  /* QUEUED: health->queue or origin->direct */
 	struct hf_list memory_link; /* waits for memory */
 	struct hf_list all_link;
 	struct hf_list errands; /* other threads have them: the answer waits */
@@ -124,6 +125,8 @@ struct origin_fetch {
 	bool known;    /* something was stored under its key when it began */
 	bool purged;   /* G3 */
 	bool takes_slot, has_slot;
+	bool waits; /* QUEUED, in health->queue */
+	bool asks;  /* an origin is asked, or its answer is coming */
 	bool recv_paused, send_paused;
 	bool cut;         /* RESUME: curl does not have it now */
 	bool ended;       /* ADMIT: curl is done with it already */
@@ -183,6 +186,9 @@ struct origin_health {
 	struct hf_fallback fallback;
 	uint64_t heard_us; /* when one of them last said anything */
 	bool suspect;
+	struct hf_list queue;     /* fetches that wait for a slot, first come first served */
+	struct hf_list turn_link; /* in origin->turns, while some do */
+	struct hf_list waits;     /* peers at whose gates this thread waits for the first of them */
 };
 
 /* How an origin answers what its group has it asked. */
@@ -211,6 +217,9 @@ struct origin_peer {
 	uint64_t ejected_until_us;
 	uint64_t calm_us; /* a good answer from then on takes one ejection back */
 	struct origin_check check;
+	uint32_t max_in_flight;   /* by the latest state that has it; 0: no limit */
+	struct origin_site *site; /* the same origin, for all threads; a reference */
+	struct hf_list wait_link; /* in health->waits */
 };
 
 /* How much is asked of the origin that a fetch goes to: of the first of these that leaves any. */
@@ -273,10 +282,13 @@ struct hf_origin {
 	struct hf_xchg_net *net;
 	struct hf_link **link; /* [worker] */
 	struct hf_pool readers, fetches;
-	struct hf_list all;    /* every fetch */
-	struct hf_list queue;  /* QUEUED for a slot, first come first served */
-	struct hf_list direct; /* QUEUED and needs none */
-	struct hf_list memory; /* waiting for memory */
+	struct hf_list all; /* every fetch */
+	struct hf_origin_slots *slots;
+	_Atomic bool slots_signal; /* a gate is open, and it is this thread's turn */
+	bool node_waits;           /* this thread waits at the node's gate */
+	struct hf_list turns;      /* groups with a queue: the next one first */
+	struct hf_list direct;     /* QUEUED and needs no slot, or has one */
+	struct hf_list memory;     /* waiting for memory */
 	uint32_t queued, slots_used, slots_max, in_flight;
 	uint64_t object_max, memory_wait_us, store_wait_us, lag_us, resume_pause_us, retry_pause_us;
 	struct origin_retries retries;
@@ -333,8 +345,15 @@ void origin_balance_drop(struct origin_group *group);
 /* Of its COUNT origins those that departed; those that are new. */
 void origin_balance_leave(struct origin_group *group, uint32_t count);
 void origin_balance_join(struct origin_group *group, uint32_t count);
-/* Sets target and peer. False: none is usable. */
-bool origin_balance_pick(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
+enum origin_pick {
+	ORIGIN_PICK_DONE, /* target and peer are set */
+	ORIGIN_PICK_NONE, /* none is usable, full or not */
+	ORIGIN_PICK_FULL, /* those that are usable, by the choice that ret_choice says, have no slot */
+};
+
+/* Once more when another thread was faster to take the slot there. */
+enum origin_pick origin_balance_pick(struct hf_origin *origin, struct origin_fetch *fetch,
+	enum origin_choice *ret_choice) HF_MUST_CHECK;
 /* Does the choice go by more of its leader's body than is there, and may still come? */
 bool origin_balance_wants_body(const struct origin_fetch *fetch);
 void origin_balance_explain(struct hf_origin *origin, struct hf_origin_call *call);
@@ -363,7 +382,8 @@ uint32_t origin_health_timeout_ms(
 	const struct hf_origin *origin, const struct origin_health *health, uint32_t normal_ms);
 
 /* origin_peer.c: how one origin does */
-struct origin_peer *origin_peer_new(void);
+struct origin_peer *origin_peer_new(
+	const struct hf_origin *origin, const char *group, const char *id);
 /* An answer came, and it is no failure. */
 void origin_peer_good(const struct hf_origin *origin, struct origin_peer *peer);
 /* A try failed at it. */
@@ -447,9 +467,33 @@ struct origin_look {
 bool origin_look_find(
 	struct hf_origin *origin, struct origin_reader *reader, struct origin_look *look);
 
-/* origin_fetch.c */
+/* origin_slots.c */
+/* The thread shares the node's slots from now on; it has no fetch any more. */
+void origin_slots_join(struct hf_origin *origin);
+void origin_slots_part(struct hf_origin *origin);
+/* A reference. */
+struct origin_site *origin_site_get(
+	struct hf_origin_slots *slots, const char *group, const char *id);
+void origin_site_put(struct hf_origin_slots *slots, struct origin_site *site);
+/* Of a fetch that takes no slot: always. */
+bool origin_slot_is_open(
+	const struct hf_origin *origin, const struct origin_fetch *fetch, uint32_t at);
+/* An origin, and a slot there, for a new fetch or a new try. False: it has to wait. */
+bool origin_slot_take(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
+/* It waits. False: too many do. */
+bool origin_slot_wait(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
+/* It waits no more, if it did; OUTCOME: one of HF_HIST_ORIGIN_QUEUE_*. */
+void origin_slot_leave(struct hf_origin *origin, struct origin_fetch *fetch, enum hf_hist outcome);
+/* One of those that wait; it has a slot, or there is no origin for it. NULL: none is to go now. */
+struct origin_fetch *origin_slot_next(struct hf_origin *origin);
 /* Its slot and its origin are free for others: it ends, or waits for its next try. */
 void origin_slot_give(struct hf_origin *origin, struct origin_fetch *fetch);
+/* Another state is in force: who was not sent is routed by it. */
+void origin_slot_again(struct hf_origin *origin);
+/* The thread does not wait for a slot at that origin. */
+void origin_slot_peer_cancel(struct hf_origin *origin, struct origin_peer *peer);
+
+/* origin_fetch.c */
 /* It is sent when it has a slot; without one in time it fails. */
 void origin_fetch_enqueue(struct hf_origin *origin, struct origin_fetch *fetch);
 /* More of its leader's body is there. */

@@ -19,6 +19,8 @@ static void view_peer_unref(struct hf_origin *origin, struct origin_peer *peer)
 		return;
 	HF_ASSERT(peer->in_flight == 0);
 	origin_check_fini(origin, &peer->check);
+	origin_slot_peer_cancel(origin, peer);
+	origin_site_put(origin->slots, peer->site);
 	free(peer);
 }
 
@@ -91,10 +93,11 @@ static void view_fill_group(const struct hf_origin *origin, struct origin_group 
 		if (before != UINT32_MAX)
 			peer = view_find_peer(from, before, &of->origin[i], &at);
 		if (!peer)
-			peer = origin_peer_new();
+			peer = origin_peer_new(origin, of->name, of->origin[i].id);
 		peer->refs++;
 		peer->drained = of->origin[i].drained;
 		peer->departed = false;
+		peer->max_in_flight = of->max_in_flight;
 		group->peer[i] = peer;
 	}
 	origin_balance_fill(group, of, before == UINT32_MAX ? NULL : &from->group[before]);
@@ -156,6 +159,7 @@ void origin_view_adopt(struct hf_origin *origin)
 	view_settle(origin->view, view);
 	origin_view_drop(origin);
 	origin->view = view;
+	origin_slot_again(origin);
 }
 
 void origin_view_limits(struct hf_origin *origin)

@@ -91,6 +91,8 @@ static int state_build_groups(
 		const json_t *from = json_array_get(groups, i);
 
 		state_build_balance(&state->group[i], from);
+		state->group[i].max_in_flight =
+			(uint32_t)json_integer_value(json_object_get(from, "max_in_flight"));
 		if (state_build_health(&state->group[i], json_object_get(from, "health")) != 0)
 			return -ENOMEM;
 	}

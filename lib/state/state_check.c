@@ -243,7 +243,8 @@ static int check_group_known(struct state_check *check, const char *name)
 
 static int check_group(struct state_check *check, const json_t *group, const char *path)
 {
-	static const char *const known[] = { "id", "health", "balance", "affinity", NULL };
+	static const char *const known[] = { "id", "health", "balance", "affinity", "max_in_flight",
+		NULL };
 	const char *id;
 
 	if (!json_is_object(group)) {
@@ -254,6 +255,8 @@ static int check_group(struct state_check *check, const json_t *group, const cha
 	state_check_health(check, group, path);
 	state_check_balance(check, group, path);
 	id = state_check_string(check, path, group, "id");
+	(void)state_check_number(
+		check, path, group, "max_in_flight", 0, STATE_SLOTS_MAX, "fetches");
 	if (!id)
 		return 0;
 	if (!json_object_get(check->groups, id))

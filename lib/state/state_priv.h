@@ -25,6 +25,7 @@
 #define STATE_STRING_MAX   1024
 #define STATE_HOST_MAX     255
 #define STATE_WEIGHT_MAX   100
+#define STATE_SLOTS_MAX    1000000 /* as in the configuration */
 #define STATE_POLICIES_MAX 1024
 #define STATE_PURGES_MAX   1024
 #define STATE_ID_MAX       127 /* of a purge: sync remembers them */

@@ -49,8 +49,7 @@ def test_stats_pattern_and_agreement(start, nginx):
     histograms = hf.ctl("stats", "*_seconds")["histograms"]
     counts = table(histograms, "name", "count")
     assert counts["hit_seconds"] == 4
-    for name in ("miss", "origin_connect", "origin_first_byte", "origin_fetch",
-                 "origin_queue_wait"):
+    for name in ("miss", "origin_connect", "origin_first_byte", "origin_fetch"):
         assert counts[name + "_seconds"] == 1, name
     for row in histograms["rows"]:
         assert 0 <= row[2] <= row[3] <= row[4] <= row[5] <= row[6] < 10 * SLOW, row

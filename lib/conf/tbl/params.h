@@ -79,9 +79,9 @@ X(http, body_rate,               LIVE, http.body_rate,               SIZE,   0, 
 END
 
 SECTION(origin)
-X(origin, threads,               BOOT, origin.threads,                  UINT,   1, 64, NULL, "1", "Threads that fetch from origins")
-X(origin, max_in_flight,         LIVE, origin.max_in_flight,            UINT,   0, 1000000, NULL, "0", "Fetches under way at a time; 0: no limit")
-X(origin, max_queue,             LIVE, origin.max_queue,                UINT,   0, 1000000, NULL, "1024", "Fetches that wait for their turn")
+X(origin, threads,               BOOT, origin.threads,                  UINT,   1, 32, NULL, "1", "Threads that fetch from origins")
+X(origin, max_in_flight,         LIVE, origin.max_in_flight,            UINT,   0, 1000000, NULL, "0", "Fetches of safe methods under way at a time, over all threads; 0: no limit")
+X(origin, max_queue,             LIVE, origin.max_queue,                UINT,   0, 1000000, NULL, "1024", "Fetches that wait for their turn, then 503")
 X(origin, exchanges_max,         BOOT, origin.exchanges_max,            UINT,   1, 1000000, NULL, "1024", "Requests of one worker at origin threads")
 X(origin, queue_timeout,         LIVE, origin.queue_timeout_ms,         MILLIS, 0, DAY_MS, NULL, "2s", "Longest wait for a turn, then 503")
 X(origin, connect_timeout,       LIVE, origin.connect_timeout_ms,       MILLIS, 1, DAY_MS, NULL, "3s", "Name look-up and connection")

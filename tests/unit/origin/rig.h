@@ -60,6 +60,7 @@ struct rig {
 	struct hf_xchg_net *net;
 	struct hf_link *link;
 	struct hf_state *state;
+	struct hf_origin_slots *slots;
 	struct hf_origin *origin;
 	struct hf_origin *second; /* owns the other half of the keys; NULL: one owns all */
 	struct hf_reader *reader;
@@ -181,11 +182,13 @@ static inline void rig_up(struct rig *rig, size_t memory)
 	rig->reader = hf_cache_reader(rig->cache, 0);
 	cr_assert(hf_xchg_net_new(&net_cfg, &err, &rig->net) == 0, "%s", err.text);
 	rig->link = hf_xchg_link(rig->net, 0, 0);
-	cr_assert(hf_origin_new(&rig->conf, 0, rig->cache, rig->net, &err, &rig->origin) == 0, "%s",
-		err.text);
+	rig->slots = hf_origin_slots_new();
+	cr_assert(hf_origin_new(&rig->conf, 0, rig->cache, rig->net, rig->slots, &err,
+			  &rig->origin) == 0,
+		"%s", err.text);
 	if (rig->conf.origin.threads > 1)
-		cr_assert(hf_origin_new(&rig->conf, 1, rig->cache, rig->net, &err, &rig->second) ==
-			  0);
+		cr_assert(hf_origin_new(&rig->conf, 1, rig->cache, rig->net, rig->slots, &err,
+				  &rig->second) == 0);
 	rig_listen(rig);
 	rig_state(rig);
 }
@@ -245,6 +248,7 @@ static inline void rig_free(struct rig *rig)
 {
 	hf_origin_free(rig->origin);
 	hf_origin_free(rig->second);
+	hf_origin_slots_free(rig->slots);
 	hf_shard_check(rig->shard);
 	if (rig->second)
 		hf_shard_check(hf_cache_shard(rig->cache, 1));

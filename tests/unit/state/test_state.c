@@ -118,22 +118,29 @@ Test(state, groups_may_be_named_before_they_have_origins)
 	struct hf_state *state;
 
 	cr_assert_eq(test_parse("{\"schema\":1,\"version\":\"v\",\"routes\":[" STATE_TEST_ROUTE "],"
-				"\"groups\":[{\"id\":\"x\"},{\"id\":\"g\"}],"
+				"\"groups\":[{\"id\":\"x\"},{\"id\":\"g\",\"max_in_flight\":8}],"
 				"\"origins\":[" STATE_TEST_ORIGIN "]}",
 			     &state),
 		0, "%s", test_reasons);
 	cr_assert_eq(state->group_count, 2);
 	cr_expect_str_eq(state->group[0].name, "x");
 	cr_expect_eq(state->group[0].origin_count, 0);
+	cr_expect_eq(state->group[0].max_in_flight, 0);
 	cr_expect_eq(state->group[1].origin_count, 1);
+	cr_expect_eq(state->group[1].max_in_flight, 8);
 	cr_expect_eq(state->route[0].group, &state->group[1]);
 	cr_expect_eq(state->unknown_fields, 0);
 	hf_state_unref(state);
 	test_refused("{\"schema\":1,\"version\":\"v\",\"origins\":[],\"routes\":[],"
-		     "\"groups\":[7,{\"id\":\"a b\"},{\"id\":\"x\"},{\"id\":\"x\"}]}",
+		     "\"groups\":[7,{\"id\":\"a b\"},{\"id\":\"x\"},{\"id\":\"x\"},"
+		     "{\"id\":\"y\",\"max_in_flight\":-1},{\"id\":\"z\",\"max_in_flight\":\"8\"},"
+		     "{\"id\":\"w\",\"max_in_flight\":1000001}]}",
 		"$.groups[0]: found 7; allowed: an object with an id\n"
 		"$.groups[1].id: found \"a b\"" WORD_ALLOWED
-		"$.groups[3].id: found \"x\"; allowed: each id once\n");
+		"$.groups[3].id: found \"x\"; allowed: each id once\n"
+		"$.groups[4].max_in_flight: found -1; allowed: 0 to 1000000 fetches\n"
+		"$.groups[5].max_in_flight: found \"8\"; allowed: 0 to 1000000 fetches\n"
+		"$.groups[6].max_in_flight: found 1000001; allowed: 0 to 1000000 fetches\n");
 	test_refused("{\"schema\":1,\"version\":\"v\",\"origins\":[],\"routes\":[],\"groups\":{}}",
 		"$.groups: found an object; allowed: an array\n");
 }
