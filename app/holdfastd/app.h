@@ -148,6 +148,13 @@ double app_hit_p99_us(void);
 void app_telemetry_init(void);
 
 /* commands_cache.c: those about the cache. */
+/* Of the URL among the arguments: its key, in BUF. 0, or -EINVAL. */
+int app_cache_key(const struct app *app, const json_t *args, char *buf, size_t cap,
+	struct hf_key *ret_key, struct hf_err *err);
+/* Its secrets are hidden. */
+json_t *app_cache_shown_key(struct hf_span key);
+int app_cache_call(struct app *app, uint32_t shard, struct hf_origin_call *call, bool *ret_internal,
+	struct hf_err *err);
 json_t *app_command_cache_show(
 	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err);
 json_t *app_command_cache_list(
@@ -166,6 +173,8 @@ const char *app_state_version(const struct hf_sync_info *info);
 
 /* commands_origin.c: those about origins. */
 json_t *app_command_origin_list(struct app *app, bool *ret_internal, struct hf_err *err);
+json_t *app_command_origin_explain(
+	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err);
 json_t *app_command_origin_change(struct app *app, enum hf_state_change change, const json_t *args,
 	bool *ret_internal, struct hf_err *err);
 

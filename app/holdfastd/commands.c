@@ -264,6 +264,8 @@ json_t *app_command(
 		return app_command_state_rollback(app, args, err);
 	case HF_CTL_ORIGIN_LIST:
 		return app_command_origin_list(app, ret_internal, err);
+	case HF_CTL_ORIGIN_EXPLAIN:
+		return app_command_origin_explain(app, args, ret_internal, err);
 	case HF_CTL_ORIGIN_DRAIN:
 		return app_command_origin_change(app, HF_STATE_DRAIN, args, ret_internal, err);
 	case HF_CTL_ORIGIN_RESUME:

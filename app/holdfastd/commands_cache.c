@@ -16,7 +16,7 @@
 
 /* ---- what is meant ---- */
 
-static int cache_key(const struct app *app, const json_t *args, char *buf, size_t cap,
+int app_cache_key(const struct app *app, const json_t *args, char *buf, size_t cap,
 	struct hf_key *ret_key, struct hf_err *err)
 {
 	int len = hf_purge_url(json_string_value(json_object_get(args, "url")), buf, cap, err);
@@ -29,7 +29,7 @@ static int cache_key(const struct app *app, const json_t *args, char *buf, size_
 	return 0;
 }
 
-static json_t *cache_shown_key(struct hf_span key)
+json_t *app_cache_shown_key(struct hf_span key)
 {
 	char shown[CACHE_SHOWN_MAX];
 	size_t len = hf_http_redact(key, shown, sizeof(shown) - 1);
@@ -38,8 +38,8 @@ static json_t *cache_shown_key(struct hf_span key)
 	return hf_ctl_string(shown);
 }
 
-static int cache_call(struct app *app, uint32_t shard, struct hf_origin_call *call,
-	bool *ret_internal, struct hf_err *err)
+int app_cache_call(struct app *app, uint32_t shard, struct hf_origin_call *call, bool *ret_internal,
+	struct hf_err *err)
 {
 	if (hf_origin_call(app->origin[shard].origin, call) == 0)
 		return 0;
@@ -99,15 +99,15 @@ json_t *app_command_cache_show(
 	char buf[HF_PURGE_TEXT_MAX];
 	json_t *variants;
 
-	if (cache_key(app, args, buf, sizeof(buf), &call.key, err) ||
-		cache_call(app, hf_cache_shard_index(app->cache, call.key.hash), &call,
+	if (app_cache_key(app, args, buf, sizeof(buf), &call.key, err) ||
+		app_cache_call(app, hf_cache_shard_index(app->cache, call.key.hash), &call,
 			ret_internal, err))
 		return NULL;
 	variants = json_array();
 	for (uint32_t i = 0; i < call.count && i < HF_ORIGIN_VARIANTS_MAX; i++)
 		(void)json_array_append_new(variants, show_variant(&call.variant[i]));
 	return json_pack("{s:o, s:b, s:b, s:s, s:o}", "key",
-		cache_shown_key((struct hf_span){ call.key.ptr, call.key.len }), "in_flight",
+		app_cache_shown_key((struct hf_span){ call.key.ptr, call.key.len }), "in_flight",
 		(int)call.in_flight, "uncacheable", (int)call.uncacheable, "reason",
 		show_reason(&call), "variants", variants);
 }
@@ -144,7 +144,7 @@ json_t *app_command_cache_list(
 	for (uint32_t i = 0; i < app->origins && !cut; i++) {
 		call.slot = 0;
 		do {
-			if (cache_call(app, i, &call, ret_internal, err)) {
+			if (app_cache_call(app, i, &call, ret_internal, err)) {
 				json_decref(table);
 				return NULL;
 			}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Commands about origins: list, and what the operator changes (lib/state/hf_state_overlay.h).
+ * Commands about origins: list, explain, and what the operator changes (lib/state/hf_state_overlay.h).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -72,6 +72,49 @@ static json_t *origin_table(
 json_t *app_command_origin_list(struct app *app, bool *ret_internal, struct hf_err *err)
 {
 	return origin_table(app, NULL, ret_internal, err);
+}
+
+static json_t *explain_row(const struct hf_state_origin *origin,
+	const struct hf_origin_candidate *candidate, bool affinity)
+{
+	json_t *depth = affinity ? json_integer(candidate->depth) : json_null();
+	json_t *score = affinity ? json_real(candidate->score) : json_null();
+
+	return json_pack("[s, s, i, i, o, o, b]", origin->id, candidate->usable ? "yes" : "no",
+		(int)origin->weight, (int)candidate->pending, depth, score, (int)candidate->chosen);
+}
+
+json_t *app_command_origin_explain(
+	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err)
+{
+	struct hf_origin_call call = { .what = HF_ORIGIN_EXPLAIN };
+	char buf[HF_PURGE_TEXT_MAX];
+	const struct hf_state_group *group;
+	uint32_t thread;
+	json_t *table;
+
+	if (app_cache_key(app, args, buf, sizeof(buf), &call.key, err))
+		return NULL;
+	thread = hf_cache_shard_index(app->cache, call.key.hash);
+	if (app_cache_call(app, thread, &call, ret_internal, err))
+		return NULL;
+	if (!call.route) {
+		(void)hf_err_set(err, -ENOENT, "no route of the state in force fits that URL");
+		return NULL;
+	}
+	group = call.route->group;
+	table = APP_TABLE_NEW("origin", "usable", "weight", "pending", "depth", "score", "chosen");
+	for (uint32_t i = 0; i < group->origin_count; i++)
+		app_table_add(table, explain_row(&group->origin[i], &call.candidate[i],
+					     group->balance == HF_STATE_PREFIX_AFFINITY));
+	table = json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:f, s:o}", "key",
+		app_cache_shown_key((struct hf_span){ call.key.ptr, call.key.len }), "route",
+		call.route->id, "group", group->name, "balance",
+		hf_state_balance_name(group->balance), "thread", (int)thread, "blocks",
+		(int)call.blocks, "mean_pending", call.mean, "candidates", table);
+	free(call.candidate);
+	hf_state_unref(call.routed_by);
+	return table;
 }
 
 json_t *app_command_origin_change(struct app *app, enum hf_state_change change, const json_t *args,

@@ -5,7 +5,7 @@
  *      usable ones (origin_peer) -> candidates -> least_loaded | hash | prefix_affinity -> fetch->target
  *
  * What this thread learnt of prefixes stays over states, while the group's affinity is set as before; an origin
- * that is another, or gone, has left.
+ * that is gone, another or elsewhere has left.
  */
 #include "hf_origin.h"
 
@@ -85,15 +85,29 @@ void origin_balance_leave(struct origin_group *group, uint32_t count)
 			hf_route_leave(group->affinity->table, group->candidate[i].slot);
 }
 
-void origin_balance_join(struct origin_group *group, uint32_t count)
+/* Where it stands in the table: as before, or anew. */
+static void balance_join(struct origin_peer *peer, struct hf_route_table *table, bool known,
+	const struct hf_state_origin *of)
 {
-	for (uint32_t i = 0; i < count; i++) {
+	uint64_t url = hf_route_name((struct hf_span){ of->url, strlen(of->url) });
+
+	if (known && peer->slot_url == url)
+		return;
+	if (known)
+		hf_route_leave(table, peer->slot);
+	peer->slot = hf_route_join(table);
+	peer->slot_url = url;
+	HF_ASSERT(peer->slot.generation != 0);
+}
+
+void origin_balance_join(struct origin_group *group, const struct hf_state_group *of)
+{
+	for (uint32_t i = 0; i < of->origin_count; i++) {
 		struct origin_peer *peer = group->peer[i];
 
-		if (group->affinity && peer->slot_of != group->affinity) {
-			peer->slot = hf_route_join(group->affinity->table);
-			HF_ASSERT(peer->slot.generation != 0);
-		}
+		if (group->affinity)
+			balance_join(peer, group->affinity->table, peer->slot_of == group->affinity,
+				&of->origin[i]);
 		peer->slot_of = group->affinity;
 		group->candidate[i].slot = peer->slot;
 	}

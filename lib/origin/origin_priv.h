@@ -212,6 +212,7 @@ struct origin_peer {
 	bool departed; /* the latest state does not have it */
 	struct hf_route_slot slot;
 	const struct origin_affinity *slot_of; /* whose table the slot is of; NULL: none */
+	uint64_t slot_url;                     /* hf_route_name of the URL that holds something */
 	uint32_t failed_row;
 	uint32_t ejections; /* lately: each makes the next longer */
 	uint64_t ejected_until_us;
@@ -342,9 +343,9 @@ void origin_view_loads(const struct hf_origin *origin, struct hf_origin_call *ca
 void origin_balance_fill(struct origin_group *group, const struct hf_state_group *of,
 	const struct origin_group *before);
 void origin_balance_drop(struct origin_group *group);
-/* Of its COUNT origins those that departed; those that are new. */
+/* Of its COUNT origins those that departed; then those of the next state that are new. */
 void origin_balance_leave(struct origin_group *group, uint32_t count);
-void origin_balance_join(struct origin_group *group, uint32_t count);
+void origin_balance_join(struct origin_group *group, const struct hf_state_group *of);
 enum origin_pick {
 	ORIGIN_PICK_DONE, /* target and peer are set */
 	ORIGIN_PICK_NONE, /* none is usable, full or not */

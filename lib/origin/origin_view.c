@@ -140,7 +140,7 @@ static void view_settle(struct origin_view *view, struct origin_view *next)
 	for (uint32_t i = 0; view && i < view->state->group_count; i++)
 		origin_balance_leave(&view->group[i], view->state->group[i].origin_count);
 	for (uint32_t i = 0; i < next->state->group_count; i++)
-		origin_balance_join(&next->group[i], next->state->group[i].origin_count);
+		origin_balance_join(&next->group[i], &next->state->group[i]);
 }
 
 void origin_view_adopt(struct hf_origin *origin)

@@ -145,6 +145,41 @@ Test(origin_balance, what_was_learnt_stays_over_states_but_not_of_who_left)
 	rig_free(rig);
 }
 
+Test(origin_balance, what_was_learnt_ends_when_the_group_is_balanced_otherwise)
+{
+	struct rig *rig = rig_new();
+
+	set_group(rig, AFFINITY, "ba");
+	for (int i = 0; i < 2; i++) {
+		rig->origin->view->group[0].peer[0]->drained = true;
+		get(rig, "/x/1"); /* a */
+		cr_expect_eq(hf_stat_sum(HF_STAT_ROUTING_HIT), (uint64_t)i);
+		set_group(rig, AFFINITY, "ba");
+	}
+	set_group(rig, "\"balance\":\"hash\"", "ba");
+	set_group(rig, AFFINITY, "ba");
+	get(rig, "/x/1");
+	expect_counts(1, 2, 0);
+	cr_expect_eq(fetches_of(rig, 'b'), 1);
+	rig_free(rig);
+}
+
+Test(origin_balance, an_origin_that_is_elsewhere_holds_nothing)
+{
+	struct rig *rig = rig_new();
+	uint16_t port = rig->port;
+
+	set_group(rig, AFFINITY, "a");
+	get(rig, "/x/1");
+	rig->port = 1;
+	set_group(rig, AFFINITY, "a");
+	rig->port = port;
+	set_group(rig, AFFINITY, "a");
+	get(rig, "/x/1");
+	expect_counts(0, 2, 2);
+	rig_free(rig);
+}
+
 Test(origin_balance, what_is_too_much_is_counted)
 {
 	struct rig *rig = rig_new();
