@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "app.h"
 
@@ -33,22 +34,46 @@ static const char *const origin_from[] = { [HF_STATE_DOCUMENT] = "document",
 	[HF_STATE_OPERATOR] = "operator",
 	[HF_STATE_REGISTRY] = "registry" };
 
+/* As text; "": it is not ejected. */
+static void origin_until(const struct hf_origin_load *load, char ret_text[32])
+{
+	time_t until = time(NULL) + (time_t)((load->ejected_us + 999999) / 1000000);
+	struct tm tm;
+
+	ret_text[0] = '\0';
+	if (load->ejected_us > 0)
+		(void)strftime(ret_text, 32, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&until, &tm));
+}
+
+static const char *origin_state(
+	const struct hf_state_origin *origin, const struct hf_origin_load *load)
+{
+	if (origin->drained)
+		return "draining";
+	if (load->ejected_us > 0)
+		return "ejected";
+	if (load->unhealthy)
+		return "unhealthy";
+	return load->fallen ? "failing" : "up";
+}
+
 static json_t *origin_row(const struct hf_state_group *group, const struct hf_state_origin *origin,
 	const struct hf_origin_load *load)
 {
-	const char *state = origin->drained ? "draining" : load->fallen ? "failing" : "up";
+	char until[32];
 
-	return json_pack("[s, s, s, s, s, i, i, I, I]", group->name, origin->id, origin->url, state,
-		origin_from[origin->from], (int)origin->weight, (int)load->in_flight,
-		(json_int_t)load->fetches, (json_int_t)load->failures);
+	origin_until(load, until);
+	return json_pack("[s, s, s, s, s, i, i, I, I, s]", group->name, origin->id, origin->url,
+		origin_state(origin, load), origin_from[origin->from], (int)origin->weight,
+		(int)load->in_flight, (json_int_t)load->fetches, (json_int_t)load->failures, until);
 }
 
 /* Of one group, or NULL: of all. The origin threads go by this state when they have answered. */
 static json_t *origin_table(
 	struct app *app, const char *only, bool *ret_internal, struct hf_err *err)
 {
-	json_t *table = APP_TABLE_NEW(
-		"group", "id", "url", "state", "from", "weight", "pending", "fetches", "failures");
+	json_t *table = APP_TABLE_NEW("group", "id", "url", "state", "from", "weight", "pending",
+		"fetches", "failures", "until");
 	struct hf_state *state = hf_sync_state(app->sync);
 	struct hf_origin_load *loads = state ? origin_loads(app, state, err) : NULL, *load = loads;
 

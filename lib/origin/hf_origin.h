@@ -119,6 +119,8 @@ struct hf_origin_load {
 	uint32_t in_flight; /* fetches */
 	uint64_t fetches, failures;
 	bool fallen; /* what is stored stands in for its group */
+	bool unhealthy;      /* its checks failed */
+	uint64_t ejected_us; /* for so long nothing goes to it, unless no other does well; 0: it does */
 };
 
 /* What stands for an origin of the group when a GET of a URL comes now. */

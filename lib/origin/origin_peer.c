@@ -76,6 +76,16 @@ void origin_peer_failed(const struct hf_origin *origin, const struct origin_fetc
 		peer->ejections * (ORIGIN_EJECT_US / 1000000));
 }
 
+void origin_peer_tell(
+	const struct hf_origin *origin, const struct origin_peer *peer, struct hf_origin_load *load)
+{
+	uint64_t left_us =
+		peer->ejected_until_us - hf_min_u64(origin->now_us, peer->ejected_until_us);
+
+	load->ejected_us = hf_max_u64(load->ejected_us, left_us);
+	load->unhealthy |= origin_check_is_bad(&peer->check);
+}
+
 bool origin_target_usable(const struct hf_origin *origin, const struct origin_fetch *fetch,
 	uint32_t at, enum origin_choice choice)
 {

@@ -390,6 +390,9 @@ void origin_peer_good(const struct hf_origin *origin, struct origin_peer *peer);
 /* A try failed at it. */
 void origin_peer_failed(const struct hf_origin *origin, const struct origin_fetch *fetch);
 bool origin_peer_is_ejected(const struct hf_origin *origin, const struct origin_peer *peer);
+/* Adds how it does. */
+void origin_peer_tell(const struct hf_origin *origin, const struct origin_peer *peer,
+	struct hf_origin_load *load);
 /* May the fetch go to the AT-th origin of its group? */
 bool origin_target_usable(const struct hf_origin *origin, const struct origin_fetch *fetch,
 	uint32_t at, enum origin_choice choice);

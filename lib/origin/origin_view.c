@@ -258,6 +258,7 @@ void origin_view_loads(const struct hf_origin *origin, struct hf_origin_call *ca
 			load->in_flight += peer->in_flight;
 			load->fetches += peer->fetches;
 			load->failures += peer->failures;
+			origin_peer_tell(origin, peer, load);
 		}
 	}
 }

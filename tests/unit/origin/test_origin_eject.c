@@ -135,3 +135,18 @@ Test(origin_eject, a_retry_goes_where_the_fetch_has_not_failed_yet)
 	bench.peer[1].drained = true;
 	cr_expect_not(usable(&bench, 1, ORIGIN_CHOICE_ANY));
 }
+
+Test(origin_eject, the_operator_is_told_for_how_long)
+{
+	struct hf_origin_load load = { .ejected_us = 7 };
+	struct bench bench;
+
+	bench_init(&bench, 2);
+	origin_peer_tell(&bench.origin, &bench.peer[0], &load);
+	cr_expect(load.ejected_us == 7 && !load.unhealthy, "another thread's word stands");
+	fail(&bench, 0, 5);
+	bench.peer[0].check.failed = 7;
+	bench.origin.now_us += 10 * S;
+	origin_peer_tell(&bench.origin, &bench.peer[0], &load);
+	cr_expect(load.ejected_us == 20 * S && load.unhealthy);
+}
