@@ -365,6 +365,7 @@ static void explained(struct hf_origin_call *call)
 Test(origin_balance, it_is_explained_and_nothing_is_changed_by_that)
 {
 	struct rig *rig = rig_new();
+	struct hf_state *state = rig_state_for(rig, "a.test");
 	struct hf_origin_call call;
 
 	set_group(rig, AFFINITY, "ab");
@@ -387,7 +388,8 @@ Test(origin_balance, it_is_explained_and_nothing_is_changed_by_that)
 		cr_expect(call.candidate[0].chosen, "no turn is taken");
 		explained(&call);
 	}
-	rig_state(rig);
+	hf_origin_state_set(rig->origin, state);
+	hf_state_unref(state);
 	rig_turn(rig);
 	call = explain(rig, "http://b.test/x");
 	cr_expect_null(call.route);
