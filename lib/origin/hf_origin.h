@@ -52,15 +52,15 @@
  *               state that is in force when it is sent. For that each thread goes by its own fetches, and by
  *               prefixes that it learnt from them: a table of affinity.cap for each thread and group. Of a body the
  *               first 16 KiB count; they are waited for, for 100 ms.
+ *           G17 of safe methods no more than max_in_flight fetches are under way over all origin threads, and at
+ *               an origin no more than its group's max_in_flight. Who must wait does so in the order of their
+ *               coming within a group, and groups take turns, as origin threads do; no more than max_queue wait,
+ *               each no longer than queue_timeout: then 503, or a stale one (G9).
  *           G18 a try that failed is followed by others only where the request may be repeated (RFC 9110 §9.2.2)
  *               and nothing of an answer went to a client; who may have a stale response does not wait for them.
  *           G19 an origin that is ejected or unhealthy gets a fetch only where no other of its group does well; at
  *               most half of a group are ejected.
  * Tests     tests/unit/origin, tests/system/test_{revalidate,partition,origin_retry}.py
- *           G16 of safe methods no more than max_in_flight fetches are under way over all origin threads, and at
- *               an origin no more than its group's max_in_flight. Who must wait does so in the order of their
- *               coming within a group, and groups take turns, as origin threads do; no more than max_queue wait,
- *               each no longer than queue_timeout: then 503, or a stale one (G9).
  * Limits    Of each thread: exchanges_max of all workers fetches that take a slot.
  */
 #ifndef HF_ORIGIN_H
@@ -74,7 +74,7 @@
 
 struct hf_origin;
 
-/* What the origin threads of a node share: how many fetches are under way (G16). boot; freed after them. NULL: no
+/* What the origin threads of a node share: how many fetches are under way (G17). boot; freed after them. NULL: no
  * memory. */
 struct hf_origin_slots;
 struct hf_origin_slots *hf_origin_slots_new(void);

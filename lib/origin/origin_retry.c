@@ -249,8 +249,7 @@ bool origin_retry_failed(struct hf_origin *origin, struct origin_fetch *fetch, C
 
 	if (!retry_why_code(code, &why) || !retry_is_possible(origin, fetch, pause_us))
 		return false;
-	if (fetch->shared)
-		(void)origin_stale_serve_all(origin, fetch, HF_STAT_CACHE_STALE_FAILED, 0);
+	(void)origin_stale_serve_all(origin, fetch, HF_STAT_CACHE_STALE_FAILED, 0);
 	if (!retry_heir(fetch) || !origin_retry_spend(&origin->retries, origin->now_us))
 		return false;
 	origin_health_tried(origin, fetch,

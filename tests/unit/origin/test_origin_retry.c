@@ -399,6 +399,23 @@ Test(origin_retry, what_stands_for_everyone_who_waits_ends_the_tries)
 	rig_free(rig);
 }
 
+Test(origin_retry, whose_fetch_is_its_own_may_have_a_stale_one_too)
+{
+	struct rig *rig = retry_rig(0);
+	struct rig_client client;
+	const char *head;
+
+	rig_store(rig, "/a", SIE, 1000, 100);
+	drop_connections(rig);
+	rig_start_text(rig, &client, "HEAD /a HTTP/1.1\r\nHost: a.test\r\n\r\n");
+	reset(rig_asked(rig, &head));
+	cr_assert_eq(answer_of(rig, &client), 200);
+	cr_expect(client.xchg->stale);
+	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_RETRY_RESET), 0);
+	rig_end(rig, &client);
+	rig_free(rig);
+}
+
 Test(origin_retry, a_refresh_asks_once_unless_somebody_waits)
 {
 	struct rig *rig = retry_rig(0);
