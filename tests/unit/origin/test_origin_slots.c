@@ -77,7 +77,7 @@ static void answer_all(struct rig *rig, uint32_t count, uint32_t limit)
 	}
 }
 
-Test(origin_slots, G16_groups_take_turns_and_each_is_first_come_first_served)
+Test(origin_slots, G17_groups_take_turns_and_each_is_first_come_first_served)
 {
 	struct rig *rig = slots_rig(1, 1, 64);
 	struct rig_client client[12];
@@ -102,7 +102,7 @@ Test(origin_slots, G16_groups_take_turns_and_each_is_first_come_first_served)
 	rig_end_all(rig, client, 12);
 }
 
-Test(origin_slots, G16_at_an_origin_no_more_than_its_groups_limit_and_others_go_on_meanwhile)
+Test(origin_slots, G17_at_an_origin_no_more_than_its_groups_limit_and_others_go_on_meanwhile)
 {
 	struct rig *rig = slots_rig(1, 0, 64);
 	struct rig_client client[10];
@@ -127,7 +127,7 @@ Test(origin_slots, G16_at_an_origin_no_more_than_its_groups_limit_and_others_go_
 	rig_end_all(rig, client, 10);
 }
 
-Test(origin_slots, G16_the_limit_of_the_node_holds_over_all_its_threads)
+Test(origin_slots, G17_the_limit_of_the_node_holds_over_all_its_threads)
 {
 	struct rig *rig = slots_rig(2, 1, 64);
 	struct rig_client client[MANY];
@@ -142,7 +142,7 @@ Test(origin_slots, G16_the_limit_of_the_node_holds_over_all_its_threads)
 	rig_end_all(rig, client, MANY);
 }
 
-Test(origin_slots, G16_that_of_an_origin_too)
+Test(origin_slots, G17_that_of_an_origin_too)
 {
 	struct rig *rig = slots_rig(2, 3, 64);
 	struct rig_client client[MANY];
@@ -157,7 +157,7 @@ Test(origin_slots, G16_that_of_an_origin_too)
 	rig_end_all(rig, client, MANY);
 }
 
-Test(origin_slots, G16_without_a_limit_all_go_at_once)
+Test(origin_slots, G17_without_a_limit_all_go_at_once)
 {
 	struct rig *rig = slots_rig(1, 0, 0);
 	struct rig_client client[65];
