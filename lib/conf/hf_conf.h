@@ -24,6 +24,7 @@
 #define HF_CONF_WORKERS_MAX   63 /* an object remembers its readers in a 64-bit word */
 
 enum hf_conf_state_expired { HF_CONF_STATE_LATCH, HF_CONF_STATE_REJECT };
+enum hf_conf_switch { HF_CONF_OFF, HF_CONF_ON };
 enum hf_conf_idle { HF_CONF_IDLE_BUSY, HF_CONF_IDLE_ADAPTIVE };
 
 struct hf_conf_address {
@@ -68,6 +69,8 @@ struct hf_conf {
 	struct {
 		uint32_t threads;
 		uint32_t max_in_flight; /* 0: off */
+		enum hf_conf_switch adaptive_limit;
+		uint32_t adaptive_min, adaptive_max;
 		uint32_t max_queue;
 		uint32_t exchanges_max; /* requests at origin threads, per worker */
 		uint32_t queue_timeout_ms, connect_timeout_ms, first_byte_timeout_ms,

@@ -87,6 +87,7 @@ static bool curl_head_whole(struct hf_origin *origin, struct origin_fetch *fetch
 		return true;
 	}
 	fetch->status = (uint16_t)status;
+	origin_slot_sample(origin, fetch, status == 429 || (status >= 502 && status <= 504));
 	verdict = origin_store_head(origin, fetch);
 	if (verdict != ORIGIN_STORE_RETRY)
 		origin_health_answer(origin, fetch, (uint16_t)status);

@@ -470,6 +470,8 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 		fetch->ended = true;
 		return;
 	}
+	if (fetch->state == ORIGIN_SENT)
+		origin_slot_sample(origin, fetch, /* failed= */ true);
 	if (origin_retry_failed(origin, fetch, code))
 		return;
 	if (!fetch->judged)
@@ -491,6 +493,8 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 
 static void fetch_late(struct hf_origin *origin, struct origin_fetch *fetch, const char *text)
 {
+	if (fetch->state == ORIGIN_SENT)
+		origin_slot_sample(origin, fetch, /* failed= */ true);
 	if (origin_retry_failed(origin, fetch, CURLE_OPERATION_TIMEDOUT))
 		return;
 	origin_health_failed(origin, fetch, HF_FALLBACK_BY_TIMEOUT);

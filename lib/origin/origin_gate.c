@@ -96,6 +96,11 @@ bool origin_gate_wait(struct origin_gate *gate, uint32_t limit, uint32_t self)
 	return true;
 }
 
+uint32_t origin_gate_raised(const struct origin_gate *gate, uint32_t limit)
+{
+	return gate_named(atomic_load(&gate->word), limit);
+}
+
 bool origin_gate_is_open(const struct origin_gate *gate, uint32_t limit, uint32_t self)
 {
 	return gate_admits(atomic_load(&gate->word), limit, self);

@@ -38,6 +38,8 @@ uint32_t origin_gate_give(struct origin_gate *gate) HF_MUST_CHECK;
 uint32_t origin_gate_cancel(struct origin_gate *gate, uint32_t limit, uint32_t self) HF_MUST_CHECK;
 /* SELF waits from now on. False: it could take now, and does not wait. */
 bool origin_gate_wait(struct origin_gate *gate, uint32_t limit, uint32_t self) HF_MUST_CHECK;
+/* The limit was raised: who goes in next. */
+uint32_t origin_gate_raised(const struct origin_gate *gate, uint32_t limit) HF_MUST_CHECK;
 /* Would a take by SELF succeed? */
 bool origin_gate_is_open(const struct origin_gate *gate, uint32_t limit, uint32_t self);
 uint32_t origin_gate_inside(const struct origin_gate *gate);

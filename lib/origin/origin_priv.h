@@ -36,6 +36,7 @@
 #include "hf_timer.h"
 
 #include "hf_origin.h"
+#include "origin_adapt.h"
 #include "origin_gate.h"
 
 #define ORIGIN_HEAD_MAX        (64 * 1024) /* of an answer, status line to empty line */
@@ -492,6 +493,8 @@ void origin_slot_leave(struct hf_origin *origin, struct origin_fetch *fetch, enu
 struct origin_fetch *origin_slot_next(struct hf_origin *origin);
 /* Its slot and its origin are free for others: it ends, or waits for its next try. */
 void origin_slot_give(struct hf_origin *origin, struct origin_fetch *fetch);
+/* The head of an answer came, or FAILED: none, or one that says that the origin has too much to do. */
+void origin_slot_sample(struct hf_origin *origin, const struct origin_fetch *fetch, bool failed);
 /* Another state is in force: who was not sent is routed by it. */
 void origin_slot_again(struct hf_origin *origin);
 /* The thread does not wait for a slot at that origin. */

@@ -29,6 +29,9 @@ struct origin_site {
 	struct hf_list link;
 	uint32_t refs; /* peers; under the mutex */
 	struct origin_gate gate;
+	atomic_flag adapting; /* a thread has `adapt` */
+	struct origin_adapt adapt;
+	_Atomic uint32_t adapted; /* its limit; 0: none yet */
 	size_t name_len;
 	char name[];
 };
@@ -144,9 +147,16 @@ static uint32_t slots_node_limit(const struct hf_origin *origin)
 	return limit ? limit : UINT32_MAX;
 }
 
-static uint32_t slots_peer_limit(const struct origin_peer *peer)
+/* At an origin: its group's, and what was learnt. */
+static uint32_t slots_peer_limit(const struct hf_origin *origin, const struct origin_peer *peer)
 {
-	return peer->max_in_flight ? peer->max_in_flight : UINT32_MAX;
+	uint32_t limit = peer->max_in_flight ? peer->max_in_flight : UINT32_MAX;
+	uint32_t adapted;
+
+	if (origin->conf->origin.adaptive_limit == HF_CONF_OFF)
+		return limit;
+	adapted = atomic_load_explicit(&peer->site->adapted, memory_order_relaxed);
+	return hf_min_u32(limit, adapted ? adapted : origin->conf->origin.adaptive_min);
 }
 
 static void slots_wake(struct hf_origin *origin, uint32_t thread)
@@ -191,8 +201,8 @@ bool origin_slot_is_open(
 		&fetch->view->group[fetch->group - fetch->view->state->group];
 	const struct origin_peer *peer = group->peer[at];
 
-	return !fetch->takes_slot ||
-	       origin_gate_is_open(&peer->site->gate, slots_peer_limit(peer), origin->index);
+	return !fetch->takes_slot || origin_gate_is_open(&peer->site->gate,
+					     slots_peer_limit(origin, peer), origin->index);
 }
 
 void origin_slot_peer_cancel(struct hf_origin *origin, struct origin_peer *peer)
@@ -200,8 +210,8 @@ void origin_slot_peer_cancel(struct hf_origin *origin, struct origin_peer *peer)
 	if (hf_list_empty(&peer->wait_link))
 		return;
 	hf_list_del(&peer->wait_link);
-	slots_wake(origin,
-		origin_gate_cancel(&peer->site->gate, slots_peer_limit(peer), origin->index));
+	slots_wake(origin, origin_gate_cancel(&peer->site->gate, slots_peer_limit(origin, peer),
+				   origin->index));
 }
 
 /* None of the group waits at a gate of its origins any more. */
@@ -225,7 +235,8 @@ static bool slots_group_wait(
 
 		if (!origin_target_usable(origin, fetch, i, choice))
 			continue;
-		if (!origin_gate_wait(&peer->site->gate, slots_peer_limit(peer), origin->index))
+		if (!origin_gate_wait(
+			    &peer->site->gate, slots_peer_limit(origin, peer), origin->index))
 			return false;
 		if (hf_list_empty(&peer->wait_link))
 			hf_list_add_tail(&fetch->health->waits, &peer->wait_link);
@@ -251,8 +262,8 @@ static enum origin_pick slots_peer_take(struct hf_origin *origin, struct origin_
 				return pick;
 			continue;
 		}
-		if (origin_gate_take(&fetch->peer->site->gate, slots_peer_limit(fetch->peer),
-			    origin->index, &wake))
+		if (origin_gate_take(&fetch->peer->site->gate,
+			    slots_peer_limit(origin, fetch->peer), origin->index, &wake))
 			break;
 		/* another thread was faster: SELF waits there now */
 		if (hf_list_empty(&fetch->peer->wait_link))
@@ -395,6 +406,24 @@ void origin_slot_again(struct hf_origin *origin)
 			origin_fetch_fail(
 				origin, fetch, 421, HF_DROP_REQ_NO_ROUTE, "no route any more");
 	}
+}
+
+void origin_slot_sample(struct hf_origin *origin, const struct origin_fetch *fetch, bool failed)
+{
+	const struct hf_conf *conf = origin->conf;
+	struct origin_site *site = fetch->has_slot ? fetch->peer->site : NULL;
+	uint32_t max, limit;
+
+	if (!site || conf->origin.adaptive_limit == HF_CONF_OFF ||
+		atomic_flag_test_and_set(&site->adapting))
+		return; /* or another thread learns just now: one sample less */
+	max = hf_max_u32(conf->origin.adaptive_min, conf->origin.adaptive_max);
+	origin_adapt_bounds(&site->adapt, conf->origin.adaptive_min, max);
+	limit = origin_adapt_sample(&site->adapt, origin->now_us, fetch->sent_us,
+		origin_gate_inside(&site->gate), failed);
+	atomic_store(&site->adapted, limit);
+	atomic_flag_clear(&site->adapting);
+	slots_wake(origin, origin_gate_raised(&site->gate, slots_peer_limit(origin, fetch->peer)));
 }
 
 void origin_slot_give(struct hf_origin *origin, struct origin_fetch *fetch)

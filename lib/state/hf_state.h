@@ -3,7 +3,8 @@
  * state - the document that says which origins there are and which requests go to them.
  *
  * What      JSON {schema:1, version, issued_at, origins:[], routes:[], ...} -> an immutable snapshot.
- *             groups:   {"id":"demo"}: may be without origins, until some register (lib/registry)
+ *             groups:   {"id":"demo", "max_in_flight":64}: may be without origins, until some register
+ *                       (lib/registry)
  *                       "health":{"path":"/up", "interval":10, "timeout":2}: its origins are asked for that
  *                       "balance":"least_loaded", "hash" or "prefix_affinity", with it
  *                       "affinity":{"by":"path" or "body", "alpha":1.0, "cap":65536, "ttl":300}

@@ -239,6 +239,33 @@ Test(origin_slots, storms_of_clients_that_leave_the_queue_are_no_fetches_and_the
 	rig_end_all(rig, busy, 2);
 }
 
+Test(origin_slots, G17_an_adaptive_limit_begins_with_its_least_and_grows_while_answers_are_quick)
+{
+	struct rig *rig = slots_rig(2, 0, 1000);
+	struct rig_client client[60];
+	uint32_t most = 0;
+	const char *head;
+
+	rig->conf.origin.adaptive_limit = HF_CONF_ON;
+	rig->conf.origin.adaptive_min = 2;
+	rig->conf.origin.adaptive_max = 1000;
+	set_groups(rig, 1, 0, 0);
+	for (uint32_t i = 0; i < 60; i++)
+		get_of(rig, &client[i], "a.test", i);
+	rig_until(rig, rig_requests(rig) == 2);
+	rig_settle(rig);
+	cr_expect_eq(rig_requests(rig), 2);
+	for (uint32_t i = 0; i < 60; i++) {
+		rig_answer(rig_asked(rig, &head), "", 10);
+		most = hf_max_u32(most, answers_due(rig, i));
+	}
+	cr_expect_gt(most, 2);
+	for (uint32_t i = 0; i < 60; i++)
+		rig_expect_body(rig, &client[i], 10);
+	rig_until(rig, hf_origin_in_flight(rig->second) == 0);
+	rig_end_all(rig, client, 60);
+}
+
 Test(origin_slots, a_full_queue_and_a_late_slot_are_503_and_counted)
 {
 	struct rig *rig = slots_rig(1, 1, 1);
@@ -265,6 +292,7 @@ Test(origin_slots, an_origin_that_is_gone_from_the_state_is_waited_for_by_nobody
 	for (uint32_t i = 0; i < 3; i++)
 		get_of(rig, &client[i], "a.test", i);
 	rig_until(rig, rig_requests(rig) == 1);
+	hf_state_unref(rig->state);
 	rig_state(rig); /* one group, without a limit; who waits keeps to its own */
 	rig_turn(rig);
 	for (uint32_t i = 0; i < 3; i++) {
