@@ -26,6 +26,13 @@ static void check_route(const struct hf_state *state, const struct hf_state_rout
 	HF_ASSERT(strcmp(found->path, route->path) == 0 && found <= route);
 }
 
+static void check_health(const struct hf_state_health *health)
+{
+	HF_ASSERT(!health->path || (health->path[0] == '/' && !strpbrk(health->path, " #\r\n")));
+	HF_ASSERT(!health->path || health->timeout_s > 0);
+	HF_ASSERT(health->timeout_s <= health->interval_s && health->interval_s <= 3600);
+}
+
 /* With one origin more, and one drained, a good document is a good one still. */
 static void check_overlay(const struct hf_state *state, struct hf_span text, FILE *errors)
 {
@@ -68,6 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (state) {
 		for (uint32_t i = 0; i < state->route_count; i++)
 			check_route(state, &state->route[i]);
+		for (uint32_t i = 0; i < state->group_count; i++)
+			check_health(&state->group[i].health);
 		(void)hf_state_route_lookup(state, text, text);
 	}
 	hf_state_unref(state);

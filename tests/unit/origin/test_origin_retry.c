@@ -261,21 +261,28 @@ Test(origin_retry, retry_after_of_a_second_is_waited_for)
 	rig_free(rig);
 }
 
-Test(origin_retry, the_next_try_goes_to_another_origin)
+Test(origin_retry, the_next_try_goes_to_another_origin_though_that_has_more_to_do)
 {
 	struct rig *rig = retry_rig(0);
-	struct rig_client client;
+	struct rig_client slow, client;
+	struct rig_conn *conn;
 	const char *head;
+	uint32_t busy;
 
 	two_origins(rig);
+	rig_get(rig, &slow, "/slow", "");
+	conn = rig_asked(rig, &head);
+	busy = peer_of(rig, 0)->in_flight > 0 ? 0 : 1;
 	for (uint32_t i = 1; i <= 5; i++) {
 		rig_get(rig, &client, "/a", "Cache-Control: no-store\r\n");
 		rig_say(rig_asked(rig, &head), BAD);
 		rig_say(rig_asked(rig, &head), GOOD);
 		expect_new(rig, &client);
-		cr_expect_eq(peer_of(rig, 0)->fetches, i);
-		cr_expect_eq(peer_of(rig, 1)->fetches, i);
+		cr_expect_eq(peer_of(rig, busy)->fetches, 1 + i);
+		cr_expect_eq(peer_of(rig, 1 - busy)->fetches, i);
 	}
+	rig_say(conn, GOOD);
+	expect_new(rig, &slow);
 	rig_free(rig);
 }
 
