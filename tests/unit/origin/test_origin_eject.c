@@ -64,7 +64,7 @@ Test(origin_eject, five_failures_in_a_row_eject_for_half_a_minute)
 	struct bench bench;
 
 	(void)hf_stat_register("test");
-	bench_init(&bench, 2);
+	bench_init(&bench, 4);
 	fail(&bench, 0, 4);
 	origin_peer_good(&bench.origin, &bench.peer[0]);
 	fail(&bench, 0, 4);
