@@ -26,6 +26,7 @@
 #include "hf_net.h"
 #include "hf_origin.h"
 #include "hf_port.h"
+#include "hf_registry.h"
 #include "hf_reqlog.h"
 #include "hf_serve.h"
 #include "hf_sync.h"
@@ -98,6 +99,7 @@ struct app {
 	struct hf_arena *arena;
 	struct hf_cache *cache;
 	struct hf_xchg_net *xchgs;
+	struct hf_registry *registry;
 	struct hf_sync *sync;
 	_Atomic uint32_t mode; /* enum hf_mode */
 	_Atomic bool has_state;
@@ -112,7 +114,7 @@ struct app {
 	struct hf_reqlog *reqlog;
 	struct hf_metrics *metrics;
 	struct hf_admin *admin;
-	struct hf_admin_resource resource[HF_METRICS_RESOURCES]; /* of it */
+	struct hf_admin_resource resource[HF_METRICS_RESOURCES + 1]; /* of it */
 	pthread_t reclaim, sync_thread, reqlog_thread;
 	bool reclaim_running, sync_running, reqlog_running;
 	int signal_fd, timer_fd, epoll_fd;

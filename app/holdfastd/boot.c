@@ -74,6 +74,24 @@ static void undo_reqlog(struct app *app)
 	hf_reqlog_free(app->reqlog);
 }
 
+static int boot_registry(struct app *app, struct hf_err *err)
+{
+	int rc;
+
+	app->registry = hf_registry_new();
+	if (!app->registry)
+		return hf_err_set(err, -ENOMEM, "registry: no memory");
+	rc = hf_registry_secret_set(app->registry, app->conf->registry.secret_file, err);
+	if (rc)
+		hf_registry_free(app->registry);
+	return rc;
+}
+
+static void undo_registry(struct app *app)
+{
+	hf_registry_free(app->registry);
+}
+
 static int boot_eal(struct app *app, struct hf_err *err)
 {
 	int rc;
@@ -320,7 +338,8 @@ static int boot_sync(struct app *app, struct hf_err *err)
 		.apply = boot_sync_apply,
 		.purge = app_purge_of_state,
 		.arg = app,
-		.mode = &app->mode };
+		.mode = &app->mode,
+		.registry = app->registry };
 	int rc = hf_sync_new(&cfg, err, &app->sync);
 
 	if (rc == 0)
@@ -478,6 +497,7 @@ static int boot_admin(struct app *app, struct hf_err *err)
 	};
 
 	hf_metrics_resources(app->metrics, app->resource);
+	hf_registry_resource(app->registry, &app->resource[HF_METRICS_RESOURCES]);
 	return hf_admin_new(&cfg, err, &app->admin);
 }
 
@@ -494,6 +514,7 @@ static const struct {
 	{ "signals", boot_signals, undo_signals },
 	{ "limits", boot_limits, undo_limits },
 	{ "reqlog", boot_reqlog, undo_reqlog }, /* before ctl, whose clients watch it */
+	{ "registry", boot_registry, undo_registry },
 	{ "ctl", boot_ctl, undo_ctl }, /* first of all: a second instance must touch no device */
 	{ "eal", boot_eal, undo_eal },
 	{ "cache", boot_cache, undo_cache },

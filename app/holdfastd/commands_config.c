@@ -249,6 +249,11 @@ json_t *app_command_config_reload(struct app *app, bool *ret_internal, struct hf
 	HF_ASSERT(hf_conf_merge(app->conf, file, &merged) == 0);
 	result = config_differences(app, merged, file);
 	hf_conf_free(file);
+	if (hf_registry_secret_set(app->registry, merged->registry.secret_file, err) != 0) {
+		hf_conf_free(merged);
+		json_decref(result);
+		return NULL;
+	}
 	config_log(result);
 	rc = config_publish(app, merged, err);
 	if (rc == 0)

@@ -57,15 +57,26 @@ static const char *origin_state(
 	return load->fallen ? "failing" : "up";
 }
 
-static json_t *origin_row(const struct hf_state_group *group, const struct hf_state_origin *origin,
-	const struct hf_origin_load *load)
+/* How long a registered one has; null: any other. */
+static json_t *origin_left(
+	struct app *app, const struct hf_state_group *group, const struct hf_state_origin *origin)
+{
+	if (origin->from != HF_STATE_REGISTRY)
+		return json_null();
+	return json_integer(hf_registry_left_s(
+		app->registry, group->name, origin->id, origin->generation, hf_clock_us()));
+}
+
+static json_t *origin_row(struct app *app, const struct hf_state_group *group,
+	const struct hf_state_origin *origin, const struct hf_origin_load *load)
 {
 	char until[32];
 
 	origin_until(load, until);
-	return json_pack("[s, s, s, s, s, i, i, I, I, s]", group->name, origin->id, origin->url,
+	return json_pack("[s, s, s, s, s, i, i, I, I, s, o]", group->name, origin->id, origin->url,
 		origin_state(origin, load), origin_from[origin->from], (int)origin->weight,
-		(int)load->in_flight, (json_int_t)load->fetches, (json_int_t)load->failures, until);
+		(int)load->in_flight, (json_int_t)load->fetches, (json_int_t)load->failures, until,
+		origin_left(app, group, origin));
 }
 
 /* Of one group, or NULL: of all. The origin threads go by this state when they have answered. */
@@ -73,7 +84,7 @@ static json_t *origin_table(
 	struct app *app, const char *only, bool *ret_internal, struct hf_err *err)
 {
 	json_t *table = APP_TABLE_NEW("group", "id", "url", "state", "from", "weight", "pending",
-		"fetches", "failures", "until");
+		"fetches", "failures", "until", "left");
 	struct hf_state *state = hf_sync_state(app->sync);
 	struct hf_origin_load *loads = state ? origin_loads(app, state, err) : NULL, *load = loads;
 
@@ -82,7 +93,8 @@ static json_t *origin_table(
 
 		for (uint32_t j = 0; j < group->origin_count; j++, load++)
 			if (!only || strcmp(group->name, only) == 0)
-				app_table_add(table, origin_row(group, &group->origin[j], load));
+				app_table_add(
+					table, origin_row(app, group, &group->origin[j], load));
 	}
 	*ret_internal = state && !loads;
 	if (*ret_internal) {

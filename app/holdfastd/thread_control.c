@@ -69,6 +69,7 @@ static void control_tick(struct app *app)
 	hf_ctl_tick(app->ctl);
 	app_watchdog(app, now_us);
 	hf_stat_miss_rate_tick(now_us);
+	hf_sync_tick(app->sync, now_us);
 }
 
 static void control_event(struct app *app, int fd)

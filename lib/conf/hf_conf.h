@@ -88,6 +88,9 @@ struct hf_conf {
 		char *state_file; /* "" for none */
 	} control_plane;
 	struct {
+		char *secret_file; /* "" for none: off */
+	} registry;
+	struct {
 		char *socket;
 		uint32_t mode; /* permission bits */
 		char *group;   /* "" or unknown on this machine: unchanged */

@@ -17,7 +17,8 @@
  *           the disk failed (logged, counted), in the state file.  Y3 a version that the operator rolled back
  *           stays away until the control plane says something else.  Y4 a purge of a document is carried
  *           out once, by its id, and again where that is in doubt; a document is acknowledged when its
- *           purges are carried out, and an expired state stays so until then.
+ *           purges are carried out, and an expired state stays so until then.  Y5 however many origins
+ *           register in between, a tick builds one state, and none where nothing changed.
  * Limits    the HF_SYNC_HISTORY last documents are kept, of at most 8 MiB each; of purges 4096 ids
  *           are remembered.
  * Tests     tests/unit/sync, tests/system/test_control_plane.py
@@ -30,6 +31,7 @@
 #include "hf_base.h"
 #include "hf_conf.h"
 #include "hf_fallback.h"
+#include "hf_registry.h"
 #include "hf_state.h"
 #include "hf_state_overlay.h"
 
@@ -42,7 +44,8 @@ struct hf_sync_cfg {
 	/* Carries it out, and comes back when it is. -errno: it is to be tried again. */
 	int (*purge)(void *arg, const struct hf_state_purge *purge);
 	void *arg;
-	_Atomic uint32_t *mode; /* enum hf_mode */
+	_Atomic uint32_t *mode;       /* enum hf_mode */
+	struct hf_registry *registry; /* NULL: none */
 };
 
 struct hf_sync;
@@ -75,6 +78,8 @@ int hf_sync_rollback(struct hf_sync *sync, const char *version, struct hf_err *e
  * on `errors`. */
 int hf_sync_origin_change(struct hf_sync *sync, enum hf_state_change change, const char *group,
 	const char *origin, FILE *errors) HF_MUST_CHECK;
+/* control, a few times a second: what registered, went or expired since takes effect, all of it at once. */
+void hf_sync_tick(struct hf_sync *sync, uint64_t now_us);
 /* control: what is in force, with the operator's changes; a reference. NULL: nothing. */
 struct hf_state *hf_sync_state(struct hf_sync *sync);
 

@@ -398,6 +398,16 @@ int hf_sync_origin_change(struct hf_sync *sync, enum hf_state_change change, con
 	return rc;
 }
 
+void hf_sync_tick(struct hf_sync *sync, uint64_t now_us)
+{
+	if (!sync->cfg.registry || !hf_registry_changed(sync->cfg.registry, now_us))
+		return;
+	(void)pthread_mutex_lock(&sync->lock);
+	if (sync->in_force)
+		sync_take_publish(sync);
+	(void)pthread_mutex_unlock(&sync->lock);
+}
+
 struct hf_state *hf_sync_state(struct hf_sync *sync)
 {
 	struct hf_state *state;

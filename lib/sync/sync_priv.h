@@ -106,7 +106,7 @@ void sync_take_refuse(struct hf_sync *sync, const char *etag, const char *reason
 void sync_take_free_all(struct hf_sync *sync);
 /* In force again. */
 void sync_take_again(struct hf_sync *sync, uint32_t kept);
-/* The current one with the operator's changes as they are now. */
+/* The current one with what operator and registry say now. */
 void sync_take_publish(struct hf_sync *sync);
 
 /* sync_purge.c */

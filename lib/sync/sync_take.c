@@ -90,7 +90,7 @@ static void take_save(struct hf_sync *sync, const struct sync_kept *kept)
 	hf_log(HF_LOG_ERROR, "sync", "internal_error: %s", err.text);
 }
 
-/* The document was parsed before, and the operator's changes make it no bad one. */
+/* The document was parsed before, and what is put into it makes it no bad one. */
 static struct hf_state *take_merged(const struct hf_sync *sync, const struct sync_kept *kept)
 {
 	struct hf_state *state = NULL;
@@ -112,10 +112,16 @@ static struct hf_state *take_merged(const struct hf_sync *sync, const struct syn
 
 void sync_take_publish(struct hf_sync *sync)
 {
-	struct hf_state *state = take_merged(sync, &sync->kept[sync->current]);
+	struct hf_registry *registry = sync->cfg.registry;
+	struct hf_state *state;
 
+	if (registry && hf_registry_give(registry, sync->overlay) != 0)
+		hf_stat_inc(HF_STAT_INTERNAL_ERRORS_MEMORY); /* a later tick tries again */
+	state = take_merged(sync, &sync->kept[sync->current]);
 	sync->cfg.apply(sync->cfg.arg, state);
 	hf_state_overlay_settle(sync->overlay, state);
+	if (registry)
+		hf_registry_settle(registry, state);
 	hf_state_unref(sync->in_force);
 	sync->in_force = state;
 }

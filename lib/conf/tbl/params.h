@@ -110,6 +110,10 @@ X(control_plane, on_state_expired, LIVE, control_plane.state_expired,    ENUM,  
 X(control_plane, state_file,       BOOT, control_plane.state_file,       FILE,    0, 4000, NULL, "/var/lib/holdfast/state.json", "Where the last good state is kept; empty: nowhere")
 END
 
+SECTION(registry)
+X(registry, secret_file, LIVE, registry.secret_file, FILE, 0, 4095, NULL, "", "File whose first line origins must say to register at metrics.listen, read again at every reload; empty: none may")
+END
+
 SECTION(ctl)
 X(ctl, socket, BOOT, ctl.socket, SOCKET, 1, 107, NULL, "/run/holdfast/holdfast.sock", "Unix socket for holdfastctl")
 X(ctl, mode,   BOOT, ctl.mode,   MODE,   0, 0777, NULL, "0660", "Permissions of the socket")

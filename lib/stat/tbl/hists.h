@@ -18,6 +18,7 @@ X(ORIGIN_QUEUE_CANCELED, "origin_fetch_queue_wait_seconds", "seconds", 14, 36, 2
 X(ORIGIN_QUEUE_ERROR,    "origin_fetch_queue_wait_seconds", "seconds", 14, 36, 2, "Until it failed otherwise", "outcome=\"error\"")
 X(ROUTING,           "routing_seconds",           "seconds",  7, 25, 2, "Choices of the origin that gets a fetch, further tries too")
 X(SYNC,              "sync_poll_seconds",         "seconds", 16, 37, 2, "Questions to the control plane that were answered: from the start to the last byte")
+X(REGISTRY,          "registry_message_seconds",  "seconds", 10, 30, 2, "Messages to the registry of origins, but for those without the secret: from the last byte to the answer")
 F("loop_seconds", "Turns of an lcore's poll loop, from start to start, sleep apart")
 X(LOOP_BUSY,         "loop_seconds",              "seconds",  7, 30, 2, "Turns of the poll loop that found something to do", "work=\"busy\"")
 X(LOOP_IDLE,         "loop_seconds",              "seconds",  7, 30, 2, "Turns of the poll loop that found nothing to do", "work=\"idle\"")

@@ -83,7 +83,7 @@ Test(conf_merge, live_are_these_keys)
 		"origin.fallback_timeout "
 		"control_plane.interval control_plane.timeout control_plane.failures "
 		"control_plane.successes control_plane.max_stale control_plane.state_max_age "
-		"control_plane.on_state_expired log.requests log.format "
+		"control_plane.on_state_expired registry.secret_file log.requests log.format "
 		"runtime.drain_timeout runtime.watchdog ";
 	char found[sizeof(live) + 1024] = "";
 

@@ -14,6 +14,7 @@
 static struct {
 	struct hf_conf conf;
 	struct hf_sync *sync;
+	struct hf_registry *registry;
 	struct peer *peer;
 	_Atomic uint32_t mode;
 	char dir[64], file[128], bootstrap[128], url[64];
@@ -69,9 +70,11 @@ static void setup(void)
 
 static void open_sync(void)
 {
-	struct hf_sync_cfg cfg = {
-		.conf = &t.conf, .apply = apply, .purge = purge, .mode = &t.mode
-	};
+	struct hf_sync_cfg cfg = { .conf = &t.conf,
+		.apply = apply,
+		.purge = purge,
+		.mode = &t.mode,
+		.registry = t.registry };
 	struct hf_err err = { "" };
 
 	cr_assert_eq(hf_sync_new(&cfg, &err, &t.sync), 0, "%s", err.text);
@@ -612,6 +615,58 @@ Test(sync, the_operator_s_origins_are_in_force_with_every_state)
 	cr_expect_eq(info().version[0].origins, 1, "the history tells of documents");
 	cr_expect_eq(origin_change(HF_STATE_REMOVE, "http://new"), 0);
 	cr_expect_eq(t.origins, 1);
+}
+
+/* PUT of an origin, as the admin listener hands it over. */
+static void registers(const char *id, unsigned status)
+{
+	struct hf_admin_resource resource;
+	struct hf_admin_answer answer = { 0 };
+	char path[64], body[64];
+	struct hf_admin_request request = { .method = "PUT", .path = path, .peer = "" };
+
+	(void)snprintf(path, sizeof(path), "/v1/origins/g/%s", id);
+	request.body.ptr = body;
+	request.body.len = (size_t)snprintf(body, sizeof(body), "{\"url\":\"http://%s\"}", id);
+	hf_registry_resource(t.registry, &resource);
+	resource.answer(resource.arg, &request, &answer);
+	cr_expect_eq(answer.status, status, "%s: %u", id, answer.status);
+	free(answer.body);
+}
+
+Test(sync, Y5_a_tick_builds_one_state_of_all_that_registered)
+{
+	char id[16];
+
+	t.registry = hf_registry_new();
+	open_sync();
+	hf_sync_tick(t.sync, hf_clock_us());
+	registers("early", 503);
+	say_state("v1");
+	ask(1);
+	cr_expect_eq(t.applied, 1);
+	for (int i = 0; i < 1000; i++) {
+		(void)snprintf(id, sizeof(id), "r%d", i);
+		registers(id, 201);
+	}
+	cr_expect_eq(t.origins, 1);
+	hf_sync_tick(t.sync, hf_clock_us());
+	cr_expect_eq(t.applied, 2);
+	cr_expect_eq(t.origins, 1001);
+	for (int i = 0; i < 1000; i++) {
+		(void)snprintf(id, sizeof(id), "r%d", i);
+		registers(id, 200);
+	}
+	hf_sync_tick(t.sync, hf_clock_us());
+	cr_expect_eq(t.applied, 2, "renewed");
+	say_state("v2");
+	ask(1);
+	cr_expect_eq(t.origins, 1001, "with every state");
+	hf_sync_tick(t.sync, hf_clock_us() + 60 * 1000000ULL);
+	cr_expect_eq(t.applied, 4);
+	cr_expect_eq(t.origins, 1, "expired");
+	cr_expect_eq(info().version[0].origins, 1, "the history tells of documents");
+	hf_registry_free(t.registry);
 }
 
 Test(sync, the_thread_asks_each_interval_and_stops_when_told)
