@@ -266,6 +266,51 @@ Test(origin_slots, G17_an_adaptive_limit_begins_with_its_least_and_grows_while_a
 	rig_end_all(rig, client, 60);
 }
 
+/* The next path from FROM on that is that thread's. */
+static uint32_t path_of(const struct rig *rig, uint32_t shard, uint32_t from)
+{
+	char key[64];
+
+	for (;; from++) {
+		int len = snprintf(key, sizeof(key), "http://a.test/%u", from);
+
+		if (hf_cache_shard_index(rig->cache, hf_cache_hash(rig->cache, key, (size_t)len)) ==
+			shard)
+			return from;
+	}
+}
+
+/* A thread whose only client leaves the queue, when it is its turn, is not waited for by the other. */
+static void leave_at_turn(uint32_t max_in_flight, uint32_t a_max)
+{
+	struct rig *rig = slots_rig(2, max_in_flight, 64);
+	struct rig_client client[2], leaver;
+	const char *head;
+
+	set_groups(rig, 1, a_max, 0);
+	get_of(rig, &client[0], "a.test", path_of(rig, 0, 1));
+	rig_until(rig, rig_requests(rig) == 1);
+	get_of(rig, &leaver, "a.test", path_of(rig, 1, 1));
+	rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_QUEUED) == 1);
+	rig_end(rig, &leaver);
+	rig_answer(rig_asked(rig, &head), "", 10);
+	rig_expect_body(rig, &client[0], 10);
+	get_of(rig, &client[1], "a.test", path_of(rig, 0, 1000));
+	rig_answer(rig_asked(rig, &head), "", 10);
+	rig_expect_body(rig, &client[1], 10);
+	rig_end_all(rig, client, 2);
+}
+
+Test(origin_slots, G17_who_left_is_not_waited_for_at_the_nodes_gate)
+{
+	leave_at_turn(1, 0);
+}
+
+Test(origin_slots, G17_nor_at_an_origins)
+{
+	leave_at_turn(0, 1);
+}
+
 Test(origin_slots, a_full_queue_and_a_late_slot_are_503_and_counted)
 {
 	struct rig *rig = slots_rig(1, 1, 1);
@@ -300,4 +345,102 @@ Test(origin_slots, an_origin_that_is_gone_from_the_state_is_waited_for_by_nobody
 		rig_expect_body(rig, &client[i], 10);
 	}
 	rig_end_all(rig, client, 3);
+}
+
+/* ---- anything in any order: seeded ---- */
+
+#define STORM_CLIENTS 60
+#define STORM_STEPS   1500
+
+struct storm {
+	struct rig *rig;
+	struct rig_client client[STORM_CLIENTS];
+	bool is_used[STORM_CLIENTS];
+	uint64_t seed;
+	uint32_t asked;
+};
+
+static uint32_t storm_random(struct storm *storm, uint32_t below)
+{
+	storm->seed ^= storm->seed << 13;
+	storm->seed ^= storm->seed >> 7;
+	storm->seed ^= storm->seed << 17;
+	return (uint32_t)(storm->seed >> 11) % below;
+}
+
+/* A client comes, or leaves, whatever has become of it. */
+static void storm_client(struct storm *storm)
+{
+	uint32_t i = storm_random(storm, STORM_CLIENTS);
+
+	if (storm->is_used[i])
+		rig_end(storm->rig, &storm->client[i]);
+	else
+		get_of(storm->rig, &storm->client[i], storm_random(storm, 2) ? "a.test" : "b.test",
+			storm->asked++);
+	storm->is_used[i] = !storm->is_used[i];
+}
+
+static void storm_answer(struct storm *storm)
+{
+	const char *head;
+
+	for (uint32_t i = 0; i < storm->rig->conns; i++) {
+		const struct rig_conn *conn = &storm->rig->conn[i];
+
+		if (conn->fd < 0 || !conn->in.data ||
+			!strstr(conn->in.data + conn->seen, "\r\n\r\n"))
+			continue;
+		rig_answer(rig_asked(storm->rig, &head), "", 10);
+		return;
+	}
+}
+
+static uint32_t storm_in_flight(const struct storm *storm)
+{
+	return hf_origin_in_flight(storm->rig->origin) + hf_origin_in_flight(storm->rig->second);
+}
+
+static void storm_step(struct storm *storm)
+{
+	uint32_t what = storm_random(storm, 100);
+
+	if (what < 1)
+		set_groups(storm->rig, 1, 1 + storm_random(storm, 2), 1 + storm_random(storm, 2));
+	else if (what < 50)
+		storm_client(storm);
+	else if (what < 80)
+		storm_answer(storm);
+	else
+		rig_turn(storm->rig);
+	cr_assert_leq(storm_in_flight(storm), 3);
+	cr_assert_leq(hf_stat_sum(HF_STAT_ORIGIN_QUEUED), 20);
+}
+
+Test(origin_slots,
+	G17_in_storms_of_clients_answers_and_states_no_limit_is_passed_and_nobody_forgotten)
+{
+	struct storm *storm = calloc(1, sizeof(*storm));
+	uint64_t answered = 0;
+
+	storm->seed = 88172645463325252ULL;
+	storm->rig = slots_rig(2, 3, 20);
+	set_groups(storm->rig, 1, 1, 2);
+	for (uint32_t i = 0; i < STORM_STEPS && storm->rig->conns < RIG_CONNS_MAX - 20; i++)
+		storm_step(storm);
+	for (uint32_t i = 0; i < STORM_CLIENTS; i++) {
+		struct rig_client *client = &storm->client[i];
+
+		if (!storm->is_used[i])
+			continue;
+		rig_until(storm->rig,
+			client->fail || client->read_len == 10 || (storm_answer(storm), false));
+		answered += !client->fail;
+		rig_end(storm->rig, client);
+	}
+	cr_expect_gt(answered, 0);
+	rig_until(storm->rig, storm_in_flight(storm) == 0);
+	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_QUEUED), 0);
+	rig_free(storm->rig); /* the gates are empty, too */
+	free(storm);
 }
