@@ -20,7 +20,7 @@
  *           U2 learning evicts nothing of its own batch; of one that is longer than `cap` the first blocks are
  *              learnt, and it is counted.
  *           U3 who has left is never chosen, and what it held counts no more, for whoever gets its slot neither.
- *           U4 asking changes nothing but the number of entries that were met though their origin had left.
+ *           U4 asking changes nothing of what is known, nor of what goes first.
  *           U5 hash: without one of n origins only its keys move, in proportion to the weights.
  *           U6 what holds a prefix holds all that is shorter: with the set of a short one full, a longer one
  *              tells.
@@ -100,12 +100,13 @@ struct hf_route_why {
 	double mean;    /* pending, of who is not excluded */
 };
 
-/* Who is chosen now; SCORES is NULL or takes depth and score of each. Who has left counts as excluded. */
 struct hf_route_score {
 	uint32_t depth;
 	double score;
 	bool candidate; /* not excluded */
 };
+
+/* Who is chosen now; SCORES is NULL or takes those of each. Who has left counts as excluded. */
 uint32_t hf_route_affinity(struct hf_route_table *table, const struct hf_route_blocks *blocks,
 	uint64_t now_us, const struct hf_route_origin *origins, uint32_t count,
 	struct hf_route_score *scores, struct hf_route_why *ret_why);
