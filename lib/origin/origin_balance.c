@@ -17,15 +17,17 @@
 
 #include "origin_priv.h"
 
-#define BALANCE_SLOTS_MAX 8192 /* more origins than a state has */
+#define BALANCE_SLOTS_MIN 64 /* of a table; or twice the origins that there are */
 
 /* ---- over states ---- */
 
-static struct origin_affinity *balance_affinity_new(const struct hf_state_affinity *set)
+static struct origin_affinity *balance_affinity_new(const struct hf_state_group *of)
 {
+	const struct hf_state_affinity *set = &of->affinity;
+	uint32_t twice = (uint32_t)hf_pow2_ceil(2 * of->origin_count + 1);
 	struct origin_affinity *affinity = calloc(1, sizeof(*affinity));
 	struct hf_route_cfg cfg = { .cap = set->cap,
-		.slots_max = BALANCE_SLOTS_MAX,
+		.slots_max = hf_max_u32(twice, BALANCE_SLOTS_MIN),
 		.ttl_us = set->ttl_s * 1000000ULL,
 		.alpha = set->alpha };
 
@@ -33,15 +35,19 @@ static struct origin_affinity *balance_affinity_new(const struct hf_state_affini
 	hf_random_fill(&cfg.key, sizeof(cfg.key));
 	affinity->refs = 1;
 	affinity->set = *set;
+	affinity->slots_max = cfg.slots_max;
 	affinity->table = hf_route_table_new(&cfg);
 	HF_ASSERT(affinity->table);
 	return affinity;
 }
 
-static bool balance_is_alike(const struct hf_state_affinity *a, const struct hf_state_affinity *b)
+/* Set as before, and large enough for the group that it is now? */
+static bool balance_goes_on(const struct origin_affinity *affinity, const struct hf_state_group *of)
 {
+	const struct hf_state_affinity *a = &affinity->set, *b = &of->affinity;
+
 	return a->by_body == b->by_body && a->alpha == b->alpha && a->cap == b->cap &&
-	       a->ttl_s == b->ttl_s;
+	       a->ttl_s == b->ttl_s && of->origin_count <= affinity->slots_max;
 }
 
 void origin_balance_fill(struct origin_group *group, const struct hf_state_group *of,
@@ -58,9 +64,8 @@ void origin_balance_fill(struct origin_group *group, const struct hf_state_group
 	}
 	if (of->balance != HF_STATE_PREFIX_AFFINITY)
 		return;
-	if (!before || !before->affinity ||
-		!balance_is_alike(&before->affinity->set, &of->affinity)) {
-		group->affinity = balance_affinity_new(&of->affinity);
+	if (!before || !before->affinity || !balance_goes_on(before->affinity, of)) {
+		group->affinity = balance_affinity_new(of);
 		return;
 	}
 	group->affinity = before->affinity;

@@ -236,6 +236,7 @@ enum origin_choice {
 struct origin_affinity {
 	uint32_t refs; /* views */
 	struct hf_state_affinity set;
+	uint32_t slots_max;
 	struct hf_route_table *table;
 };
 

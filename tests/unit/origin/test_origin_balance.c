@@ -7,7 +7,7 @@
 /* Origins o1 .. of IDS, all the rig's server. */
 static void set_group(struct rig *rig, const char *fields, const char *ids)
 {
-	char text[2048];
+	char text[8192];
 	int len;
 	struct hf_state *state = NULL;
 
@@ -177,6 +177,25 @@ Test(origin_balance, an_origin_that_is_elsewhere_holds_nothing)
 	set_group(rig, AFFINITY, "a");
 	get(rig, "/x/1");
 	expect_counts(0, 2, 2);
+	rig_free(rig);
+}
+
+Test(origin_balance, a_group_that_grows_beyond_its_table_begins_anew)
+{
+	static const char many[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$";
+	struct rig *rig = rig_new();
+
+	set_group(rig, AFFINITY, "a");
+	get(rig, "/x/1");
+	set_group(rig, AFFINITY, many + 10);
+	set_group(rig, AFFINITY, "ba");
+	get(rig, "/x/1");
+	expect_counts(0, 2, 2);
+	set_group(rig, AFFINITY, many);
+	get(rig, "/x/1");
+	expect_counts(0, 3, 2);
+	cr_expect_eq(rig->origin->view->group[0].affinity->slots_max, 256);
 	rig_free(rig);
 }
 
