@@ -54,7 +54,7 @@ static bool http_name(const char *text, size_t len, char ret_name[HTTP_NAME_MAX 
 			c = (char)(http_hex(text[i + 1]) * 16 + http_hex(text[i + 2]));
 			i += 2;
 		}
-		if (c == '\0' || out == HTTP_NAME_MAX)
+		if (!isgraph((unsigned char)c) || out == HTTP_NAME_MAX)
 			return false;
 		ret_name[out++] = c;
 	}
@@ -76,8 +76,9 @@ static unsigned http_names(const char *rest, struct http_message *ret_message, F
 		http_name(slash + 1, strlen(slash + 1), ret_message->id))
 		return 0;
 	fprintf(errors,
-		"path: found an empty name, a long one or a wrong escape; allowed: " HTTP_PATH
-		"/GROUP/ID, each of 1 to %d characters\n",
+		"path: found no name; allowed: " HTTP_PATH
+		"/GROUP/ID, each of 1 to %d characters of ASCII without spaces, or escapes of "
+		"them\n",
 		HTTP_NAME_MAX);
 	return 400;
 }

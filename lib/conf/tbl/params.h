@@ -132,7 +132,7 @@ X(runtime, watchdog,      LIVE, runtime.watchdog_ms,      MILLIS, 100, DAY_MS, N
 END
 
 SECTION(metrics)
-X(metrics, listen,   BOOT, metrics.listen,      ENDPOINT, 0, 63, NULL, "127.0.0.1:9145", "Where /metrics, /healthz, /readyz and /dashboard are; empty: nowhere")
+X(metrics, listen,   BOOT, metrics.listen,      ENDPOINT, 0, 63, NULL, "127.0.0.1:9145", "Where /metrics, /healthz, /readyz, /dashboard and /v1/origins are; empty: nowhere")
 X(metrics, statsd,   BOOT, metrics.statsd,      HOSTPORT, 1, 260, "env|off", "env", "StatsD server; env: DD_AGENT_HOST, if that is set")
 X(metrics, otlp,     BOOT, metrics.otlp,        URL,      1, 1023, "env|off", "env", "OpenTelemetry receiver (OTLP/HTTP, without /v1/metrics); env: OTEL_EXPORTER_OTLP_ENDPOINT, if that is set")
 X(metrics, interval, BOOT, metrics.interval_ms, MILLIS,   100, DAY_MS, NULL, "10s", "Between two reports to StatsD and OTLP")
