@@ -311,6 +311,34 @@ Test(origin_slots, G17_nor_at_an_origins)
 	leave_at_turn(0, 1);
 }
 
+Test(origin_slots, G17_a_thread_that_sleeps_is_woken_for_its_slot)
+{
+	struct rig *rig = slots_rig(2, 1, 64);
+	struct hf_origin *sleeper = rig->second;
+	struct rig_client client[2];
+	const char *head;
+	uint64_t woken = 0;
+
+	set_groups(rig, 1, 0, 0);
+	get_of(rig, &client[0], "a.test", path_of(rig, 0, 1));
+	rig_until(rig, rig_requests(rig) == 1);
+	get_of(rig, &client[1], "a.test", path_of(rig, 1, 1));
+	rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_QUEUED) == 1);
+	rig_settle(rig);
+	rig->second = NULL; /* it takes no turns */
+	hf_waker_sleep_begin(&sleeper->waker);
+	rig_answer(rig_asked(rig, &head), "", 10);
+	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
+	cr_expect_eq(read(sleeper->waker.fd, &woken, sizeof(woken)), (ssize_t)sizeof(woken));
+	cr_expect_eq(woken, 1, "once");
+	hf_waker_sleep_end(&sleeper->waker);
+	rig->second = sleeper;
+	rig_answer(rig_asked(rig, &head), "", 10);
+	rig_expect_body(rig, &client[1], 10);
+	rig_until(rig, hf_origin_in_flight(sleeper) == 0);
+	rig_end_all(rig, client, 2);
+}
+
 Test(origin_slots, a_full_queue_and_a_late_slot_are_503_and_counted)
 {
 	struct rig *rig = slots_rig(1, 1, 1);
