@@ -45,7 +45,7 @@
  *               an answer who may have a stale response; what it brings still is stored, unless a later
  *               question was answered meanwhile.
  *           G14 no fetch begins to an origin that is drained by the latest state; those under way go on. Where
- *               all of a group are, it is 503, or a stale one (G9).
+ *               all of a group are, or it has none, it is 503, or a stale one (G9).
  *           G15 a body that is to be stored, with a strong ETag and a length, and breaks off, is asked for from
  *               there on, at most three times (RFC 9111 §3.4); its bytes are all of one representation.
  *           G16 of a group a fetch goes to the origin that lib/route chooses, among those that may have it, by the

@@ -74,6 +74,7 @@ struct hf_sync {
 	uint32_t kept_count, current;
 	struct hf_state_overlay *overlay; /* the operator's changes */
 	struct hf_state *in_force;        /* kept[current] with them; a reference. NULL: none */
+	uint64_t tick_due_us;             /* control: a fifth of its time is for states at most */
 };
 
 /* sync.c */
