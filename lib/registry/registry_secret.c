@@ -68,10 +68,10 @@ int hf_registry_secret_set(struct hf_registry *registry, const char *file, struc
 	return 0;
 }
 
-/* All of both, whatever they are. */
+/* All of both, whatever they are; no zero is within either. */
 static bool secret_is_same(const struct registry_secret *a, const struct registry_secret *b)
 {
-	volatile uint32_t different = a->len ^ b->len;
+	volatile uint32_t different = 0;
 
 	for (size_t i = 0; i < REGISTRY_SECRET_MAX; i++)
 		different |= (uint32_t)(a->text[i] ^ b->text[i]);

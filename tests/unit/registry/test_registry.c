@@ -131,6 +131,18 @@ Test(registry, what_the_document_has_itself_is_not_in_force_but_registered)
 				  "\"generation\":3,\"in_force\":true,\"drained\":false}]}");
 }
 
+Test(registry, of_two_with_one_url_the_first_is_in_force)
+{
+	cr_expect_eq(rr_put("z", "http://same", 10), 201);
+	cr_expect_eq(rr_put("a", "http://same", 10), 201);
+	rr_publish();
+	cr_expect_not_null(rr_in_force("z"));
+	cr_expect_null(rr_in_force("a"));
+	cr_expect_eq(rr_ask("DELETE", "/v1/origins/g/z", ""), 204);
+	rr_publish();
+	cr_expect_not_null(rr_in_force("a"));
+}
+
 Test(registry, their_number_is_limited)
 {
 	char id[16], url[32];
