@@ -117,7 +117,7 @@ struct app {
 	struct hf_admin_resource resource[HF_METRICS_RESOURCES + 1]; /* of it */
 	pthread_t reclaim, sync_thread, reqlog_thread;
 	bool reclaim_running, sync_running, reqlog_running;
-	int signal_fd, timer_fd, epoll_fd;
+	int signal_fd, timer_fd, registry_fd, epoll_fd;
 	_Atomic bool ports_open; /* boot may not hang any more */
 	_Atomic bool draining;   /* workers: no new connections */
 	_Atomic bool lcore_stop, origin_stop, reclaim_stop;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
@@ -448,6 +449,7 @@ static int boot_watch(struct app *app, int fd)
 static void undo_control(struct app *app)
 {
 	(void)close(app->timer_fd);
+	(void)close(app->registry_fd);
 	(void)close(app->epoll_fd);
 }
 
@@ -459,12 +461,15 @@ static int boot_control(struct app *app, struct hf_err *err)
 
 	app->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	app->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (app->epoll_fd < 0 || app->timer_fd < 0 ||
+	app->registry_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (app->epoll_fd < 0 || app->timer_fd < 0 || app->registry_fd < 0 ||
 		timerfd_settime(app->timer_fd, 0, &tick, NULL) != 0)
 		return hf_err_set(err, -errno, "no descriptor for the control thread: %m");
 	rc = boot_watch(app, app->signal_fd);
 	if (rc == 0)
 		rc = boot_watch(app, app->timer_fd);
+	if (rc == 0)
+		rc = boot_watch(app, app->registry_fd);
 	if (rc == 0)
 		rc = boot_watch(app, hf_ctl_fd(app->ctl));
 	return rc ? hf_err_set(err, rc, "epoll_ctl failed") : 0;
@@ -488,6 +493,15 @@ static void undo_metrics(struct app *app)
 	hf_metrics_free(app->metrics);
 }
 
+/* The listener's thread: control builds the state. */
+static void boot_registry_changed(void *arg)
+{
+	const struct app *app = arg;
+	uint64_t one = 1;
+
+	(void)!write(app->registry_fd, &one, sizeof(one));
+}
+
 static int boot_admin(struct app *app, struct hf_err *err)
 {
 	struct hf_admin_cfg cfg = {
@@ -498,6 +512,7 @@ static int boot_admin(struct app *app, struct hf_err *err)
 
 	hf_metrics_resources(app->metrics, app->resource);
 	hf_registry_resource(app->registry, &app->resource[HF_METRICS_RESOURCES]);
+	hf_registry_watch(app->registry, boot_registry_changed, app);
 	return hf_admin_new(&cfg, err, &app->admin);
 }
 

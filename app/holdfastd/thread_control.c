@@ -72,12 +72,22 @@ static void control_tick(struct app *app)
 	hf_sync_tick(app->sync, now_us);
 }
 
+static void control_registry(struct app *app)
+{
+	uint64_t changes;
+
+	(void)!read(app->registry_fd, &changes, sizeof(changes));
+	hf_sync_tick(app->sync, hf_clock_us());
+}
+
 static void control_event(struct app *app, int fd)
 {
 	if (fd == app->signal_fd)
 		control_signal(app);
 	else if (fd == app->timer_fd)
 		control_tick(app);
+	else if (fd == app->registry_fd)
+		control_registry(app);
 	else
 		hf_ctl_work(app->ctl);
 }

@@ -9,10 +9,10 @@
  *           What is refused is a 4xx with {"error":{"type", "message", "errors"}}, counted and told to the
  *           log; our own faults are 5xx.
  * Picture
- *      PUT, DELETE -> table <- expiry        changed? ten times a second, lib/sync:
+ *      PUT, DELETE -> table <- expiry        changed? told, and asked now and then, lib/sync:
  *                                            give -> overlay -> document built with it -> settle
- * Threads   boot: new, free. The listener's: the resource. control: changed, left_s, secret_set. Who holds
- *           lib/sync's lock: give, settle.
+ * Threads   boot: new, watch, free. The listener's: the resource, and what watches. control: changed, left_s,
+ *           secret_set. Who holds lib/sync's lock: give, settle.
  * Promises  R1 an origin is in the table until its last PUT is older than its ttl; a PUT that says the same
  *           changes nothing else.  R2 one that comes back, or with another URL, is of another generation.
  *           R3 a message is taken whole or not at all, and what is wrong with it is told.  R4 without a secret
@@ -45,6 +45,8 @@ int hf_registry_secret_set(
 /* boot: what the admin listener has of it. */
 void hf_registry_resource(struct hf_registry *registry, struct hf_admin_resource *ret_resource);
 
+/* boot: FN is called, without a lock, by each PUT and DELETE after which there is something to give. */
+void hf_registry_watch(struct hf_registry *registry, void (*fn)(void *arg), void *arg);
 /* Is there something to give? Lets expire what has to by now. */
 bool hf_registry_changed(struct hf_registry *registry, uint64_t now_us);
 /* Puts all that are registered into the overlay. -ENOMEM: it is as it was. */

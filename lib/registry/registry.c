@@ -44,6 +44,12 @@ void hf_registry_free(struct hf_registry *registry)
 	free(registry);
 }
 
+void hf_registry_watch(struct hf_registry *registry, void (*fn)(void *arg), void *arg)
+{
+	registry->watch = fn;
+	registry->watch_arg = arg;
+}
+
 /* ---- the table ---- */
 
 /* Where it is, or belongs. */
@@ -140,6 +146,16 @@ static bool registry_has_group(const struct hf_registry *registry, const char *g
 	return false;
 }
 
+/* Behind a message. */
+static void registry_unlock(struct hf_registry *registry)
+{
+	bool changed = registry->changed;
+
+	(void)pthread_mutex_unlock(&registry->lock);
+	if (changed && registry->watch)
+		registry->watch(registry->watch_arg);
+}
+
 /* 0: it may come. */
 static unsigned registry_refuses(
 	const struct hf_registry *registry, const char *group, bool known, FILE *errors)
@@ -224,7 +240,7 @@ unsigned registry_put(struct hf_registry *registry, const char *group, const cha
 	status = registry_put_locked(registry, group, id, &said, now_us, errors);
 	if (status < 300 && registry_find(registry, group, id, &at))
 		*ret_json = registry_json(registry->origin[at], now_us);
-	(void)pthread_mutex_unlock(&registry->lock);
+	registry_unlock(registry);
 	return status;
 }
 
@@ -247,7 +263,7 @@ unsigned registry_delete(struct hf_registry *registry, const char *group, const 
 		registry_remove(registry, at);
 		hf_stat_inc(HF_STAT_REGISTRY_DEREGISTERED);
 	}
-	(void)pthread_mutex_unlock(&registry->lock);
+	registry_unlock(registry);
 	return known ? 204 : registry_unknown(errors);
 }
 

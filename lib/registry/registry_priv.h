@@ -34,6 +34,8 @@ struct registry_secret {
 
 struct hf_registry {
 	uint64_t (*clock_us)(void);
+	void (*watch)(void *arg); /* NULL: nobody */
+	void *watch_arg;
 	pthread_mutex_t lock; /* of all below */
 	struct registry_secret secret;
 	struct registry_origin *origin[HF_REGISTRY_MAX]; /* by group and id */

@@ -21,8 +21,9 @@
 #define SYNC_URL_MAX      1200
 #define SYNC_ETAG_MAX     1100 /* a version in quotes fits */
 #define SYNC_DOCUMENT_MAX (8UL * 1024 * 1024)
-#define SYNC_ERRORS_MAX   100  /* reasons in one acknowledgement */
-#define SYNC_PURGES_KNOWN 4096 /* as many as the largest four documents have */
+#define SYNC_ERRORS_MAX   100   /* reasons in one acknowledgement */
+#define SYNC_TICK_US      50000 /* between two states of what registered */
+#define SYNC_PURGES_KNOWN 4096  /* as many as the largest four documents have */
 
 enum sync_outcome {
 	SYNC_NONE, /* not asked yet, or stopped while asking */

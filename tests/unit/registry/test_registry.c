@@ -39,6 +39,27 @@ Test(registry, R1_an_origin_is_there_for_its_ttl)
 	cr_expect_eq(hf_stat_sum(HF_STAT_REGISTRY_ORIGINS), 0);
 }
 
+static void count(void *arg)
+{
+	++*(uint32_t *)arg;
+}
+
+Test(registry, who_watches_is_told_of_changes_and_not_of_renewals)
+{
+	uint32_t told = 0;
+
+	hf_registry_watch(rr, count, &told);
+	cr_expect_eq(rr_put("a", "http://a", 10), 201);
+	cr_expect_eq(told, 1);
+	rr_publish();
+	cr_expect_eq(rr_put("a", "http://a", 10), 200);
+	cr_expect_eq(rr_put("a", "ftp://a", 10), 400);
+	cr_expect_eq(rr_ask("DELETE", "/v1/origins/g/b", ""), 404);
+	cr_expect_eq(told, 1);
+	cr_expect_eq(rr_ask("DELETE", "/v1/origins/g/a", ""), 204);
+	cr_expect_eq(told, 2);
+}
+
 Test(registry, R1_renewing_changes_nothing_but_the_time)
 {
 	uint64_t generation;

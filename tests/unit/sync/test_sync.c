@@ -669,6 +669,27 @@ Test(sync, Y5_a_tick_builds_one_state_of_all_that_registered)
 	hf_registry_free(t.registry);
 }
 
+Test(sync, Y5_the_first_change_takes_effect_at_once_and_those_after_it_together)
+{
+	uint64_t now_us = hf_clock_us();
+
+	t.registry = hf_registry_new();
+	open_sync();
+	say_state("v1");
+	ask(1);
+	registers("a", 201);
+	hf_sync_tick(t.sync, now_us);
+	cr_expect_eq(t.origins, 2);
+	registers("b", 201);
+	registers("c", 201);
+	hf_sync_tick(t.sync, now_us + SYNC_TICK_US - 1);
+	cr_expect_eq(t.origins, 2);
+	hf_sync_tick(t.sync, now_us + 10 * SYNC_TICK_US);
+	cr_expect_eq(t.origins, 4);
+	cr_expect_eq(t.applied, 3);
+	hf_registry_free(t.registry);
+}
+
 Test(sync, the_thread_asks_each_interval_and_stops_when_told)
 {
 	pthread_t thread;
