@@ -55,7 +55,7 @@ X(REQ_VERSION,      REQUEST,    "req_version",        "HTTP version that is not 
 X(REQ_EXPECTATION,  REQUEST,    "req_expectation",    "Unknown expectation; 417")
 X(REQ_BODY_BAD,     REQUEST,    "req_body_bad",       "Malformed chunked request body; 400")
 X(REQ_NO_ROUTE,     REQUEST,    "req_no_route",       "No route for this host and path; 421")
-X(REQ_OVERLOAD,     REQUEST,    "req_overload",       "No room for another exchange with an origin; 503")
+X(REQ_OVERLOAD,     REQUEST,    "req_overload",       "No room for another exchange with an origin, or no slot there in time; 503")
 X(REQ_NO_MEMORY,    REQUEST,    "req_no_memory",      "No cache memory for the answer; 503 or connection cut")
 X(REQ_ORIGIN_FAILED,REQUEST,    "req_origin_failed",  "Origin refused, broke off or answered garbage; 502")
 X(REQ_ORIGIN_TIMEOUT,REQUEST,   "req_origin_timeout", "Origin answered too late; 504")
