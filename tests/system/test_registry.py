@@ -62,16 +62,15 @@ class Load:
     """Requests, each for something else, one after the other on each connection, until the end."""
 
     def __init__(self, conns):
-        self.stop, self.statuses = threading.Event(), []
+        self.stop, self.statuses = threading.Event(), [[] for _ in range(conns)]
         self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(conns)]
 
     def run(self, index):
         with harness.connect() as conn, conn.makefile("rb") as stream:
-            count = 0
+            statuses = self.statuses[index]
             while not self.stop.is_set():
-                count += 1
-                conn.sendall(b"GET /%d/%d HTTP/1.1\r\nHost: a\r\n\r\n" % (index, count))
-                self.statuses.append(harness.read_answer(stream).status)
+                conn.sendall(b"GET /%d/%d HTTP/1.1\r\nHost: a\r\n\r\n" % (index, len(statuses)))
+                statuses.append(harness.read_answer(stream).status)
 
     def __enter__(self):
         for thread in self.threads:
@@ -84,8 +83,10 @@ class Load:
             thread.join()
 
     def wait_more(self):
-        count = len(self.statuses) + 20
-        wait_until(lambda: len(self.statuses) >= count, what="more answers")
+        """Until every request that is under way now has ended, and some more on each connection."""
+        counts = [len(statuses) + 5 for statuses in self.statuses]
+        wait_until(lambda: all(len(statuses) >= count for statuses, count in
+                               zip(self.statuses, counts)), what="more answers")
 
 
 def test_a_rolling_restart_by_the_registry_fails_no_request(node):
@@ -111,14 +112,14 @@ def test_a_rolling_restart_by_the_registry_fails_no_request(node):
                 assert registry.ask("DELETE", f"/demo/{name}")[0] == 204
                 old, stop = places.pop(name)
                 registry.wait({place: places[place][0].url for place in places})
-                load.wait_more()  # what was under way has ended
+                load.wait_more()
                 count = len(old.seen)
                 load.wait_more()
                 assert len(old.seen) == count
                 stop.close()
                 begin(name)
                 load.wait_more()
-        assert set(load.statuses) == {200} and len(load.statuses) > 100
+        assert {status for statuses in load.statuses for status in statuses} == {200}
         assert all(origin.seen for origin, _ in places.values())
         rows = node.ctl("origin", "list")
         assert harness.table(rows, "id", "from") == {name: "registry" for name in places}
