@@ -18,9 +18,9 @@
  * Limits    struct hf_http_limits; HF_HTTP_LINES_MAX lines; request targets with bytes outside ASCII
  *           are refused.
  * Files     http_req.c http_resp.c http_fields.c http_chunk.c http_list.c http_cc.c http_cdn.c
- *           http_date.c http_cond.c http_range.c http_key.c http_secret.c tbl/fields.h tbl/methods.h
+ *           http_date.c http_cond.c http_range.c http_key.c http_secret.c http_trace.c tbl/fields.h tbl/methods.h
  *           tbl/secrets.h
- * Tests     tests/unit/http, tests/fuzz/fuzz_{http_req,http_resp,chunked,cache_control,range,date}.c
+ * Tests     tests/unit/http, tests/fuzz/fuzz_{http_req,http_resp,chunked,cache_control,range,date,traceparent}.c
  */
 #ifndef HF_HTTP_H
 #define HF_HTTP_H
@@ -321,6 +321,28 @@ int hf_http_key_build(char *buf, size_t cap, struct hf_span scheme, struct hf_sp
 	struct hf_span path_query) HF_MUST_CHECK;
 /* Is it host [":" port] as RFC 3986 §3.2 wants it, no userinfo, port 1-65535 or empty? */
 bool hf_http_authority_is_valid(struct hf_span authority);
+
+/* ---- W3C Trace Context ---- */
+
+#define HF_HTTP_TRACE_LEN      55 /* of traceparent in version 00, which is the one that is written */
+#define HF_HTTP_TRACE_ID_LEN   16
+#define HF_HTTP_TRACE_SPAN_LEN 8
+#define HF_HTTP_TRACE_SAMPLED  1
+#define HF_HTTP_TRACESTATE_MAX 512 /* bytes of tracestate that go with a parent of our own */
+
+struct hf_http_trace {
+	uint8_t id[HF_HTTP_TRACE_ID_LEN];
+	uint8_t span[HF_HTTP_TRACE_SPAN_LEN]; /* "parent-id": the caller's span */
+	uint8_t flags;                        /* those that version 00 knows: sampled and random */
+};
+
+/* traceparent: lower-case hex, ids that are not zero, version 00 of its exact length, a later one as far as it
+ * is like 00 (section 3.2, 4.3). False: it does not count, and *ret_trace is untouched. */
+bool hf_http_trace_parse(struct hf_span text, struct hf_http_trace *ret_trace);
+/* The same of the only line of it. */
+bool hf_http_trace_of(const struct hf_http_fields *fields, struct hf_http_trace *ret_trace);
+/* No NUL. */
+void hf_http_trace_format(const struct hf_http_trace *trace, char ret_text[HF_HTTP_TRACE_LEN]);
 
 /* ---- secrets ---- */
 

@@ -140,12 +140,16 @@ struct hf_resp_forward {
 	struct hf_span client;    /* the client's address as text, IPv6 without brackets */
 	struct hf_span proto;     /* "http" or "https" */
 	struct hf_span via;       /* our name in Via (RFC 9110 §7.6.3) */
+	/* traceparent to send in the place of what came; NULL: that goes on unchanged, as does tracestate */
+	const struct hf_http_trace *trace;
+	bool trace_begins; /* with `trace`: it is not the client's, whose tracestate does not belong to it */
 };
 
 /* Field lines for the origin, Host first, without request line, framing fields and empty line.
  * End-to-end fields only; Expect is ours to answer and left out; Via, X-Forwarded-For and Forwarded
  * (RFC 7239) appended to what came, X-Forwarded-Proto set; Max-Forwards counted down for
- * OPTIONS and TRACE (the caller answers when it is 0). */
+ * OPTIONS and TRACE (the caller answers when it is 0). With a traceparent of ours at most
+ * HF_HTTP_TRACESTATE_MAX bytes of tracestate, in whole members, go along. */
 size_t hf_resp_request_head(char *buf, size_t cap, const struct hf_http_req *req,
 	const struct hf_resp_forward *forward) HF_MUST_CHECK;
 

@@ -28,6 +28,9 @@ static bool forward_is_sent(const struct hf_http_line *line, const struct hf_res
 {
 	unsigned flags = hf_http_field_flags(line->id);
 
+	if (forward->trace &&
+		(line->id == HF_HTTP_FIELD_TRACEPARENT || line->id == HF_HTTP_FIELD_TRACESTATE))
+		return false;
 	if (line->hop || (flags & HF_HTTP_FIELD_OURS) || line->id == HF_HTTP_FIELD_CONTENT_LENGTH)
 		return false;
 	if (line->id == HF_HTTP_FIELD_OTHER && forward_is_disguised(line->name))
@@ -79,6 +82,39 @@ static void forward_put_max_forwards(struct resp_buf *out, const struct hf_http_
 	resp_put(out, HF_SPAN("\r\n"));
 }
 
+/* Of a list in TEXT, the members at its front that end within `max` bytes. */
+static struct hf_span forward_members(struct hf_span text, size_t max)
+{
+	const char *comma;
+
+	if (text.len <= max)
+		return text;
+	comma = memrchr(text.ptr, ',', max + 1);
+	return (struct hf_span){ text.ptr, comma ? (size_t)(comma - text.ptr) : 0 };
+}
+
+/* Our traceparent, and what came of tracestate (W3C Trace Context, section 3.3.1.5). */
+static void forward_put_trace(
+	struct resp_buf *out, const struct hf_http_req *req, const struct hf_resp_forward *forward)
+{
+	size_t room = forward->trace_begins ? 0 : HF_HTTP_TRACESTATE_MAX;
+	char text[HF_HTTP_TRACE_LEN];
+
+	hf_http_trace_format(forward->trace, text);
+	resp_put_line(out, HF_SPAN("traceparent"), (struct hf_span){ text, sizeof(text) });
+	for (uint32_t i = 0; i < req->fields.count && room > 0; i++) {
+		const struct hf_http_line *line = &req->fields.lines[i];
+		struct hf_span members;
+
+		if (line->id != HF_HTTP_FIELD_TRACESTATE)
+			continue;
+		members = forward_members(line->value, room);
+		if (members.len > 0)
+			resp_put_line(out, HF_SPAN("tracestate"), members);
+		room = members.len < line->value.len ? 0 : room - members.len;
+	}
+}
+
 size_t hf_resp_request_head(
 	char *buf, size_t cap, const struct hf_http_req *req, const struct hf_resp_forward *forward)
 {
@@ -95,6 +131,8 @@ size_t hf_resp_request_head(
 		if (forward_is_sent(line, forward))
 			resp_put_line(&out, line->name, line->value);
 	}
+	if (forward->trace)
+		forward_put_trace(&out, req, forward);
 	forward_put_max_forwards(&out, req);
 	resp_put_via(&out, &req->fields, req->minor, forward->via);
 	resp_put_appended(&out, &req->fields, HF_HTTP_FIELD_X_FORWARDED_FOR,

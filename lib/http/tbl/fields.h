@@ -6,7 +6,7 @@
  *         forwarded, never stored.
  * END     end-to-end whatever Connection says: naming it there removes nothing, so that a peer cannot
  *         take away what framing, keys or security rest on.
- * SCRUB   a credential or a session: never in a stored copy.
+ * SCRUB   a credential, a session, or one request's trace: never in a stored copy.
  * SINGLE  more than one line is a malformed message.
  * COND    conditional or range request field: left out of a fetch that wants the whole thing.
  * OURS    rewritten by us on the way to the origin.
@@ -70,4 +70,6 @@ X(CACHE_STATUS,        "cache-status",              END)
 X(SURROGATE_KEY,       "surrogate-key",             END)
 X(CACHE_TAG,           "cache-tag",                 END)
 X(WARNING,             "warning",                   0)
+X(TRACEPARENT,         "traceparent",               END | SCRUB)
+X(TRACESTATE,          "tracestate",                END | SCRUB)
 /* clang-format on */

@@ -184,6 +184,67 @@ Test(resp_forward, a_long_host_stays_out_of_forwarded)
 		"Forwarded: for=192.0.2.1;proto=http\r\n"));
 }
 
+#define TRACE_LINE "00-0102030405060708090a0b0c0d0e0f10-1112131415161718-01"
+
+static const struct hf_http_trace trace = {
+	.id = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 },
+	.span = { 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18 },
+	.flags = HF_HTTP_TRACE_SAMPLED,
+};
+
+Test(resp_forward, a_trace_goes_on_unchanged_unless_there_is_one_of_ours)
+{
+	struct hf_resp_forward own = forward;
+	const char *sent;
+
+	parse_req("GET / HTTP/1.1\r\nHost: a\r\nTraceParent: x\r\nTraceState: a=1,\r\n\r\n");
+	sent = text(hf_resp_request_head(buf, sizeof(buf), &req, &forward));
+	cr_expect(strstr(sent, "\r\nTraceParent: x\r\nTraceState: a=1,\r\n"), "%s", sent);
+	own.trace = &trace;
+	sent = text(hf_resp_request_head(buf, sizeof(buf), &req, &own));
+	cr_expect(strstr(sent, "\r\ntraceparent: " TRACE_LINE "\r\ntracestate: a=1,\r\n"), "%s",
+		sent);
+	cr_expect_null(strstr(sent, "TraceParent"));
+	own.trace_begins = true;
+	sent = text(hf_resp_request_head(buf, sizeof(buf), &req, &own));
+	cr_expect(strstr(sent, "\r\ntraceparent: " TRACE_LINE "\r\n"), "%s", sent);
+	cr_expect_null(strcasestr(sent, "tracestate"));
+}
+
+/* Members A of a_len bytes and B of b_len in one line, C in another: what of them is sent. */
+static const char *trace_state(int a_len, int b_len)
+{
+	static char in[4096];
+	struct hf_resp_forward own = forward;
+	const char *sent;
+
+	own.trace = &trace;
+	(void)snprintf(in, sizeof(in),
+		"GET / HTTP/1.1\r\nHost: a\r\ntracestate: A=%0*d,B=%0*d\r\ntracestate: C=1\r\n\r\n",
+		a_len - 2, 1, b_len - 2, 1);
+	parse_req(in);
+	sent = text(hf_resp_request_head(buf, sizeof(buf), &req, &own));
+	return sent + strlen("Host: a\r\ntraceparent: " TRACE_LINE "\r\n");
+}
+
+Test(resp_forward, of_tracestate_whole_members_go_on_up_to_512_bytes)
+{
+	const char *sent = trace_state(10, 10);
+
+	cr_expect(strstr(sent, "A=00000001,B=00000001\r\ntracestate: C=1\r\n"), "%s", sent);
+	sent = trace_state(
+		10, HF_HTTP_TRACESTATE_MAX - 11); /* to the last byte, then C has no room */
+	cr_expect(strstr(sent, ",B="), "%s", sent);
+	cr_expect_null(strstr(sent, "C="));
+	sent = trace_state(10, HF_HTTP_TRACESTATE_MAX - 10); /* nothing is skipped */
+	cr_expect_eq(strncmp(sent, "tracestate: A=00000001\r\nVia", 27), 0, "%s", sent);
+	sent = trace_state(HF_HTTP_TRACESTATE_MAX, 10);
+	cr_expect_eq(strncmp(sent, "tracestate: A=0", 15), 0, "%s", sent);
+	cr_expect_null(strstr(sent, "B="));
+	sent = trace_state(HF_HTTP_TRACESTATE_MAX + 1, 10);
+	cr_expect_eq(strncmp(sent, "Via", 3), 0, "%s", sent);
+}
+
 Test(resp_forward, what_does_not_fit_is_0)
 {
 	size_t len;
