@@ -483,6 +483,7 @@ static int boot_metrics(struct app *app, struct hf_err *err)
 		.healthy = app_metrics_healthy,
 		.ready = app_metrics_ready,
 		.arg = app,
+		.reqlog = app->reqlog,
 	};
 
 	return hf_metrics_new(&cfg, err, &app->metrics);

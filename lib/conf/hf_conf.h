@@ -102,6 +102,9 @@ struct hf_conf {
 		uint32_t interval_ms;
 	} metrics;
 	struct {
+		uint32_t sample; /* of a million */
+	} trace;
+	struct {
 		char *requests;  /* file of the request log; "" for none */
 		uint32_t format; /* enum hf_reqlog_format */
 	} log;

@@ -7,18 +7,16 @@
 #include <math.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "metrics_priv.h"
 
 #define OTLP_CUMULATIVE 2 /* AGGREGATION_TEMPORALITY_CUMULATIVE */
 
-static json_t *json_u64(uint64_t value)
+json_t *metrics_json_u64(uint64_t value)
 {
 	return json_sprintf("%" PRIu64, value);
 }
 
-static json_t *json_attribute(const char *key, const char *value)
+json_t *metrics_json_attribute(const char *key, const char *value)
 {
 	return json_pack("{s:s, s:{s:s}}", "key", key, "value", "stringValue", value);
 }
@@ -40,9 +38,10 @@ static json_t *json_point(
 	json_t *attributes = json_array();
 
 	while (metrics_label_next(&labels, &label))
-		(void)json_array_append_new(attributes, json_attribute(label.key, label.value));
-	return json_pack(
-		"{s:o, s:o}", "attributes", attributes, "timeUnixNano", json_u64(snap->time_ns));
+		(void)json_array_append_new(
+			attributes, metrics_json_attribute(label.key, label.value));
+	return json_pack("{s:o, s:o}", "attributes", attributes, "timeUnixNano",
+		metrics_json_u64(snap->time_ns));
 }
 
 static void json_point_histogram(json_t *point, const struct hf_metrics_snap *snap, enum hf_hist id)
@@ -56,11 +55,11 @@ static void json_point_histogram(json_t *point, const struct hf_metrics_snap *sn
 		uint64_t le = hf_hist_le(id, i), count = hf_hist_count_le(view, le);
 
 		(void)json_array_append_new(bounds, json_real((double)le / divisor));
-		(void)json_array_append_new(counts, json_u64(count - below));
+		(void)json_array_append_new(counts, metrics_json_u64(count - below));
 		below = count;
 	}
-	(void)json_array_append_new(counts, json_u64(view->count - below));
-	(void)json_object_set_new(point, "count", json_u64(view->count));
+	(void)json_array_append_new(counts, metrics_json_u64(view->count - below));
+	(void)json_object_set_new(point, "count", metrics_json_u64(view->count));
 	(void)json_object_set_new(point, "sum", json_real((double)view->sum / divisor));
 	(void)json_object_set_new(point, "bucketCounts", counts);
 	(void)json_object_set_new(point, "explicitBounds", bounds);
@@ -76,11 +75,11 @@ static json_t *json_value(const struct hf_metrics_snap *snap,
 			point, "asDouble", json_real(isfinite(sample->value) ? sample->value : 0));
 		return point;
 	}
-	(void)json_object_set_new(point, "startTimeUnixNano", json_u64(start_time_ns));
+	(void)json_object_set_new(point, "startTimeUnixNano", metrics_json_u64(start_time_ns));
 	if (sample->kind == HF_METRICS_HISTOGRAM)
 		json_point_histogram(point, snap, (enum hf_hist)sample->count);
 	else if (hf_stat_divisor(sample->unit) == 1)
-		(void)json_object_set_new(point, "asInt", json_u64(sample->count));
+		(void)json_object_set_new(point, "asInt", metrics_json_u64(sample->count));
 	else
 		(void)json_object_set_new(point, "asDouble",
 			json_real((double)sample->count / hf_stat_divisor(sample->unit)));
@@ -109,11 +108,24 @@ static json_t *json_family(const struct hf_metrics_sample *sample, json_t **ret_
 		sample->help, "unit", json_unit(sample->unit), kinds[sample->kind], data);
 }
 
+char *metrics_json_document(
+	const char *kind, const char *scopes, const char *name, const char *node, json_t *list)
+{
+	json_t *root = json_pack("{s:[{s:{s:[o, o, o]}, s:[{s:{s:s, s:s}, s:o}]}]}", kind,
+		"resource", "attributes", metrics_json_attribute("service.name", "holdfast"),
+		metrics_json_attribute("service.instance.id", node),
+		metrics_json_attribute("service.version", HF_VERSION), scopes, "scope", "name",
+		"holdfast", "version", HF_VERSION, name, list);
+	char *text = json_dumps(root, JSON_COMPACT);
+
+	json_decref(root);
+	return text;
+}
+
 char *metrics_otlp_json(
 	const struct hf_metrics_snap *snap, const char *node, uint64_t start_time_ns)
 {
-	json_t *metrics = json_array(), *points = NULL, *root;
-	char *text;
+	json_t *metrics = json_array(), *points = NULL;
 
 	for (size_t i = 0; i < snap->count; i++) {
 		const struct hf_metrics_sample *sample = &snap->sample[i];
@@ -122,12 +134,5 @@ char *metrics_otlp_json(
 			(void)json_array_append_new(metrics, json_family(sample, &points));
 		(void)json_array_append_new(points, json_value(snap, sample, start_time_ns));
 	}
-	root = json_pack("{s:[{s:{s:[o, o, o]}, s:[{s:{s:s, s:s}, s:o}]}]}", "resourceMetrics",
-		"resource", "attributes", json_attribute("service.name", "holdfast"),
-		json_attribute("service.instance.id", node),
-		json_attribute("service.version", HF_VERSION), "scopeMetrics", "scope", "name",
-		"holdfast", "version", HF_VERSION, "metrics", metrics);
-	text = json_dumps(root, JSON_COMPACT);
-	json_decref(root);
-	return text;
+	return metrics_json_document("resourceMetrics", "scopeMetrics", "metrics", node, metrics);
 }

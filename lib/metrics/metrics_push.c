@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The thread of both exporters that send: it sleeps in libcurl's poll until one of them is due.
+ * The thread of the exporters that send: it sleeps in libcurl's poll until one of them is due.
  */
 #include <errno.h>
 #include <resolv.h>
@@ -14,6 +14,7 @@
 struct metrics_push {
 	struct metrics_statsd *statsd; /* NULL: not configured */
 	struct metrics_otlp *otlp;     /* the same */
+	struct metrics_spans *spans;   /* the same */
 	CURLM *multi;
 	pthread_t thread;
 	bool running;
@@ -37,6 +38,8 @@ static void *push_main(void *arg)
 			due_us = hf_min_u64(due_us, metrics_statsd_step(push->statsd, now_us));
 		if (push->otlp)
 			due_us = hf_min_u64(due_us, metrics_otlp_step(push->otlp, now_us));
+		if (push->spans)
+			due_us = hf_min_u64(due_us, metrics_spans_step(push->spans, now_us));
 		now_us = hf_clock_us();
 		if (due_us > now_us)
 			(void)curl_multi_poll(
@@ -46,15 +49,19 @@ static void *push_main(void *arg)
 		metrics_statsd_send(push->statsd);
 	if (push->otlp)
 		metrics_otlp_finish(push->otlp);
+	if (push->spans)
+		metrics_spans_finish(push->spans);
 	return NULL;
 }
 
-/* Both NULL is fine. */
+/* All NULL is fine. */
 static int push_receivers(struct metrics_push *push, const struct hf_metrics_cfg *cfg)
 {
 	int rc = metrics_statsd_new(cfg, &push->statsd);
 
-	return rc ? rc : metrics_otlp_new(cfg, push->multi, &push->otlp);
+	if (rc == 0)
+		rc = metrics_otlp_new(cfg, push->multi, &push->otlp);
+	return rc ? rc : metrics_spans_new(cfg, push->multi, &push->spans);
 }
 
 int metrics_push_new(
@@ -71,7 +78,7 @@ int metrics_push_new(
 		return hf_err_set(err, rc, "metrics: no memory");
 	push->multi = curl_multi_init();
 	rc = push->multi ? push_receivers(push, cfg) : -ENOMEM;
-	if (rc == 0 && (push->statsd || push->otlp)) {
+	if (rc == 0 && (push->statsd || push->otlp || push->spans)) {
 		rc = -pthread_create(&push->thread, NULL, push_main, push);
 		push->running = rc == 0;
 	}
@@ -88,6 +95,8 @@ void metrics_push_free(struct metrics_push *push)
 {
 	if (!push)
 		return;
+	if (push->spans)
+		metrics_spans_close(push->spans);
 	if (push->running) {
 		atomic_store(&push->stop, true);
 		(void)curl_multi_wakeup(push->multi);
@@ -95,6 +104,7 @@ void metrics_push_free(struct metrics_push *push)
 	}
 	metrics_statsd_free(push->statsd);
 	metrics_otlp_free(push->otlp);
+	metrics_spans_free(push->spans);
 	if (push->multi)
 		(void)curl_multi_cleanup(push->multi);
 	curl_global_cleanup();

@@ -30,9 +30,11 @@ static struct hf_link *origin_reader_link(
 
 void origin_reader_asked(struct origin_reader *reader, const struct origin_fetch *fetch)
 {
-	if (fetch && fetch->target)
-		(void)snprintf(reader->xchg->asked, sizeof(reader->xchg->asked), "%s/%s",
-			fetch->group->name, fetch->target->id);
+	if (!fetch || !fetch->target)
+		return;
+	(void)snprintf(reader->xchg->asked, sizeof(reader->xchg->asked), "%s/%s",
+		fetch->group->name, fetch->target->id);
+	reader->xchg->led = fetch->leader == reader;
 }
 
 void origin_reader_attach(struct hf_origin *origin, struct origin_reader *reader,

@@ -4,12 +4,14 @@
  *
  * What      While somebody looks, a worker makes a record of each request and leaves it in its own ring.
  *           The log's thread takes them from there: for the watches (`holdfastctl log`, `top`) and the file.
+ *           While traces are exported it does so for each sampled request too, for their exporter.
  * Picture
  *      worker -> ring (one each) -> log thread -> watch: filter -> lines     -> control -> a client of ctl
  *                                        |    \-> watch: the heaviest         -> control -> a client of ctl
- *                                        '-----> file: lines -> write(2)
+ *                                        |-----> file: lines -> write(2)
+ *                                        '-----> traces: sampled ones  -> lib/metrics
  * Threads   new, free: boot. wanted, put: the ring's worker. run: the log's thread. All else: control.
- * Promises  L1 while nobody looks a request costs the load of one word.  L2 a worker never waits, makes no
+ * Promises  L1 while nobody looks and no traces are exported a request costs the load of one word.  L2 a worker never waits, makes no
  *           system call and takes no memory: what finds a ring full is lost and counted.  L3 whoever is slow,
  *           a watch or a disk, loses lines, which are counted, and holds up nobody.  L4 values of secret
  *           parameters (hf_http_redact) are in no record, and no field of a request but Host and User-Agent.  L5 whatever
@@ -45,7 +47,21 @@ enum hf_reqlog_cache {
 	HF_REQLOG_CACHE_COUNT
 };
 
+extern const char *const hf_reqlog_cache_names[HF_REQLOG_CACHE_COUNT];
+
 enum hf_reqlog_format { HF_REQLOG_JSON, HF_REQLOG_COMBINED };
+
+/* Of a sampled request: what its spans say beside the rest of its record. */
+struct hf_reqlog_trace {
+	struct hf_http_trace parent; /* whose trace it is; without HAS_PARENT its span is 0 */
+	uint8_t span[HF_HTTP_TRACE_SPAN_LEN]; /* the request's */
+	uint8_t fetch
+		[HF_HTTP_TRACE_SPAN_LEN]; /* of the fetch, if this request's went to an origin */
+	bool has_parent, has_ttl, fetched;
+	uint32_t fetch_us; /* FETCHED: from begun_us to the head of the origin's answer */
+	int64_t ttl_ms; /* HAS_TTL: that was left of the answer's lifetime; below 0 it was stale */
+	uint64_t key_hash; /* the table's; 0: it came to no key */
+};
 
 struct hf_reqlog_record {
 	uint64_t begun_us; /* hf_clock_us when the head was whole */
@@ -60,11 +76,18 @@ struct hf_reqlog_record {
 	bool cut;        /* there was more of host or target */
 	uint8_t minor;   /* of HTTP/1 */
 	uint8_t method_len, agent_len;
+	bool traced; /* there are spans to be made of it */
 	uint16_t host_len, target_len;
 	char method[HF_REQLOG_METHOD_MAX];
 	char origin[HF_REQLOG_ORIGIN_MAX]; /* GROUP/ID that was asked, with a NUL; "": none */
+	struct hf_reqlog_trace trace;      /* TRACED */
 	char text[HF_REQLOG_TEXT_MAX];     /* host, target, agent */
 };
+
+static inline struct hf_span hf_reqlog_target(const struct hf_reqlog_record *record)
+{
+	return (struct hf_span){ record->text + record->host_len, record->target_len };
+}
 
 struct hf_reqlog;
 struct hf_reqlog_ring;
@@ -79,8 +102,13 @@ struct hf_reqlog_ring *hf_reqlog_ring(struct hf_reqlog *log, uint32_t worker);
 
 /* ---- a worker ---- */
 
-/* Does anybody look? */
-bool hf_reqlog_wanted(const struct hf_reqlog_ring *ring);
+enum hf_reqlog_want {
+	HF_REQLOG_WANT_ALL = 1 << 0,    /* somebody looks */
+	HF_REQLOG_WANT_TRACED = 1 << 1, /* traces are exported */
+};
+
+/* HF_REQLOG_WANT_* bits. */
+unsigned hf_reqlog_wanted(const struct hf_reqlog_ring *ring);
 /* Who asks; all else is zero. */
 void hf_reqlog_record_init(struct hf_reqlog_record *record, const struct hf_ip *client,
 	uint16_t port, uint64_t now_us);
@@ -102,6 +130,12 @@ void hf_reqlog_stop(struct hf_reqlog *log);
 /* From now on to this file, opened anew (it is appended to, and made with mode 0640); "" is none. A file that
  * cannot be opened is tried again every second, one that takes nothing more costs lines. */
 void hf_reqlog_file_set(struct hf_reqlog *log, const char *path, enum hf_reqlog_format format);
+
+/* From now on each record that is TRACED goes to PUT, on the log's thread; NULL: to nobody, and none is under way
+ * when this returns. real_us: what is added to hf_clock_us to have microseconds since 1970. */
+typedef void (*hf_reqlog_trace_fn)(
+	void *arg, const struct hf_reqlog_record *record, int64_t real_us);
+void hf_reqlog_trace_set(struct hf_reqlog *log, hf_reqlog_trace_fn put, void *arg);
 
 /* Requests whose head comes from now on and that FILTER names: words KEY=VALUE, all of which must hold; none is
  * all requests. -EINVAL with what is wrong and what is allowed, -ENOMEM, -ENOSPC. */

@@ -40,6 +40,8 @@ struct hf_reqlog {
 	char *file_path; /* of the next file; NULL: none */
 	enum hf_reqlog_format file_format;
 	bool file_wanted;
+	hf_reqlog_trace_fn trace_put; /* NULL: no traces are exported */
+	void *trace_arg;
 	struct reqlog_file file; /* the thread's */
 	bool busy; /* the thread's: a ring was filled fast, it is looked at again at once */
 };
@@ -57,8 +59,13 @@ static void log_unlock(struct hf_reqlog *log)
 /* What is wanted changed; wakes the thread. Under the lock. */
 static void log_want(struct hf_reqlog *log)
 {
-	atomic_store_explicit(
-		&log->wanted, log->watch_count + log->file_wanted, memory_order_relaxed);
+	unsigned wanted = 0;
+
+	if (log->watch_count > 0 || log->file_wanted)
+		wanted |= HF_REQLOG_WANT_ALL;
+	if (log->trace_put)
+		wanted |= HF_REQLOG_WANT_TRACED;
+	atomic_store_explicit(&log->wanted, wanted, memory_order_relaxed);
 	HF_ASSERT(pthread_cond_signal(&log->cond) == 0);
 }
 
@@ -126,6 +133,15 @@ void hf_reqlog_file_set(struct hf_reqlog *log, const char *path, enum hf_reqlog_
 	log->file_format = format;
 	log->file_asked = true;
 	log->file_wanted = copy != NULL;
+	log_want(log);
+	log_unlock(log);
+}
+
+void hf_reqlog_trace_set(struct hf_reqlog *log, hf_reqlog_trace_fn put, void *arg)
+{
+	log_lock(log);
+	log->trace_put = put;
+	log->trace_arg = arg;
 	log_want(log);
 	log_unlock(log);
 }
@@ -285,6 +301,9 @@ static void run_watches(struct hf_reqlog *log, const struct hf_reqlog_record *re
 		for (uint32_t i = 0; i < count; i++)
 			run_watch(watch, &record[i], real_us);
 	}
+	for (uint32_t i = 0; log->trace_put && i < count; i++)
+		if (record[i].traced)
+			log->trace_put(log->trace_arg, &record[i], real_us);
 	log_unlock(log);
 }
 

@@ -15,7 +15,7 @@
 #define FILTER_WORD_MAX (REQLOG_PATTERN_MAX + 16)
 #define FILTER_SLOW_MAX 86400000000ULL /* a day */
 
-static const char *const filter_classes[HF_REQLOG_CACHE_COUNT] = {
+const char *const hf_reqlog_cache_names[HF_REQLOG_CACHE_COUNT] = {
 #define X(id, name) [HF_REQLOG_##id] = name,
 #include "tbl/cache_classes.h"
 #undef X
@@ -86,7 +86,8 @@ static bool filter_class(const char *word, size_t len, uint32_t *ret_bits)
 		return true;
 	}
 	for (uint32_t i = 0; i < HF_REQLOG_CACHE_COUNT; i++)
-		if (strlen(filter_classes[i]) == len && memcmp(word, filter_classes[i], len) == 0) {
+		if (strlen(hf_reqlog_cache_names[i]) == len &&
+			memcmp(word, hf_reqlog_cache_names[i], len) == 0) {
 			*ret_bits = 1U << i;
 			return true;
 		}
@@ -309,5 +310,5 @@ bool reqlog_filter_match(const struct reqlog_filter *filter, const struct hf_req
 		return false;
 	if (*filter->host && !reqlog_glob(filter->host, reqlog_host(record), /* fold_case= */ true))
 		return false;
-	return !*filter->path || reqlog_glob(filter->path, reqlog_target(record), false);
+	return !*filter->path || reqlog_glob(filter->path, hf_reqlog_target(record), false);
 }

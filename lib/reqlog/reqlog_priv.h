@@ -19,16 +19,11 @@
 #define REQLOG_RETRY_US    1000000       /* of a file that could not be opened */
 #define REQLOG_IP_LEN      46            /* of an address as text, with its NUL */
 
-HF_STATIC_ASSERT(sizeof(struct hf_reqlog_record) == 512, "eight cache lines");
+HF_STATIC_ASSERT(sizeof(struct hf_reqlog_record) == 576, "nine cache lines");
 
 static inline struct hf_span reqlog_host(const struct hf_reqlog_record *record)
 {
 	return (struct hf_span){ record->text, record->host_len };
-}
-
-static inline struct hf_span reqlog_target(const struct hf_reqlog_record *record)
-{
-	return (struct hf_span){ record->text + record->host_len, record->target_len };
 }
 
 static inline struct hf_span reqlog_agent(const struct hf_reqlog_record *record)
@@ -40,9 +35,9 @@ static inline struct hf_span reqlog_agent(const struct hf_reqlog_record *record)
 /* ---- reqlog_record.c: one worker puts at head, the log's thread takes at tail ---- */
 
 struct hf_reqlog_ring {
-	const _Atomic uint32_t *wanted;
-	_Atomic uint64_t lost; /* the worker's */
-	uint64_t lost_seen;    /* the thread's */
+	const _Atomic uint32_t *wanted; /* HF_REQLOG_WANT_* */
+	_Atomic uint64_t lost;          /* the worker's */
+	uint64_t lost_seen;             /* the thread's */
 	_Atomic uint32_t head HF_ALIGNED(HF_CACHE_LINE);
 	_Atomic uint32_t tail HF_ALIGNED(HF_CACHE_LINE);
 	struct hf_reqlog_record record[HF_REQLOG_RING] HF_ALIGNED(HF_CACHE_LINE);

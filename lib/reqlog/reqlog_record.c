@@ -78,9 +78,9 @@ struct hf_reqlog_ring *reqlog_ring_new(const _Atomic uint32_t *wanted)
 	return ring;
 }
 
-bool hf_reqlog_wanted(const struct hf_reqlog_ring *ring)
+unsigned hf_reqlog_wanted(const struct hf_reqlog_ring *ring)
 {
-	return atomic_load_explicit(ring->wanted, memory_order_relaxed) != 0;
+	return atomic_load_explicit(ring->wanted, memory_order_relaxed);
 }
 
 void hf_reqlog_put(struct hf_reqlog_ring *ring, const struct hf_reqlog_record *record)

@@ -18,12 +18,6 @@ struct text_line {
 	size_t len;
 };
 
-static const char *const text_classes[HF_REQLOG_CACHE_COUNT] = {
-#define X(id, name) [HF_REQLOG_##id] = name,
-#include "tbl/cache_classes.h"
-#undef X
-};
-
 const char *reqlog_ip_text(const struct hf_ip *ip, char ret_text[REQLOG_IP_LEN])
 {
 	bool is4 = hf_ip_is4(ip);
@@ -89,10 +83,10 @@ static void text_json(struct text_line *line, const struct hf_reqlog_record *rec
 		record->port);
 	text_json_string(line, "method", (struct hf_span){ record->method, record->method_len });
 	text_json_string(line, "host", reqlog_host(record));
-	text_json_string(line, "target", reqlog_target(record));
+	text_json_string(line, "target", hf_reqlog_target(record));
 	text_add(line, "\"status\":%u,\"bytes\":%llu,\"duration_us\":%llu,\"cache\":\"%s\",",
 		record->status, (unsigned long long)record->bytes,
-		(unsigned long long)record->duration_us, text_classes[record->cache]);
+		(unsigned long long)record->duration_us, hf_reqlog_cache_names[record->cache]);
 	text_json_string(
 		line, "origin", (struct hf_span){ record->origin, strlen(record->origin) });
 	text_json_string(line, "agent", reqlog_agent(record));
@@ -114,7 +108,7 @@ static void text_combined(struct text_line *line, const struct hf_reqlog_record 
 		text_escape(
 			line, (struct hf_span){ record->method, record->method_len }, "\\x%02x");
 		text_add(line, " ");
-		text_escape(line, reqlog_target(record), "\\x%02x");
+		text_escape(line, hf_reqlog_target(record), "\\x%02x");
 		text_add(line, " HTTP/1.%u", record->minor);
 	} else {
 		text_add(line, "-");

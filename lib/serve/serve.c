@@ -58,7 +58,7 @@ int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err 
 	serve->key_buf = malloc(serve->key_cap);
 	serve->head_buf = malloc(cfg->conf->http.header_bytes);
 	serve->date_s = -1;
-	hf_random_fill(&serve->part_key, sizeof(serve->part_key));
+	hf_random_fill(&serve->random_key, sizeof(serve->random_key));
 	if (!serve->key_buf || !serve->head_buf || serve_pools(serve)) {
 		hf_serve_free(serve);
 		return hf_err_set(err, -ENOMEM, "no memory for %u connections of worker %u",
@@ -142,6 +142,12 @@ void hf_serve_tick(struct hf_serve *serve, uint64_t now_us)
 	serve_events(serve);
 	serve_run_again(serve);
 	serve_pressure(serve);
+}
+
+uint64_t serve_random(struct hf_serve *serve)
+{
+	serve->random_count++;
+	return hf_siphash(&serve->random_key, &serve->random_count, sizeof(serve->random_count));
 }
 
 void hf_serve_conf_set(struct hf_serve *serve, const struct hf_conf *conf)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Records for the request log: begun when a head was read, told when the request ends. Nothing of this is
- * called while nobody looks.
+ * Records for the request log and for traces: begun when a head was read, told when the request ends. Nothing of
+ * this is called while nobody looks, and of a request that is not sampled while only traces are wanted.
  */
 #include "hf_serve.h"
 
@@ -19,10 +19,82 @@ static void log_new(struct hf_serve *serve, struct serve_req *req)
 	hf_reqlog_record_init(req->log, &info.peer, info.peer_port, serve->now_us);
 }
 
-void serve_log_begin(struct hf_serve *serve, struct serve_req *req)
+/* An id that is not zero (W3C Trace Context, section 3.2.2). */
+static void log_random(struct hf_serve *serve, uint8_t ret_id[HF_HTTP_TRACE_SPAN_LEN])
 {
+	uint64_t id = serve_random(serve) | 1;
+
+	HF_STATIC_ASSERT(sizeof(id) == HF_HTTP_TRACE_SPAN_LEN, "as many bytes");
+	memcpy(ret_id, &id, sizeof(id));
+}
+
+/* Is the request sampled: by its caller, or, without a trace that counts, by chance? */
+static bool log_sampled(struct hf_serve *serve, struct hf_reqlog_trace *ret_trace)
+{
+	memset(ret_trace, 0, sizeof(*ret_trace));
+	ret_trace->has_parent = hf_http_trace_of(&serve->http.fields, &ret_trace->parent);
+	if (ret_trace->has_parent)
+		return ret_trace->parent.flags & HF_HTTP_TRACE_SAMPLED;
+	if (serve->conf->trace.sample == 0 ||
+		serve_random(serve) % SERVE_SAMPLE_OF >= serve->conf->trace.sample)
+		return false;
+	ret_trace->parent.flags = HF_HTTP_TRACE_SAMPLED;
+	log_random(serve, ret_trace->parent.id);
+	log_random(serve, ret_trace->parent.id + HF_HTTP_TRACE_SPAN_LEN);
+	return true;
+}
+
+void serve_log_begin(struct hf_serve *serve, struct serve_req *req, unsigned wanted)
+{
+	struct hf_reqlog_trace trace;
+	bool traced = (wanted & HF_REQLOG_WANT_TRACED) && log_sampled(serve, &trace);
+
+	if (!traced && !(wanted & HF_REQLOG_WANT_ALL))
+		return;
 	log_new(serve, req);
 	hf_reqlog_record_request(req->log, &serve->http);
+	req->log->traced = traced;
+	if (!traced)
+		return;
+	req->log->trace = trace;
+	log_random(serve, req->log->trace.span);
+	log_random(serve, req->log->trace.fetch);
+}
+
+bool serve_log_trace(const struct serve_req *req, struct hf_http_trace *ret_trace)
+{
+	const struct hf_reqlog_trace *trace = &req->log->trace;
+
+	if (!req->log->traced)
+		return false;
+	*ret_trace = trace->parent;
+	memcpy(ret_trace->span, trace->fetch, sizeof(ret_trace->span));
+	return true;
+}
+
+void serve_log_obj(const struct hf_serve *serve, struct serve_req *req)
+{
+	struct hf_reqlog_trace *trace = &req->log->trace;
+	const struct hf_obj *obj = req->obj;
+	int64_t age_ms = ((int64_t)serve->now_us - obj->born_us) / 1000;
+	int64_t judged_ms = (int64_t)hf_obj_life_age_s(obj, serve->now_us) * 1000;
+
+	if (req->xchg && !req->xchg->stored && !req->xchg->local)
+		return;
+	trace->has_ttl = true;
+	/* a second's parts count, unless it was made stale before its time */
+	if (judged_ms > age_ms)
+		age_ms = judged_ms;
+	trace->ttl_ms = (int64_t)obj->life.lifetime_s * 1000 - age_ms;
+}
+
+void serve_log_answer(const struct hf_serve *serve, struct serve_req *req)
+{
+	const struct hf_xchg *xchg = req->xchg;
+	struct hf_reqlog_trace *trace = &req->log->trace;
+
+	trace->fetched = xchg->led;
+	trace->fetch_us = (uint32_t)hf_min_u64(serve->now_us - req->log->begun_us, UINT32_MAX);
 }
 
 void serve_log_error(struct hf_serve *serve, struct serve_req *req, struct hf_span answer)

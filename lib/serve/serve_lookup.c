@@ -128,6 +128,8 @@ enum serve_go serve_lookup(struct hf_serve *serve, struct serve_req *req)
 		return go;
 	if (!lookup_key(serve, req))
 		return serve_fail(req, 400, HF_DROP_REQ_MALFORMED);
+	if (hf_unlikely(req->log != NULL))
+		req->log->trace.key_hash = serve->key.hash;
 	hf_cache_req_init(&serve->http, &facts);
 	req->step = SERVE_MISS;
 	if (!facts.cacheable) {
@@ -181,6 +183,8 @@ enum serve_go serve_hit(struct hf_serve *serve, struct serve_req *req)
 	struct hf_obj *obj = req->obj;
 
 	HF_ASSERT_HOT(obj->length != HF_OBJ_LENGTH_UNKNOWN);
+	if (hf_unlikely(req->log != NULL))
+		serve_log_obj(serve, req);
 	if (hf_unlikely(serve->http.fields.have & SERVE_PART_FIELDS) &&
 		serve_part_begin(serve, req, "hit"))
 		return hit_part(serve, req);

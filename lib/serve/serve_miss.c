@@ -134,6 +134,7 @@ static bool miss_fill(struct hf_serve *serve, const struct serve_req *req, struc
 {
 	char peer[SERVE_IP_LEN];
 	struct hf_resp_forward forward = { .whole = xchg->shared, .proto = HF_SPAN("http") };
+	struct hf_http_trace trace;
 	struct hf_span key, target;
 	size_t lines_len;
 
@@ -146,6 +147,11 @@ static bool miss_fill(struct hf_serve *serve, const struct serve_req *req, struc
 		return false;
 	forward.authority = xchg->authority;
 	forward.via = miss_own_name(serve);
+	/* a refresh is no part of the request that caused it */
+	if (hf_unlikely(req->log != NULL) && !xchg->background && serve_log_trace(req, &trace)) {
+		forward.trace = &trace;
+		forward.trace_begins = !req->log->trace.has_parent;
+	}
 	serve_ip_text(hf_tcp_peer(req->conn->tcp), peer);
 	forward.client = (struct hf_span){ peer, strlen(peer) };
 	lines_len = hf_resp_request_head(xchg->buf + used, xchg->buf_len - used, http, &forward);

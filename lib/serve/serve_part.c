@@ -17,10 +17,8 @@
 /* Sixteen hex digits that nobody who makes a body can foresee. */
 static void part_boundary(struct hf_serve *serve, struct serve_part *part)
 {
-	uint64_t hash;
+	uint64_t hash = serve_random(serve);
 
-	serve->part_count++;
-	hash = hf_siphash(&serve->part_key, &serve->part_count, sizeof(serve->part_count));
 	for (uint32_t i = 0; i < SERVE_BOUNDARY_LEN; i++, hash >>= 4)
 		part->boundary[i] = "0123456789abcdef"[hash & 15];
 }

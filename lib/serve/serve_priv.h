@@ -40,7 +40,8 @@
 #define SERVE_REPLIES_TURN   256   /* messages of one origin thread in one turn */
 #define SERVE_PART_HEAD_MAX  8192  /* bytes of the head of a 304 or 206; larger: the whole as 200 */
 #define SERVE_BOUNDARY_LEN   16
-#define SERVE_IP_LEN         46 /* of an address as text, with its NUL */
+#define SERVE_SAMPLE_OF      1000000 /* trace.sample: of so many requests */
+#define SERVE_IP_LEN         46      /* of an address as text, with its NUL */
 
 /* Fields that may make something else than the whole of a stored 200 the answer. */
 #define SERVE_PART_FIELDS                                                                          \
@@ -178,9 +179,13 @@ struct hf_serve {
 	struct hf_http_fields stored;
 	char part_head[SERVE_PART_HEAD_MAX];
 	uint32_t part_head_len;
-	struct hf_sipkey part_key; /* makes boundaries that no body can hold by design */
-	uint64_t part_count;
+	struct hf_sipkey random_key; /* serve_random */
+	uint64_t random_count;
 };
+
+/* serve.c */
+/* What nobody can tell in advance: boundaries that no body holds by design, ids of spans. */
+uint64_t serve_random(struct hf_serve *serve);
 
 /* serve_fsm.c */
 void serve_run(struct hf_serve *serve, struct serve_conn *conn);
@@ -216,12 +221,18 @@ bool serve_peer_join(struct hf_serve *serve, struct serve_conn *conn);
 void serve_peer_leave(struct hf_serve *serve, struct serve_conn *conn);
 
 /* serve_log.c; the record is req->log */
-static inline bool serve_log_wanted(const struct hf_serve *serve)
+static inline unsigned serve_log_wanted(const struct hf_serve *serve)
 {
-	return serve->reqlog && hf_unlikely(hf_reqlog_wanted(serve->reqlog));
+	return serve->reqlog ? hf_reqlog_wanted(serve->reqlog) : 0;
 }
-/* What was asked is in serve->http. */
-void serve_log_begin(struct hf_serve *serve, struct serve_req *req);
+/* What was asked is in serve->http. WANTED: not 0. */
+void serve_log_begin(struct hf_serve *serve, struct serve_req *req, unsigned wanted);
+/* req->obj is about to answer. */
+void serve_log_obj(const struct hf_serve *serve, struct serve_req *req);
+/* The origin thread has answered. */
+void serve_log_answer(const struct hf_serve *serve, struct serve_req *req);
+/* What the origin is sent as traceparent. False: what came. */
+bool serve_log_trace(const struct serve_req *req, struct hf_http_trace *ret_trace);
 /* An answer of our own was queued; of what was no request it is all there is. */
 void serve_log_error(struct hf_serve *serve, struct serve_req *req, struct hf_span answer);
 /* Its exchange is about to go. */

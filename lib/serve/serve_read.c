@@ -123,6 +123,7 @@ enum serve_go serve_read(struct hf_serve *serve, struct serve_req *req)
 {
 	struct hf_http_fault fault;
 	struct hf_span in;
+	unsigned wanted;
 
 	if (!read_is_worth(serve, req))
 		return read_more(serve, req);
@@ -155,8 +156,9 @@ enum serve_go serve_read(struct hf_serve *serve, struct serve_req *req)
 	req->upload_done = req->upload == HF_HTTP_BODY_NONE;
 	req->expect_continue = serve->http.expect_continue;
 	hf_http_chunked_init(&req->chunked);
-	if (serve_log_wanted(serve))
-		serve_log_begin(serve, req);
+	wanted = serve_log_wanted(serve);
+	if (hf_unlikely(wanted != 0))
+		serve_log_begin(serve, req, wanted);
 	req->step = SERVE_LOOKUP;
 	return SERVE_GO;
 }

@@ -17,6 +17,8 @@ static void reply_answer(struct hf_serve *serve, struct hf_xchg *xchg, bool fail
 	HF_ASSERT(req->xchg == xchg);
 	hf_hist_add(HF_HIST_MISS, (serve->now_us - xchg->started_us) * 1000);
 	req->answered = true;
+	if (hf_unlikely(req->log != NULL))
+		serve_log_answer(serve, req);
 	if (failed)
 		(void)serve_fail(req, xchg->fail_status, xchg->fail_reason);
 	else

@@ -268,6 +268,8 @@ enum serve_go serve_head(struct hf_serve *serve, struct serve_req *req)
 		return serve_fail(req, 502, HF_DROP_REQ_ORIGIN_FAILED);
 	req->obj = req->xchg->obj;
 	req->cause = req->xchg->cause;
+	if (hf_unlikely(req->log != NULL))
+		serve_log_obj(serve, req);
 	/* A shared fetch left these fields out, and what is stored answers for an origin that failed: else
 	 * the origin has answered them. */
 	if (req->asks_part && (req->xchg->shared || req->xchg->stale))
@@ -396,7 +398,7 @@ enum serve_go serve_error(struct hf_serve *serve, struct serve_req *req)
 	if (len == 0 || !serve_txbuf_send(serve, req, (uint32_t)len))
 		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
 	serve_count_status(req, error.status);
-	if (serve_log_wanted(serve))
+	if (hf_unlikely(serve_log_wanted(serve) & HF_REQLOG_WANT_ALL))
 		serve_log_error(serve, req, (struct hf_span){ at, len });
 	serve_head_done(serve, req);
 	req->step = SERVE_DONE;

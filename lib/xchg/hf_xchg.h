@@ -120,6 +120,7 @@ struct hf_xchg {
 	bool stale;     /* stale-if-error (RFC 5861 §4): `obj` stands for the origin's failure */
 	uint16_t fwd_status; /* the origin's, where it is not that of `obj`; 0 */
 	char asked[48];      /* GROUP/ID of the origin, for the request log; "": none */
+	bool led;            /* its own request was what the origin got, for traces */
 	void *origin;        /* origin thread's own bookkeeping */
 	/* both */
 	_Atomic uint64_t consumed; /* body bytes acknowledged by the client; worker writes */

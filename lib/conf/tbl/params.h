@@ -131,6 +131,10 @@ X(runtime, drain_timeout, LIVE, runtime.drain_timeout_ms, MILLIS, 0, DAY_MS, NUL
 X(runtime, watchdog,      LIVE, runtime.watchdog_ms,      MILLIS, 100, DAY_MS, NULL, "2s", "A worker that stands still this long is reported")
 END
 
+SECTION(trace)
+X(trace, sample, LIVE, trace.sample, UINT, 0, 1000000, NULL, "0", "Of a million requests that come without a trace so many begin one, if traces are exported; 0: none")
+END
+
 SECTION(metrics)
 X(metrics, listen,   BOOT, metrics.listen,      ENDPOINT, 0, 63, NULL, "127.0.0.1:9145", "Where /metrics, /healthz, /readyz, /dashboard and /v1/origins are; empty: nowhere")
 X(metrics, statsd,   BOOT, metrics.statsd,      HOSTPORT, 1, 260, "env|off", "env", "StatsD server; env: DD_AGENT_HOST, if that is set")
