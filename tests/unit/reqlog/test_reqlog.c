@@ -173,6 +173,42 @@ Test(reqlog, L1_it_is_wanted_while_there_is_a_watch_or_a_file)
 	cr_expect(!hf_reqlog_wanted(ring));
 }
 
+static uint32_t traced_count;
+
+static void on_traced(void *arg, const struct hf_reqlog_record *record, int64_t real_us)
+{
+	cr_expect_eq(arg, &traced_count);
+	cr_expect_eq(record->trace.key_hash, 7);
+	traced_count++;
+}
+
+Test(reqlog, who_exports_traces_gets_what_is_traced_and_a_watch_gets_all)
+{
+	struct hf_reqlog_record record = rig_record("h", "/");
+	struct hf_reqlog_watch *watch;
+	const char *lines;
+	uint64_t lost;
+	size_t len;
+
+	hf_reqlog_trace_set(reqlog, on_traced, &traced_count);
+	cr_expect_eq(hf_reqlog_wanted(ring), HF_REQLOG_WANT_TRACED);
+	watch = watch_lines("");
+	cr_expect_eq(hf_reqlog_wanted(ring), HF_REQLOG_WANT_TRACED | HF_REQLOG_WANT_ALL);
+	record.begun_us = hf_clock_us();
+	hf_reqlog_put(ring, &record);
+	record.traced = true;
+	record.trace.key_hash = 7;
+	hf_reqlog_put(ring, &record);
+	log_start();
+	log_end();
+	cr_expect_eq(traced_count, 1);
+	lines = hf_reqlog_lines_take(watch, &len, &lost);
+	cr_expect(len > 0 && memchr(lines, '\n', len) < (const void *)(lines + len - 1));
+	hf_reqlog_watch_free(watch);
+	hf_reqlog_trace_set(reqlog, NULL, NULL);
+	cr_expect_eq(hf_reqlog_wanted(ring), 0);
+}
+
 Test(reqlog, each_watch_gets_what_its_filter_names)
 {
 	struct hf_reqlog_watch *all = watch_lines(""), *some = watch_lines("path=/a*");

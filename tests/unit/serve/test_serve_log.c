@@ -186,3 +186,157 @@ Test(serve_log, nothing_is_kept_while_nobody_looks_and_what_began_then_has_no_li
 	rig_settle(&rig);
 	cr_expect_str_empty(lines());
 }
+
+/* ---- traces ---- */
+
+#define TRACE        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331"
+#define TRACED(path) "GET " path " HTTP/1.1\r\nHost: a.example\r\ntraceparent: " TRACE "-01\r\n\r\n"
+
+static struct hf_reqlog_record traced[4];
+static uint32_t traced_count;
+
+static void on_traced(void *arg, const struct hf_reqlog_record *record, int64_t real_us)
+{
+	cr_assert_lt(traced_count, HF_ARRAY_LEN(traced));
+	traced[traced_count++] = *record;
+}
+
+/* Nobody looks, but traces are exported. */
+static void trace_begin(void)
+{
+	hf_reqlog_watch_free(watch);
+	watch = NULL;
+	hf_reqlog_trace_set(rig.reqlog, on_traced, NULL);
+}
+
+static void trace_take(uint32_t count)
+{
+	hf_reqlog_stop(rig.reqlog);
+	hf_reqlog_run(rig.reqlog);
+	cr_assert_eq(traced_count, count);
+}
+
+/* The line of the origin's request that begins with NAME, its value; "": none. */
+static const char *trace_sent(const struct hf_xchg *xchg, const char *name)
+{
+	static char text[200];
+	const char *at = memmem(xchg->lines.ptr, xchg->lines.len, name, strlen(name));
+
+	text[0] = '\0';
+	if (at)
+		(void)sscanf(at + strlen(name), ": %199[^\r]", text);
+	return text;
+}
+
+Test(serve_log, a_sampled_hit_has_a_span_below_its_callers_and_what_is_left_of_the_lifetime)
+{
+	struct hf_obj *obj = rig_store(&rig, URL("/a"), 10, 60);
+
+	trace_begin();
+	obj->born_us = (int64_t)rig.now_us - 1500000;
+	rig_send(&rig, rig_connect(&rig, 0), TRACED("/a") GET("/a"));
+	trace_take(1);
+	cr_expect_eq(traced[0].cache, HF_REQLOG_HIT);
+	cr_expect_eq(traced[0].trace.parent.id[0], 0x0a);
+	cr_expect_eq(traced[0].trace.parent.span[0], 0xb7);
+	cr_expect(traced[0].trace.has_parent && traced[0].trace.has_ttl);
+	cr_expect_not(traced[0].trace.fetched);
+	cr_expect_neq(memcmp(traced[0].trace.span, traced[0].trace.fetch, 8), 0);
+	cr_expect_eq(traced[0].trace.ttl_ms, 58500);
+	cr_expect_neq(traced[0].trace.key_hash, 0);
+}
+
+Test(serve_log, of_a_sampled_miss_the_origin_gets_the_span_of_the_fetch_as_parent)
+{
+	char want[HF_HTTP_TRACE_LEN + 1] = "";
+	struct hf_http_trace trace;
+	struct hf_xchg *xchg;
+	struct hf_obj *obj;
+
+	trace_begin();
+	rig_send(&rig, rig_connect(&rig, 0), TRACED("/m"));
+	xchg = rig_expect_start(&rig);
+	(void)strncpy(want, trace_sent(xchg, "traceparent"), HF_HTTP_TRACE_LEN);
+	xchg->led = true;
+	rig_wait(&rig, 2000);
+	obj = rig_answer(&rig, xchg, 0, /* stream= */ true);
+	hf_shard_fill_end(rig.shard, obj);
+	rig_more(&rig, xchg);
+	trace_take(1);
+	trace = traced[0].trace.parent;
+	memcpy(trace.span, traced[0].trace.fetch, sizeof(trace.span));
+	hf_http_trace_format(&trace, want);
+	cr_expect_str_eq(trace_sent(xchg, "traceparent"), want);
+	cr_expect(traced[0].trace.fetched);
+	cr_expect_geq(traced[0].trace.fetch_us, 2000);
+	cr_expect_eq(traced[0].cache, HF_REQLOG_UNCACHEABLE);
+	cr_expect_not(traced[0].trace.has_ttl, "it is not stored");
+	rig_expect_finish(&rig, xchg);
+	hf_shard_obj_unref(rig.shard, obj);
+}
+
+Test(serve_log, what_is_not_sampled_goes_on_as_it_came_and_has_no_record)
+{
+	static const char *const values[] = { TRACE "-00", "00-x", TRACE "-01-" };
+	struct hf_xchg *xchg;
+	char text[300];
+
+	trace_begin();
+	for (uint32_t i = 0; i < HF_ARRAY_LEN(values); i++) {
+		(void)snprintf(text, sizeof(text),
+			"GET /m HTTP/1.1\r\nHost: a.example\r\ntraceparent: %s\r\n\r\n", values[i]);
+		rig_send(&rig, rig_connect(&rig, i), text);
+		xchg = rig_expect_start(&rig);
+		cr_expect_str_eq(trace_sent(xchg, "traceparent"), values[i]);
+		rig_reset(&rig, &rig.client[i]);
+		rig_expect_finish(&rig, xchg);
+	}
+	trace_take(0);
+}
+
+Test(serve_log, without_export_a_sampled_trace_goes_on_as_it_came)
+{
+	struct hf_xchg *xchg;
+
+	rig_send(&rig, rig_connect(&rig, 0), TRACED("/m"));
+	xchg = rig_expect_start(&rig);
+	cr_expect_str_eq(trace_sent(xchg, "traceparent"), TRACE "-01");
+	rig_reset(&rig, &rig.client[0]);
+	rig_expect_finish(&rig, xchg);
+}
+
+Test(serve_log, as_many_as_are_asked_for_begin_a_trace_of_their_own)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	trace_begin();
+	rig_store(&rig, URL("/a"), 10, 60);
+	rig.conf.trace.sample = 1000000;
+	rig_send(&rig, client, GET("/a") GET("/a"));
+	rig.conf.trace.sample = 0;
+	rig_send(&rig, client, GET("/a"));
+	trace_take(2);
+	cr_expect_not(traced[0].trace.has_parent);
+	cr_expect_eq(traced[0].trace.parent.flags, HF_HTTP_TRACE_SAMPLED);
+	cr_expect_neq(memcmp(traced[0].trace.parent.id, traced[1].trace.parent.id, 16), 0);
+	cr_expect_neq(memcmp(traced[0].trace.span, traced[1].trace.span, 8), 0);
+}
+
+Test(serve_log, a_refresh_is_no_part_of_the_trace_of_the_hit_that_caused_it)
+{
+	struct hf_obj *obj = rig_store(&rig, URL("/a"), 10, 60);
+	struct hf_xchg *xchg;
+
+	trace_begin();
+	rig.conf.origin.exchanges_max = 4;
+	obj->life.swr_s = 100;
+	obj->born_us = (int64_t)rig.now_us - 100000000;
+	rig_send(&rig, rig_connect(&rig, 0), TRACED("/a"));
+	xchg = rig_expect_start(&rig);
+	cr_expect_str_empty(trace_sent(xchg, "traceparent"));
+	trace_take(1);
+	cr_expect_eq(traced[0].cache, HF_REQLOG_STALE);
+	cr_expect_eq(traced[0].trace.ttl_ms, -40000);
+	hf_xchg_to_worker(rig.link, HF_XCHG_GONE, xchg);
+	rig_settle(&rig);
+}
