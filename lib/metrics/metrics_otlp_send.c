@@ -211,6 +211,8 @@ static void sender_drive(struct metrics_sender *sender)
 		HF_ASSERT(of && of->under_way);
 		of->ended = true;
 		of->code = msg->data.result;
+		if (of != sender) /* whose turn may be over */
+			(void)curl_multi_wakeup(sender->multi);
 	}
 }
 

@@ -14,7 +14,8 @@
  * Promises  L1 while nobody looks and no traces are exported a request costs the load of one word.  L2 a worker never waits, makes no
  *           system call and takes no memory: what finds a ring full is lost and counted.  L3 whoever is slow,
  *           a watch or a disk, loses lines, which are counted, and holds up nobody.  L4 values of secret
- *           parameters (hf_http_redact) are in no record, and no field of a request but Host and User-Agent.  L5 whatever
+ *           parameters (hf_http_redact) are in no record, and no field of a request but Host, User-Agent and, of a
+ *           sampled one, traceparent.  L5 whatever
  *           bytes a client sends, a line of the log is one line, and a string in it stays one.  L6 a record
  *           is wiped where it was as soon as it is taken.
  * Limits    HF_REQLOG_RING records a worker; 16 watches; 1 MiB of lines waiting in each, and for the file.

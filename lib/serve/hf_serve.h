@@ -20,6 +20,8 @@
  *           response nor request forbids it, and asked for anew in the background.
  *           V7 when cache memory, exchanges or buffers run short because clients are slow, the slowest of those who
  *           hold them go first, and as many as must; else only http.body_rate counts.
+ *           V8 while traces are exported the origin is told the span of a sampled request's fetch as parent; any other
+ *           traceparent goes on as it came, but with no refresh.
  * Limits    connections: the TCP table; requests at origin threads: exchanges_max; both shed with a reason.
  */
 #ifndef HF_SERVE_H

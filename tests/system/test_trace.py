@@ -6,7 +6,7 @@ import re
 import threading
 
 import pytest
-from harness import Origin, answer, curl, say, url
+from harness import Origin, answer, curl, say, url, wait_until
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED = f"traceparent: 00-{TRACE}-{CALLER}-01"
@@ -94,6 +94,28 @@ def test_spans_of_a_miss_a_hit_and_a_stale_answer(traced, origin):
     assert hit["spanId"] not in client and stale["spanId"] not in client
     assert sent(origin, "/page?b=1") == (f"00-{TRACE}-{fetch['spanId']}-01", "v=1")
     assert 'holdfast_trace_spans_total{result="taken"} 10\n' in traced.ask("/metrics")[1]
+
+
+def test_a_fetch_that_two_wait_for_goes_out_with_its_leaders_trace(traced, origin):
+    gate, other = threading.Event(), SAMPLED.replace(TRACE, TRACE[::-1])
+
+    def slow(conn, request):
+        gate.wait(20)
+        say(conn, request, b"hi", ("Cache-Control: max-age=60",))
+        return True
+    origin.on("/slow", slow)
+    threads = [threading.Thread(target=curl, args=(url("/slow"), "-H", line)) for line in (SAMPLED, other)]
+    threads[0].start()
+    wait_until(lambda: origin.count("/slow"), what="fetch")
+    threads[1].start()
+    wait_until(lambda: traced.stat("origin_coalesced_total") == 1, what="follower")
+    gate.set()
+    for thread in threads:
+        thread.join()
+    spans = traced.receiver.wait(3)
+    client, = (span for span in spans if span["kind"] == 3)
+    assert client["traceId"] == TRACE and {span["traceId"] for span in spans} == {TRACE, TRACE[::-1]}
+    assert sent(origin, "/slow")[0] == f"00-{TRACE}-{client['spanId']}-01"
 
 
 def test_what_is_not_sampled_goes_on_unchanged_and_what_is_stored_has_none(traced, origin):
