@@ -84,7 +84,7 @@ Test(conf_merge, live_are_these_keys)
 		"control_plane.interval control_plane.timeout control_plane.failures "
 		"control_plane.successes control_plane.max_stale control_plane.state_max_age "
 		"control_plane.on_state_expired registry.secret_file log.requests log.format "
-		"runtime.drain_timeout runtime.watchdog ";
+		"runtime.drain_timeout runtime.watchdog trace.sample ";
 	char found[sizeof(live) + 1024] = "";
 
 	for (uint32_t i = 0; i < CONF_PARAM_COUNT; i++)
