@@ -31,6 +31,9 @@ static void log_random(struct hf_serve *serve, uint8_t ret_id[HF_HTTP_TRACE_SPAN
 /* Is the request sampled: by its caller, or, without a trace that counts, by chance? */
 static bool log_sampled(struct hf_serve *serve, struct hf_reqlog_trace *ret_trace)
 {
+	if (serve->conf->trace.sample == 0 &&
+		!hf_http_fields_have(&serve->http.fields, HF_HTTP_FIELD_TRACEPARENT))
+		return false; /* most requests, at little cost */
 	memset(ret_trace, 0, sizeof(*ret_trace));
 	ret_trace->has_parent = hf_http_trace_of(&serve->http.fields, &ret_trace->parent);
 	if (ret_trace->has_parent)
