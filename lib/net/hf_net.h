@@ -59,6 +59,9 @@ uint32_t hf_net_segs(const struct hf_net *net, const struct hf_tcp_seg **ret_seg
 /* ICMP errors that quote a segment from an address of ours: is it in flight? Valid as the segments. */
 uint32_t hf_net_icmps(const struct hf_net *net, const struct hf_tcp_icmp **ret_icmps);
 void hf_net_rx_done(struct hf_net *net);
+/* For hf_tcp_connect: the way out of the first port to a peer whose next hop is its gateway (which may be
+ * the peer itself). False while the gateway has not said where it is, or none is set. */
+bool hf_net_path(const struct hf_net *net, const struct hf_ip *peer, struct hf_path *ret_path);
 /* Packs; the caller keeps its own references on the pieces until this returns. */
 void hf_net_tx(struct hf_net *net, const struct hf_tcp_emit *emits, uint32_t count);
 /* Hands to the devices what was packed, here and by other workers for ports this one owns. */

@@ -84,6 +84,20 @@ bool net_gateway_mac(const struct net_gateway *gateway, uint8_t ret_mac[6])
 	return true;
 }
 
+bool hf_net_path(const struct hf_net *net, const struct hf_ip *peer, struct hf_path *ret_path)
+{
+	const struct net_port *port = &net->shared->port[0];
+	uint8_t mac[6];
+
+	if (!net_gateway_mac(hf_ip_is4(peer) ? &port->gateway4 : &port->gateway6, mac))
+		return false;
+	*ret_path = (struct hf_path){
+		.mtu = port->info.mtu, .flags = NET_PATH_GATEWAY, .tso_max = port->info.tso_max
+	};
+	memcpy(ret_path->mac, mac, 6);
+	return true;
+}
+
 /* Asks until the first answer every second, then again every half minute; what was known stays. */
 static bool addr_gateway_due(struct net_gateway *gateway, uint64_t now_us)
 {

@@ -1,0 +1,660 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Connections and the requests on them.
+ *
+ *      OPENING -> FILLING -> WARMING -> MEASURING -> DRAINING -> CLOSING -> (done)
+ *                 each key    |-- closed loop: a connection sends its next requests when all it
+ *                 once        |   sent are answered
+ *                             '-- open loop: whichever connection has room, when one is due
+ *
+ * What was due within MEASURING counts, also when it is sent or answered while DRAINING: nothing is
+ * left out because it was slow (no coordinated omission).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hf_list.h"
+#include "load.h"
+
+#define CLIENT_PORT_FIRST   1024
+#define CLIENT_OPEN_TURN    64 /* new connections a turn */
+#define CLIENT_PORT_TRIES   64
+#define CLIENT_SWEEP_NS     50000000
+#define CLIENT_CLOSE_NS     500000000
+#define CLIENT_SPANS        8
+#define CLIENT_TIME_WAIT_MS 1 /* halved: the other end is not to run out of our ports */
+
+enum client_phase { OPENING, FILLING, WARMING, MEASURING, DRAINING, CLOSING, DONE };
+
+struct client_slot {
+	uint64_t due_ns, sent_ns;
+	uint32_t key, size;
+	bool verify;
+};
+
+struct client_conn {
+	struct hf_list link; /* in `closed`, or in `room` when it can take a request, or in none */
+	struct hf_tcp_conn *tcp; /* NULL: closed */
+	uint64_t opened_ns;
+	uint32_t head, count; /* slots in use */
+	uint32_t taken;       /* requests of this connection so far */
+	bool open;
+	struct client_slot *slot;
+	char *text; /* of each slot */
+	struct load_resp resp;
+};
+
+struct load_client {
+	const struct load_opts *opts;
+	struct hf_tcp *tcp;
+	struct hf_path path;
+	bool has_path, stopping;
+	enum client_phase phase;
+	uint64_t now_ns, phase_ns; /* when it began */
+	uint64_t begin_ns, end_ns, until_ns, last_ns;
+	uint64_t sweep_ns, random;
+	struct load_zipf *zipf;
+	struct load_pace pace;
+	uint32_t fill_next, verify_in, request_len;
+	uint32_t next_address, next_port;
+	uint64_t on_the_way, window_requests;
+	struct hf_list closed, room;
+	struct client_conn *conn;
+	struct client_slot *slots;
+	char *texts;
+	struct load_result result;
+};
+
+static uint64_t client_ns(double seconds)
+{
+	return (uint64_t)(seconds * 1e9);
+}
+
+/* All requests are of one length, so that those of one connection lie one behind the other. */
+static uint32_t client_template(const struct load_opts *opts, char ret_text[LOAD_REQUEST_MAX])
+{
+	int len = snprintf(ret_text, LOAD_REQUEST_MAX,
+		"GET " LOAD_PATH " HTTP/1.1\r\nHost: %s\r\n%s\r\n", opts->host,
+		opts->requests_per_connection == 1 ? "Connection: close\r\n" : "");
+
+	HF_ASSERT(len > 0 && len < LOAD_REQUEST_MAX);
+	return (uint32_t)len;
+}
+
+static int client_tables(struct load_client *client)
+{
+	const struct load_opts *opts = client->opts;
+	size_t slots = (size_t)opts->connections * opts->pipeline;
+	char text[LOAD_REQUEST_MAX];
+
+	client->request_len = client_template(opts, text);
+	client->conn = calloc(opts->connections, sizeof(*client->conn));
+	client->slots = calloc(slots, sizeof(*client->slots));
+	client->texts = malloc(slots * client->request_len);
+	if (!client->conn || !client->slots || !client->texts)
+		return -ENOMEM;
+	for (size_t i = 0; i < slots; i++)
+		memcpy(client->texts + i * client->request_len, text, client->request_len);
+	for (uint32_t i = 0; i < opts->connections; i++) {
+		struct client_conn *conn = &client->conn[i];
+
+		conn->slot = client->slots + (size_t)i * opts->pipeline;
+		conn->text = client->texts + (size_t)i * opts->pipeline * client->request_len;
+		hf_list_add_tail(&client->closed, &conn->link);
+	}
+	return load_zipf_new(opts->keys, opts->zipf, &client->zipf);
+}
+
+int load_client_new(
+	const struct load_opts *opts, struct hf_tcp *tcp, struct load_client **ret_client)
+{
+	struct load_client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return -ENOMEM;
+	client->opts = opts;
+	client->tcp = tcp;
+	client->random = opts->seed;
+	client->next_port = CLIENT_PORT_FIRST;
+	client->verify_in = opts->verify;
+	client->begin_ns = client->end_ns = UINT64_MAX;
+	hf_list_init(&client->closed);
+	hf_list_init(&client->room);
+	if (client_tables(client) < 0) {
+		load_client_free(client);
+		return -ENOMEM;
+	}
+	*ret_client = client;
+	return 0;
+}
+
+void load_client_free(struct load_client *client)
+{
+	if (!client)
+		return;
+	load_zipf_free(client->zipf);
+	free(client->conn);
+	free(client->slots);
+	free(client->texts);
+	free(client);
+}
+
+void load_client_path_set(struct load_client *client, const struct hf_path *path)
+{
+	client->path = *path;
+	client->has_path = true;
+}
+
+const struct load_result *load_client_result(const struct load_client *client)
+{
+	return &client->result;
+}
+
+static uint32_t client_key(struct load_client *client)
+{
+	return load_zipf_sample(client->zipf, load_random(&client->random));
+}
+
+/* Is there a request to be sent now? Since when is it due. */
+static bool client_next(struct load_client *client, const struct client_conn *conn,
+	uint32_t *ret_key, uint64_t *ret_due)
+{
+	const struct load_opts *opts = client->opts;
+
+	*ret_due = client->now_ns;
+	if (client->phase == FILLING) {
+		if (client->fill_next == opts->keys)
+			return false;
+		*ret_key = client->fill_next++;
+		return true;
+	}
+	if (client->phase < WARMING || client->phase > DRAINING)
+		return false;
+	if (opts->rate > 0) {
+		*ret_due = load_pace_due_ns(&client->pace);
+		if (*ret_due > client->now_ns || *ret_due >= client->end_ns)
+			return false;
+		client->pace.count++;
+	} else if (client->phase == DRAINING) {
+		return false;
+	} else if (opts->requests_per_connection == 1) {
+		*ret_due = conn->opened_ns; /* the handshake is part of it */
+	}
+	*ret_key = client_key(client);
+	if (*ret_due >= client->begin_ns && ++client->window_requests == opts->requests)
+		client->end_ns = *ret_due + 1;
+	return true;
+}
+
+static void client_put(
+	struct load_client *client, struct client_conn *conn, uint32_t key, uint64_t due_ns)
+{
+	uint32_t at = (conn->head + conn->count) % client->opts->pipeline;
+	struct client_slot *slot = &conn->slot[at];
+	char *path = conn->text + (size_t)at * client->request_len + 4; /* behind "GET " */
+
+	slot->due_ns = due_ns;
+	slot->sent_ns = client->now_ns;
+	slot->key = key;
+	slot->size = load_size_of(&client->opts->sizes, key);
+	slot->verify = client->opts->verify > 0 && --client->verify_in == 0;
+	if (slot->verify)
+		client->verify_in = client->opts->verify;
+	load_digits(path + LOAD_KEY_AT, LOAD_KEY_DIGITS, key);
+	load_digits(path + LOAD_SIZE_AT, LOAD_SIZE_DIGITS, slot->size);
+	conn->count++;
+	conn->taken++;
+	client->on_the_way++;
+	client->result.requests++;
+}
+
+static void client_lost(struct load_client *client, struct client_conn *conn, uint64_t *counter)
+{
+	*counter += conn->count;
+	client->on_the_way -= conn->count;
+	conn->count = 0;
+}
+
+/* No longer ours to TCP. */
+static void client_conn_gone(struct load_client *client, struct client_conn *conn)
+{
+	conn->tcp = NULL;
+	conn->open = false;
+	hf_list_del(&conn->link);
+	hf_list_add_tail(&client->closed, &conn->link);
+}
+
+static void client_conn_fail(
+	struct load_client *client, struct client_conn *conn, uint64_t *counter)
+{
+	client_lost(client, conn, counter);
+	hf_tcp_abort(client->tcp, conn->tcp);
+	client_conn_gone(client, conn);
+}
+
+static uint32_t client_room(const struct load_client *client, const struct client_conn *conn)
+{
+	const struct load_opts *opts = client->opts;
+	uint32_t room = opts->pipeline - conn->count;
+
+	if (conn->count > 0 && (opts->rate == 0 || client->phase == FILLING))
+		return 0;
+	if (opts->requests_per_connection > 0)
+		room = hf_min_u32(room, opts->requests_per_connection - conn->taken);
+	return room;
+}
+
+/* A slot's bytes change only when its answer has come, and with it the request's ACK: TCP is done with
+ * them. */
+static bool client_send(
+	struct load_client *client, struct client_conn *conn, uint32_t first, uint32_t n)
+{
+	uint32_t len = client->request_len;
+	uint32_t run = hf_min_u32(n, client->opts->pipeline - first);
+	int rc = hf_tcp_send(client->tcp, conn->tcp, conn->text + (size_t)first * len, run * len,
+		NULL, /* zero_copy= */ false);
+
+	if (rc == 0 && run < n)
+		rc = hf_tcp_send(client->tcp, conn->tcp, conn->text, (n - run) * len, NULL,
+			/* zero_copy= */ false);
+	return rc == 0;
+}
+
+/* Sends what is to be sent and this connection can take; if it could take more it waits in `room`. */
+static void client_feed(struct load_client *client, struct client_conn *conn)
+{
+	uint32_t first, room = client_room(client, conn), n = 0, key;
+	uint64_t due_ns;
+
+	if (conn->count == 0)
+		conn->head = 0;
+	first = (conn->head + conn->count) % client->opts->pipeline;
+	while (n < room && client_next(client, conn, &key, &due_ns)) {
+		client_put(client, conn, key, due_ns);
+		n++;
+	}
+	hf_list_del(&conn->link);
+	if (n > 0 && !client_send(client, conn, first, n)) {
+		client_conn_fail(client, conn, &client->result.cut);
+		return;
+	}
+	if (client_room(client, conn) > 0)
+		hf_list_add_tail(&client->room, &conn->link);
+}
+
+static void client_answered(struct load_client *client, struct client_conn *conn)
+{
+	const struct client_slot *slot = &conn->slot[conn->head];
+	struct load_result *result = &client->result;
+	struct hf_hist_view *latency = &result->latency;
+	uint64_t took_ns = client->now_ns - slot->due_ns;
+
+	result->responses++;
+	result->verified += slot->verify;
+	client->last_ns = client->now_ns;
+	if (slot->due_ns >= client->begin_ns) {
+		latency->bucket[hf_hist_bucket(took_ns)]++;
+		latency->count++;
+		latency->sum += took_ns;
+		latency->max = hf_max_u64(latency->max, took_ns);
+		if (client->now_ns < client->until_ns) {
+			result->window_responses++;
+			result->window_bytes += slot->size;
+		}
+	}
+	conn->head = (conn->head + 1) % client->opts->pipeline;
+	conn->count--;
+	client->on_the_way--;
+}
+
+/* What came of the response whose turn it is; NULL: right so far. */
+static uint64_t *client_judge(struct load_client *client, const struct client_conn *conn, int used)
+{
+	const struct load_resp *resp = &conn->resp;
+	const struct client_slot *slot = &conn->slot[conn->head];
+	uint64_t offset;
+
+	if (used < 0 || conn->count == 0)
+		return &client->result.bad_head;
+	if (!resp->in_body && !resp->whole)
+		return NULL; /* part of a head */
+	if (resp->status != 200)
+		return &client->result.bad_status;
+	if (client->opts->verify > 0 && resp->length != slot->size)
+		return &client->result.bad_body;
+	offset = resp->length - resp->left - resp->body_len;
+	if (slot->verify && !load_body_is(slot->key, offset, resp->body, resp->body_len))
+		return &client->result.bad_body;
+	return NULL;
+}
+
+/* False: the connection is gone. */
+static bool client_bytes(struct load_client *client, struct client_conn *conn, struct hf_span span)
+{
+	const uint8_t *at = (const uint8_t *)span.ptr;
+
+	while (span.len > 0) {
+		int used = load_resp_feed(&conn->resp, at, (uint32_t)span.len);
+		uint64_t *wrong = client_judge(client, conn, used);
+
+		if (wrong) {
+			(*wrong)++;
+			if (conn->count > 0) { /* it is told as what it is, the others as cut */
+				conn->count--;
+				client->on_the_way--;
+			}
+			client_conn_fail(client, conn, &client->result.cut);
+			return false;
+		}
+		client->result.response_bytes += (uint64_t)used;
+		if (conn->resp.whole)
+			client_answered(client, conn);
+		at += used;
+		span.len -= (size_t)used;
+	}
+	return true;
+}
+
+static bool client_read(struct load_client *client, struct client_conn *conn)
+{
+	struct hf_span spans[CLIENT_SPANS];
+	uint32_t n;
+
+	while ((n = hf_tcp_peek(client->tcp, conn->tcp, spans, CLIENT_SPANS)) > 0) {
+		uint32_t total = 0;
+
+		for (uint32_t i = 0; i < n; i++) {
+			total += (uint32_t)spans[i].len;
+			if (!client_bytes(client, conn, spans[i]))
+				return false;
+		}
+		hf_tcp_consume(client->tcp, conn->tcp, total);
+	}
+	return true;
+}
+
+static bool client_is_spent(const struct load_client *client, const struct client_conn *conn)
+{
+	uint32_t most = client->opts->requests_per_connection;
+
+	return most > 0 && conn->taken == most && conn->count == 0;
+}
+
+static void client_event(struct load_client *client, const struct hf_tcp_event *event)
+{
+	struct client_conn *conn = event->user;
+	struct load_result *result = &client->result;
+
+	if (event->what & HF_TCP_EV_CLOSED) {
+		if (!conn->open)
+			result->connect_failed++;
+		client_lost(client, conn, &result->cut);
+		client_conn_gone(client, conn);
+		return;
+	}
+	if (event->what & HF_TCP_EV_OPEN) {
+		conn->open = true;
+		result->connections++;
+	}
+	if ((event->what & HF_TCP_EV_DATA) && !client_read(client, conn))
+		return;
+	if ((event->what & HF_TCP_EV_FIN) && conn->count > 0) {
+		client_conn_fail(client, conn, &result->cut);
+		return;
+	}
+	if ((event->what & HF_TCP_EV_FIN) || client_is_spent(client, conn)) {
+		hf_tcp_close(client->tcp, conn->tcp);
+		client_conn_gone(client, conn);
+		return;
+	}
+	if (conn->open)
+		client_feed(client, conn);
+}
+
+static void client_events(struct load_client *client)
+{
+	struct hf_tcp_event event;
+
+	while (hf_tcp_next_event(client->tcp, &event))
+		client_event(client, &event);
+}
+
+void load_client_segments(
+	struct load_client *client, const struct hf_tcp_seg *segs, uint32_t count, uint64_t now_ns)
+{
+	client->now_ns = now_ns;
+	for (uint32_t i = 0; i < count; i++) {
+		(void)hf_tcp_input(
+			client->tcp, &segs[i], now_ns / 1000); /* it counts what it drops */
+		client_events(client);
+		hf_tcp_input_end(client->tcp);
+	}
+}
+
+/* The next port of the next address; those in use are passed over. */
+static bool client_connect(struct load_client *client, struct client_conn *conn)
+{
+	const struct hf_conf_port *port = &client->opts->conf.port[0];
+	bool is4 = hf_ip_is4(&client->opts->target);
+
+	for (uint32_t i = 0; i < CLIENT_PORT_TRIES; i++) {
+		struct hf_ip local;
+		int rc;
+
+		memcpy(local.b, port->address[client->next_address].ip, 16);
+		if (++client->next_address == port->address_count) {
+			client->next_address = 0;
+			client->next_port = client->next_port == UINT16_MAX ? CLIENT_PORT_FIRST
+									    : client->next_port + 1;
+		}
+		if (hf_ip_is4(&local) != is4)
+			continue;
+		rc = hf_tcp_connect(client->tcp, &local, (uint16_t)client->next_port,
+			&client->opts->target, client->opts->target_port, &client->path,
+			&conn->tcp);
+		if (rc == 0)
+			return true;
+		if (rc == -ENOSPC)
+			return false;
+	}
+	return false;
+}
+
+static void client_open(struct load_client *client)
+{
+	bool wanted =
+		client->phase < DRAINING || (client->phase == DRAINING && client->opts->rate > 0);
+
+	for (uint32_t i = 0; client->has_path && wanted && i < CLIENT_OPEN_TURN; i++) {
+		struct hf_list *first = hf_list_first(&client->closed);
+		struct client_conn *conn;
+
+		if (!first)
+			return;
+		conn = HF_CONTAINER_OF(first, struct client_conn, link);
+		if (!client_connect(client, conn))
+			return;
+		hf_list_del(first);
+		hf_tcp_user_set(conn->tcp, conn);
+		conn->opened_ns = client->now_ns;
+		conn->taken = 0;
+		conn->resp.in_body = false;
+		conn->resp.head_len = 0;
+	}
+}
+
+static void client_feed_waiting(struct load_client *client)
+{
+	struct hf_list *link = hf_list_first(&client->room);
+
+	while (link) {
+		struct client_conn *conn = HF_CONTAINER_OF(link, struct client_conn, link);
+		uint64_t before = client->result.requests;
+
+		client_feed(client, conn);
+		if (client->result.requests == before)
+			return; /* nothing is to be sent */
+		link = hf_list_first(&client->room);
+	}
+}
+
+/* Now and then: whose answer is overdue. */
+static void client_sweep(struct load_client *client)
+{
+	uint64_t timeout_ns = client_ns(client->opts->timeout_s);
+
+	if (client->now_ns < client->sweep_ns)
+		return;
+	client->sweep_ns = client->now_ns + CLIENT_SWEEP_NS;
+	for (uint32_t i = 0; i < client->opts->connections; i++) {
+		struct client_conn *conn = &client->conn[i];
+
+		if (conn->count > 0 && client->now_ns - conn->slot[conn->head].sent_ns > timeout_ns)
+			client_conn_fail(client, conn, &client->result.timeout);
+	}
+}
+
+static void client_phase_set(struct load_client *client, enum client_phase phase)
+{
+	client->phase = phase;
+	client->phase_ns = client->now_ns;
+}
+
+static void client_begin_window(struct load_client *client)
+{
+	client->begin_ns = client->now_ns;
+	client->until_ns = UINT64_MAX;
+	if (client->opts->requests == 0)
+		client->end_ns = client->until_ns =
+			client->begin_ns + client_ns(client->opts->duration_s);
+}
+
+static void client_end_window(struct load_client *client)
+{
+	uint64_t until_ns = hf_min_u64(client->until_ns, client->now_ns);
+
+	if (client->opts->requests > 0)
+		until_ns = client->last_ns;
+	client->result.window_ns = until_ns > client->begin_ns ? until_ns - client->begin_ns : 0;
+}
+
+static void client_begin_closing(struct load_client *client)
+{
+	for (uint32_t i = 0; i < client->opts->connections; i++) {
+		struct client_conn *conn = &client->conn[i];
+
+		if (!conn->tcp)
+			continue;
+		if (conn->count > 0) {
+			client_conn_fail(client, conn, &client->result.timeout);
+			continue;
+		}
+		hf_tcp_close(client->tcp, conn->tcp);
+		client_conn_gone(client, conn);
+	}
+}
+
+/* How many were due and not sent. */
+static uint64_t client_backlog(const struct load_client *client)
+{
+	struct load_pace pace = client->pace;
+
+	if (client->opts->rate == 0 || client->begin_ns == UINT64_MAX)
+		return 0;
+	while (load_pace_due_ns(&pace) < client->end_ns)
+		pace.count++;
+	return pace.count - client->pace.count;
+}
+
+static void client_drain(struct load_client *client, bool late)
+{
+	uint64_t backlog = client_backlog(client);
+
+	if (!late && (client->on_the_way > 0 || (backlog > 0 && !client->stopping)))
+		return;
+	client->result.unsent = client->stopping ? 0 : backlog;
+	client_end_window(client);
+	client_begin_closing(client);
+	client_phase_set(client, CLOSING);
+}
+
+static void client_opened(struct load_client *client, bool late)
+{
+	const struct load_opts *opts = client->opts;
+
+	if (client->result.connections < opts->connections && !late)
+		return;
+	if (client->result.connections < opts->connections) {
+		client->result.connect_failed = opts->connections - client->result.connections;
+		client_phase_set(client, DRAINING);
+		return;
+	}
+	client_phase_set(client, opts->fill ? FILLING : WARMING);
+}
+
+/* What ends the phase, and what then begins. */
+static void client_phases(struct load_client *client)
+{
+	const struct load_opts *opts = client->opts;
+	uint64_t since_ns = client->now_ns - client->phase_ns;
+	bool late = since_ns > client_ns(opts->timeout_s);
+
+	switch (client->phase) {
+	case OPENING:
+		client_opened(client, late);
+		break;
+	case FILLING:
+		if (client->fill_next < opts->keys || client->on_the_way > 0)
+			return;
+		client->result.fill_ns = since_ns;
+		client_phase_set(client, WARMING);
+		break;
+	case WARMING:
+		if (since_ns < client_ns(opts->warmup_s))
+			return;
+		client_begin_window(client);
+		client_phase_set(client, MEASURING);
+		break;
+	case MEASURING:
+		if (client->now_ns >= client->end_ns)
+			client_phase_set(client, DRAINING);
+		break;
+	case DRAINING:
+		client_drain(client, late);
+		break;
+	case CLOSING:
+		if (hf_tcp_conn_count(client->tcp) == 0 || since_ns > CLIENT_CLOSE_NS)
+			client_phase_set(client, DONE);
+		break;
+	case DONE:
+		break;
+	}
+	if (client->phase == WARMING && client->pace.begin_ns == 0) {
+		client->pace.begin_ns = client->now_ns;
+		client->pace.interval_ns = opts->rate > 0 ? 1e9 / opts->rate : 0;
+	}
+}
+
+bool load_client_turn(struct load_client *client, uint64_t now_ns)
+{
+	client->now_ns = now_ns;
+	if (client->phase_ns == 0)
+		client->phase_ns = now_ns;
+	hf_tcp_tick(client->tcp, now_ns / 1000);
+	client_events(client);
+	client_phases(client);
+	client_open(client);
+	client_feed_waiting(client);
+	client_sweep(client);
+	return client->phase != DONE;
+}
+
+void load_client_stop(struct load_client *client, uint64_t now_ns)
+{
+	client->now_ns = now_ns;
+	client->stopping = true;
+	client->end_ns = client->until_ns = hf_min_u64(client->end_ns, now_ns);
+	if (client->phase < DRAINING)
+		client_phase_set(client, DRAINING);
+}
