@@ -116,9 +116,12 @@ int load_client_new(
 	client->opts = opts;
 	client->tcp = tcp;
 	client->random = opts->seed;
-	client->next_port = CLIENT_PORT_FIRST;
+	/* Not where another run has left connections in TIME_WAIT at the other end. */
+	hf_random_fill(&client->next_port, sizeof(client->next_port));
+	client->next_port =
+		CLIENT_PORT_FIRST + client->next_port % (UINT16_MAX - CLIENT_PORT_FIRST);
 	client->verify_in = opts->verify;
-	client->begin_ns = client->end_ns = UINT64_MAX;
+	client->begin_ns = client->end_ns = client->pace.begin_ns = UINT64_MAX;
 	hf_list_init(&client->closed);
 	hf_list_init(&client->room);
 	if (client_tables(client) < 0) {
@@ -149,6 +152,12 @@ void load_client_path_set(struct load_client *client, const struct hf_path *path
 const struct load_result *load_client_result(const struct load_client *client)
 {
 	return &client->result;
+}
+
+static void client_phase_set(struct load_client *client, enum client_phase phase)
+{
+	client->phase = phase;
+	client->phase_ns = client->now_ns;
 }
 
 static uint32_t client_key(struct load_client *client)
@@ -182,8 +191,10 @@ static bool client_next(struct load_client *client, const struct client_conn *co
 		*ret_due = conn->opened_ns; /* the handshake is part of it */
 	}
 	*ret_key = client_key(client);
-	if (*ret_due >= client->begin_ns && ++client->window_requests == opts->requests)
+	if (*ret_due >= client->begin_ns && ++client->window_requests == opts->requests) {
 		client->end_ns = *ret_due + 1;
+		client_phase_set(client, DRAINING);
+	}
 	return true;
 }
 
@@ -515,12 +526,6 @@ static void client_sweep(struct load_client *client)
 	}
 }
 
-static void client_phase_set(struct load_client *client, enum client_phase phase)
-{
-	client->phase = phase;
-	client->phase_ns = client->now_ns;
-}
-
 static void client_begin_window(struct load_client *client)
 {
 	client->begin_ns = client->now_ns;
@@ -558,13 +563,9 @@ static void client_begin_closing(struct load_client *client)
 /* How many were due and not sent. */
 static uint64_t client_backlog(const struct load_client *client)
 {
-	struct load_pace pace = client->pace;
-
 	if (client->opts->rate == 0 || client->begin_ns == UINT64_MAX)
 		return 0;
-	while (load_pace_due_ns(&pace) < client->end_ns)
-		pace.count++;
-	return pace.count - client->pace.count;
+	return load_pace_left(&client->pace, client->end_ns);
 }
 
 static void client_drain(struct load_client *client, bool late)
@@ -630,7 +631,7 @@ static void client_phases(struct load_client *client)
 	case DONE:
 		break;
 	}
-	if (client->phase == WARMING && client->pace.begin_ns == 0) {
+	if (client->phase == WARMING && client->pace.begin_ns == UINT64_MAX) {
 		client->pace.begin_ns = client->now_ns;
 		client->pace.interval_ns = opts->rate > 0 ? 1e9 / opts->rate : 0;
 	}
@@ -638,12 +639,17 @@ static void client_phases(struct load_client *client)
 
 bool load_client_turn(struct load_client *client, uint64_t now_ns)
 {
+	enum client_phase before;
+
 	client->now_ns = now_ns;
 	if (client->phase_ns == 0)
 		client->phase_ns = now_ns;
 	hf_tcp_tick(client->tcp, now_ns / 1000);
 	client_events(client);
-	client_phases(client);
+	do {
+		before = client->phase;
+		client_phases(client);
+	} while (client->phase != before); /* a phase may be over as it begins */
 	client_open(client);
 	client_feed_waiting(client);
 	client_sweep(client);

@@ -90,6 +90,15 @@ static inline uint64_t load_pace_due_ns(const struct load_pace *pace)
 	return pace->begin_ns + (uint64_t)((double)pace->count * pace->interval_ns);
 }
 
+/* How many more are due before end_ns. */
+static inline uint64_t load_pace_left(const struct load_pace *pace, uint64_t end_ns)
+{
+	uint64_t due_ns = load_pace_due_ns(pace);
+
+	return due_ns < end_ns ? 1 + (uint64_t)((double)(end_ns - 1 - due_ns) / pace->interval_ns)
+			       : 0;
+}
+
 /* An object's size and bytes follow from its key. */
 uint32_t load_size_of(const struct load_sizes *sizes, uint32_t key);
 void load_body_fill(uint32_t key, uint64_t offset, void *ret_bytes, size_t len);

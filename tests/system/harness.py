@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("HF_BUILD", ROOT / "build")).resolve()
 HOLDFASTD = BUILD / "app/holdfastd/holdfastd"
 HOLDFASTCTL = BUILD / "app/holdfastctl/holdfastctl"
+HF_LOAD = BUILD / "perf/hf-load"
 LSAN = ROOT / "tests/system/lsan.supp"
 SANITIZED = "asan" in BUILD.name
 SLOW = 5 if SANITIZED else 1  # deadlines only; nothing waits that long when all is well
@@ -94,6 +95,21 @@ class Device:
         return pathlib.Path(f"/sys/class/net/{self.kernel}").exists()
 
 
+class Memif(Device):
+    """No kernel at the other end, but another DPDK program."""
+
+    def __init__(self, directory):
+        self.kind = "memif"
+        self.ends = {role: f"net_memif0,role={role},socket={directory}/memif.sock,socket-abstract=no"
+                     for role in ("server", "client")}
+        self.string = self.ends["server"]
+
+    def before(self):
+        pass
+
+    after = remove = before
+
+
 class Control:
     """Commands over one connection: a process for each would be too slow for a race."""
 
@@ -115,7 +131,8 @@ class Holdfast:
 
     def __init__(self, directory, url, device="tap", workers=1, hugepages="off", bootstrap=True,
                  **sections):
-        self.dir, self.device, self.process = directory, Device(device), None
+        self.dir, self.process = directory, None
+        self.device = Device(device) if isinstance(device, str) else device
         self.socket, self.lines, self.log = directory / "ctl.sock", [], threading.Condition()
         self.name, self.admin = f"{os.getpid()}-{next(names)}", f"127.0.0.1:{free_port()}"
         state = directory / "state.json"

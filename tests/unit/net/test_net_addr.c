@@ -414,6 +414,27 @@ Test(net_addr, ip6_gateway_is_resolved_by_its_advertisement)
 	fx_fini(&fx);
 }
 
+Test(net_addr, a_path_for_an_active_open_is_known_with_the_gateway)
+{
+	struct fx fx;
+	struct fx_frame f;
+	struct hf_path path = { 0 };
+	struct hf_ip peer;
+
+	fx_init(&fx, 1, 0, true);
+	peer = fx_ip("198.51.100.7");
+	cr_assert_not(hf_net_path(fx.net[0], &peer, &path));
+	fx_frame_arp(&f, &fx, 2, "192.0.2.1", "192.0.2.10");
+	memcpy(f.b + 22, fx_gateway_mac, 6);
+	(void)fx_turn(&fx, f.b, f.len);
+	cr_assert(hf_net_path(fx.net[0], &peer, &path));
+	cr_assert_eq(memcmp(path.mac, fx_gateway_mac, 6), 0);
+	cr_assert(path.port == 0 && path.mtu == 1500 && path.flags == NET_PATH_GATEWAY);
+	peer = fx_ip("2001:db8:1::7");
+	cr_assert_not(hf_net_path(fx.net[0], &peer, &path));
+	fx_fini(&fx);
+}
+
 Test(net_addr, without_a_gateway_everybody_is_answered_the_way_it_came)
 {
 	struct fx fx;
