@@ -22,6 +22,7 @@
 #define CLIENT_PORT_TRIES   64
 #define CLIENT_SWEEP_NS     50000000
 #define CLIENT_CLOSE_NS     500000000
+#define CLIENT_QUIET_NS     100000000 /* the other end reads our last ACKs, or repeats its FIN */
 #define CLIENT_SPANS        8
 #define CLIENT_TIME_WAIT_MS 1 /* halved: the other end is not to run out of our ports */
 
@@ -53,7 +54,7 @@ struct load_client {
 	enum client_phase phase;
 	uint64_t now_ns, phase_ns; /* when it began */
 	uint64_t begin_ns, end_ns, until_ns, last_ns;
-	uint64_t sweep_ns, random;
+	uint64_t sweep_ns, heard_ns, random;
 	struct load_zipf *zipf;
 	struct load_pace pace;
 	uint32_t fill_next, verify_in, request_len;
@@ -435,6 +436,8 @@ void load_client_segments(
 	struct load_client *client, const struct hf_tcp_seg *segs, uint32_t count, uint64_t now_ns)
 {
 	client->now_ns = now_ns;
+	if (count > 0)
+		client->heard_ns = now_ns;
 	for (uint32_t i = 0; i < count; i++) {
 		(void)hf_tcp_input(
 			client->tcp, &segs[i], now_ns / 1000); /* it counts what it drops */
@@ -625,7 +628,9 @@ static void client_phases(struct load_client *client)
 		client_drain(client, late);
 		break;
 	case CLOSING:
-		if (hf_tcp_conn_count(client->tcp) == 0 || since_ns > CLIENT_CLOSE_NS)
+		if (hf_tcp_conn_count(client->tcp) > 0 && since_ns < CLIENT_CLOSE_NS)
+			return;
+		if (client->now_ns - client->heard_ns > CLIENT_QUIET_NS)
 			client_phase_set(client, DONE);
 		break;
 	case DONE:

@@ -10,6 +10,8 @@ from harness import HF_LOAD, PEER4, SLOW, V4, Memif, free_port, names, sh, wait_
 
 CPU = min(os.sched_getaffinity(0))  # a worker of holdfastd's has the last one
 
+SHORT = {"drain_timeout": "2s"}  # a memif end that left cannot tell that a FIN arrived
+
 
 @pytest.fixture
 def objects():
@@ -63,7 +65,7 @@ class Load:
 
 def test_over_memif(start, objects, tmp_path):
     wire = Memif(tmp_path)
-    load = Load(start(objects, device=wire), wire.ends["client"])
+    load = Load(start(objects, device=wire, runtime=SHORT), wire.ends["client"])
     told = load.run("--requests", 2000)
     assert told["requests"] == 2200 and told["connections"] == 8 and told["latency_ns"]["count"] == 2000
     told = load.run("--no-fill", "--requests", 1000, "--pipeline", 16)
@@ -76,7 +78,7 @@ def test_over_memif(start, objects, tmp_path):
 
 def test_over_tap(start, objects):
     """Two TAP devices on a bridge of the kernel."""
-    hf, bridge, tap = start(objects), f"br{next(names)}", f"hfl{os.getpid() % 10000}"
+    hf, bridge, tap = start(objects, runtime=SHORT), f"br{next(names)}", f"hfl{os.getpid() % 10000}"
     load = Load(hf, f"net_tap0,iface={tap}")
     sh("ip", "link", "add", bridge, "type", "bridge", "forward_delay", "0")
     sh("ip", "link", "set", bridge, "up")
