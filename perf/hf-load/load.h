@@ -135,6 +135,7 @@ struct load_result {
 	uint64_t verified, connections;
 	uint64_t connect_failed, cut, timeout, bad_head, bad_status, bad_body, unsent;
 	uint64_t retransmits, drops;
+	uint64_t cpu_ns;             /* of the lcore, from its first turn to its last */
 	struct hf_hist_view latency; /* ns, of what was due within the window */
 };
 
@@ -163,7 +164,8 @@ struct load_stub;
 int load_stub_new(const struct load_opts *opts, struct hf_port *port,
 	struct load_stub **ret_stub) HF_MUST_CHECK;
 void load_stub_free(struct load_stub *stub);
-void load_stub_turn(struct load_stub *stub);
+/* True: there was something to do. */
+bool load_stub_turn(struct load_stub *stub);
 
 /* Serves every object over kernel sockets until *stop. */
 int load_origin_run(const struct load_opts *opts, const volatile bool *stop);

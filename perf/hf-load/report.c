@@ -110,7 +110,7 @@ int load_report_json(const struct load_opts *opts, const struct load_result *res
 {
 	json_t *json = json_pack(
 		"{s:{s:I,s:f,s:I,s:I,s:I,s:f}, s:f,s:f,s:f,s:f, s:I,s:I,s:I,s:I,s:I, "
-		"s:I,s:I, s:I,s:o,s:o}",
+		"s:I,s:I,s:f, s:I,s:o,s:o}",
 		"options", "keys", (json_int_t)opts->keys, "zipf", opts->zipf, "connections",
 		(json_int_t)opts->connections, "pipeline", (json_int_t)opts->pipeline,
 		"requests_per_connection", (json_int_t)opts->requests_per_connection, "rate",
@@ -123,7 +123,8 @@ int load_report_json(const struct load_opts *opts, const struct load_result *res
 		"response_bytes", (json_int_t)result->response_bytes, "verified",
 		(json_int_t)result->verified, "connections", (json_int_t)result->connections,
 		"retransmits", (json_int_t)result->retransmits, "drops", (json_int_t)result->drops,
-		"errors", (json_int_t)load_result_errors(result), "error", report_counts(result),
+		"cpu_s", (double)result->cpu_ns / 1e9, "errors",
+		(json_int_t)load_result_errors(result), "error", report_counts(result),
 		"latency_ns", report_latency(&result->latency));
 	int rc;
 

@@ -312,7 +312,7 @@ static void stub_tcp(struct load_stub *stub, struct rte_mbuf *mbuf)
 	stub_answer(stub, mbuf, &in, time, tcp_len - off, requests);
 }
 
-void load_stub_turn(struct load_stub *stub)
+bool load_stub_turn(struct load_stub *stub)
 {
 	struct rte_mbuf *burst[STUB_BURST];
 	uint16_t n;
@@ -331,4 +331,5 @@ void load_stub_turn(struct load_stub *stub)
 			stub_tcp(stub, burst[i]);
 	}
 	stub_flush(stub);
+	return n > 0;
 }
