@@ -1,76 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Connections and the requests on them.
- *
- *      OPENING -> FILLING -> WARMING -> MEASURING -> DRAINING -> CLOSING -> (done)
- *                 each key    |-- closed loop: a connection sends its next requests when all it
- *                 once        |   sent are answered
- *                             '-- open loop: whichever connection has room, when one is due
- *
- * What was due within MEASURING counts, also when it is sent or answered while DRAINING: nothing is
- * left out because it was slow (no coordinated omission).
+ * Connections, the requests on them, and what comes back.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "hf_list.h"
-#include "load.h"
+#include "client.h"
 
-#define CLIENT_PORT_FIRST   1024
-#define CLIENT_OPEN_TURN    64 /* new connections a turn */
-#define CLIENT_PORT_TRIES   64
-#define CLIENT_SWEEP_NS     50000000
-#define CLIENT_CLOSE_NS     500000000
-#define CLIENT_QUIET_NS     100000000 /* the other end reads our last ACKs, or repeats its FIN */
-#define CLIENT_SPANS        8
-#define CLIENT_TIME_WAIT_MS 1 /* halved: the other end is not to run out of our ports */
-
-enum client_phase { OPENING, FILLING, WARMING, MEASURING, DRAINING, CLOSING, DONE };
-
-struct client_slot {
-	uint64_t due_ns, sent_ns;
-	uint32_t key, size;
-	bool verify;
-};
-
-struct client_conn {
-	struct hf_list link; /* in `closed`, or in `room` when it can take a request, or in none */
-	struct hf_tcp_conn *tcp; /* NULL: closed */
-	uint64_t opened_ns;
-	uint32_t head, count; /* slots in use */
-	uint32_t taken;       /* requests of this connection so far */
-	bool open;
-	struct client_slot *slot;
-	char *text; /* of each slot */
-	struct load_resp resp;
-};
-
-struct load_client {
-	const struct load_opts *opts;
-	struct hf_tcp *tcp;
-	struct hf_path path;
-	bool has_path, stopping;
-	enum client_phase phase;
-	uint64_t now_ns, phase_ns; /* when it began */
-	uint64_t begin_ns, end_ns, until_ns, last_ns;
-	uint64_t sweep_ns, heard_ns, random;
-	struct load_zipf *zipf;
-	struct load_pace pace;
-	uint32_t fill_next, verify_in, request_len;
-	uint32_t next_address, next_port;
-	uint64_t on_the_way, window_requests;
-	struct hf_list closed, room;
-	struct client_conn *conn;
-	struct client_slot *slots;
-	char *texts;
-	struct load_result result;
-};
-
-static uint64_t client_ns(double seconds)
-{
-	return (uint64_t)(seconds * 1e9);
-}
+#define CLIENT_PORT_FIRST 1024
+#define CLIENT_OPEN_TURN  64 /* new connections a turn */
+#define CLIENT_PORT_TRIES 64
+#define CLIENT_SPANS      8
 
 /* All requests are of one length, so that those of one connection lie one behind the other. */
 static uint32_t client_template(const struct load_opts *opts, char ret_text[LOAD_REQUEST_MAX])
@@ -154,13 +95,6 @@ const struct load_result *load_client_result(const struct load_client *client)
 {
 	return &client->result;
 }
-
-static void client_phase_set(struct load_client *client, enum client_phase phase)
-{
-	client->phase = phase;
-	client->phase_ns = client->now_ns;
-}
-
 static uint32_t client_key(struct load_client *client)
 {
 	return load_zipf_sample(client->zipf, load_random(&client->random));
@@ -229,7 +163,7 @@ static void client_lost(struct load_client *client, struct client_conn *conn, ui
 }
 
 /* No longer ours to TCP. */
-static void client_conn_gone(struct load_client *client, struct client_conn *conn)
+void client_gone(struct load_client *client, struct client_conn *conn)
 {
 	conn->tcp = NULL;
 	conn->open = false;
@@ -237,12 +171,11 @@ static void client_conn_gone(struct load_client *client, struct client_conn *con
 	hf_list_add_tail(&client->closed, &conn->link);
 }
 
-static void client_conn_fail(
-	struct load_client *client, struct client_conn *conn, uint64_t *counter)
+void client_fail(struct load_client *client, struct client_conn *conn, uint64_t *counter)
 {
 	client_lost(client, conn, counter);
 	hf_tcp_abort(client->tcp, conn->tcp);
-	client_conn_gone(client, conn);
+	client_gone(client, conn);
 }
 
 static uint32_t client_room(const struct load_client *client, const struct client_conn *conn)
@@ -288,7 +221,7 @@ static void client_feed(struct load_client *client, struct client_conn *conn)
 	}
 	hf_list_del(&conn->link);
 	if (n > 0 && !client_send(client, conn, first, n)) {
-		client_conn_fail(client, conn, &client->result.cut);
+		client_fail(client, conn, &client->result.cut);
 		return;
 	}
 	if (client_room(client, conn) > 0)
@@ -356,7 +289,7 @@ static bool client_bytes(struct load_client *client, struct client_conn *conn, s
 				conn->count--;
 				client->on_the_way--;
 			}
-			client_conn_fail(client, conn, &client->result.cut);
+			client_fail(client, conn, &client->result.cut);
 			return false;
 		}
 		client->result.response_bytes += (uint64_t)used;
@@ -402,7 +335,7 @@ static void client_event(struct load_client *client, const struct hf_tcp_event *
 		if (!conn->open)
 			result->connect_failed++;
 		client_lost(client, conn, &result->cut);
-		client_conn_gone(client, conn);
+		client_gone(client, conn);
 		return;
 	}
 	if (event->what & HF_TCP_EV_OPEN) {
@@ -412,19 +345,19 @@ static void client_event(struct load_client *client, const struct hf_tcp_event *
 	if ((event->what & HF_TCP_EV_DATA) && !client_read(client, conn))
 		return;
 	if ((event->what & HF_TCP_EV_FIN) && conn->count > 0) {
-		client_conn_fail(client, conn, &result->cut);
+		client_fail(client, conn, &result->cut);
 		return;
 	}
 	if ((event->what & HF_TCP_EV_FIN) || client_is_spent(client, conn)) {
 		hf_tcp_close(client->tcp, conn->tcp);
-		client_conn_gone(client, conn);
+		client_gone(client, conn);
 		return;
 	}
 	if (conn->open)
 		client_feed(client, conn);
 }
 
-static void client_events(struct load_client *client)
+void client_events(struct load_client *client)
 {
 	struct hf_tcp_event event;
 
@@ -475,7 +408,7 @@ static bool client_connect(struct load_client *client, struct client_conn *conn)
 	return false;
 }
 
-static void client_open(struct load_client *client)
+void client_open(struct load_client *client)
 {
 	bool wanted =
 		client->phase < DRAINING || (client->phase == DRAINING && client->opts->rate > 0);
@@ -498,7 +431,7 @@ static void client_open(struct load_client *client)
 	}
 }
 
-static void client_feed_waiting(struct load_client *client)
+void client_feed_waiting(struct load_client *client)
 {
 	struct hf_list *link = hf_list_first(&client->room);
 
@@ -511,161 +444,4 @@ static void client_feed_waiting(struct load_client *client)
 			return; /* nothing is to be sent */
 		link = hf_list_first(&client->room);
 	}
-}
-
-/* Now and then: whose answer is overdue. */
-static void client_sweep(struct load_client *client)
-{
-	uint64_t timeout_ns = client_ns(client->opts->timeout_s);
-
-	if (client->now_ns < client->sweep_ns)
-		return;
-	client->sweep_ns = client->now_ns + CLIENT_SWEEP_NS;
-	for (uint32_t i = 0; i < client->opts->connections; i++) {
-		struct client_conn *conn = &client->conn[i];
-
-		if (conn->count > 0 && client->now_ns - conn->slot[conn->head].sent_ns > timeout_ns)
-			client_conn_fail(client, conn, &client->result.timeout);
-	}
-}
-
-static void client_begin_window(struct load_client *client)
-{
-	client->begin_ns = client->now_ns;
-	client->until_ns = UINT64_MAX;
-	if (client->opts->requests == 0)
-		client->end_ns = client->until_ns =
-			client->begin_ns + client_ns(client->opts->duration_s);
-}
-
-static void client_end_window(struct load_client *client)
-{
-	uint64_t until_ns = hf_min_u64(client->until_ns, client->now_ns);
-
-	if (client->opts->requests > 0)
-		until_ns = client->last_ns;
-	client->result.window_ns = until_ns > client->begin_ns ? until_ns - client->begin_ns : 0;
-}
-
-static void client_begin_closing(struct load_client *client)
-{
-	for (uint32_t i = 0; i < client->opts->connections; i++) {
-		struct client_conn *conn = &client->conn[i];
-
-		if (!conn->tcp)
-			continue;
-		if (conn->count > 0) {
-			client_conn_fail(client, conn, &client->result.timeout);
-			continue;
-		}
-		hf_tcp_close(client->tcp, conn->tcp);
-		client_conn_gone(client, conn);
-	}
-}
-
-/* How many were due and not sent. */
-static uint64_t client_backlog(const struct load_client *client)
-{
-	if (client->opts->rate == 0 || client->begin_ns == UINT64_MAX)
-		return 0;
-	return load_pace_left(&client->pace, client->end_ns);
-}
-
-static void client_drain(struct load_client *client, bool late)
-{
-	uint64_t backlog = client_backlog(client);
-
-	if (!late && (client->on_the_way > 0 || (backlog > 0 && !client->stopping)))
-		return;
-	client->result.unsent = client->stopping ? 0 : backlog;
-	client_end_window(client);
-	client_begin_closing(client);
-	client_phase_set(client, CLOSING);
-}
-
-static void client_opened(struct load_client *client, bool late)
-{
-	const struct load_opts *opts = client->opts;
-
-	if (client->result.connections < opts->connections && !late)
-		return;
-	if (client->result.connections < opts->connections) {
-		client->result.connect_failed = opts->connections - client->result.connections;
-		client_phase_set(client, DRAINING);
-		return;
-	}
-	client_phase_set(client, opts->fill ? FILLING : WARMING);
-}
-
-/* What ends the phase, and what then begins. */
-static void client_phases(struct load_client *client)
-{
-	const struct load_opts *opts = client->opts;
-	uint64_t since_ns = client->now_ns - client->phase_ns;
-	bool late = since_ns > client_ns(opts->timeout_s);
-
-	switch (client->phase) {
-	case OPENING:
-		client_opened(client, late);
-		break;
-	case FILLING:
-		if (client->fill_next < opts->keys || client->on_the_way > 0)
-			return;
-		client->result.fill_ns = since_ns;
-		client_phase_set(client, WARMING);
-		break;
-	case WARMING:
-		if (since_ns < client_ns(opts->warmup_s))
-			return;
-		client_begin_window(client);
-		client_phase_set(client, MEASURING);
-		break;
-	case MEASURING:
-		if (client->now_ns >= client->end_ns)
-			client_phase_set(client, DRAINING);
-		break;
-	case DRAINING:
-		client_drain(client, late);
-		break;
-	case CLOSING:
-		if (hf_tcp_conn_count(client->tcp) > 0 && since_ns < CLIENT_CLOSE_NS)
-			return;
-		if (client->now_ns - client->heard_ns > CLIENT_QUIET_NS)
-			client_phase_set(client, DONE);
-		break;
-	case DONE:
-		break;
-	}
-	if (client->phase == WARMING && client->pace.begin_ns == UINT64_MAX) {
-		client->pace.begin_ns = client->now_ns;
-		client->pace.interval_ns = opts->rate > 0 ? 1e9 / opts->rate : 0;
-	}
-}
-
-bool load_client_turn(struct load_client *client, uint64_t now_ns)
-{
-	enum client_phase before;
-
-	client->now_ns = now_ns;
-	if (client->phase_ns == 0)
-		client->phase_ns = now_ns;
-	hf_tcp_tick(client->tcp, now_ns / 1000);
-	client_events(client);
-	do {
-		before = client->phase;
-		client_phases(client);
-	} while (client->phase != before); /* a phase may be over as it begins */
-	client_open(client);
-	client_feed_waiting(client);
-	client_sweep(client);
-	return client->phase != DONE;
-}
-
-void load_client_stop(struct load_client *client, uint64_t now_ns)
-{
-	client->now_ns = now_ns;
-	client->stopping = true;
-	client->end_ns = client->until_ns = hf_min_u64(client->end_ns, now_ns);
-	if (client->phase < DRAINING)
-		client_phase_set(client, DRAINING);
 }

@@ -4,7 +4,7 @@
  *
  * Picture
  *      main.c: options -> EAL, one port -> lcore: turns of lib/net and lib/tcp
- *                                            |-- client.c   connections, requests, phases
+ *                                            |-- client.c   connections, requests; phase.c: their order
  *                                            |     load_zipf  which key     load_pace  when
  *                                            |     load_resp  what came     load_body  is it right
  *                                            '-- stub.c     (--stub) answers without looking

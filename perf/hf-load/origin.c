@@ -98,7 +98,7 @@ static bool origin_write(struct origin_conn *conn)
 /* The first line's path is all that counts. */
 static bool origin_request(struct origin_conn *conn)
 {
-	char *end = memmem(conn->in, conn->in_len, "\r\n\r\n", 4), path[sizeof(LOAD_PATH)];
+	char *end = memmem(conn->in, conn->in_len, "\r\n\r\n", 4), path[sizeof(LOAD_PATH) + 1];
 	uint32_t len;
 	bool found;
 

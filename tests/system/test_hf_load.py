@@ -66,12 +66,12 @@ class Load:
 def test_over_memif(start, objects, tmp_path):
     wire = Memif(tmp_path)
     load = Load(start(objects, device=wire, runtime=SHORT), wire.ends["client"])
-    told = load.run("--requests", 2000)
-    assert told["requests"] == 2200 and told["connections"] == 8 and told["latency_ns"]["count"] == 2000
-    told = load.run("--no-fill", "--requests", 1000, "--pipeline", 16)
-    assert told["requests"] == 1000
-    told = load.run("--no-fill", "--requests", 300, "--requests-per-connection", 1)
-    assert told["connections"] >= 300
+    told = load.run("--requests", 800)
+    assert told["requests"] == 1000 and told["connections"] == 8 and told["latency_ns"]["count"] == 800
+    told = load.run("--no-fill", "--requests", 640, "--pipeline", 16)
+    assert told["requests"] == 640
+    told = load.run("--no-fill", "--requests", 100, "--requests-per-connection", 1)
+    assert told["connections"] >= 100
     told = load.run("--no-fill", "--duration", 0.3, "--rate", 1000)
     assert told["requests"] == told["latency_ns"]["count"] == 300
 
@@ -82,9 +82,9 @@ def test_over_tap(start, objects):
     load = Load(hf, f"net_tap0,iface={tap}")
     sh("ip", "link", "add", bridge, "type", "bridge", "forward_delay", "0")
     sh("ip", "link", "set", bridge, "up")
-    with load.running("--requests", 1000) as process:
+    with load.running("--requests", 500) as process:
         wait_until(lambda: tap in os.listdir("/sys/class/net"), what="hf-load's interface")
         for end in (hf.device.kernel, tap):
             sh("ip", "link", "set", end, "up", "master", bridge)
-        assert load.result(process)["requests"] == 1200
+        assert load.result(process)["requests"] == 700
     sh("ip", "link", "del", bridge)
