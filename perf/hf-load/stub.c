@@ -30,9 +30,9 @@ struct load_stub {
 	struct rte_mempool *pool;
 	uint8_t ip[HF_CONF_ADDRESSES_MAX][4];
 	uint32_t ip_count;
-	char *response;
-	uint32_t response_len;
-	uint16_t *sum; /* of each of its pieces of STUB_MSS */
+	char *responses;
+	uint32_t response_len; /* of one */
+	uint16_t *sum;         /* of each whole piece of STUB_MSS of all */
 	uint32_t out_count;
 	struct rte_mbuf *out[STUB_OUT_MAX];
 };
@@ -44,22 +44,25 @@ struct stub_frame {
 	uint8_t opt[40];
 } HF_PKT_PACKED;
 
+/* As many responses, one behind the other, as a segment can ask for. */
 static int stub_response_new(struct load_stub *stub, uint32_t size)
 {
 	uint32_t head_len = (uint32_t)snprintf(NULL, 0, STUB_HEAD, size);
-	uint32_t pieces;
+	uint64_t all = (uint64_t)(head_len + size) * LOAD_PIPELINE;
 
 	stub->response_len = head_len + size;
-	pieces = (stub->response_len + STUB_MSS - 1) / STUB_MSS;
-	stub->response = malloc(stub->response_len + 1);
-	stub->sum = calloc(pieces, sizeof(*stub->sum));
-	if (!stub->response || !stub->sum)
+	stub->responses = malloc(all + 1);
+	stub->sum = calloc(all / STUB_MSS + 1, sizeof(*stub->sum));
+	if (!stub->responses || !stub->sum)
 		return -ENOMEM;
-	(void)snprintf(stub->response, head_len + 1, STUB_HEAD, size);
-	memset(stub->response + head_len, 'x', size);
-	for (uint32_t i = 0; i < pieces; i++)
-		stub->sum[i] = hf_pkt_sum(0, stub->response + i * STUB_MSS,
-			hf_min_u32(STUB_MSS, stub->response_len - i * STUB_MSS));
+	for (uint32_t i = 0; i < LOAD_PIPELINE; i++) {
+		char *at = stub->responses + (size_t)i * stub->response_len;
+
+		(void)snprintf(at, head_len + 1, STUB_HEAD, size);
+		memset(at + head_len, 'x', size);
+	}
+	for (uint64_t at = 0; at + STUB_MSS <= all; at += STUB_MSS)
+		stub->sum[at / STUB_MSS] = hf_pkt_sum(0, stub->responses + at, STUB_MSS);
 	return 0;
 }
 
@@ -92,7 +95,7 @@ void load_stub_free(struct load_stub *stub)
 {
 	if (!stub)
 		return;
-	free(stub->response);
+	free(stub->responses);
 	free(stub->sum);
 	free(stub);
 }
@@ -217,23 +220,22 @@ static void stub_syn(struct load_stub *stub, struct rte_mbuf *mbuf, const struct
 	stub_put(stub, mbuf, (uint32_t)offsetof(struct stub_frame, opt) + opt_len);
 }
 
-/* A segment of the answer, in `mbuf`. */
+/* A segment of the answer, in `mbuf`: `len` bytes from `at` of what is always said. */
 static void stub_segment(struct load_stub *stub, struct rte_mbuf *mbuf, const struct stub_frame *in,
-	const uint8_t *time, uint32_t seq, uint32_t ack, uint8_t flags, uint32_t piece)
+	const uint8_t *time, uint64_t at, uint32_t len, uint8_t flags)
 {
 	struct stub_frame *out = rte_pktmbuf_mtod(mbuf, struct stub_frame *);
-	uint32_t opt_len = time ? STUB_TS_OPT : 0, at = piece * STUB_MSS, len = 0;
+	uint32_t opt_len = time ? STUB_TS_OPT : 0;
+	uint16_t sum;
 
-	if (piece != UINT32_MAX)
-		len = hf_min_u32(STUB_MSS, stub->response_len - at);
 	if (time)
 		stub_timestamps(out->opt, time);
-	out->tcp.seq_be = __builtin_bswap32(seq);
-	out->tcp.ack_be = __builtin_bswap32(ack);
+	out->tcp.seq_be = __builtin_bswap32(__builtin_bswap32(in->tcp.ack_be) + (uint32_t)at);
+	out->tcp.ack_be = in->tcp.seq_be; /* as stub_answer has put it */
 	out->tcp.flags = flags;
-	if (len > 0)
-		memcpy(out->opt + opt_len, stub->response + at, len);
-	stub_headers(stub, in, out, opt_len, len, len > 0 ? stub->sum[piece] : 0);
+	memcpy(out->opt + opt_len, stub->responses + at, len);
+	sum = len == STUB_MSS ? stub->sum[at / STUB_MSS] : hf_pkt_sum(0, stub->responses + at, len);
+	stub_headers(stub, in, out, opt_len, len, sum);
 	stub_put(stub, mbuf, (uint32_t)offsetof(struct stub_frame, opt) + opt_len + len);
 }
 
@@ -250,31 +252,28 @@ static uint32_t stub_count_ends(const char *at, uint32_t len)
 	return count;
 }
 
-/* `requests` responses, then FIN if there is one. The frame that asked is copied: its mbuf is the first
- * segment of the answer. */
-static void stub_answer(struct load_stub *stub, struct rte_mbuf *mbuf, const struct stub_frame *in,
+/* `requests` responses, then FIN if there is one. `in` is a copy of what asked, for its mbuf is the first
+ * segment of the answer; its sequence number becomes what is acknowledged. */
+static void stub_answer(struct load_stub *stub, struct rte_mbuf *mbuf, struct stub_frame *in,
 	const uint8_t *time, uint32_t payload_len, uint32_t requests)
 {
-	uint32_t seq = __builtin_bswap32(in->tcp.ack_be);
-	uint32_t fin = in->tcp.flags & HF_TCP_FIN ? 1 : 0;
-	uint32_t ack = __builtin_bswap32(in->tcp.seq_be) + payload_len + fin;
+	uint64_t all = (uint64_t)requests * stub->response_len, at = 0;
+	bool fin = in->tcp.flags & HF_TCP_FIN;
 
-	for (uint32_t i = 0; i < requests; i++) {
-		for (uint32_t at = 0; at < stub->response_len; at += STUB_MSS) {
-			if (!mbuf)
-				mbuf = rte_pktmbuf_alloc(stub->pool);
-			if (!mbuf)
-				return;
-			stub_segment(stub, mbuf, in, time, seq, ack, HF_TCP_ACK | HF_TCP_PSH,
-				at / STUB_MSS);
-			seq += hf_min_u32(STUB_MSS, stub->response_len - at);
-			mbuf = NULL;
-		}
-	}
-	if (fin && !mbuf)
-		mbuf = rte_pktmbuf_alloc(stub->pool);
-	if (fin && mbuf)
-		stub_segment(stub, mbuf, in, time, seq, ack, HF_TCP_ACK | HF_TCP_FIN, UINT32_MAX);
+	in->tcp.seq_be = __builtin_bswap32(__builtin_bswap32(in->tcp.seq_be) + payload_len + fin);
+	do {
+		uint32_t len = (uint32_t)hf_min_u64(STUB_MSS, all - at);
+		bool last = at + len == all;
+
+		if (!mbuf)
+			mbuf = rte_pktmbuf_alloc(stub->pool);
+		if (!mbuf)
+			return;
+		stub_segment(stub, mbuf, in, time, at, len,
+			HF_TCP_ACK | HF_TCP_PSH | (last && fin ? HF_TCP_FIN : 0));
+		at += len;
+		mbuf = NULL;
+	} while (at < all);
 }
 
 /* Takes over mbuf. */
@@ -304,7 +303,8 @@ static void stub_tcp(struct load_stub *stub, struct rte_mbuf *mbuf)
 		return;
 	}
 	if (tcp_len > off)
-		requests = stub_count_ends((const char *)&frame->tcp + off, tcp_len - off);
+		requests = hf_min_u32(LOAD_PIPELINE,
+			stub_count_ends((const char *)&frame->tcp + off, tcp_len - off));
 	if (requests == 0 && !(in.tcp.flags & HF_TCP_FIN)) {
 		rte_pktmbuf_free(mbuf);
 		return;
