@@ -12,13 +12,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "hf_list.h"
 #include "load.h"
 
 #define ORIGIN_EVENTS  64
 #define ORIGIN_WAIT_MS 200
 #define ORIGIN_PIECE   16384
 
+struct origin {
+	int listener, poll;
+	struct hf_list conns;
+};
+
 struct origin_conn {
+	struct hf_list link;
 	int fd;
 	uint32_t in_len, out_len, out_at;
 	bool writing; /* epoll waits for room */
@@ -46,23 +53,25 @@ static int origin_listen(const struct load_opts *opts)
 static void origin_close(struct origin_conn *conn)
 {
 	(void)close(conn->fd); /* which ends its epoll entry too */
+	hf_list_del(&conn->link);
 	free(conn);
 }
 
-static void origin_accept(int listener, int poll)
+static void origin_accept(struct origin *origin)
 {
 	int fd, on = 1;
 
-	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+	while ((fd = accept4(origin->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
 		struct origin_conn *conn = calloc(1, sizeof(*conn));
 		struct epoll_event event = { .events = EPOLLIN, .data.ptr = conn };
 
-		if (!conn || epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event) < 0) {
+		if (!conn || epoll_ctl(origin->poll, EPOLL_CTL_ADD, fd, &event) < 0) {
 			(void)close(fd);
 			free(conn);
 			continue;
 		}
 		conn->fd = fd;
+		hf_list_add_tail(&origin->conns, &conn->link);
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	}
 }
@@ -130,7 +139,7 @@ static bool origin_read(struct origin_conn *conn)
 	return n > 0;
 }
 
-static void origin_turn(struct origin_conn *conn, int poll)
+static void origin_turn(struct origin *origin, struct origin_conn *conn)
 {
 	bool on = conn->writing || origin_read(conn), writing;
 
@@ -152,34 +161,58 @@ static void origin_turn(struct origin_conn *conn, int poll)
 		struct epoll_event event = { .events = writing ? EPOLLOUT : EPOLLIN,
 			.data.ptr = conn };
 
-		(void)epoll_ctl(poll, EPOLL_CTL_MOD, conn->fd, &event);
+		(void)epoll_ctl(origin->poll, EPOLL_CTL_MOD, conn->fd, &event);
 		conn->writing = writing;
 	}
 }
 
+static void origin_free(struct origin *origin)
+{
+	while (!hf_list_empty(&origin->conns))
+		origin_close(
+			HF_CONTAINER_OF(hf_list_first(&origin->conns), struct origin_conn, link));
+	if (origin->listener >= 0)
+		(void)close(origin->listener);
+	if (origin->poll >= 0)
+		(void)close(origin->poll);
+}
+
+static int origin_new(const struct load_opts *opts, struct origin *origin)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
+
+	hf_list_init(&origin->conns);
+	origin->poll = epoll_create1(EPOLL_CLOEXEC);
+	origin->listener = origin_listen(opts);
+	if (origin->listener < 0)
+		return origin->listener;
+	if (origin->poll < 0 ||
+		epoll_ctl(origin->poll, EPOLL_CTL_ADD, origin->listener, &event) < 0)
+		return -errno;
+	return 0;
+}
+
 int load_origin_run(const struct load_opts *opts, const volatile bool *stop)
 {
-	int listener = origin_listen(opts), poll = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
 	struct epoll_event events[ORIGIN_EVENTS];
+	struct origin origin;
+	int rc = origin_new(opts, &origin);
 
-	if (listener < 0 || poll < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event) < 0) {
-		(void)fprintf(stderr, "hf-load: --origin: cannot listen there: %s\n",
-			strerror(listener < 0 ? -listener : errno));
-		return -EINVAL;
-	}
-	(void)fputs("hf-load: ready\n", stderr);
-	while (!*stop) {
-		int n = epoll_wait(poll, events, ORIGIN_EVENTS, ORIGIN_WAIT_MS);
+	if (rc < 0)
+		(void)fprintf(
+			stderr, "hf-load: --origin: cannot listen there: %s\n", strerror(-rc));
+	else
+		(void)fputs("hf-load: ready\n", stderr);
+	while (rc == 0 && !*stop) {
+		int n = epoll_wait(origin.poll, events, ORIGIN_EVENTS, ORIGIN_WAIT_MS);
 
 		for (int i = 0; i < n; i++) {
 			if (!events[i].data.ptr)
-				origin_accept(listener, poll);
+				origin_accept(&origin);
 			else
-				origin_turn(events[i].data.ptr, poll);
+				origin_turn(&origin, events[i].data.ptr);
 		}
 	}
-	(void)close(poll);
-	(void)close(listener);
-	return 0; /* connections end with the process */
+	origin_free(&origin);
+	return rc;
 }

@@ -21,8 +21,7 @@ def objects():
     assert origin.stderr.readline() == b"hf-load: ready\n"
     yield f"http://127.0.0.1:{port}"
     origin.terminate()
-    origin.stderr.close()
-    assert origin.wait() == 0
+    assert origin.communicate()[1] == b"" and origin.returncode == 0
 
 
 class Load:
