@@ -120,6 +120,9 @@ static int main_client_new(struct load *load, struct hf_err *err)
 	cfg.conns_max = 2 * connections + 16384; /* those in TIME_WAIT */
 	cfg.spans_max = hf_max_u32(cfg.spans_max, 4 * connections);
 	cfg.msl_ms = 1; /* or we would run out of ports */
+	/* One host over several runs: sequence numbers and timestamps go on where the last run's ended, so
+	 * that what is in TIME_WAIT at the other end may be opened again (RFC 6528, RFC 6191). */
+	cfg.isn_key = (struct hf_sipkey){ 1, 2 };
 	rc = hf_net_shared_new(&load->opts.conf, &load->port, 1, err, &load->shared);
 	if (rc == 0)
 		rc = hf_net_new(load->shared, 0, err, &load->net);
