@@ -179,6 +179,16 @@ static int main_tell(struct load *load)
 	return load_result_errors(&result) > 0 ? 1 : 0;
 }
 
+/* Asleep: EAL's own waiting polls, and would take the lcore's CPU. */
+static void main_wait(uint32_t lcore)
+{
+	static const struct timespec period = { .tv_nsec = 1000000 };
+
+	while (rte_eal_get_lcore_state(lcore) == RUNNING)
+		(void)nanosleep(&period, NULL);
+	(void)rte_eal_wait_lcore(lcore);
+}
+
 static int main_run(struct load *load, struct hf_err *err)
 {
 	bool is_client = load->opts.mode == LOAD_CLIENT;
@@ -193,7 +203,7 @@ static int main_run(struct load *load, struct hf_err *err)
 		rc = rte_eal_remote_launch(
 			is_client ? main_lcore_client : main_lcore_stub, load, hf_port_lcore_id(0));
 		HF_ASSERT(rc == 0);
-		rte_eal_mp_wait_lcore();
+		main_wait(hf_port_lcore_id(0));
 		rc = is_client ? main_tell(load) : 0;
 	}
 	main_close(load);
