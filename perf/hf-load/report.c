@@ -106,11 +106,26 @@ static json_t *report_counts(const struct load_result *result)
 	return json;
 }
 
+/* What was received and thrown away, by reason. */
+static json_t *report_drops(void)
+{
+	json_t *json = json_object();
+
+	for (int i = HF_DROP_NONE + 1; i < HF_DROP_COUNT; i++) {
+		uint64_t count = hf_drop_sum((enum hf_drop)i);
+
+		if (count > 0)
+			(void)json_object_set_new(
+				json, hf_drop_infos[i].name, json_integer((json_int_t)count));
+	}
+	return json;
+}
+
 int load_report_json(const struct load_opts *opts, const struct load_result *result)
 {
 	json_t *json = json_pack(
 		"{s:{s:I,s:f,s:I,s:I,s:I,s:f}, s:f,s:f,s:f,s:f, s:I,s:I,s:I,s:I,s:I, "
-		"s:I,s:I,s:f, s:I,s:o,s:o}",
+		"s:I,s:I,s:f, s:I,s:o,s:o,s:o}",
 		"options", "keys", (json_int_t)opts->keys, "zipf", opts->zipf, "connections",
 		(json_int_t)opts->connections, "pipeline", (json_int_t)opts->pipeline,
 		"requests_per_connection", (json_int_t)opts->requests_per_connection, "rate",
@@ -125,7 +140,7 @@ int load_report_json(const struct load_opts *opts, const struct load_result *res
 		"retransmits", (json_int_t)result->retransmits, "drops", (json_int_t)result->drops,
 		"cpu_s", (double)result->cpu_ns / 1e9, "errors",
 		(json_int_t)load_result_errors(result), "error", report_counts(result),
-		"latency_ns", report_latency(&result->latency));
+		"latency_ns", report_latency(&result->latency), "drop", report_drops());
 	int rc;
 
 	if (!json)
