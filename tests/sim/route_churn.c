@@ -11,7 +11,7 @@
  *           restart, within the TTL.
  * Promise   no request to an origin after its removal; never more prefixes than the cap; of the requests
  *           whose document was last sent to an origin that still has it, at least SHARE go to one that has it.
- * Told      times of a choice, before and after changes, and the share that chance alone would give.
+ * Told      times of a choice and that share, each before and after changes; the share that chance alone would give.
  * Limits    with --seed all is the same again but the times.
  */
 #include <getopt.h>
@@ -59,7 +59,10 @@ struct churn {
 	struct churn_request request[UNDER_WAY];
 	/* told at the end */
 	uint64_t requests, changes, known, affine, chance, stale;
-	uint32_t *before_ns, *after_ns, before_count, after_count;
+	struct churn_window {
+		uint32_t *ns, count;
+		uint64_t known, affine;
+	} before, after; /* changes */
 };
 
 static uint32_t churn_random(struct churn *churn, uint32_t below)
@@ -189,14 +192,35 @@ static uint64_t churn_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static void churn_sample(struct churn *churn, uint64_t ns)
+/* NULL: in between. */
+static struct churn_window *churn_window(struct churn *churn)
 {
 	uint64_t since = churn->requests % CHANGE_EACH;
 
-	if (since < WINDOW && churn->after_count < SAMPLES_MAX)
-		churn->after_ns[churn->after_count++] = (uint32_t)ns;
-	else if (since >= CHANGE_EACH - WINDOW && churn->before_count < SAMPLES_MAX)
-		churn->before_ns[churn->before_count++] = (uint32_t)ns;
+	if (since < WINDOW)
+		return &churn->after;
+	return since >= CHANGE_EACH - WINDOW ? &churn->before : NULL;
+}
+
+static void churn_sample(struct churn *churn, uint64_t ns)
+{
+	struct churn_window *window = churn_window(churn);
+
+	if (window && window->count < SAMPLES_MAX)
+		window->ns[window->count++] = (uint32_t)ns;
+}
+
+/* The document is at an origin that has it still; was it asked there? */
+static void churn_count(struct churn *churn, bool affine)
+{
+	struct churn_window *window = churn_window(churn);
+
+	churn->known++;
+	churn->affine += affine;
+	if (window) {
+		window->known++;
+		window->affine += affine;
+	}
 }
 
 static uint32_t churn_choose(struct churn *churn, const char *path)
@@ -230,8 +254,7 @@ static void churn_read(struct churn *churn)
 		churn_random(churn, 1000));
 	chosen = churn_choose(churn, path);
 	if (last && churn_has(churn, last - 1, document)) {
-		churn->known++;
-		churn->affine += churn_has(churn, chosen, document);
+		churn_count(churn, churn_has(churn, chosen, document));
 		churn->chance += churn_has(churn, churn_random(churn, ORIGINS), document);
 	}
 	churn->last[document] = chosen + 1;
@@ -278,9 +301,9 @@ static void churn_new(struct churn *churn)
 
 	churn->random = churn->seed;
 	churn->table = hf_route_table_new(&cfg);
-	churn->before_ns = calloc(SAMPLES_MAX, sizeof(*churn->before_ns));
-	churn->after_ns = calloc(SAMPLES_MAX, sizeof(*churn->after_ns));
-	HF_ASSERT(churn->table && churn->before_ns && churn->after_ns);
+	churn->before.ns = calloc(SAMPLES_MAX, sizeof(*churn->before.ns));
+	churn->after.ns = calloc(SAMPLES_MAX, sizeof(*churn->after.ns));
+	HF_ASSERT(churn->table && churn->before.ns && churn->after.ns);
 	for (uint32_t i = 1; i < UNDER_WAY - 1; i++)
 		churn->request[i].next = i + 1;
 	churn->free = 1;
@@ -296,8 +319,8 @@ static void churn_free(struct churn *churn)
 {
 	for (uint32_t i = 0; i < ORIGINS; i++)
 		free(churn->origin[i].served_ms);
-	free(churn->before_ns);
-	free(churn->after_ns);
+	free(churn->before.ns);
+	free(churn->after.ns);
 	hf_route_table_free(churn->table);
 }
 
@@ -308,17 +331,26 @@ static int by_value(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-static void churn_tell_times(const char *when, uint32_t *ns, uint32_t count)
+static double churn_share(uint64_t part, uint64_t all)
 {
-	qsort(ns, count, sizeof(*ns), by_value);
-	if (count > 0)
-		printf("%s a change: p50 %u ns, p95 %u ns, p99 %u ns\n", when, ns[count / 2],
-			ns[(uint64_t)count * 95 / 100], ns[(uint64_t)count * 99 / 100]);
+	return all ? (double)part / (double)all : 1;
+}
+
+static void churn_tell_window(const char *when, struct churn_window *window)
+{
+	const uint32_t *ns = window->ns;
+
+	qsort(window->ns, window->count, sizeof(*ns), by_value);
+	if (window->count > 0)
+		printf("%s a change: %.3f, p50 %u ns, p95 %u ns, p99 %u ns\n", when,
+			churn_share(window->affine, window->known), ns[window->count / 2],
+			ns[(uint64_t)window->count * 95 / 100],
+			ns[(uint64_t)window->count * 99 / 100]);
 }
 
 static bool churn_tell(struct churn *churn)
 {
-	double share = churn->known ? (double)churn->affine / (double)churn->known : 1;
+	double share = churn_share(churn->affine, churn->known);
 	struct hf_route_counts counts = hf_route_counts(churn->table);
 
 	printf("seed %llu: %llu requests, %llu changes, %u prefixes of %u, %llu evicted, %llu "
@@ -328,10 +360,9 @@ static bool churn_tell(struct churn *churn)
 		(unsigned long long)churn->changes, counts.nodes, churn->cap,
 		(unsigned long long)counts.evictions, (unsigned long long)churn->stale);
 	printf("to one that has it: %.3f of %llu; by chance %.3f\n", share,
-		(unsigned long long)churn->known,
-		churn->known ? (double)churn->chance / (double)churn->known : 0);
-	churn_tell_times("before", churn->before_ns, churn->before_count);
-	churn_tell_times("after", churn->after_ns, churn->after_count);
+		(unsigned long long)churn->known, churn_share(churn->chance, churn->known));
+	churn_tell_window("before", &churn->before);
+	churn_tell_window("after", &churn->after);
 	return share >= churn->affine_min;
 }
 

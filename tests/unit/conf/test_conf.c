@@ -154,6 +154,20 @@ Test(conf, C3_what_print_writes_loads_to_the_same_values)
 	free(second);
 }
 
+Test(conf, limits_that_are_negative_or_no_number_are_errors)
+{
+	static const char *const found[] = { "-1", "none", "1.5", "1e3", "0x10", "1000001" };
+	char text[256], reason[128];
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(found); i++) {
+		(void)snprintf(text, sizeof(text), CONF_TEST_PORTS "origin: {max_in_flight: %s}\n",
+			found[i]);
+		(void)snprintf(reason, sizeof(reason),
+			"2: origin.max_in_flight: found \"%s\"; allowed: 0 to 1000000\n", found[i]);
+		test_refused(text, reason);
+	}
+}
+
 Test(conf, what_is_no_YAML_is_told_with_its_line)
 {
 	test_refused("node: a\nworkers: [1\n",
