@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "admin_priv.h"
+#include "hf_log.h"
 #include "hf_stat.h"
 
 #define ADMIN_PEER_MAX (INET6_ADDRSTRLEN + 8)
@@ -117,6 +118,19 @@ static const struct hf_admin_resource *request_resource(
 	return NULL;
 }
 
+/* What no resource has a word for. */
+static void request_refuse(const struct hf_admin_request *view, unsigned status, const char *reason,
+	struct hf_admin_answer *ret_answer)
+{
+	hf_stat_inc(HF_STAT_CLIENT_ERRORS_ADMIN);
+	hf_log(HF_LOG_WARN, "admin",
+		"error_type=client_error message_type=http peer=%s reason=\"%s\"", view->peer,
+		reason);
+	ret_answer->status = status;
+	ret_answer->body = strdup(reason);
+	ret_answer->len = ret_answer->body ? strlen(reason) : 0;
+}
+
 /* What can be said before a body is read; status 0: nothing. */
 static void request_judge(const struct admin_request *request, const struct hf_admin_request *view,
 	struct hf_admin_answer *ret_answer)
@@ -124,14 +138,18 @@ static void request_judge(const struct admin_request *request, const struct hf_a
 	const struct hf_admin_resource *resource = request->resource;
 
 	if (!resource) {
-		ret_answer->status = MHD_HTTP_NOT_FOUND;
+		request_refuse(view, MHD_HTTP_NOT_FOUND,
+			"path: found another one; allowed: those that holdfastd(8) lists",
+			ret_answer);
 	} else if (!resource->any_method && strcmp(view->method, "GET") != 0 &&
 		   strcmp(view->method, "HEAD") != 0) {
-		ret_answer->status = MHD_HTTP_METHOD_NOT_ALLOWED;
+		request_refuse(view, MHD_HTTP_METHOD_NOT_ALLOWED,
+			"method: found another one; allowed: GET, HEAD", ret_answer);
 		ret_answer->field = MHD_HTTP_HEADER_ALLOW;
 		ret_answer->value = "GET, HEAD";
 	} else if (request->has_body && resource->body_max == 0) {
-		ret_answer->status = MHD_HTTP_CONTENT_TOO_LARGE;
+		request_refuse(view, MHD_HTTP_CONTENT_TOO_LARGE, "body: found one; allowed: none",
+			ret_answer);
 	} else {
 		if (resource->head)
 			resource->head(resource->arg, view, ret_answer);
@@ -221,7 +239,11 @@ static enum MHD_Result request_take(struct admin_request *request, const char *u
 	if (!request->too_large)
 		memcpy(request->body + request->len, upload, len);
 	request->len += len;
-	return request->len <= ADMIN_SWALLOW_MAX ? MHD_YES : MHD_NO;
+	if (request->len <= ADMIN_SWALLOW_MAX)
+		return MHD_YES;
+	hf_stat_inc(
+		HF_STAT_CLIENT_ERRORS_ADMIN); /* the library has no answer in the middle of it */
+	return MHD_NO;
 }
 
 static enum MHD_Result request_finish(struct MHD_Connection *connection, const char *path,

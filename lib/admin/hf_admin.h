@@ -13,6 +13,7 @@
  * Promises  A1 without an address there is no thread and no socket.  A2 whatever a client does, memory is
  *           bounded, and the next client is answered: for a connection too many the one that has been
  *           without a request longest is cut.  A3 a body is not waited for where the head is refused.
+ *           A4 what no resource takes is a 4xx that says why, counted and told to the log.
  * Limits    64 connections, 32 from one address; heads of 16 KiB, bodies of body_max; 10 s of silence.
  * Tests     tests/unit/admin
  */

@@ -265,7 +265,7 @@ Test(admin, A3_what_the_head_refuses_has_no_body_to_wait_for)
 	hf_admin_free(admin);
 }
 
-Test(admin, other_paths_are_404_other_methods_405)
+Test(admin, A4_other_paths_are_404_other_methods_405)
 {
 	struct hf_admin *admin = test_begin();
 	static const char *const paths[] = { "/", "/page/", "/Page", "/page%00", "/../page",
@@ -275,12 +275,16 @@ Test(admin, other_paths_are_404_other_methods_405)
 
 	for (size_t i = 0; i < HF_ARRAY_LEN(paths); i++)
 		cr_expect(test_status(test_ask("GET", paths[i]), "404"), "%s", paths[i]);
+	cr_expect(strstr(test_ask("GET", "/"), "\r\n\r\npath: found another one; allowed: "));
 	for (size_t i = 0; i < HF_ARRAY_LEN(methods); i++) {
 		const char *answer = test_ask(methods[i], "/page");
 
 		cr_expect(test_status(answer, "405"), "%s: %.80s", methods[i], answer);
 		cr_expect(strstr(answer, "\r\nAllow: GET, HEAD\r\n"));
+		cr_expect(strstr(answer, "\r\n\r\nmethod: found another one; allowed: GET, HEAD"));
 	}
+	cr_expect_eq(hf_stat_sum(HF_STAT_CLIENT_ERRORS_ADMIN),
+		HF_ARRAY_LEN(paths) + HF_ARRAY_LEN(methods) + 1);
 	hf_admin_free(admin);
 }
 
