@@ -47,7 +47,8 @@
  *           G14 no fetch begins to an origin that is drained by the latest state; those under way go on. Where
  *               all of a group are, or it has none, it is 503, or a stale one (G9).
  *           G15 a body that is to be stored, with a strong ETag and a length, and breaks off, is asked for from
- *               there on, at most three times (RFC 9111 §3.4); its bytes are all of one representation.
+ *               there on, at most three times (RFC 9111 §3.4); its bytes are all of one representation. In
+ *               the pause before that, as in that of G18, it has no slot.
  *           G16 of a group a fetch goes to the origin that lib/route chooses, among those that may have it, by the
  *               state that is in force when it is sent. For that each thread goes by its own fetches, and by
  *               prefixes that it learnt from them: a table of affinity.cap for each thread and group. Of a body the
@@ -124,6 +125,7 @@ struct hf_origin_load {
 	uint64_t fetches, failures;
 	bool fallen; /* what is stored stands in for its group */
 	bool unhealthy;      /* its checks failed */
+	uint32_t queued;    /* that wait for any of its group */
 	uint64_t ejected_us; /* for so long nothing goes to it, unless no other does well; 0: it does */
 };
 

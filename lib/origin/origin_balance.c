@@ -213,13 +213,13 @@ static uint64_t balance_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* A further try goes on with the same request: it is learnt, but is no other one. */
+/* A further try, or what asks for a rest, goes on with the same request: it is learnt, but is no other one. */
 static void balance_learn(const struct balance_question *ask, uint32_t chosen)
 {
 	struct hf_route_table *table = balance_group(ask->fetch)->affinity->table;
 	struct hf_route_counts before = hf_route_counts(table), after;
 
-	if (ask->fetch->retries == 0) {
+	if (ask->fetch->retries + ask->fetch->resumes == 0) {
 		hf_stat_inc(ask->why.depth > 0 ? HF_STAT_ROUTING_HIT : HF_STAT_ROUTING_MISS);
 		hf_stat_add(HF_STAT_ROUTING_STALE, ask->why.stale);
 	}

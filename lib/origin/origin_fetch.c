@@ -4,7 +4,7 @@
  *
  *      submit -> QUEUED --slot--> SENT --head--> BODY --> complete: publish
  *                  |               |\  \-no memory-> ADMIT -/ |\-> fail: readers are cut
- *                  |               | \             RESUME <----/  cut: its rest is asked for
+ *                  |               | \     pause- RESUME <----/  cut: its rest is asked for, with a slot again
  *                  |<--pause- RETRY <- failed
  *                  \- late: 503    | \-304, or an error for which a stale one stands-> OVER -> end
  *                                  \-> fail: 502, 504, or a stale one (RFC 5861)
@@ -289,6 +289,18 @@ static bool fetch_pick(struct hf_origin *origin, struct origin_fetch *fetch)
 	return true;
 }
 
+void origin_fetch_asks(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	HF_ASSERT(fetch->peer && !fetch->asks);
+	hf_list_del(&fetch->queue_link);
+	origin_slot_leave(origin, fetch, HF_HIST_ORIGIN_QUEUE_ADMITTED);
+	fetch->peer->fetches++;
+	fetch->asks = true;
+	fetch->health->asked++;
+	origin->in_flight++;
+	hf_stat_add(HF_STAT_ORIGIN_IN_FLIGHT, 1);
+}
+
 static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	bool well;
@@ -308,13 +320,7 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 			"its group has no origin, or all are drained");
 		return;
 	}
-	hf_list_del(&fetch->queue_link);
-	origin_slot_leave(origin, fetch, HF_HIST_ORIGIN_QUEUE_ADMITTED);
-	fetch->peer->fetches++;
-	fetch->asks = true;
-	fetch->health->asked++;
-	origin->in_flight++;
-	hf_stat_add(HF_STAT_ORIGIN_IN_FLIGHT, 1);
+	origin_fetch_asks(origin, fetch);
 	fetch->state = ORIGIN_SENT;
 	fetch->sent_us = origin->now_us;
 	if (fetch->deadline_us == 0) {
@@ -348,7 +354,10 @@ bool origin_fetch_launch(struct hf_origin *origin)
 		busy = true;
 	}
 	while ((fetch = origin_slot_next(origin)) != NULL) {
-		fetch_send(origin, fetch);
+		if (fetch->state == ORIGIN_RESUME)
+			origin_resume_ask(origin, fetch);
+		else
+			fetch_send(origin, fetch);
 		busy = true;
 	}
 	return busy;

@@ -92,6 +92,8 @@ bool origin_target_usable(const struct hf_origin *origin, const struct origin_fe
 	const struct origin_peer *peer = peer_group(fetch)->peer[at];
 
 	HF_ASSERT(at < fetch->group->origin_count);
+	if (fetch->state == ORIGIN_RESUME) /* who began goes on, whatever became of it */
+		return &fetch->group->origin[at] == fetch->target;
 	if (peer->drained)
 		return false;
 	if (choice != ORIGIN_CHOICE_ANY &&

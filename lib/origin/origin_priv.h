@@ -112,7 +112,7 @@ struct origin_reader {
 struct origin_fetch {
 	struct hf_origin *origin;   /* for curl's callbacks */
 	struct hf_list map_link;    /* in flight, by key; only what may be stored */
-	struct hf_list queue_link;  /* QUEUED: health->queue or origin->direct */
+	struct hf_list queue_link;  /* QUEUED: health->queue or origin->direct; RESUME: health->queue */
 	struct hf_list memory_link; /* waits for memory */
 	struct hf_list all_link;
 	struct hf_list errands; /* other threads have them: the answer waits */
@@ -126,7 +126,7 @@ struct origin_fetch {
 	bool known;    /* something was stored under its key when it began */
 	bool purged;   /* G3 */
 	bool takes_slot, has_slot;
-	bool waits; /* QUEUED, in health->queue */
+	bool waits; /* in health->queue */
 	bool asks;  /* an origin is asked, or its answer is coming */
 	bool recv_paused, send_paused;
 	bool cut;         /* RESUME: curl does not have it now */
@@ -191,6 +191,7 @@ struct origin_health {
 	struct hf_list turn_link; /* in origin->turns, while some do */
 	struct hf_list waits;     /* peers at whose gates this thread waits for the first of them */
 };
+	uint32_t queued;          /* how many */
 
 /* How an origin answers what its group has it asked. */
 struct origin_check {
@@ -513,6 +514,8 @@ bool origin_fetch_launch(struct hf_origin *origin);
 void origin_fetch_answered(struct origin_fetch *fetch);
 /* The request of LED was sent, or is to be: another leads, or it is kept. May end the fetch. */
 void origin_fetch_leader_left(
+/* It has an origin, which is asked from now on until origin_slot_give. */
+void origin_fetch_asks(struct hf_origin *origin, struct origin_fetch *fetch);
 	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_xchg *led);
 /* What its leader asked is kept while LED is still there. False: no memory. */
 bool origin_fetch_keep_request(struct origin_fetch *fetch, const struct hf_xchg *led);
@@ -605,7 +608,7 @@ bool origin_store_is_failure(uint16_t status);
 /* origin_resume.c: the rest of a body that broke off (RFC 9111 §3.4) */
 /* False: it cannot be asked for, or not once more. */
 bool origin_resume_begin(struct hf_origin *origin, struct origin_fetch *fetch);
-/* It is time to ask. May end the fetch. */
+/* It is time to ask, with a slot or as soon as it has one. Either may end the fetch. */
 void origin_resume_due(struct hf_origin *origin, struct origin_fetch *fetch);
 /* A head came. False: not the rest; `fail_text` says why, or is NULL when it may be asked for again. */
 bool origin_resume_head(struct hf_origin *origin, struct origin_fetch *fetch);
@@ -614,6 +617,7 @@ void origin_resume_publish(struct hf_origin *origin, struct origin_fetch *fetch)
 
 /* origin_retry.c: further tries */
 void origin_retry_init(struct origin_retries *retries, uint64_t now_us);
+void origin_resume_ask(struct hf_origin *origin, struct origin_fetch *fetch);
 /* A fetch was begun. */
 void origin_retry_earn(struct origin_retries *retries, uint32_t percent);
 /* False: there is none left. */

@@ -2,9 +2,10 @@
  *
  * A body that breaks off is asked for from there on, and the parts are put together (RFC 9111 §3.4).
  *
- *      BODY --cut, or stalled--> RESUME --pause--> asked --206 with the rest of the same--> BODY
- *                                   \<-- no answer, 5xx --/  \--anything else--> readers are cut
+ *      BODY --cut, or stalled--> RESUME --pause, slot--> asked --206 with the rest of the same--> BODY
+ *                                   \<-- no answer, 5xx -----/  \--anything else--> readers are cut
  *
+ * In the pause the fetch has no slot; then it takes one, or waits for it, at the origin that sent the beginning.
  * Only of what is to be stored, with a strong ETag and a length: a 206 is of the same representation, and
  * exactly what is missing, or it is nothing (RFC 9110 §13.1.5, §14.4, §15.3.7.3). Its readers notice a pause.
  * What is not whole in the end is not kept.
@@ -61,6 +62,7 @@ bool origin_resume_begin(struct hf_origin *origin, struct origin_fetch *fetch)
 	fetch->taken = 0;
 	fetch->head_len = fetch->head_kept;
 	fetch->judged = false;
+	origin_slot_give(origin, fetch);
 	origin_fetch_timer(origin, fetch, ORIGIN_TIMER_RESUME,
 		origin_retry_jitter_us(origin->resume_pause_us << fetch->resumes));
 	fetch->resumes++;
@@ -69,9 +71,22 @@ bool origin_resume_begin(struct hf_origin *origin, struct origin_fetch *fetch)
 
 void origin_resume_due(struct hf_origin *origin, struct origin_fetch *fetch)
 {
+	HF_ASSERT(fetch->state == ORIGIN_RESUME && fetch->cut);
+	fetch->queued_us = origin->now_us;
+	if (origin_slot_take(origin, fetch))
+		origin_resume_ask(origin, fetch);
+	else if (!origin_slot_wait(origin, fetch))
+		origin_fetch_fail(origin, fetch, 503, HF_DROP_REQ_OVERLOAD, "no slot for its rest");
+}
+
+void origin_resume_ask(struct hf_origin *origin, struct origin_fetch *fetch)
+{
 	struct hf_http_fields stored;
 
-	HF_ASSERT(fetch->state == ORIGIN_RESUME && resume_stored_fields(fetch, &stored));
+	HF_ASSERT(fetch->state == ORIGIN_RESUME && fetch->has_slot);
+	HF_ASSERT(resume_stored_fields(fetch, &stored));
+	origin_fetch_asks(origin, fetch);
+	fetch->deadline_us = origin->now_us + origin->conf->origin.total_timeout_ms * 1000ULL;
 	if (origin_request_rest(
 		    origin, fetch, resume_filled(fetch), hf_http_strong_etag(&stored)) ||
 		origin_curl_again(origin, fetch)) {

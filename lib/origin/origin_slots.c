@@ -311,6 +311,7 @@ static void slots_line_up(struct hf_origin *origin, struct origin_fetch *fetch)
 	if (hf_list_empty(&fetch->health->queue))
 		hf_list_add_tail(&origin->turns, &fetch->health->turn_link);
 	hf_list_add_tail(&fetch->health->queue, &fetch->queue_link);
+	fetch->health->queued++;
 }
 
 bool origin_slot_wait(struct hf_origin *origin, struct origin_fetch *fetch)
@@ -335,6 +336,8 @@ void origin_slot_leave(struct hf_origin *origin, struct origin_fetch *fetch, enu
 		return;
 	HF_ASSERT(origin->queued > 0);
 	fetch->waits = false;
+	HF_ASSERT(fetch->health->queued > 0);
+	fetch->health->queued--;
 	hf_list_del(&fetch->queue_link);
 	if (hf_list_empty(&fetch->health->queue))
 		hf_list_del(&fetch->health->turn_link);
@@ -380,6 +383,16 @@ static void slots_move(struct hf_list *from, struct hf_list *to)
 	}
 }
 
+/* It waited by an earlier state. What is asked for a rest keeps to that. */
+static void slots_again(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	bool routed = fetch->state == ORIGIN_RESUME || origin_view_again(origin, fetch);
+
+	slots_line_up(origin, fetch);
+	if (!routed)
+		origin_fetch_fail(origin, fetch, 421, HF_DROP_REQ_NO_ROUTE, "no route any more");
+}
+
 void origin_slot_again(struct hf_origin *origin)
 {
 	struct hf_list *it, all;
@@ -391,6 +404,7 @@ void origin_slot_again(struct hf_origin *origin)
 
 		hf_list_del(it);
 		slots_move(&health->queue, &all);
+		health->queued = 0;
 		slots_group_cancel(origin, health);
 	}
 	while ((it = hf_list_first(&all)) != NULL) {
@@ -398,13 +412,10 @@ void origin_slot_again(struct hf_origin *origin)
 
 		hf_list_del(it);
 		origin_slot_give(origin, fetch);
-		if (!fetch->waits)
-			origin_fetch_enqueue(origin, fetch);
-		else if (origin_view_again(origin, fetch))
-			slots_line_up(origin, fetch);
+		if (fetch->waits)
+			slots_again(origin, fetch);
 		else
-			origin_fetch_fail(
-				origin, fetch, 421, HF_DROP_REQ_NO_ROUTE, "no route any more");
+			origin_fetch_enqueue(origin, fetch);
 	}
 }
 

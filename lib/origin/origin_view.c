@@ -252,6 +252,7 @@ void origin_view_loads(const struct hf_origin *origin, struct hf_origin_call *ca
 			if (place == UINT32_MAX)
 				continue;
 			load->fallen |= origin_health_is_fallen(origin->view->group[place].health);
+			load->queued += origin->view->group[place].health->queued;
 			peer = view_find_peer(origin->view, place, &group->origin[j], &at);
 			if (!peer)
 				continue;

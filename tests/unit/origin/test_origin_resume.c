@@ -490,11 +490,114 @@ Test(origin_resume, what_ends_while_it_pauses_leaves_nothing)
 	cut_at(rig, &client, "/a", 10);
 	rig_settle(rig);
 	cr_assert_eq(rig_requests(rig), 1);
-	cr_assert_eq(hf_origin_in_flight(rig->origin), 1);
+	cr_assert_eq(hf_origin_in_flight(rig->origin), 0);
 	cr_assert(!rig_client_cut(&client));
 	rig_end(rig, &client);
-	cr_assert_eq(hf_origin_in_flight(rig->origin), 1);
+	cr_assert(!hf_list_empty(&rig->origin->all));
 	rig_free(rig);
+}
+
+/* The timer of the one that is to be resumed is due. */
+static void due_now(struct rig *rig)
+{
+	struct hf_list *it;
+
+	hf_list_for_each (it, &rig->origin->all) {
+		struct origin_fetch *fetch = HF_CONTAINER_OF(it, struct origin_fetch, all_link);
+
+		if (fetch->state == ORIGIN_RESUME)
+			hf_timer_set(rig->origin->wheel, &fetch->timer, hf_clock_us());
+	}
+}
+
+/* One slot: a body broke off, and the fetch of another has the slot when the pause is over. */
+static struct rig *paused_rig(
+	struct rig_client client[2], uint32_t max_queue, struct rig_conn **ret_other)
+{
+	struct rig *rig = rig_new();
+	const char *head;
+
+	rig->conf.origin.max_in_flight = 1;
+	rig->conf.origin.max_queue = max_queue;
+	rig->origin->resume_pause_us = 1000000000;
+	cut_at(rig, &client[0], "/a", 10);
+	rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_IN_FLIGHT) == 0);
+	rig_get(rig, &client[1], "/b", "");
+	*ret_other = rig_asked(rig, &head);
+	cr_assert(strncmp(head, "GET /b ", 7) == 0);
+	cr_assert_eq(hf_stat_sum(HF_STAT_ORIGIN_IN_FLIGHT), 1);
+	due_now(rig);
+	return rig;
+}
+
+Test(origin_resume, in_the_pause_the_slot_is_anothers_and_then_it_waits_for_one)
+{
+	struct rig_client client[2];
+	struct rig_conn *other;
+	struct rig *rig = paused_rig(client, 1, &other);
+
+	rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_QUEUED) == 1);
+	rig_settle(rig);
+	cr_assert_eq(rig_requests(rig), 2, "the rest waits for the slot");
+	rig_answer(other, RIG_FRESH, 10);
+	say_part(asked_from(rig, 10, "\"a\""), TAG_A, 10, LENGTH);
+	rig_expect_body(rig, &client[0], LENGTH);
+	rig_expect_body(rig, &client[1], 10);
+	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_FETCH_SUCCESS), 2, "a rest is no fetch");
+	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_QUEUED), 0);
+	rig_end_all(rig, client, 2);
+}
+
+Test(origin_resume, what_waits_for_the_slot_keeps_to_its_state_and_origin)
+{
+	struct rig_client client[2];
+	struct rig_conn *other;
+	struct rig *rig = paused_rig(client, 1, &other);
+	static const char none[] = "{\"schema\":1,\"version\":\"2\",\"origins\":[],\"routes\":[]}";
+	struct hf_state *state = NULL;
+
+	rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_QUEUED) == 1);
+	cr_assert_eq(hf_state_parse(none, sizeof(none) - 1, stderr, &state), 0);
+	hf_origin_state_set(rig->origin, state);
+	hf_state_unref(state);
+	rig_settle(rig);
+	rig_answer(other, RIG_FRESH, 10);
+	say_part(asked_from(rig, 10, "\"a\""), TAG_A, 10, LENGTH);
+	rig_expect_body(rig, &client[0], LENGTH);
+	rig_end_all(rig, client, 2);
+}
+
+Test(origin_resume, without_a_slot_in_time_or_a_place_in_the_queue_its_readers_are_cut)
+{
+	for (uint32_t max_queue = 0; max_queue < 2; max_queue++) {
+		struct rig_client client[2];
+		struct rig_conn *other;
+		struct rig *rig = paused_rig(client, max_queue, &other);
+
+		if (max_queue > 0) {
+			rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_QUEUED) == 1);
+			due_now(rig);
+		}
+		rig_until(rig, rig_client_cut(&client[0]));
+		cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_QUEUED), 0);
+		cr_expect(!rig_lookup(rig, "/a", ""));
+		rig_answer(other, RIG_FRESH, 10);
+		rig_expect_body(rig, &client[1], 10);
+		rig_end_all(rig, client, 2);
+	}
+}
+
+Test(origin_resume, a_rest_has_the_time_of_a_head_however_long_the_body_took)
+{
+	struct rig *rig = resume_rig();
+	struct rig_client client;
+
+	cut_at(rig, &client, "/a", 10);
+	HF_CONTAINER_OF(hf_list_first(&rig->origin->all), struct origin_fetch, all_link)
+		->deadline_us = 1; /* long ago */
+	say_part(asked_from(rig, 10, "\"a\""), TAG_A, 10, LENGTH);
+	rig_expect_body(rig, &client, LENGTH);
+	rig_end_all(rig, &client, 1);
 }
 
 /* ---- the parts' heads ---- */
