@@ -9,6 +9,7 @@
  * Only what may be repeated (RFC 9110 §9.2.2), and while nothing of an answer went to a client. An error with a
  * lifetime of its own is no failure but an answer. In the pause the fetch has no slot. How many there are is bounded
  * thrice: for one fetch by origin.retries and origin.total_timeout, for all by a bucket that fills with the traffic.
+ * The first one after a refused connection, at another origin, is free.
  */
 #include "hf_origin.h"
 
@@ -183,12 +184,13 @@ static bool retry_why_status(uint16_t status, enum hf_stat *ret_why)
 	return false;
 }
 
-/* It says how long it holds (RFC 9111 §5.2.2, §5.3), or which it is (RFC 9110 §8.8). */
+/* It says how long it holds (RFC 9111 §5.2.2, §5.3, RFC 9213), or which it is (RFC 9110 §8.8). */
 static bool retry_is_meant(const struct hf_http_fields *fields)
 {
 	struct hf_http_cc cc;
 
-	hf_http_cc_from_fields(fields, &cc);
+	if (!hf_http_cc_from_cdn(fields, &cc))
+		hf_http_cc_from_fields(fields, &cc);
 	return cc.has_max_age || cc.has_s_maxage ||
 	       hf_http_fields_have(fields, HF_HTTP_FIELD_EXPIRES) ||
 	       hf_http_fields_have(fields, HF_HTTP_FIELD_ETAG) ||
@@ -242,6 +244,27 @@ static bool retry_why_code(CURLcode code, enum hf_stat *ret_why)
 	return false;
 }
 
+/* There is one that does well and was not asked yet. */
+static bool retry_has_another(const struct hf_origin *origin, const struct origin_fetch *fetch)
+{
+	for (uint32_t i = 0; i < fetch->group->origin_count; i++)
+		if (&fetch->group->origin[i] != fetch->target &&
+			origin_target_usable(origin, fetch, i, ORIGIN_CHOICE_UNTRIED))
+			return true;
+	return false;
+}
+
+/* Who refuses has no work by that, so what goes to another then is not of the budget: an origin that restarts
+ * has nothing under way, and looks as if it were the least loaded. */
+static bool retry_may_spend(
+	struct hf_origin *origin, const struct origin_fetch *fetch, enum hf_stat why)
+{
+	if (why == HF_STAT_ORIGIN_RETRY_REFUSED && fetch->retries == 0 &&
+		retry_has_another(origin, fetch))
+		return true;
+	return origin_retry_spend(&origin->retries, origin->now_us);
+}
+
 bool origin_retry_failed(struct hf_origin *origin, struct origin_fetch *fetch, CURLcode code)
 {
 	uint64_t pause_us = retry_pause_us(origin, fetch);
@@ -250,7 +273,7 @@ bool origin_retry_failed(struct hf_origin *origin, struct origin_fetch *fetch, C
 	if (!retry_why_code(code, &why) || !retry_is_possible(origin, fetch, pause_us))
 		return false;
 	(void)origin_stale_serve_all(origin, fetch, HF_STAT_CACHE_STALE_FAILED, 0);
-	if (!retry_heir(fetch) || !origin_retry_spend(&origin->retries, origin->now_us))
+	if (!retry_heir(fetch) || !retry_may_spend(origin, fetch, why))
 		return false;
 	origin_health_tried(origin, fetch,
 		code == CURLE_OK ? HF_FALLBACK_BY_RESET : hf_fallback_trigger_of_curl((int)code));

@@ -212,6 +212,8 @@ Test(origin_retry, what_may_not_be_repeated_or_is_an_answer_is_asked_once)
 	expect_one_try(rig, get,
 		"HTTP/1.1 503 No\r\nExpires: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
 		"Content-Length: 0\r\n\r\n");
+	expect_one_try(rig, get,
+		"HTTP/1.1 503 No\r\nCDN-Cache-Control: max-age=0\r\nContent-Length: 0\r\n\r\n");
 	expect_one_try(rig, get, "HTTP/1.1 503 No\r\nETag: \"1\"\r\nContent-Length: 0\r\n\r\n");
 	expect_one_try(rig, get, "HTTP/1.1 503 No\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n");
 	expect_one_try(rig, get,
@@ -329,6 +331,59 @@ Test(origin_retry, the_budget_is_a_share_of_the_fetches_and_one_a_second)
 	cr_expect_eq(count, 100, "what was saved is bounded");
 	cr_expect(origin_retry_spend(&retries, 3600000000000) &&
 		  retries.tokens == 900); /* an hour brings no more than the first had */
+}
+
+/* One of two origins has no listener. */
+static void one_refuses(struct rig *rig)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		"{\"schema\":1,\"version\":\"2\",\"origins\":["
+		"{\"group\":\"g\",\"id\":\"o1\",\"url\":\"http://127.0.0.1:1\"},"
+		"{\"group\":\"g\",\"id\":\"o2\",\"url\":\"http://127.0.0.1:%u\"}],"
+		"\"routes\":[{\"id\":\"r\",\"host\":\"*\",\"path\":\"/\",\"group\":\"g\"}]}",
+		rig->port);
+	hf_state_unref(rig->state);
+	cr_assert(hf_state_parse(text, strlen(text), stderr, &rig->state) == 0);
+	hf_origin_state_set(rig->origin, rig->state);
+	rig_settle(rig);
+}
+
+Test(origin_retry, a_refused_one_goes_to_another_origin_whatever_the_budget)
+{
+	struct rig *rig = retry_rig(0);
+	struct rig_client client;
+	const char *head;
+
+	one_refuses(rig);
+	rig->conf.origin.retry_budget = 0;
+	for (uint32_t i = 0; i < 4; i++) {
+		rig->origin->retries.tokens = 0;
+		rig->origin->retries.filled_us = hf_clock_us();
+		rig_get(rig, &client, "/a", "Cache-Control: no-store\r\n");
+		rig_say(rig_asked(rig, &head), GOOD);
+		expect_new(rig, &client);
+	}
+	cr_expect_gt(hf_stat_sum(HF_STAT_ORIGIN_RETRY_REFUSED), 0);
+	rig_free(rig);
+}
+
+Test(origin_retry, without_another_a_refused_one_is_of_the_budget)
+{
+	struct rig *rig = retry_rig(0);
+	struct rig_client client;
+
+	(void)close(rig->listener);
+	rig->listener = -1;
+	rig->conf.origin.retry_budget = 0;
+	rig->origin->retries.tokens = 0;
+	rig->origin->retries.filled_us = hf_clock_us();
+	rig_get(rig, &client, "/a", "");
+	cr_expect_eq(answer_of(rig, &client), 502);
+	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_RETRY_REFUSED), 0);
+	rig_end(rig, &client);
+	rig_free(rig);
 }
 
 Test(origin_retry, without_budget_the_error_is_the_answer)
