@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""perf/compare: what it makes of the figures of a run, and that it runs."""
+import json
+import subprocess
+import sys
+
+from harness import ROOT
+
+sys.path.append(str(ROOT / "perf/compare"))
+import goals  # noqa: E402
+import report  # noqa: E402
+
+
+def record(requests_s=1000.0, cpu_us=1.0, **fields):
+    return {"requests_s": requests_s, "bytes_s": 64 * requests_s, "cpu_us": cpu_us, "p50": 1.0, "p99": 2.0,
+            "p99.9": 3.0, "memory": 1 << 20, "errors": 0, **fields}
+
+
+def by_what(medians, limit, sizes=(64, 16384, 1 << 20)):
+    return {goal.what: goal for goal in goals.goals(medians, limit, ["nginx", "varnish"], sizes)}
+
+
+def test_the_best_of_the_kernels_servers_counts():
+    medians = {"holdfast": {"64": record(cpu_us=0.5)}, "holdfast-af_packet": {"64": record(cpu_us=0.1)},
+               "nginx": {"64": record(cpu_us=20.0)}, "varnish": {"64": record(cpu_us=8.0)}}
+    goal, = by_what(medians, {}).values()
+    assert "varnish" in goal.what and goal.figure == "16 x" and goal.aim == ">= 20 x" and not goal.met
+
+
+def test_large_objects_have_another_aim():
+    medians = {"holdfast": {"1048576": record(cpu_us=100)}, "nginx": {"1048576": record(cpu_us=500)}}
+    goal, = by_what(medians, {}).values()
+    assert goal.figure == "5 x" and goal.aim == ">= 5 x" and goal.met
+
+
+def test_frames_are_the_limit():
+    medians = {"holdfast": {"64": record(250.0), "1048576": record(bytes_s=0.6 * 1518 * 100)}}
+    small, large = by_what(medians, {"64": 1000, "1518": 100}).values()
+    assert small.figure == "25 %" and small.met
+    assert large.figure == "60 %" and not large.met
+
+
+def test_a_connection_a_request_has_two_ways_to_be_met():
+    name = "64 connection a request"
+    for own, others, met in ((300000, 200000, True), (1000, 100, True), (1000, 101, False)):
+        goal, = by_what({"holdfast": {name: record(own)}, "nginx": {name: record(others)}}, {}).values()
+        assert goal.met is met
+
+
+def test_its_own_goals():
+    own = {"64": record(1000), "64 pipelined 16": record(2900), "64 half of its maximum": record(),
+           "64 misses": {"requests_s": 1, "bytes_s": 1, "errors": 0, "origin_cpu_us": 40.0},
+           "64 idle": {"core": 0.021}, "64 200 a second": record(p99=100.0)}
+    met = [goal.met for goal in by_what({"holdfast": own}, {}).values()]
+    assert met == [False, True, True, False, True]
+
+
+def test_medians_tables_and_json(tmp_path):
+    rounds = {"nginx": {"64": [record(1), record(3), record(100)], "64 idle": [{"core": 0.1}]}}
+    found = report.medians(rounds)
+    assert found["nginx"]["64"]["requests_s"] == 3
+    assert report.limits([{"64": 1}, {"64": 5}, {"64": 3}]) == {"64": 3} and report.limits([]) == {}
+    result = {"medians": found, "limit": {"1518": 1e6}, "goals": []}
+    lines = "\n".join(report.text(json.loads(json.dumps(result))))
+    assert "| 64 | nginx | 3 | 0.0 | 1.00 | 1 | 2 | 3 | 1 | 0 |" in lines
+    assert "1000000 frames/s of 1518 bytes, 1518.0 MB/s" in lines and "idle" not in lines
+
+
+def test_it_runs(tmp_path):
+    """The server of the kernel's and the product at its place, each over a wire of its own."""
+    out = tmp_path / "out.json"
+    subprocess.run([ROOT / "perf/compare/run", "--peers", "holdfast-af_packet,nginx", "--sizes", "1024",
+                    "--rounds", "1", "--json", out, "--plot", tmp_path / "out.png"], check=True)
+    result = json.loads(out.read_text())
+    for peer in ("holdfast-af_packet", "nginx"):
+        record, = result["rounds"][peer]["1024"]
+        assert record["responses"] > 0 and record["errors"] == 0 and record["cpu_us"] > 0, record
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
