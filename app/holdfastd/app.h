@@ -174,6 +174,10 @@ json_t *app_command_state_rollback(struct app *app, const json_t *args, struct h
 const char *app_state_version(const struct hf_sync_info *info);
 
 /* commands_origin.c: those about origins. */
+/* Of every origin of the state, group by group; to be freed. NULL: an origin thread does not answer. Not for lcores
+ * and origin threads. */
+struct hf_origin_load *app_origin_loads(
+	struct app *app, const struct hf_state *state, struct hf_err *err);
 json_t *app_command_origin_list(struct app *app, bool *ret_internal, struct hf_err *err);
 json_t *app_command_origin_explain(
 	struct app *app, const json_t *args, bool *ret_internal, struct hf_err *err);
@@ -224,6 +228,9 @@ json_t *app_warm_status(const struct app *app);
 void app_metrics_gauges(void *app, struct hf_metrics_snap *snap);
 bool app_metrics_healthy(void *app, struct hf_err *why);
 bool app_metrics_ready(void *app, struct hf_err *why);
+
+/* metrics_origins.c */
+void app_metrics_origins(struct app *app, struct hf_metrics_snap *snap);
 
 /* table.c: {"columns": [...], "rows": [...]}; add takes the row over. */
 json_t *app_table_new(const char *const *columns, size_t count);

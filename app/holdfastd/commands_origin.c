@@ -9,8 +9,7 @@
 
 #include "app.h"
 
-/* Of every origin of the state, group by group; to be freed. NULL: an origin thread does not answer. */
-static struct hf_origin_load *origin_loads(
+struct hf_origin_load *app_origin_loads(
 	struct app *app, const struct hf_state *state, struct hf_err *err)
 {
 	struct hf_origin_call call = { .what = HF_ORIGIN_LOADS, .state = state };
@@ -86,7 +85,8 @@ static json_t *origin_table(
 	json_t *table = APP_TABLE_NEW("group", "id", "url", "state", "from", "weight", "pending",
 		"fetches", "failures", "until", "left");
 	struct hf_state *state = hf_sync_state(app->sync);
-	struct hf_origin_load *loads = state ? origin_loads(app, state, err) : NULL, *load = loads;
+	struct hf_origin_load *loads = state ? app_origin_loads(app, state, err) : NULL,
+			      *load = loads;
 
 	for (uint32_t i = 0; loads && i < state->group_count; i++) {
 		const struct hf_state_group *group = &state->group[i];

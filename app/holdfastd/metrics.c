@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What lib/metrics asks the application, from threads of its own: what changes here are atomics only.
+ * What lib/metrics asks the application, from threads of its own: what changes here are atomics only, but for what
+ * the origin threads are asked.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -115,7 +116,7 @@ static void metrics_build(struct hf_metrics_snap *snap)
 
 void app_metrics_gauges(void *arg, struct hf_metrics_snap *snap)
 {
-	const struct app *app = arg;
+	struct app *app = arg;
 	uint32_t mode = atomic_load(&app->mode);
 
 	metrics_build(snap);
@@ -132,6 +133,7 @@ void app_metrics_gauges(void *arg, struct hf_metrics_snap *snap)
 		"Memory of the process, without hugepages");
 	metrics_workers(app, snap);
 	metrics_workers_busy(app, snap);
+	app_metrics_origins(app, snap);
 }
 
 bool app_metrics_healthy(void *arg, struct hf_err *why)

@@ -29,7 +29,7 @@
 #include "hf_reqlog.h"
 
 #define HF_METRICS_LABELS_MAX 128
-#define HF_METRICS_OWN_MAX    512 /* samples that the application adds */
+#define HF_METRICS_OWN_MAX    1024 /* samples that the application adds */
 
 struct hf_metrics;
 struct hf_metrics_snap;

@@ -26,6 +26,16 @@ class Slow:
         return answer(request.target.encode())(conn, request)
 
 
+GAUGES = ('origin_in_flight{group="demo",origin="o1"}', 'origin_group_queued{group="demo"}',
+          'origin_active{group="demo",origin="o1"}', "routing_active_origins")
+
+
+def told(hf):
+    """What /metrics says of the origin."""
+    samples = dict(line.rsplit(" ", 1) for line in hf.ask("/metrics")[1].splitlines())
+    return [int(samples[f"holdfast_{name}"]) for name in GAUGES]
+
+
 def test_200_clients_on_50_cold_keys_and_8_slots(start, origin):
     slow = Slow()
     origin.on("*", slow)
@@ -45,6 +55,7 @@ def test_200_clients_on_50_cold_keys_and_8_slots(start, origin):
                    CLIENTS - (LIMIT + QUEUE) * (CLIENTS // KEYS), 30 * SLOW, "503 for the others")
         stats = hf.stats()
         assert (stats["origin_fetches_in_flight"], stats["origin_fetches_queued"]) == (LIMIT, QUEUE)
+        assert told(hf) == [LIMIT, QUEUE, 1, 1]
         assert is_hit(curl(url("/warm")))
         assert curl(url("/post"), "--data", "x").body == b"posted"
         slow.may.set()
@@ -62,7 +73,7 @@ def test_200_clients_on_50_cold_keys_and_8_slots(start, origin):
     assert set(asked.values()) == {1} and len(asked) == LIMIT + QUEUE + len({"/warm", "/post"})
     wait_until(lambda: hf.stat("origin_fetches_in_flight") == 0)
     stats = hf.stats()
-    assert stats["origin_fetches_queued"] == 0
+    assert stats["origin_fetches_queued"] == 0 and told(hf) == [0, 0, 1, 1]
     assert stats["origin_requests_total"] == sum(asked.values())
     waits = {row[0]: row[1] for row in hf.ctl("stats", "origin_fetch_queue_wait*")["histograms"]["rows"]}
     assert waits['origin_fetch_queue_wait_seconds{outcome="admitted"}'] == QUEUE
