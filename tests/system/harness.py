@@ -326,7 +326,8 @@ http {{
                     out.write(block)
         return path.name
 
-    def __enter__(self):
+    def start(self):
+        """Again, too, after it ended."""
         self.process = subprocess.Popen(["/usr/sbin/nginx", "-p", self.dir,
                                          "-c", self.dir / "nginx.conf"], stderr=subprocess.DEVNULL)
 
@@ -335,6 +336,9 @@ http {{
                 socket.create_connection(("127.0.0.1", self.port)).close()
                 return True
         wait_until(listens, what="nginx")
+
+    def __enter__(self):
+        self.start()
         return self
 
     def __exit__(self, *_):

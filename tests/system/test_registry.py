@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Origins say themselves where they are (lib/registry): a rolling restart that needs nobody, and what is no
 message."""
+import collections
 import contextlib
 import http.client
 import json
+import signal
 import threading
 
 import pytest
@@ -17,17 +19,17 @@ SECRET = "a secret for tests".replace(" ", "-")
 
 
 class Registry:
-    """The admin listener, as an origin uses it."""
+    """The admin listener, as an origin uses it: a connection a message, for idle ones are closed after 10 s."""
 
     def __init__(self, holdfast):
-        self.holdfast, self.lock = holdfast, threading.Lock()
-        self.conn = http.client.HTTPConnection(holdfast.admin, timeout=10 * harness.SLOW)
+        self.holdfast = holdfast
 
     def ask(self, method, path="", body=None, secret=SECRET, raw=None):
         data = raw if body is None else json.dumps(body).encode()
-        with self.lock:
-            self.conn.request(method, "/v1/origins" + path, data, {"Authorization": f"Bearer {secret}"})
-            answer = self.conn.getresponse()
+        conn = http.client.HTTPConnection(self.holdfast.admin, timeout=10 * harness.SLOW)
+        with contextlib.closing(conn):
+            conn.request(method, "/v1/origins" + path, data, {"Authorization": f"Bearer {secret}"})
+            answer = conn.getresponse()
             text = answer.read()
         return answer.status, json.loads(text) if text else None
 
@@ -61,15 +63,16 @@ def get(path):
 class Load:
     """Requests, each for something else, one after the other on each connection, until the end."""
 
-    def __init__(self, conns):
-        self.stop, self.statuses = threading.Event(), [[] for _ in range(conns)]
+    def __init__(self, conns, path=b"/%d/%d"):
+        self.path, self.stop, self.statuses = path, threading.Event(), [[] for _ in range(conns)]
         self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(conns)]
 
     def run(self, index):
         with harness.connect() as conn, conn.makefile("rb") as stream:
             statuses = self.statuses[index]
             while not self.stop.is_set():
-                conn.sendall(b"GET /%d/%d HTTP/1.1\r\nHost: a\r\n\r\n" % (index, len(statuses)))
+                path = self.path % (index, len(statuses))
+                conn.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path)
                 statuses.append(harness.read_answer(stream).status)
 
     def __enter__(self):
@@ -139,6 +142,34 @@ def test_a_rolling_restart_by_the_registry_fails_no_request(node):
                 ("registered", "renewed", "deregistered", "expired")] == [7, 3, 3, 3]
         assert stats["registry_origins"] == 1
         assert stats["client_errors_total"] == 0 and stats["internal_errors_total"] == 0
+
+
+def test_eight_real_origins_that_restart_one_by_one_fail_no_request(node, tmp_path):
+    """Every other one says goodbye, and ends what it has begun; the others do neither."""
+    registry = Registry(node)
+    with contextlib.ExitStack() as running:
+        servers = {}
+        for name in (f"n{i}" for i in range(8)):
+            (tmp_path / name).mkdir()
+            servers[name] = running.enter_context(harness.Nginx(tmp_path / name))
+            assert registry.put(name, servers[name].url) == 201
+        registry.wait({name: server.url for name, server in servers.items()})
+        with Load(8, b"/mix/%d%d") as load:
+            load.wait_more()
+            for i, (name, server) in enumerate(servers.items()):
+                if i % 2:
+                    assert registry.ask("DELETE", f"/demo/{name}")[0] == 204
+                server.process.send_signal(signal.SIGQUIT if i % 2 else signal.SIGTERM)
+                server.process.wait()
+                load.wait_more()
+                server.start()
+                assert registry.put(name, server.url) == (201 if i % 2 else 200)
+                load.wait_more()
+        statuses = [status for each in load.statuses for status in each]
+    assert set(statuses) == {200}, collections.Counter(statuses)
+    stats = node.stats()
+    assert stats["http_requests_total"] == stats["origin_fetches_total"] == len(statuses)
+    assert stats["origin_fetch_retries_total"] > 0
 
 
 def test_what_is_no_message_is_refused_by_name_and_changes_nothing(node):
