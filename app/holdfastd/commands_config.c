@@ -95,10 +95,15 @@ int app_config_load(const char *path, FILE *errors, struct hf_conf **ret_conf)
 {
 	struct hf_state *state = NULL;
 	struct hf_conf *conf = NULL;
+	struct hf_err err = { "" };
 	int rc = hf_conf_load(path, errors, &conf);
 
 	if (rc == 0 && *conf->bootstrap_state)
 		rc = hf_state_load(conf->bootstrap_state, errors, &state);
+	if (rc == 0)
+		rc = hf_origin_conf_check(conf, &err);
+	if (*err.text)
+		fprintf(errors, "%s\n", err.text);
 	hf_state_unref(state);
 	if (rc == 0)
 		*ret_conf = conf;
@@ -249,7 +254,8 @@ json_t *app_command_config_reload(struct app *app, bool *ret_internal, struct hf
 	HF_ASSERT(hf_conf_merge(app->conf, file, &merged) == 0);
 	result = config_differences(app, merged, file);
 	hf_conf_free(file);
-	if (hf_registry_secret_set(app->registry, merged->registry.secret_file, err) != 0) {
+	if (hf_origin_conf_check(merged, err) != 0 ||
+		hf_registry_secret_set(app->registry, merged->registry.secret_file, err) != 0) {
 		hf_conf_free(merged);
 		json_decref(result);
 		return NULL;

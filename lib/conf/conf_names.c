@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Lists of names: response fields, query parameters. Kept in lower case, each once.
+ * Lists of names: response fields, query parameters, targets of tunnels. Kept in lower case, each once.
  */
 #include "hf_conf.h"
 
@@ -16,7 +16,7 @@
 
 bool conf_value_is_names(enum conf_type type)
 {
-	return type == CONF_FIELDS || type == CONF_PARAMETERS;
+	return type == CONF_FIELDS || type == CONF_PARAMETERS || type == CONF_TARGETS;
 }
 
 /* At one end a '*' may stand for anything. */
@@ -32,10 +32,14 @@ static bool names_is_pattern(const char *name)
 
 static bool names_is_allowed(const struct conf_param *param, const char *name)
 {
+	char host[HF_NAME_MAX + 1];
 	uint64_t refused;
+	uint16_t port;
 
 	if (param->type == CONF_PARAMETERS)
 		return names_is_pattern(name);
+	if (param->type == CONF_TARGETS)
+		return hf_conf_hostport(name, host, sizeof(host), &port);
 	return *name && name[strspn(name, NAMES_OF_TOKEN)] == '\0' &&
 	       !conf_value_word(param->words, name, &refused);
 }
@@ -74,6 +78,10 @@ void conf_names_allowed(const struct conf_param *param, char *ret_buf, size_t si
 	if (param->type == CONF_PARAMETERS)
 		(void)snprintf(ret_buf, size,
 			"each once, 1 to %d letters, digits, '.', '_', '-', and '*' at one end",
+			HF_NAME_MAX);
+	else if (param->type == CONF_TARGETS)
+		(void)snprintf(ret_buf, size,
+			"each once, HOST:PORT or [IPv6]:PORT of at most %d characters",
 			HF_NAME_MAX);
 	else
 		(void)snprintf(ret_buf, size,

@@ -78,7 +78,14 @@ struct hf_conf {
 			total_timeout_ms;
 		uint32_t retries;
 		uint32_t retry_budget; /* percent */
+		uint32_t resolve_interval_s;
+		char *ca_file; /* "" for the system's */
 	} origin;
+	struct {
+		struct hf_names allow; /* HOST:PORT in lower case */
+		uint32_t max;          /* of one origin thread */
+		uint32_t idle_timeout_ms, total_timeout_ms;
+	} tunnel;
 	char *bootstrap_state; /* file name; "" for none */
 	struct {
 		char *url; /* "" for none; no slash at the end */

@@ -81,6 +81,9 @@ struct hf_origin_slots;
 struct hf_origin_slots *hf_origin_slots_new(void);
 void hf_origin_slots_free(struct hf_origin_slots *slots);
 
+/* boot, and before a new configuration is set: are the files that it names good? -errno, -EINVAL. */
+int hf_origin_conf_check(const struct hf_conf *conf, struct hf_err *err) HF_MUST_CHECK;
+
 /* boot */
 int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *cache,
 	struct hf_xchg_net *net, struct hf_origin_slots *slots, struct hf_err *err,

@@ -57,6 +57,7 @@ static int origin_memory_init(struct hf_origin *origin, uint32_t exchanges)
 	hf_list_init(&origin->direct);
 	hf_list_init(&origin->memory);
 	hf_list_init(&origin->checking);
+	hf_list_init(&origin->tunnels);
 	rc = hf_pool_init(&origin->readers, sizeof(struct origin_reader), exchanges);
 	if (rc == 0)
 		rc = hf_pool_init(&origin->fetches, sizeof(struct origin_fetch), fetches);
@@ -131,6 +132,7 @@ void hf_origin_free(struct hf_origin *origin)
 	if (origin->all.next)
 		origin_fetch_free_all(origin);
 	origin_check_fini_all(origin);
+	origin_tunnel_fini_all(origin);
 	origin_curl_fini(origin);
 	origin_call_fini(origin);
 	origin_purge_fini(origin);
@@ -191,7 +193,7 @@ void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms)
 	busy |= origin_call_run(origin);
 	busy |= origin_invalid_run(origin);
 	busy |= origin_fetch_launch(origin);
-	if (origin->in_flight > 0)
+	if (origin->in_flight + origin->tunnel_count > 0)
 		busy |= origin_curl_run(origin, 0);
 	busy |= origin_fetch_timers(origin);
 	if (hf_shard_work(origin->shard, origin->now_us)) {

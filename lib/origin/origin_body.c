@@ -38,12 +38,31 @@ void origin_body_push(
 	HF_ASSERT(reader->body_count < HF_XCHG_BODIES_MAX);
 	reader->body[(reader->body_first + reader->body_count) % HF_XCHG_BODIES_MAX] = body;
 	reader->body_count++;
+	if (reader->tunnel)
+		origin_tunnel_go_on(reader->tunnel);
 	if (fetch)
 		origin_fetch_body_came(origin, fetch);
 	if (fetch && fetch->send_paused) {
 		fetch->send_paused = false;
 		origin_curl_resume(origin, fetch);
 	}
+}
+
+struct hf_span origin_body_run(const struct origin_reader *reader)
+{
+	const struct hf_xchg_body *body = reader->body[reader->body_first];
+
+	HF_ASSERT(reader->body_count > 0);
+	return (struct hf_span){ (const char *)body->data + reader->body_pos,
+		body->len - reader->body_pos };
+}
+
+void origin_body_advance(struct hf_origin *origin, struct origin_reader *reader, size_t len)
+{
+	HF_ASSERT(len <= origin_body_run(reader).len);
+	reader->body_pos += (uint32_t)len;
+	if (reader->body_pos == reader->body[reader->body_first]->len)
+		origin_body_pop(origin, reader);
 }
 
 size_t origin_body_peek(const struct origin_reader *reader, char *buf, size_t cap)
@@ -106,14 +125,12 @@ size_t origin_body_read(struct hf_origin *origin, struct origin_fetch *fetch, ch
 
 	HF_ASSERT(reader); /* a fetch with a body has one reader, and ends with it */
 	while (len < cap && reader->body_count > 0) {
-		struct hf_xchg_body *body = reader->body[reader->body_first];
-		size_t n = hf_min_size(cap - len, body->len - reader->body_pos);
+		struct hf_span run = origin_body_run(reader);
+		size_t n = hf_min_size(cap - len, run.len);
 
-		memcpy(buf + len, body->data + reader->body_pos, n);
+		memcpy(buf + len, run.ptr, n);
 		len += n;
-		reader->body_pos += (uint32_t)n;
-		if (reader->body_pos == body->len)
-			origin_body_pop(origin, reader);
+		origin_body_advance(origin, reader, n);
 	}
 	if (len == 0 && !reader->body_last && !reader->body_unwanted) {
 		fetch->send_paused = true;

@@ -45,9 +45,9 @@ static size_t check_on_body(char *data, size_t size, size_t count, void *arg)
 	return check->body_len <= CHECK_BODY_MAX ? size * count : 0;
 }
 
-static CURLcode check_set(CURL *easy, struct origin_check *check)
+static CURLcode check_set(const struct hf_origin *origin, CURL *easy, struct origin_check *check)
 {
-	CURLcode code = origin_curl_rules(easy);
+	CURLcode code = origin_rules_set(origin, easy);
 
 	code |= curl_easy_setopt(easy, CURLOPT_URL, check->url);
 	code |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "holdfast");
@@ -76,7 +76,7 @@ static void check_start(struct hf_origin *origin, struct origin_check *check)
 
 	if (!easy)
 		return; /* the next may find memory */
-	if (check_set(easy, check) != CURLE_OK ||
+	if (check_set(origin, easy, check) != CURLE_OK ||
 		curl_multi_add_handle(origin->multi, easy) != CURLM_OK) {
 		curl_easy_cleanup(easy);
 		return;

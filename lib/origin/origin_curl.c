@@ -283,23 +283,6 @@ static CURLcode curl_set_callbacks(CURL *easy, struct origin_fetch *fetch)
 	return code;
 }
 
-/* No redirects, cookies, netrc, decoding: curl's defaults, and never switched on. */
-CURLcode origin_curl_rules(CURL *easy)
-{
-	CURLcode code = CURLE_OK;
-
-	code |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	code |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	code |= curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
-	code |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	code |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	code |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-	code |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-	code |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-	code |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	return code;
-}
-
 static CURLcode curl_set_rules(const struct hf_origin *origin, const struct origin_fetch *fetch)
 {
 	CURL *easy = fetch->easy;
@@ -308,7 +291,7 @@ static CURLcode curl_set_rules(const struct hf_origin *origin, const struct orig
 					      origin->conf->origin.connect_timeout_ms)) /
 			      1000;
 	long keep_s = (long)(origin->conf->origin.keepalive_ms / 1000);
-	CURLcode code = origin_curl_rules(easy);
+	CURLcode code = origin_rules_set(origin, easy);
 
 	code |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)hf_max_u64(connect_ms, 1));
 	code |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, keep_s > 0 ? keep_s : 1L);
@@ -420,7 +403,8 @@ static void curl_collect(struct hf_origin *origin)
 			continue;
 		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &fetch);
 		if (!fetch) {
-			origin_check_done(origin, msg->easy_handle, code);
+			if (!origin_tunnel_connected(origin, msg->easy_handle, code))
+				origin_check_done(origin, msg->easy_handle, code);
 			continue;
 		}
 		curl_measure(msg->easy_handle, code);
@@ -501,7 +485,10 @@ bool origin_curl_run(struct hf_origin *origin, uint32_t wait_ms)
 	for (int i = 0; i < n; i++) {
 		if (event[i].data.u64 & CURL_WATCH_IDLE || event[i].data.fd == origin->waker.fd)
 			continue;
-		curl_socket_ready(origin, &event[i]);
+		if (event[i].data.u64 & ORIGIN_WATCH_TUNNEL)
+			origin_tunnel_ready(origin, event[i].data.fd);
+		else
+			curl_socket_ready(origin, &event[i]);
 		busy = true;
 	}
 	curl_collect(origin);

@@ -541,6 +541,7 @@ static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch
 		break;
 	case ORIGIN_TIMER_PATIENCE:
 	case ORIGIN_TIMER_CHECK:
+	case ORIGIN_TIMER_TUNNEL:
 		HF_ASSERT(!"a timer of its own");
 	}
 }
@@ -557,6 +558,8 @@ bool origin_fetch_timers(struct hf_origin *origin)
 		else if (timer->kind == ORIGIN_TIMER_CHECK)
 			origin_check_due(
 				origin, HF_CONTAINER_OF(timer, struct origin_check, timer));
+		else if (timer->kind == ORIGIN_TIMER_TUNNEL)
+			origin_tunnel_due(timer);
 		else
 			fetch_timer_due(origin, HF_CONTAINER_OF(timer, struct origin_fetch, timer));
 		busy = true;

@@ -34,10 +34,10 @@ static uint64_t origin_flow_consumed(const struct origin_fetch *fetch)
 
 /* How far a stream may be ahead of its slowest reader (G4). Readers may stand still: a few must not hold all
  * that a small shard has, nor many all of a large one. Least while anyone waits for memory. */
-static uint64_t origin_flow_window(const struct hf_origin *origin)
+uint64_t origin_flow_window(const struct hf_origin *origin)
 {
 	uint64_t most = hf_shard_object_max(origin->shard) / 8;
-	uint64_t share = 2 * most / hf_max_u32(origin->in_flight, 2);
+	uint64_t share = 2 * most / hf_max_u32(origin->in_flight + origin->tunnel_count, 2);
 
 	if (!hf_list_empty(&origin->memory))
 		share = 0;
@@ -274,6 +274,7 @@ void origin_flow_memory(struct hf_origin *origin)
 		else
 			origin_flow_resume(origin, fetch);
 	}
+	origin_tunnel_memory(origin);
 }
 
 void origin_flow_memory_late(struct hf_origin *origin, struct origin_fetch *fetch)

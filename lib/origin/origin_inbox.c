@@ -10,13 +10,18 @@ static void origin_inbox_start(struct hf_origin *origin, struct hf_xchg *xchg)
 	HF_ASSERT(xchg->key.len > 0);
 	HF_ASSERT(!(xchg->shared && xchg->has_body));
 	HF_ASSERT(!xchg->shared || xchg->method == HF_HTTP_GET);
-	origin_fetch_submit(origin, reader);
+	if (xchg->method == HF_HTTP_CONNECT)
+		origin_tunnel_start(origin, reader);
+	else
+		origin_fetch_submit(origin, reader);
 }
 
 static void origin_inbox_credit(struct hf_origin *origin, struct origin_reader *reader)
 {
 	if (reader->fetch)
 		origin_flow_credit(origin, reader->fetch);
+	if (reader->tunnel)
+		origin_tunnel_go_on(reader->tunnel);
 }
 
 static void origin_inbox_take(struct hf_origin *origin, uint32_t worker, const struct hf_msg *msg)

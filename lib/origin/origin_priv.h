@@ -38,6 +38,7 @@
 #include "hf_origin.h"
 #include "origin_adapt.h"
 #include "origin_gate.h"
+#include "origin_tunnel.h"
 
 #define ORIGIN_HEAD_MAX        (64 * 1024) /* of an answer, status line to empty line */
 #define ORIGIN_SCRATCH_LEN     (2 * ORIGIN_HEAD_MAX)
@@ -90,6 +91,7 @@ enum origin_timer {
 	ORIGIN_TIMER_LAG,
 	ORIGIN_TIMER_PATIENCE, /* the only kind of fetch->patience */
 	ORIGIN_TIMER_CHECK,    /* of an origin_check */
+	ORIGIN_TIMER_TUNNEL,   /* of an origin_tunnel */
 };
 
 /* An exchange between START and GONE. */
@@ -97,6 +99,7 @@ struct origin_reader {
 	struct hf_list link; /* in fetch->readers */
 	struct hf_xchg *xchg;
 	struct origin_fetch *fetch; /* NULL: over, or there never was one */
+	struct origin_tunnel *tunnel; /* NULL: over, or it is no CONNECT */
 	char *extra;                /* heap; xchg->extra points into it */
 	struct hf_xchg_body *body[HF_XCHG_BODIES_MAX];
 	uint32_t body_first, body_count;
@@ -306,6 +309,8 @@ struct hf_origin {
 	struct hf_waker waker;
 	struct hf_list checking; /* origin_checks under way */
 	uint32_t checks;
+	struct hf_list tunnels;
+	uint32_t tunnel_count;
 	/* curl */
 	CURLM *multi;
 	int epoll_fd;
@@ -532,6 +537,8 @@ void origin_fetch_timer(struct hf_origin *origin, struct origin_fetch *fetch,
 void origin_fetch_free_all(struct hf_origin *origin);
 
 /* origin_flow.c: body bytes towards readers */
+/* How far a stream may be ahead of its slowest reader. */
+uint64_t origin_flow_window(const struct hf_origin *origin);
 /* Fills the object as far as window and memory allow; returns how many bytes were taken. */
 size_t origin_flow_fill(
 	struct hf_origin *origin, struct origin_fetch *fetch, const char *data, size_t len);
@@ -716,10 +723,12 @@ void origin_curl_stop(struct hf_origin *origin, struct origin_fetch *fetch);
 /* Cuts the transfer; the handle may be used again, for the same fetch. */
 void origin_curl_cut(struct hf_origin *origin, struct origin_fetch *fetch);
 int origin_curl_again(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
-/* What holds for every request. */
-CURLcode origin_curl_rules(CURL *easy);
 /* Goes on in the directions that are not paused. May end the fetch. */
 void origin_curl_resume(struct hf_origin *origin, struct origin_fetch *fetch);
+
+/* origin_rules.c */
+/* What holds for every request. */
+CURLcode origin_rules_set(const struct hf_origin *origin, CURL *easy);
 
 /* origin_request.c */
 /* Sets method, target, fields and body of the leader's request. */
@@ -738,6 +747,9 @@ void origin_body_push(
 size_t origin_body_peek(const struct origin_reader *reader, char *buf, size_t cap);
 /* Are LEN bytes there, all of it, or as much as may be there at once? */
 bool origin_body_is_at_hand(const struct origin_reader *reader, size_t len);
+/* The next bytes, of a reader that has any; empty where only an end is to be told. They are done with. */
+struct hf_span origin_body_run(const struct origin_reader *reader);
+void origin_body_advance(struct hf_origin *origin, struct origin_reader *reader, size_t len);
 /* For curl's read callback. */
 size_t origin_body_read(
 	struct hf_origin *origin, struct origin_fetch *fetch, char *buf, size_t cap);

@@ -145,6 +145,8 @@ void origin_reader_finish(struct hf_origin *origin, struct origin_reader *reader
 	origin_body_discard(origin, reader);
 	if (reader->fetch)
 		origin_fetch_leave(origin, reader->fetch, reader);
+	if (reader->tunnel)
+		origin_tunnel_leave(reader->tunnel);
 	origin_reader_end(origin, reader);
 }
 

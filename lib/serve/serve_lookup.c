@@ -24,9 +24,9 @@ static bool lookup_own(struct hf_serve *serve, struct serve_req *req, enum serve
 		*ret_go = serve_fail(req, 421, HF_DROP_REQ_NO_ROUTE);
 		return true;
 	}
-	if (http->method == HF_HTTP_CONNECT || http->method == HF_HTTP_TRACE) {
-		/* what follows CONNECT may be a tunnel's bytes already, no request */
-		req->keep_alive = req->keep_alive && http->method == HF_HTTP_TRACE;
+	if (http->method == HF_HTTP_CONNECT)
+		return serve_tunnel_refuses(serve, req, ret_go);
+	if (http->method == HF_HTTP_TRACE) {
 		*ret_go = serve_fail(req, 405, HF_DROP_REQ_METHOD_NOT_ALLOWED);
 		return true;
 	}

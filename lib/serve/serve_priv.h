@@ -12,6 +12,7 @@
  *   serve_send.c   HEAD, BODY, ERROR, send buffers
  *   serve_part.c   PART: 304, 206, 416 of what is stored or just being fetched
  *   serve_upload.c the request's body on its way to the origin
+ *   serve_tunnel.c what is different of CONNECT
  *   serve_pressure.c  who goes when cache memory or exchanges run short
  */
 #ifndef HF_PRIV_SERVE
@@ -281,6 +282,11 @@ uint64_t serve_part_consumed(const struct serve_req *req, uint64_t queued, uint6
 
 /* serve_miss.c */
 /* The request is done with its exchange, if it has one; spans in TCP may still hold it. */
+/* serve_tunnel.c */
+/* True: *ret_go is the answer to CONNECT. Else it goes to an origin thread, and all that follows is its body. */
+bool serve_tunnel_refuses(struct hf_serve *serve, struct serve_req *req, enum serve_go *ret_go);
+enum serve_go serve_tunnel_head(struct hf_serve *serve, struct serve_req *req);
+
 void serve_xchg_drop(struct hf_serve *serve, struct serve_req *req);
 void serve_miss_count(struct serve_req *req);
 /* req->obj answers though it is stale: has it refreshed in the background, once (RFC 5861 §3). */

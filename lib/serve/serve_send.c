@@ -270,6 +270,8 @@ enum serve_go serve_head(struct hf_serve *serve, struct serve_req *req)
 	req->cause = req->xchg->cause;
 	if (hf_unlikely(req->log != NULL))
 		serve_log_obj(serve, req);
+	if (req->method == HF_HTTP_CONNECT)
+		return serve_tunnel_head(serve, req);
 	/* A shared fetch left these fields out, and what is stored answers for an origin that failed: else
 	 * the origin has answered them. */
 	if (req->asks_part && (req->xchg->shared || req->xchg->stale))

@@ -61,15 +61,26 @@ static enum serve_upload upload_fill(
 	return SERVE_UPLOAD_MORE;
 }
 
-bool serve_upload_cut(const struct serve_req *req)
+static bool upload_stops(const struct serve_req *req)
 {
 	return !req->upload_done && req->conn->fin && hf_tcp_unread(req->conn->tcp) == 0;
+}
+
+/* Of a tunnel that is its regular end. */
+static bool upload_ends(const struct serve_req *req)
+{
+	return req->method == HF_HTTP_CONNECT && upload_stops(req);
+}
+
+bool serve_upload_cut(const struct serve_req *req)
+{
+	return req->method != HF_HTTP_CONNECT && upload_stops(req);
 }
 
 enum serve_upload serve_upload(struct hf_serve *serve, struct serve_req *req)
 {
 	HF_ASSERT_HOT(req->xchg != NULL);
-	while (!req->upload_done && hf_tcp_unread(req->conn->tcp) > 0) {
+	while (!req->upload_done && (hf_tcp_unread(req->conn->tcp) > 0 || upload_ends(req))) {
 		struct hf_xchg_body *body = hf_xchg_body_get(serve->xchgs, req->xchg);
 		enum serve_upload got;
 
@@ -79,6 +90,7 @@ enum serve_upload serve_upload(struct hf_serve *serve, struct serve_req *req)
 			return SERVE_UPLOAD_MORE;
 		}
 		got = upload_fill(serve, req, body);
+		req->upload_done |= upload_ends(req);
 		body->last = req->upload_done;
 		if (got == SERVE_UPLOAD_BAD || (body->len == 0 && !body->last)) {
 			hf_xchg_body_put(serve->xchgs, body);

@@ -99,7 +99,7 @@ struct hf_xchg {
 	 * START only and has it back with GONE */
 	bool background;
 	bool has_authorization;
-	bool has_body, body_length_known;
+	bool has_body, body_length_known; /* of CONNECT all that follows is body */
 	uint64_t body_length;
 	uint64_t started_us;
 	struct hf_key key;          /* in buf */

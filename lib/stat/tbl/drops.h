@@ -72,4 +72,5 @@ X(ADDR_CONFLICT,    FRAME,      "addr_conflict",      "ARP or neighbour advertis
 X(CONN_PRESSURE,    CONNECTION, "conn_pressure",      "Slow reader of what holds memory or an exchange that others wait for")
 X(REQ_DRAINED,      REQUEST,    "req_drained",        "Its group has no origin, or all are drained by the operator; 503")
 X(REQ_LOOP,         REQUEST,    "req_loop",           "Miss that this node has forwarded before, by its Via; 508")
+X(REQ_TUNNEL,       REQUEST,    "req_tunnel",         "CONNECT to what tunnel.allow does not name; 403")
 /* clang-format on */

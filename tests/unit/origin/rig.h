@@ -115,6 +115,30 @@ static inline void rig_listen(struct rig *rig)
 	rig->port = ntohs(at.sin_port);
 }
 
+/* A listener of an address whose queue is full: no SYN to it is answered. *PORT 0: any. -1: no such address. */
+static inline int rig_deaf(int family, uint16_t *port)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct sockaddr_in in4 = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr *at = family == AF_INET ? (void *)&in4 : (void *)&in6;
+	socklen_t len = family == AF_INET ? sizeof(in4) : sizeof(in6);
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	in4.sin_port = htons(*port);
+	in6.sin6_port = htons(*port);
+	if (fd < 0 || bind(fd, at, len) != 0) {
+		(void)close(fd);
+		return -1;
+	}
+	cr_assert(getsockname(fd, at, &len) == 0 && listen(fd, 0) == 0);
+	*port = ntohs(family == AF_INET ? in4.sin_port : in6.sin6_port);
+	for (uint32_t i = 0; i < 4; i++) /* open until the process ends */
+		(void)connect(
+			socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), at, len);
+	return fd;
+}
+
 /* A state that sends HOST to the rig's server. */
 static inline struct hf_state *rig_state_for(const struct rig *rig, const char *host)
 {
@@ -129,6 +153,22 @@ static inline struct hf_state *rig_state_for(const struct rig *rig, const char *
 		rig->port, host);
 	cr_assert(hf_state_parse(text, strlen(text), stderr, &state) == 0);
 	return state;
+}
+
+/* From now on a.test is at URL. */
+static inline void rig_origin_url(struct rig *rig, const char *url)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		"{\"schema\":1,\"version\":\"2\",\"issued_at\":\"2026-01-01T00:00:00Z\","
+		"\"origins\":[{\"group\":\"g\",\"id\":\"o1\",\"url\":\"%s\"}],"
+		"\"routes\":[{\"id\":\"r\",\"host\":\"a.test\",\"path\":\"/\","
+		"\"group\":\"g\"}]}",
+		url);
+	hf_state_unref(rig->state);
+	cr_assert(hf_state_parse(text, strlen(text), stderr, &rig->state) == 0);
+	hf_origin_state_set(rig->origin, rig->state);
 }
 
 static inline void rig_state(struct rig *rig)
@@ -153,6 +193,10 @@ static inline void rig_conf(struct rig *rig)
 	rig->conf.origin.total_timeout_ms = 60000;
 	rig->conf.origin.patience_ms = 10000;
 	rig->conf.origin.fallback_timeout_ms = 10000;
+	rig->conf.origin.resolve_interval_s = 60;
+	rig->conf.tunnel.max = 64;
+	rig->conf.tunnel.idle_timeout_ms = 60000;
+	rig->conf.tunnel.total_timeout_ms = 60000;
 	rig->conf.control_plane.failures = 1000;
 	rig->conf.control_plane.successes = 1;
 }
@@ -183,8 +227,8 @@ static inline void rig_up(struct rig *rig, size_t memory)
 	cr_assert(hf_xchg_net_new(&net_cfg, &err, &rig->net) == 0, "%s", err.text);
 	rig->link = hf_xchg_link(rig->net, 0, 0);
 	rig->slots = hf_origin_slots_new();
-	cr_assert(hf_origin_new(&rig->conf, 0, rig->cache, rig->net, rig->slots, &err,
-			  &rig->origin) == 0,
+	cr_assert(hf_origin_new(
+			  &rig->conf, 0, rig->cache, rig->net, rig->slots, &err, &rig->origin) == 0,
 		"%s", err.text);
 	if (rig->conf.origin.threads > 1)
 		cr_assert(hf_origin_new(&rig->conf, 1, rig->cache, rig->net, rig->slots, &err,
