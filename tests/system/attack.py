@@ -82,28 +82,37 @@ def attack(hf, mode, host=V4, **options):
     return run.said
 
 
+def wrk_begin(target, connections=4, seconds=2):
+    return subprocess.Popen(
+        ["wrk", "-t1", "--latency", f"-c{connections}", f"-d{seconds}s", "--timeout", "2", target],
+        stdout=subprocess.PIPE, text=True)
+
+
+def wrk_end(process, seconds=2):
+    """Requests a second, the 99th percentile, and what must not be in wrk's report."""
+    out = process.communicate(timeout=seconds + 30 * SLOW)[0]
+    p99 = re.search(r" 99%\s+([\d.]+)(us|ms|s|m)\n", out)
+    assert p99, out
+    return {"rate": float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
+            "p99_ms": float(p99[1]) * {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}[p99[2]],
+            "errors": [line.strip() for line in out.splitlines()
+                       if "Socket errors" in line or "Non-2xx" in line]}
+
+
 def wrk(path="/hello", connections=4, seconds=2, host=V4):
     """Requests a second, and what must not be in wrk's report."""
-    out = sh("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "2", url(path, host))
-    errors = [line.strip() for line in out.splitlines()
-              if "Socket errors" in line or "Non-2xx" in line]
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), errors
+    report = wrk_end(wrk_begin(url(path, host), connections, seconds), seconds)
+    return report["rate"], report["errors"]
 
 
 @contextlib.contextmanager
 def beside_wrk(path="/hello", seconds=2, connections=4, host=V4):
-    """wrk while the block runs: yields a function that waits for it and gives what `wrk` does."""
-    process = subprocess.Popen(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "2", url(path, host)],
-        stdout=subprocess.PIPE, text=True)
-    report = {}
+    """wrk while the block runs: yields what `wrk_end` gives, filled in at the end."""
+    process, report = wrk_begin(url(path, host), connections, seconds), {}
     try:
         yield report
     finally:
-        out = process.communicate(timeout=seconds + 30 * SLOW)[0]
-    report["errors"] = [line.strip() for line in out.splitlines()
-                        if "Socket errors" in line or "Non-2xx" in line]
-    report["rate"] = float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])
+        report.update(wrk_end(process, seconds))
 
 
 # ---- a victim: a connection of the kernel's whose numbers we know ----

@@ -59,7 +59,7 @@ struct atk_wire {
 };
 
 struct atk {
-	const char *mode, *iface, *path;
+	const char *mode, *iface, *path, *pcap;
 	struct atk_ip dst,
 		src; /* src: the first of ours, or the victim's of a spoofed connection */
 	uint16_t port, sport;
@@ -106,7 +106,8 @@ void atk_report(const struct atk *atk, const char *format, ...)
 /* MSS, SACK permitted, timestamps before any clock of ours, window scale 7: as Linux does. */
 #define ATK_LINUX_OPTIONS 2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7
 
-/* attack_flood.c */
+/* attack_flood.c: --count frames, or until the time is over */
+void flood_run(struct atk *atk, void (*make)(struct atk *atk, uint64_t n));
 void flood_syns(struct atk *atk, uint64_t count);
 
 struct atk_lie {

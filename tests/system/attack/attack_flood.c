@@ -18,7 +18,7 @@ const uint32_t atk_lies_count = sizeof(atk_lies) / sizeof(*atk_lies);
 
 static const uint8_t linux_options[] = { ATK_LINUX_OPTIONS };
 
-static void flood_run(struct atk *atk, void (*make)(struct atk *atk, uint64_t n))
+void flood_run(struct atk *atk, void (*make)(struct atk *atk, uint64_t n))
 {
 	uint64_t n = 0;
 

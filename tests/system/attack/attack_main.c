@@ -43,6 +43,7 @@ static const struct {
 	X(requests, "pipelined, of each connection (1)",                                           \
 		atk->requests = (uint32_t)main_number(optarg))                                     \
 	X(path, "to ask for (/hello)", atk->path = optarg)                                         \
+	X(pcap, "the capture that is replayed", atk->pcap = optarg)                                \
 	X(seed, "of all that is random (1)", atk->seed = main_number(optarg))
 
 static _Noreturn void main_usage(void)
