@@ -15,6 +15,7 @@ import pytest
 from harness import ROOT, SLOW, V4, curl, free_port, url, wait_until
 
 import plane
+from otlp import points
 
 
 def scrape(hf):
@@ -157,20 +158,6 @@ class ReceiverRequest(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
-
-
-def points(report):
-    found = {}
-    resource, = report["resourceMetrics"]
-    assert {"key": "service.name", "value": {"stringValue": "holdfast"}} in \
-        resource["resource"]["attributes"]
-    for metric in resource["scopeMetrics"][0]["metrics"]:
-        data, = (metric[kind] for kind in ("sum", "gauge", "histogram") if kind in metric)
-        for point in data["dataPoints"]:
-            labels = tuple(pair["value"]["stringValue"] for pair in point["attributes"])
-            assert (metric["name"], labels) not in found
-            found[metric["name"], labels] = point
-    return found
 
 
 def test_otlp_gets_the_counters_also_after_it_was_busy(start, nginx, monkeypatch):
