@@ -35,30 +35,31 @@ static bool fsm_has_its_share(const struct hf_serve *serve, const struct serve_c
 	return hf_tcp_queued_spans(conn->tcp) >= share;
 }
 
-/* Between requests: begin the next one if there is anything to read. */
+/* Between requests: begin the next one if there is anything to read, and it can be answered. */
 static struct serve_req *fsm_begin(struct hf_serve *serve, struct serve_conn *conn)
 {
 	if (hf_tcp_unread(conn->tcp) == 0) {
-		if (conn->fin || serve->draining)
+		if (conn->fin || serve->draining) {
 			(void)serve_conn_close(serve, conn);
-		else if (conn->timer == SERVE_TIMER_SEND)
-			serve_conn_idle(serve, conn);
-		return NULL;
-	}
-	if (hf_tcp_send_space(serve->tcp, conn->tcp) < SERVE_SPACE_MIN ||
-		fsm_has_its_share(serve, conn)) {
+			return NULL;
+		}
+	} else if (hf_tcp_send_space(serve->tcp, conn->tcp) < SERVE_SPACE_MIN ||
+		   fsm_has_its_share(serve, conn)) {
 		serve_want_space(conn);
-		return NULL;
-	}
-	conn->req = serve_req_new(serve, conn);
-	if (conn->req)
-		hf_tcp_idle_set(serve->tcp, conn->tcp, false);
-	else
+	} else {
+		conn->req = serve_req_new(serve, conn);
+		if (conn->req) {
+			hf_tcp_idle_set(serve->tcp, conn->tcp, false);
+			return conn->req;
+		}
 		serve_again(serve, conn);
-	return conn->req;
+	}
+	if (conn->timer != SERVE_TIMER_IDLE) /* only now: not between requests that came together */
+		serve_conn_idle(serve, conn);
+	return NULL;
 }
 
-void serve_run(struct hf_serve *serve, struct serve_conn *conn)
+static void fsm_walk(struct hf_serve *serve, struct serve_conn *conn)
 {
 	uint32_t requests = 0;
 
@@ -80,6 +81,15 @@ void serve_run(struct hf_serve *serve, struct serve_conn *conn)
 		if (go != SERVE_GO)
 			return;
 	}
+}
+
+void serve_run(struct hf_serve *serve, struct serve_conn *conn)
+{
+	HF_ASSERT_HOT(!serve->txbuf_left);
+	fsm_walk(serve, conn);
+	if (serve->txbuf_left)
+		hf_ref_put(&serve->txbuf_left->ref);
+	serve->txbuf_left = NULL;
 }
 
 /* The request ends with an answer of our own. */

@@ -150,11 +150,10 @@ enum serve_go serve_lookup(struct hf_serve *serve, struct serve_req *req)
 /* A body that fits behind its head in the send buffer: one copy, nothing to hold on to. */
 static bool hit_small(struct hf_serve *serve, struct serve_req *req)
 {
-	struct hf_obj *obj = req->obj;
-	size_t room = SERVE_TXBUF_CAP - req->txbuf->used;
-
 	/* 256 bytes: what the head gains over the stored one */
-	return obj->head_len + 256 + obj->length <= room;
+	uint64_t len = req->obj->head_len + 256 + req->obj->length;
+
+	return len <= SERVE_TXBUF_CAP && serve_txbuf_room(serve, req, (uint32_t)len);
 }
 
 /* Takes hold of the object for as long as its bytes are under way. False: too many are. */

@@ -159,6 +159,8 @@ struct hf_serve {
 	struct hf_reqlog_ring *reqlog;
 	struct hf_pool conn_pool, req_pool, txbuf_pool, log_pool;
 	struct hf_list reqs, again, turn;
+	struct serve_txbuf
+		*txbuf_left;   /* in serve_run: with room behind the last answer, for the next */
 	struct hf_list *peers; /* chains of serve_peer */
 	struct hf_pool peer_pool;
 	struct hf_sipkey peer_key;
@@ -280,13 +282,13 @@ enum serve_go serve_part_head(struct hf_serve *serve, struct serve_req *req);
 /* PART: body bytes before this offset are acknowledged; `known`: what was said before. */
 uint64_t serve_part_consumed(const struct serve_req *req, uint64_t queued, uint64_t known);
 
-/* serve_miss.c */
-/* The request is done with its exchange, if it has one; spans in TCP may still hold it. */
 /* serve_tunnel.c */
 /* True: *ret_go is the answer to CONNECT. Else it goes to an origin thread, and all that follows is its body. */
 bool serve_tunnel_refuses(struct hf_serve *serve, struct serve_req *req, enum serve_go *ret_go);
 enum serve_go serve_tunnel_head(struct hf_serve *serve, struct serve_req *req);
 
+/* serve_miss.c */
+/* The request is done with its exchange, if it has one; spans in TCP may still hold it. */
 void serve_xchg_drop(struct hf_serve *serve, struct serve_req *req);
 void serve_miss_count(struct serve_req *req);
 /* req->obj answers though it is stale: has it refreshed in the background, once (RFC 5861 §3). */

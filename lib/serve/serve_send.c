@@ -407,15 +407,23 @@ enum serve_go serve_error(struct hf_serve *serve, struct serve_req *req)
 	return SERVE_GO;
 }
 
+/* Answers to requests that came together lie in one buffer as far as it goes, and so are one span. */
+static void done_leave(struct hf_serve *serve, struct serve_req *req)
+{
+	if (req->txbuf->used + HF_RESP_ERROR_MAX > SERVE_TXBUF_CAP)
+		return;
+	serve->txbuf_left = req->txbuf;
+	req->txbuf = NULL;
+}
+
 enum serve_go serve_done(struct hf_serve *serve, struct serve_req *req)
 {
 	struct serve_conn *conn = req->conn;
 	bool keep_alive = req->keep_alive && req->upload_done && !serve->draining;
 
+	if (keep_alive)
+		done_leave(serve, req);
 	serve_req_free(serve, req);
 	conn->req = NULL;
-	if (!keep_alive)
-		return serve_conn_close(serve, conn);
-	serve_conn_idle(serve, conn);
-	return SERVE_GO;
+	return keep_alive ? SERVE_GO : serve_conn_close(serve, conn);
 }

@@ -826,3 +826,17 @@ Test(serve, a_hit_goes_nowhere_so_it_is_no_loop)
 	rig_send(&rig, client, VIA("/a", "1.1 edge-1"));
 	cr_assert(strstr(client->out, "Cache-Status: holdfast; hit\r\n"));
 }
+
+Test(serve, answers_to_requests_that_came_together_share_send_buffers)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	char gets[16 * sizeof(GET("/small"))];
+	uint32_t len = 0;
+
+	rig_store(&rig, URL("/small"), 10, 600);
+	for (int i = 0; i < 16; i++)
+		len += (uint32_t)sprintf(gets + len, GET("/small"));
+	rig_send_deaf(&rig, client, gets);
+	/* with one each a connection would have its share after eight */
+	cr_assert_eq(count_of(client->out, "200 OK"), 16);
+}

@@ -177,7 +177,7 @@ Test(serve_slow, who_pipelines_small_requests_and_does_not_read_leaves_send_buff
 	char gets[32 * sizeof(GET("/small"))];
 	uint32_t len = 0;
 
-	rig_store(&rig, URL("/small"), 10, 600);
+	rig_store(&rig, URL("/small"), 1000, 600); /* each answer has a buffer of its own */
 	for (int i = 0; i < 30; i++)
 		len += (uint32_t)sprintf(gets + len, GET("/small"));
 	for (uint32_t i = 0; i < RIG_CLIENTS; i++)
