@@ -13,24 +13,53 @@ static uint16_t sum_fold(uint64_t sum)
 	return (uint16_t)sum;
 }
 
+static inline uint64_t sum_load64(const uint8_t *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+/* The last bytes, fewer than eight, as the word that they and zeroes behind them are. */
+static inline uint64_t sum_load_rest(const uint8_t *at, size_t len)
+{
+	uint64_t word = 0;
+	uint32_t half;
+	uint16_t pair;
+
+	if (len & 1)
+		word = at[len - 1];
+	if (len & 2) {
+		memcpy(&pair, at + (len & 4), sizeof(pair));
+		word = word << 16 | pair;
+	}
+	if (len & 4) {
+		memcpy(&half, at, sizeof(half));
+		word = word << 32 | half;
+	}
+	return word;
+}
+
+/* Sums of 64-bit words and their carries: the compiler makes add with carry of them, an instruction a word. */
 uint16_t hf_pkt_sum(uint16_t sum, const void *data, size_t len)
 {
 	const uint8_t *at = data;
-	/* Halves of 64-bit words into two accumulators: no carries to look at, and it vectorises. */
-	uint64_t low = sum, high = 0;
-	uint64_t word;
+	unsigned __int128 wide = sum;
+	uint64_t low;
 
 	HF_ASSERT_HOT(len < UINT32_MAX);
-	for (; len >= sizeof(word); at += sizeof(word), len -= sizeof(word)) {
-		memcpy(&word, at, sizeof(word));
-		low += (uint32_t)word;
-		high += word >> 32;
+	for (; len >= 32; at += 32, len -= 32) {
+		wide += sum_load64(at);
+		wide += sum_load64(at + 8);
+		wide += sum_load64(at + 16);
+		wide += sum_load64(at + 24);
 	}
-	word = 0;
-	memcpy(&word, at, len);
-	low += (uint32_t)word;
-	high += word >> 32;
-	return sum_fold((low >> 32) + (uint32_t)low + (high >> 32) + (uint32_t)high);
+	for (; len >= 8; at += 8, len -= 8)
+		wide += sum_load64(at);
+	wide += sum_load_rest(at, len);
+	low = (uint64_t)wide;
+	return sum_fold((low >> 32) + (uint32_t)low + (uint64_t)(wide >> 64));
 }
 
 uint16_t hf_pkt_sum_at(uint16_t sum, size_t offset, const void *data, size_t len)
