@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "hf_bytes.h"
+
 struct siphash_state {
 	uint64_t v0, v1, v2, v3;
 };
@@ -45,10 +47,7 @@ uint64_t hf_siphash(const struct hf_sipkey *key, const void *data, size_t len)
 		siphash_round(&s);
 		s.v0 ^= word;
 	}
-	word = 0;
-	if (len & 7)
-		memcpy(&word, end, len & 7);
-	last |= word;
+	last |= hf_load_rest(end, len & 7);
 	s.v3 ^= last;
 	siphash_round(&s);
 	s.v0 ^= last;

@@ -29,20 +29,20 @@ static const struct {
 
 HF_STATIC_ASSERT(HF_HTTP_FIELD_COUNT <= 64, "struct hf_http_fields.have is 64 bits");
 
-/* The known names by length; 0 (OTHER) ends a row. A test looks every name up. */
+/* The known names by length, those of most requests first; 0 (OTHER) ends a row. A test looks every name up. */
 static const uint8_t fields_by_len[FIELDS_NAME_MAX + 1][8] = {
 	[2] = { HF_HTTP_FIELD_TE },
 	[3] = { HF_HTTP_FIELD_AGE, HF_HTTP_FIELD_VIA },
 	[4] = { HF_HTTP_FIELD_HOST, HF_HTTP_FIELD_DATE, HF_HTTP_FIELD_VARY, HF_HTTP_FIELD_ETAG },
 	[5] = { HF_HTTP_FIELD_RANGE },
-	[6] = { HF_HTTP_FIELD_EXPECT, HF_HTTP_FIELD_COOKIE, HF_HTTP_FIELD_PRAGMA,
-		HF_HTTP_FIELD_ACCEPT, HF_HTTP_FIELD_SERVER },
+	[6] = { HF_HTTP_FIELD_ACCEPT, HF_HTTP_FIELD_COOKIE, HF_HTTP_FIELD_PRAGMA,
+		HF_HTTP_FIELD_EXPECT, HF_HTTP_FIELD_SERVER },
 	[7] = { HF_HTTP_FIELD_TRAILER, HF_HTTP_FIELD_UPGRADE, HF_HTTP_FIELD_EXPIRES,
 		HF_HTTP_FIELD_REFERER, HF_HTTP_FIELD_WARNING },
 	[8] = { HF_HTTP_FIELD_IF_MATCH, HF_HTTP_FIELD_IF_RANGE, HF_HTTP_FIELD_LOCATION },
 	[9] = { HF_HTTP_FIELD_FORWARDED, HF_HTTP_FIELD_CACHE_TAG },
-	[10] = { HF_HTTP_FIELD_CONNECTION, HF_HTTP_FIELD_KEEP_ALIVE, HF_HTTP_FIELD_SET_COOKIE,
-		HF_HTTP_FIELD_USER_AGENT, HF_HTTP_FIELD_TRACESTATE },
+	[10] = { HF_HTTP_FIELD_USER_AGENT, HF_HTTP_FIELD_CONNECTION, HF_HTTP_FIELD_KEEP_ALIVE,
+		HF_HTTP_FIELD_SET_COOKIE, HF_HTTP_FIELD_TRACESTATE },
 	[11] = { HF_HTTP_FIELD_SET_COOKIE2, HF_HTTP_FIELD_RETRY_AFTER, HF_HTTP_FIELD_TRACEPARENT },
 	[12] = { HF_HTTP_FIELD_CONTENT_TYPE, HF_HTTP_FIELD_X_AUTH_TOKEN, HF_HTTP_FIELD_X_CSRF_TOKEN,
 		HF_HTTP_FIELD_MAX_FORWARDS, HF_HTTP_FIELD_CACHE_STATUS },
@@ -106,7 +106,8 @@ enum hf_http_field hf_http_field_lookup(struct hf_span name)
 		if (id == HF_HTTP_FIELD_OTHER)
 			break;
 		HF_ASSERT_HOT(fields_infos[id].name.len == name.len);
-		if (fields_name_is(name.ptr, fields_infos[id].name))
+		if ((name.ptr[0] | 0x20) == fields_infos[id].name.ptr[0] &&
+			fields_name_is(name.ptr, fields_infos[id].name))
 			return id;
 	}
 	return HF_HTTP_FIELD_OTHER;
@@ -244,12 +245,10 @@ static enum http_lines fields_line(
 	const char **p, const char *end, bool repair, struct hf_http_line *ret_line)
 {
 	const char *name = *p;
-	const char *at = name;
+	const char *at = http_skip_token(name, end);
 	const char *value;
 	enum http_lines verdict;
 
-	while (at < end && http_is(*at, HTTP_TCHAR))
-		at++;
 	if (at == end)
 		return HTTP_LINES_MORE;
 	if (at == name)

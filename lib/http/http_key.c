@@ -4,6 +4,7 @@
  */
 #include "hf_http.h"
 
+#include <emmintrin.h>
 #include <errno.h>
 #include <string.h>
 
@@ -26,14 +27,14 @@ static bool key_literal_is_valid(struct hf_span text)
 	return memchr(text.ptr, ':', text.len) != NULL;
 }
 
-static bool key_name_is_valid(struct hf_span text)
+/* Behind the name at the front of text: at the first character that is no part of one. */
+static const char *key_name_end(struct hf_span text)
 {
-	const char *end = text.ptr + text.len;
+	const char *at = text.ptr, *end = at + text.len;
 
-	for (const char *at = text.ptr; at < end; at++)
-		if (!http_is(*at, HTTP_HOST) && !http_is_escape(at, end))
-			return false;
-	return text.len > 0;
+	while (at < end && (http_is(*at, HTTP_HOST) || http_is_escape(at, end)))
+		at++;
+	return at;
 }
 
 static bool key_port_is_valid(struct hf_span port)
@@ -63,10 +64,8 @@ static int key_split(struct hf_span authority, struct key_authority *ret)
 		valid = key_literal_is_valid(
 			(struct hf_span){ authority.ptr + 1, (size_t)(close - authority.ptr - 1) });
 	} else {
-		colon = memchr(authority.ptr, ':', authority.len);
-		colon = colon != NULL ? colon : end;
-		valid = key_name_is_valid(
-			(struct hf_span){ authority.ptr, (size_t)(colon - authority.ptr) });
+		colon = key_name_end(authority);
+		valid = colon > authority.ptr;
 	}
 	if (!valid || (colon < end && *colon != ':'))
 		return -EINVAL;
@@ -194,12 +193,54 @@ static size_t key_remove_dots(char *path, size_t len)
 	return to;
 }
 
+/* Nothing in it has another normal form: no escape, and no segment of dots. */
+static bool key_path_is_plain(struct hf_span path_query)
+{
+	const __m128i percent = _mm_set1_epi8('%'), dot = _mm_set1_epi8('.');
+	const __m128i slash = _mm_set1_epi8('/');
+	const char *at = path_query.ptr, *end = at + path_query.len;
+	unsigned behind_slash = 0;
+
+	for (; end - at >= 16; at += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
+		unsigned dots = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, dot));
+		unsigned slashes = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, slash));
+
+		if (_mm_movemask_epi8(_mm_cmpeq_epi8(v, percent)) != 0 ||
+			(dots & (slashes << 1 | behind_slash)) != 0)
+			return false;
+		behind_slash = slashes >> 15;
+	}
+	for (; at < end; at++) {
+		if (*at == '%' || (*at == '.' && behind_slash))
+			return false;
+		behind_slash = *at == '/';
+	}
+	return true;
+}
+
+static void key_put_host(struct key_out *out, struct hf_span host)
+{
+	if (host.len > out->cap - out->len || memchr(host.ptr, '%', host.len) != NULL) {
+		key_put_escaped(out, host, /* lower= */ true);
+		return;
+	}
+	for (size_t i = 0; i < host.len; i++)
+		out->buf[out->len + i] = http_lower(host.ptr[i]);
+	out->len += host.len;
+}
+
 static void key_put_path(struct key_out *out, struct hf_span path_query)
 {
-	const char *mark = path_query.len > 0 ? memchr(path_query.ptr, '?', path_query.len) : NULL;
-	size_t path_len = mark != NULL ? (size_t)(mark - path_query.ptr) : path_query.len;
-	size_t start = out->len;
+	size_t start = out->len, path_len;
+	const char *mark;
 
+	if (path_query.len > 0 && path_query.ptr[0] == '/' && key_path_is_plain(path_query)) {
+		key_put_span(out, path_query);
+		return;
+	}
+	mark = path_query.len > 0 ? memchr(path_query.ptr, '?', path_query.len) : NULL;
+	path_len = mark != NULL ? (size_t)(mark - path_query.ptr) : path_query.len;
 	if (path_len == 0)
 		key_put(out, '/');
 	key_put_escaped(out, (struct hf_span){ path_query.ptr, path_len }, /* lower= */ false);
@@ -220,14 +261,15 @@ int hf_http_key_build(char *buf, size_t cap, struct hf_span scheme, struct hf_sp
 	struct hf_span prefix = https ? HF_SPAN("https://") : HF_SPAN("http://");
 	struct key_authority a;
 
-	if (!https && !hf_span_caseeq(scheme, HF_SPAN("http")))
+	if (!https && !hf_span_eq(scheme, HF_SPAN("http")) &&
+		!hf_span_caseeq(scheme, HF_SPAN("http")))
 		return -EINVAL;
 	if (key_split(authority, &a) != 0)
 		return -EINVAL;
 	if (path_query.len > 0 && path_query.ptr[0] != '/' && path_query.ptr[0] != '?')
 		return -EINVAL;
 	key_put_span(&out, prefix);
-	key_put_escaped(&out, a.host, /* lower= */ true);
+	key_put_host(&out, a.host);
 	key_put_port(&out, a.port, https);
 	key_put_path(&out, path_query);
 	HF_ASSERT(out.len <= out.cap);

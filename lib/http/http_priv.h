@@ -45,6 +45,9 @@ static inline bool http_is_ws(char c)
 
 /* The first byte in [p, end) that may not stand in a field value, or end. */
 const char *http_skip_value(const char *p, const char *end);
+/* The same for names, and for request targets. */
+const char *http_skip_token(const char *p, const char *end);
+const char *http_skip_uri(const char *p, const char *end);
 
 /* Is there a '%' and two hex digits at p? */
 static inline bool http_is_escape(const char *p, const char *end)

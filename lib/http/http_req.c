@@ -108,10 +108,15 @@ static unsigned req_empty_lines(const char **p, const char *end)
 static unsigned req_method(const char **p, const char *end, struct hf_http_req *req)
 {
 	const char *start = *p;
-	const char *at = start;
+	const char *at;
 
-	while (at < end && http_is(*at, HTTP_TCHAR))
-		at++;
+	if (end - start >= 4 && memcmp(start, "GET ", 4) == 0) { /* nearly all of them */
+		req->method_text = (struct hf_span){ start, 3 };
+		req->method = HF_HTTP_GET;
+		*p = start + 4;
+		return 0;
+	}
+	at = http_skip_token(start, end);
 	if (at - start > REQ_METHOD_MAX)
 		return 501;
 	if (at == end)
@@ -127,10 +132,8 @@ static unsigned req_method(const char **p, const char *end, struct hf_http_req *
 static unsigned req_target(const char **p, const char *end, size_t uri_max, struct hf_http_req *req)
 {
 	const char *start = *p;
-	const char *at = start;
+	const char *at = http_skip_uri(start, end);
 
-	while (at < end && http_is(*at, HTTP_URI))
-		at++;
 	if ((size_t)(at - start) > uri_max)
 		return 414;
 	if (at == end)
@@ -150,6 +153,11 @@ static unsigned req_version(const char **p, const char *end, struct hf_http_req 
 	const char *version = at;
 	unsigned status;
 
+	if (end - at >= 10 && memcmp(at, "HTTP/1.1\r\n", 10) == 0) {
+		req->minor = 1;
+		*p = at + 10;
+		return 0;
+	}
 	for (size_t i = 0; i < sizeof(pattern) - 1; i++, at++) {
 		if (at == end)
 			return REQ_MORE;

@@ -2,6 +2,9 @@
 #include "hf_pkt.h"
 
 #include <string.h>
+#include <x86intrin.h>
+
+#include "hf_bytes.h"
 
 static uint16_t sum_fold(uint64_t sum)
 {
@@ -13,53 +16,35 @@ static uint16_t sum_fold(uint64_t sum)
 	return (uint16_t)sum;
 }
 
-static inline uint64_t sum_load64(const uint8_t *at)
+static inline unsigned long long sum_load(const uint8_t *at)
 {
-	uint64_t word;
+	unsigned long long word;
 
 	memcpy(&word, at, sizeof(word));
 	return word;
 }
 
-/* The last bytes, fewer than eight, as the word that they and zeroes behind them are. */
-static inline uint64_t sum_load_rest(const uint8_t *at, size_t len)
-{
-	uint64_t word = 0;
-	uint32_t half;
-	uint16_t pair;
-
-	if (len & 1)
-		word = at[len - 1];
-	if (len & 2) {
-		memcpy(&pair, at + (len & 4), sizeof(pair));
-		word = word << 16 | pair;
-	}
-	if (len & 4) {
-		memcpy(&half, at, sizeof(half));
-		word = word << 32 | half;
-	}
-	return word;
-}
-
-/* Sums of 64-bit words and their carries: the compiler makes add with carry of them, an instruction a word. */
+/* Words of 64 bits in a chain of adds with carry, an instruction each; the last carry goes round. */
 uint16_t hf_pkt_sum(uint16_t sum, const void *data, size_t len)
 {
 	const uint8_t *at = data;
-	unsigned __int128 wide = sum;
-	uint64_t low;
+	unsigned long long wide = sum;
+	unsigned char carry;
 
 	HF_ASSERT_HOT(len < UINT32_MAX);
 	for (; len >= 32; at += 32, len -= 32) {
-		wide += sum_load64(at);
-		wide += sum_load64(at + 8);
-		wide += sum_load64(at + 16);
-		wide += sum_load64(at + 24);
+		carry = _addcarry_u64(0, wide, sum_load(at), &wide);
+		carry = _addcarry_u64(carry, wide, sum_load(at + 8), &wide);
+		carry = _addcarry_u64(carry, wide, sum_load(at + 16), &wide);
+		carry = _addcarry_u64(carry, wide, sum_load(at + 24), &wide);
+		wide += carry;
 	}
-	for (; len >= 8; at += 8, len -= 8)
-		wide += sum_load64(at);
-	wide += sum_load_rest(at, len);
-	low = (uint64_t)wide;
-	return sum_fold((low >> 32) + (uint32_t)low + (uint64_t)(wide >> 64));
+	for (; len >= 8; at += 8, len -= 8) {
+		carry = _addcarry_u64(0, wide, sum_load(at), &wide);
+		wide += carry;
+	}
+	carry = _addcarry_u64(0, wide, hf_load_rest(at, len), &wide);
+	return sum_fold(wide + carry);
 }
 
 uint16_t hf_pkt_sum_at(uint16_t sum, size_t offset, const void *data, size_t len)

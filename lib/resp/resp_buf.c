@@ -10,18 +10,6 @@
 
 #define RESP_VIA_MAX 80
 
-void resp_put(struct resp_buf *out, struct hf_span text)
-{
-	HF_ASSERT_HOT(out->len <= out->cap);
-	if (out->full || text.len > out->cap - out->len) {
-		out->full = true;
-		return;
-	}
-	if (text.len > 0)
-		memcpy(out->ptr + out->len, text.ptr, text.len);
-	out->len += text.len;
-}
-
 void resp_put_text(struct resp_buf *out, const char *text)
 {
 	resp_put(out, (struct hf_span){ text, strlen(text) });

@@ -8,6 +8,8 @@
 #ifndef HF_RESP_PRIV_H
 #define HF_RESP_PRIV_H
 
+#include <string.h>
+
 #include "hf_resp.h"
 
 struct resp_buf {
@@ -16,7 +18,19 @@ struct resp_buf {
 	bool full;
 };
 
-void resp_put(struct resp_buf *out, struct hf_span text);
+/* Inline: of a literal it is a few stores. */
+static inline void resp_put(struct resp_buf *out, struct hf_span text)
+{
+	HF_ASSERT_HOT(out->len <= out->cap);
+	if (hf_unlikely(out->full || text.len > out->cap - out->len)) {
+		out->full = true;
+		return;
+	}
+	if (text.len > 0)
+		memcpy(out->ptr + out->len, text.ptr, text.len);
+	out->len += text.len;
+}
+
 void resp_put_text(struct resp_buf *out, const char *text);
 void resp_put_u64(struct resp_buf *out, uint64_t value);
 /* name ": " value CRLF */

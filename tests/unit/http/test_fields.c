@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "guard.h"
+#include "http_priv.h"
 
 static struct hf_span guarded(const char *text)
 {
@@ -33,6 +34,31 @@ Test(http_fields, every_known_name_is_found_in_any_case)
 	cr_assert_eq(hf_http_field_lookup(HF_SPAN("hos\x14")), HF_HTTP_FIELD_OTHER);
 	cr_assert_eq(hf_http_field_lookup(HF_SPAN("proxy-authentication-info-and-more")),
 		HF_HTTP_FIELD_OTHER);
+}
+
+/* Sixteen characters at once and one by one must agree, wherever the one stands that ends it. */
+Test(http_fields, runs_of_characters_end_where_the_classes_say)
+{
+	static const struct {
+		const char *(*skip)(const char *p, const char *end);
+		unsigned class;
+	} runs[] = { { http_skip_token, HTTP_TCHAR }, { http_skip_uri, HTTP_URI },
+		{ http_skip_value, HTTP_VALUE } };
+	char text[40];
+
+	for (unsigned i = 0; i < HF_ARRAY_LEN(runs); i++) {
+		for (unsigned at = 0; at < sizeof(text); at++) {
+			for (unsigned c = 0; c < 256; c++) {
+				const char *end = text + sizeof(text), *expect = text + at;
+
+				memset(text, 'a', sizeof(text));
+				text[at] = (char)c;
+				if (http_class[c] & runs[i].class)
+					expect = end;
+				cr_assert_eq(runs[i].skip(text, end), expect, "%u %u %u", i, at, c);
+			}
+		}
+	}
 }
 
 Test(http_fields, product_md_4_scrubbed_names_are_flagged)
