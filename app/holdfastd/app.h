@@ -118,8 +118,10 @@ struct app {
 	pthread_t reclaim, sync_thread, reqlog_thread;
 	bool reclaim_running, sync_running, reqlog_running;
 	int signal_fd, timer_fd, registry_fd, epoll_fd;
-	_Atomic bool ports_open; /* boot may not hang any more */
-	_Atomic bool draining;   /* workers: no new connections */
+	uint64_t registry_due_us; /* control looks again; UINT64_MAX: when something happens */
+	uint64_t registry_taken;  /* changes that every origin thread goes by */
+	_Atomic bool ports_open;  /* boot may not hang any more */
+	_Atomic bool draining;    /* workers: no new connections */
 	_Atomic bool lcore_stop, origin_stop, reclaim_stop;
 	bool shutdown_asked;
 };

@@ -157,7 +157,10 @@ int hf_admin_new(const struct hf_admin_cfg *cfg, struct hf_err *err, struct hf_a
 	admin = calloc(1, sizeof(*admin));
 	if (admin) {
 		admin->cfg = *cfg;
-		admin->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL,
+		(void)pthread_mutex_init(&admin->held_lock, NULL); /* never fails with defaults */
+		hf_list_init(&admin->held);
+		admin->daemon = MHD_start_daemon(
+			MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
 			admin_on_request, admin, MHD_OPTION_LISTEN_SOCKET, fd,
 			MHD_OPTION_CONNECTION_LIMIT, (unsigned)HF_ARRAY_LEN(admin->conn),
 			MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_TIMEOUT_S,
@@ -180,6 +183,11 @@ void hf_admin_free(struct hf_admin *admin)
 {
 	if (!admin)
 		return;
+	(void)pthread_mutex_lock(&admin->held_lock);
+	admin->ending = true;
+	(void)pthread_mutex_unlock(&admin->held_lock);
+	hf_admin_release(admin, UINT64_MAX, 0);
 	MHD_stop_daemon(admin->daemon);
+	(void)pthread_mutex_destroy(&admin->held_lock);
 	free(admin);
 }

@@ -9,8 +9,10 @@
 #define ADMIN_PRIV_H
 
 #include <microhttpd.h>
+#include <pthread.h>
 
 #include "hf_admin.h"
+#include "hf_list.h"
 
 #define ADMIN_CONNS_MAX    64
 #define ADMIN_ADDRESS_MAX  32 /* connections from one address */
@@ -32,6 +34,9 @@ struct hf_admin {
 	struct hf_admin_cfg cfg;
 	struct MHD_Daemon *daemon;
 	struct admin_conn conn[ADMIN_CONNS_MAX + ADMIN_CONNS_ENDING];
+	pthread_mutex_t held_lock;
+	struct hf_list held; /* requests whose answers are */
+	bool ending;         /* none is any more */
 };
 
 /* An MHD_AccessHandlerCallback. */

@@ -3,7 +3,7 @@
  * A request of the admin listener, from its head to its answer.
  *
  *      head -> resource, method, `head` -- refused: answered at once, a body is not read
- *           -> body, up to body_max -> `answer`
+ *           -> body, up to body_max -> `answer` -- due later: the connection rests until hf_admin_release
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,6 +24,12 @@ struct admin_request {
 	size_t expected; /* of the body; SIZE_MAX: not known before its end */
 	char *body;
 	size_t len; /* that came */
+	struct hf_admin_answer
+		answer; /* status 0: none yet; its body is the request's until it is sent */
+	/* while the answer is held, under the listener's lock */
+	struct hf_list held_link;
+	struct MHD_Connection *connection;
+	uint64_t held_until_us;
 };
 
 static const char admin_text[] = "text/plain; charset=utf-8";
@@ -36,9 +42,51 @@ void admin_request_free(void *request_context)
 {
 	struct admin_request *request = request_context;
 
-	if (request)
+	if (request) {
 		free(request->body);
+		free(request->answer.body);
+	}
 	free(request);
+}
+
+/* ---- answers that are held ---- */
+
+/* False: the listener ends. */
+static bool request_hold(
+	struct hf_admin *admin, struct MHD_Connection *connection, struct admin_request *request)
+{
+	bool held;
+
+	(void)pthread_mutex_lock(&admin->held_lock);
+	held = !admin->ending;
+	if (held) {
+		request->connection = connection;
+		request->held_until_us = hf_clock_us() + HF_ADMIN_HOLD_US;
+		hf_list_add_tail(&admin->held, &request->held_link);
+		MHD_suspend_connection(connection);
+	}
+	(void)pthread_mutex_unlock(&admin->held_lock);
+	return held;
+}
+
+void hf_admin_release(struct hf_admin *admin, uint64_t upto, uint64_t now_us)
+{
+	struct hf_list *it, *next;
+
+	if (!admin)
+		return;
+	(void)pthread_mutex_lock(&admin->held_lock);
+	for (it = admin->held.next; it != &admin->held; it = next) {
+		struct admin_request *request =
+			HF_CONTAINER_OF(it, struct admin_request, held_link);
+
+		next = it->next;
+		if (request->answer.due > upto && now_us < request->held_until_us)
+			continue;
+		hf_list_del(it);
+		MHD_resume_connection(request->connection);
+	}
+	(void)pthread_mutex_unlock(&admin->held_lock);
 }
 
 /* ---- what the resource sees ---- */
@@ -246,21 +294,33 @@ static enum MHD_Result request_take(struct admin_request *request, const char *u
 	return MHD_NO;
 }
 
-static enum MHD_Result request_finish(struct MHD_Connection *connection, const char *path,
-	const char *method, const struct admin_request *request)
+/* Once more when an answer was held. */
+static enum MHD_Result request_finish(struct hf_admin *admin, struct MHD_Connection *connection,
+	const char *path, const char *method, struct admin_request *request)
 {
-	struct hf_admin_answer answer = { .type = admin_text };
+	const struct hf_admin_resource *resource = request->resource;
+	struct hf_admin_answer *answer = &request->answer, sent;
+	bool held = answer->status != 0;
 	struct hf_admin_request view;
 	char peer[ADMIN_PEER_MAX];
 
 	request_peer(connection, peer);
 	view = request_view(connection, method, path, peer, request);
-	if (!request->has_body)
-		request_judge(request, &view, &answer);
-	if (answer.status == 0)
-		request->resource->answer(request->resource->arg, &view, &answer);
-	HF_ASSERT(answer.status >= 200);
-	return request_send(connection, &answer, /* close= */ request->too_large);
+	if (!held) {
+		answer->type = admin_text;
+		if (!request->has_body)
+			request_judge(request, &view, answer);
+		if (answer->status == 0)
+			resource->answer(resource->arg, &view, answer);
+		HF_ASSERT(answer->status >= 200);
+		if (answer->due != 0 && request_hold(admin, connection, request))
+			return MHD_YES;
+	} else if (resource->released) {
+		resource->released(resource->arg, &view, answer);
+	}
+	sent = *answer;
+	answer->body = NULL;
+	return request_send(connection, &sent, /* close= */ request->too_large);
 }
 
 enum MHD_Result admin_on_request(void *arg, struct MHD_Connection *connection, const char *path,
@@ -274,5 +334,5 @@ enum MHD_Result admin_on_request(void *arg, struct MHD_Connection *connection, c
 		return request_begin(arg, connection, path, method, request_context);
 	*upload_len = 0;
 	return len > 0 ? request_take(request, upload, len)
-		       : request_finish(connection, path, method, request);
+		       : request_finish(arg, connection, path, method, request);
 }

@@ -101,6 +101,8 @@ void hf_origin_state_set(struct hf_origin *origin, struct hf_state *state);
 void hf_origin_conf_set(struct hf_origin *origin, const struct hf_conf *conf);
 /* enum hf_mode: how it stands from now on; origin thread. */
 void hf_origin_mode_set(struct hf_origin *origin, uint32_t mode);
+/* Any thread: no fetch begins by a state from before the one that was set last. */
+bool hf_origin_state_is_taken(const struct hf_origin *origin);
 /* One turn: rings, calls, sockets, timers; sleeps in epoll up to `wait_ms` when there is nothing. */
 void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms);
 /* Any thread: out of its sleep. */

@@ -126,6 +126,11 @@ void hf_origin_state_set(struct hf_origin *origin, struct hf_state *state)
 	hf_origin_wake(origin);
 }
 
+bool hf_origin_state_is_taken(const struct hf_origin *origin)
+{
+	return !atomic_load(&origin->state_next);
+}
+
 /* Until the next one says otherwise. */
 static void view_depart(struct origin_view *view)
 {

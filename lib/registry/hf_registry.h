@@ -11,13 +11,14 @@
  * Picture
  *      PUT, DELETE -> table <- expiry        changed? told, and asked now and then, lib/sync:
  *                                            give -> overlay -> document built with it -> settle
- * Threads   boot: new, watch, free. The listener's: the resource, and what watches. control: changed, left_s,
+ * Threads   boot: new, watch, free. The listener's: the resource, and what watches. control: changed, settled, left_s,
  *           secret_set. Who holds lib/sync's lock: give, settle.
  * Promises  R1 an origin is in the table until its last PUT is older than its ttl; a PUT that says the same
  *           changes nothing else.  R2 one that comes back, or with another URL, is of another generation.
  *           R3 a message is taken whole or not at all, and what is wrong with it is told.  R4 without a secret
  *           every message is 403; the secret is in no log and no answer, and the time of a
- *           comparison does not tell how much of it was right.
+ *           comparison does not tell how much of it was right.  R5 the answer to a change is due when it is in
+ *           force, and says whether it is.
  *           The rule by which document, operator and registry are merged: hf_state_overlay.h.
  * Limits    HF_REGISTRY_MAX origins; bodies of 64 KiB. It is forgotten by a restart: the next PUT of each brings
  *           it back.
@@ -53,6 +54,8 @@ bool hf_registry_changed(struct hf_registry *registry, uint64_t now_us);
 int hf_registry_give(struct hf_registry *registry, struct hf_state_overlay *overlay) HF_MUST_CHECK;
 /* STATE is in force: its groups are those that there are. */
 void hf_registry_settle(struct hf_registry *registry, struct hf_state *state);
+/* What changed up to there is in the state that was settled last: answers that are due at it may go. */
+uint64_t hf_registry_settled(struct hf_registry *registry);
 /* Seconds, rounded up; 0: that one is not registered. */
 uint32_t hf_registry_left_s(struct hf_registry *registry, const char *group, const char *id,
 	uint64_t generation, uint64_t now_us);

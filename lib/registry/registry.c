@@ -77,6 +77,12 @@ static bool registry_find(
 	return false;
 }
 
+static void registry_touch(struct hf_registry *registry)
+{
+	registry->changed = true;
+	registry->changes++;
+}
+
 static void registry_remove(struct hf_registry *registry, size_t at)
 {
 	HF_ASSERT(at < registry->count);
@@ -84,7 +90,7 @@ static void registry_remove(struct hf_registry *registry, size_t at)
 	registry->count--;
 	memmove(registry->origin + at, registry->origin + at + 1,
 		(registry->count - at) * sizeof(*registry->origin));
-	registry->changed = true;
+	registry_touch(registry);
 	hf_stat_sub(HF_STAT_REGISTRY_ORIGINS, 1);
 }
 
@@ -106,7 +112,7 @@ static int registry_insert(
 		(registry->count - at) * sizeof(*registry->origin));
 	registry->origin[at] = origin;
 	registry->count++;
-	registry->changed = true;
+	registry_touch(registry);
 	hf_stat_add(HF_STAT_REGISTRY_ORIGINS, 1);
 	return 0;
 }
@@ -146,11 +152,12 @@ static bool registry_has_group(const struct hf_registry *registry, const char *g
 	return false;
 }
 
-/* Behind a message. */
-static void registry_unlock(struct hf_registry *registry)
+/* Behind a message, before which there were BEFORE changes. */
+static void registry_unlock(struct hf_registry *registry, uint64_t before, uint64_t *ret_due)
 {
 	bool changed = registry->changed;
 
+	*ret_due = registry->changes > before ? registry->changes : 0;
 	(void)pthread_mutex_unlock(&registry->lock);
 	if (changed && registry->watch)
 		registry->watch(registry->watch_arg);
@@ -196,7 +203,8 @@ static unsigned registry_say(struct hf_registry *registry, struct registry_origi
 		origin->generation = ++registry->generation;
 		origin->in_force = false;
 	}
-	registry->changed |= is_new || origin->weight != said->weight;
+	if (is_new || origin->weight != said->weight)
+		registry_touch(registry);
 	origin->weight = said->weight;
 	origin->ttl_s = said->ttl_s;
 	origin->expires_us = now_us + said->ttl_s * 1000000ULL;
@@ -224,9 +232,10 @@ static unsigned registry_put_locked(struct hf_registry *registry, const char *gr
 }
 
 unsigned registry_put(struct hf_registry *registry, const char *group, const char *id,
-	struct hf_span body, uint64_t now_us, FILE *errors, json_t **ret_json)
+	struct hf_span body, uint64_t now_us, FILE *errors, json_t **ret_json, uint64_t *ret_due)
 {
 	struct hf_state_registration said;
+	uint64_t before;
 	unsigned status;
 	size_t at;
 	int rc = hf_state_registration_parse(group, id, body, errors, &said);
@@ -237,10 +246,11 @@ unsigned registry_put(struct hf_registry *registry, const char *group, const cha
 		return 400;
 	(void)pthread_mutex_lock(&registry->lock);
 	registry_expire(registry, now_us);
+	before = registry->changes;
 	status = registry_put_locked(registry, group, id, &said, now_us, errors);
 	if (status < 300 && registry_find(registry, group, id, &at))
 		*ret_json = registry_json(registry->origin[at], now_us);
-	registry_unlock(registry);
+	registry_unlock(registry, before, ret_due);
 	return status;
 }
 
@@ -251,19 +261,21 @@ static unsigned registry_unknown(FILE *errors)
 }
 
 unsigned registry_delete(struct hf_registry *registry, const char *group, const char *id,
-	uint64_t now_us, FILE *errors)
+	uint64_t now_us, FILE *errors, uint64_t *ret_due)
 {
+	uint64_t before;
 	size_t at;
 	bool known;
 
 	(void)pthread_mutex_lock(&registry->lock);
 	registry_expire(registry, now_us);
+	before = registry->changes;
 	known = registry_find(registry, group, id, &at);
 	if (known) {
 		registry_remove(registry, at);
 		hf_stat_inc(HF_STAT_REGISTRY_DEREGISTERED);
 	}
-	registry_unlock(registry);
+	registry_unlock(registry, before, ret_due);
 	return known ? 204 : registry_unknown(errors);
 }
 
@@ -325,6 +337,16 @@ bool hf_registry_changed(struct hf_registry *registry, uint64_t now_us)
 	return changed;
 }
 
+uint64_t hf_registry_settled(struct hf_registry *registry)
+{
+	uint64_t settled;
+
+	(void)pthread_mutex_lock(&registry->lock);
+	settled = registry->settled;
+	(void)pthread_mutex_unlock(&registry->lock);
+	return settled;
+}
+
 static int registry_compare(const void *a, const void *b)
 {
 	const struct hf_state_registered *x = a, *y = b;
@@ -349,8 +371,10 @@ int hf_registry_give(struct hf_registry *registry, struct hf_state_overlay *over
 		qsort(list, registry->count, sizeof(*list), registry_compare);
 		rc = hf_state_overlay_register(overlay, list, registry->count);
 	}
-	if (rc == 0)
+	if (rc == 0) {
 		registry->changed = false;
+		registry->given = registry->changes;
+	}
 	(void)pthread_mutex_unlock(&registry->lock);
 	free(list);
 	return rc;
@@ -378,6 +402,7 @@ void hf_registry_settle(struct hf_registry *registry, struct hf_state *state)
 	(void)pthread_mutex_lock(&registry->lock);
 	before = registry->state;
 	registry->state = hf_state_ref(state);
+	registry->settled = registry->given;
 	for (size_t i = 0; i < registry->count; i++)
 		registry->origin[i]->in_force = registry->origin[i]->drained = false;
 	for (uint32_t i = 0; i < state->group_count; i++)

@@ -198,11 +198,11 @@ static void http_carry_out(struct hf_registry *registry, const struct hf_admin_r
 		break;
 	case HTTP_REGISTER:
 		answer->status = registry_put(registry, message->group, message->id, request->body,
-			now_us, errors, &json);
+			now_us, errors, &json, &answer->due);
 		break;
 	case HTTP_DEREGISTER:
-		answer->status =
-			registry_delete(registry, message->group, message->id, now_us, errors);
+		answer->status = registry_delete(
+			registry, message->group, message->id, now_us, errors, &answer->due);
 	}
 	if (answer->status == 200 || answer->status == 201)
 		http_body(answer, json);
@@ -228,6 +228,28 @@ static void http_answer(
 		http_refuse(request, message.what, text, ret_answer);
 	free(text);
 	hf_hist_add(HF_HIST_REGISTRY, (hf_clock_us() - begin_us) * 1000);
+}
+
+/* What was registered is in force: it is told as it is now, if it is there still. */
+static void http_released(
+	void *arg, const struct hf_admin_request *request, struct hf_admin_answer *answer)
+{
+	struct hf_registry *registry = arg;
+	const char *rest = request->path + sizeof(HTTP_PATH) - 1;
+	struct http_message message;
+	char *text = NULL;
+	json_t *json = NULL;
+	size_t len = 0;
+	FILE *errors = open_memstream(&text, &len);
+
+	HF_ASSERT(errors && http_names(rest, &message, errors) == 0);
+	if (answer->body && registry_show(registry, message.group, message.id, registry->clock_us(),
+				    errors, &json) == 200) {
+		free(answer->body);
+		http_body(answer, json);
+	}
+	(void)fclose(errors);
+	free(text);
 }
 
 /* Strangers send no body. */
@@ -260,6 +282,7 @@ void hf_registry_resource(struct hf_registry *registry, struct hf_admin_resource
 		.body_max = REGISTRY_BODY_MAX,
 		.head = http_head,
 		.answer = http_answer,
+		.released = http_released,
 		.arg = registry,
 	};
 }

@@ -40,17 +40,19 @@ struct hf_registry {
 	struct registry_secret secret;
 	struct registry_origin *origin[HF_REGISTRY_MAX]; /* by group and id */
 	size_t count;
-	uint64_t generation;    /* of the one that came last */
-	bool changed;           /* since they were given */
+	uint64_t generation; /* of the one that came last */
+	bool changed;        /* since they were given */
+	uint64_t changes, given,
+		settled;        /* so far; of them those that were given, and are in a state */
 	struct hf_state *state; /* in force; a reference. NULL: none */
 };
 
 /* registry.c; each takes the lock. HTTP's status; 4xx, 5xx: every reason is on `errors`. *ret_json: it, or all of
- * them, as they are now. */
+ * them, as they are now. *ret_due: what hf_registry_settled says when it is in force; 0: nothing changed. */
 unsigned registry_put(struct hf_registry *registry, const char *group, const char *id,
-	struct hf_span body, uint64_t now_us, FILE *errors, json_t **ret_json);
+	struct hf_span body, uint64_t now_us, FILE *errors, json_t **ret_json, uint64_t *ret_due);
 unsigned registry_delete(struct hf_registry *registry, const char *group, const char *id,
-	uint64_t now_us, FILE *errors);
+	uint64_t now_us, FILE *errors, uint64_t *ret_due);
 unsigned registry_list(struct hf_registry *registry, uint64_t now_us, json_t **ret_json);
 unsigned registry_show(struct hf_registry *registry, const char *group, const char *id,
 	uint64_t now_us, FILE *errors, json_t **ret_json);

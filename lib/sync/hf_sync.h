@@ -79,8 +79,9 @@ int hf_sync_rollback(struct hf_sync *sync, const char *version, struct hf_err *e
 int hf_sync_origin_change(struct hf_sync *sync, enum hf_state_change change, const char *group,
 	const char *origin, FILE *errors) HF_MUST_CHECK;
 /* control, a few times a second, and when the registry changed: what registered, went or expired takes effect, all
- * of it at once; the first change at once, those after it 50 ms later. */
-void hf_sync_tick(struct hf_sync *sync, uint64_t now_us);
+ * of it at once; the first change at once, those after it 50 ms later. Returns when it wants to be called again;
+ * UINT64_MAX: nothing waits. */
+uint64_t hf_sync_tick(struct hf_sync *sync, uint64_t now_us);
 /* control: what is in force, with the operator's changes; a reference. NULL: nothing. */
 struct hf_state *hf_sync_state(struct hf_sync *sync);
 

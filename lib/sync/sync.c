@@ -398,13 +398,14 @@ int hf_sync_origin_change(struct hf_sync *sync, enum hf_state_change change, con
 	return rc;
 }
 
-void hf_sync_tick(struct hf_sync *sync, uint64_t now_us)
+uint64_t hf_sync_tick(struct hf_sync *sync, uint64_t now_us)
 {
 	uint64_t begin_us = hf_clock_us();
 
-	if (!sync->cfg.registry || now_us < sync->tick_due_us ||
-		!hf_registry_changed(sync->cfg.registry, now_us))
-		return;
+	if (!sync->cfg.registry || !hf_registry_changed(sync->cfg.registry, now_us))
+		return UINT64_MAX;
+	if (now_us < sync->tick_due_us)
+		return sync->tick_due_us;
 	(void)pthread_mutex_lock(&sync->lock);
 	if (sync->in_force) {
 		sync_take_publish(sync);
@@ -412,6 +413,7 @@ void hf_sync_tick(struct hf_sync *sync, uint64_t now_us)
 			now_us + hf_max_u64(SYNC_TICK_US, 4 * (hf_clock_us() - begin_us));
 	}
 	(void)pthread_mutex_unlock(&sync->lock);
+	return UINT64_MAX;
 }
 
 struct hf_state *hf_sync_state(struct hf_sync *sync)

@@ -101,8 +101,8 @@ def test_a_rolling_restart_by_the_registry_fails_no_request(node):
             origin.on("*", harness.answer(b"body", ["Cache-Control: no-store"]))
             places[name] = origin, running.enter_context(contextlib.ExitStack())
             places[name][1].enter_context(origin)
-            assert registry.put(name, origin.url, ttl) == 201
-            registry.wait({place: places[place][0].url for place in places})
+            status, told = registry.ask("PUT", f"/demo/{name}", {"url": origin.url, "ttl": ttl})
+            assert status == 201 and told["in_force"], "answered when it is"
 
         assert get("/none") == 503
         begin("o1")
@@ -114,7 +114,8 @@ def test_a_rolling_restart_by_the_registry_fails_no_request(node):
             for name in ["o1", "o2", "o3"]:
                 assert registry.ask("DELETE", f"/demo/{name}")[0] == 204
                 old, stop = places.pop(name)
-                registry.wait({place: places[place][0].url for place in places})
+                assert {get(f"/after/{name}/{i}") for i in range(4)} == {200}
+                assert not [asked for asked in old.seen if asked.target.startswith(f"/after/{name}")]
                 load.wait_more()
                 count = len(old.seen)
                 load.wait_more()
@@ -153,7 +154,6 @@ def test_eight_real_origins_that_restart_one_by_one_fail_no_request(node, tmp_pa
             (tmp_path / name).mkdir()
             servers[name] = running.enter_context(harness.Nginx(tmp_path / name))
             assert registry.put(name, servers[name].url) == 201
-        registry.wait({name: server.url for name, server in servers.items()})
         with Load(8, b"/mix/%d%d") as load:
             load.wait_more()
             for i, (name, server) in enumerate(servers.items()):

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -48,6 +49,22 @@ static void test_on_deep(
 	ret_answer->value = "1";
 }
 
+static void test_on_later(
+	void *arg, const struct hf_admin_request *request, struct hf_admin_answer *ret_answer)
+{
+	ret_answer->status = 201;
+	ret_answer->body = strdup("said");
+	ret_answer->len = 4;
+	ret_answer->due = 7;
+}
+
+static void test_on_released(
+	void *arg, const struct hf_admin_request *request, struct hf_admin_answer *answer)
+{
+	cr_expect_str_eq(request->path, "/later");
+	memcpy(answer->body, "done", 4);
+}
+
 static const struct hf_admin_resource test_resources[] = {
 	{ .path = "/page", .answer = test_on_page },
 	{ .path = "/deep",
@@ -56,6 +73,7 @@ static const struct hf_admin_resource test_resources[] = {
 		.body_max = 16,
 		.head = test_on_deep_head,
 		.answer = test_on_deep },
+	{ .path = "/later", .answer = test_on_later, .released = test_on_released },
 };
 
 /* A port of 127.0.0.1 that nobody has. */
@@ -371,6 +389,70 @@ Test(admin, who_comes_back_with_requests_is_not_the_one_that_is_cut)
 		(void)close(fds[i]);
 	(void)close(regular);
 	hf_admin_free(admin);
+}
+
+/* A request whose answer is held. */
+static int test_held(struct hf_admin *admin)
+{
+	static const char request[] = "GET /later HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	int fd = test_connect(0);
+	bool held = false;
+
+	cr_assert_eq(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL), sizeof(request) - 1);
+	while (!held) {
+		(void)usleep(1000);
+		(void)pthread_mutex_lock(&admin->held_lock);
+		held = !hf_list_empty(&admin->held);
+		(void)pthread_mutex_unlock(&admin->held_lock);
+	}
+	return fd;
+}
+
+static bool test_is_silent(int fd)
+{
+	struct pollfd poller = { .fd = fd, .events = POLLIN };
+
+	return poll(&poller, 1, 0) == 0;
+}
+
+Test(admin, A5_an_answer_that_is_held_goes_when_it_is_due_and_others_do_not_wait)
+{
+	struct hf_admin *admin = test_begin();
+	int fd = test_held(admin);
+	const char *answer;
+
+	cr_expect(test_status(test_ask("GET", "/page"), "200"));
+	hf_admin_release(admin, 6, hf_clock_us());
+	cr_expect(test_status(test_ask("GET", "/page"), "200"));
+	cr_expect(test_is_silent(fd));
+	hf_admin_release(admin, 7, hf_clock_us());
+	answer = test_read(fd);
+	cr_expect(test_status(answer, "201"), "%.80s", answer);
+	cr_expect(strstr(answer, "\r\n\r\ndone"), "%s", answer);
+	cr_expect(hf_list_empty(&admin->held));
+	hf_admin_free(admin);
+}
+
+Test(admin, A5_it_goes_after_a_second_whatever_is_due)
+{
+	struct hf_admin *admin = test_begin();
+	int fd = test_held(admin);
+
+	hf_admin_release(admin, 0, hf_clock_us() + HF_ADMIN_HOLD_US);
+	cr_expect(test_status(test_read(fd), "201"));
+	hf_admin_free(admin);
+}
+
+Test(admin, A5_who_leaves_while_it_is_held_and_the_listener_s_end_leave_nothing)
+{
+	struct hf_admin *admin = test_begin();
+	int fd = test_held(admin);
+
+	(void)close(fd);
+	hf_admin_release(admin, 7, hf_clock_us());
+	fd = test_held(admin);
+	hf_admin_free(admin);
+	(void)close(fd);
 }
 
 Test(admin, an_address_that_somebody_has_is_an_error_that_names_it)

@@ -28,8 +28,10 @@ Test(origin_view, what_is_under_way_keeps_to_the_state_that_routed_it)
 	conn = rig_asked(rig, &head);
 	cr_expect_eq(refs(rig->state), 2);
 	hf_origin_state_set(rig->origin, next);
+	cr_expect_not(hf_origin_state_is_taken(rig->origin));
 	get_of(rig, &gone, "a.test");
 	rig_until(rig, gone.fail);
+	cr_expect(hf_origin_state_is_taken(rig->origin));
 	cr_expect_eq(gone.xchg->fail_status, 421);
 	cr_expect_eq(refs(rig->state), 2, "the fetch under way has it");
 	get_of(rig, &fresh, "b.test");

@@ -89,6 +89,22 @@ unsigned rr_ask_as(
 	return rr_answer.status;
 }
 
+bool rr_is_due(void)
+{
+	return hf_registry_settled(rr) >= rr_answer.due;
+}
+
+const char *rr_released(const char *path)
+{
+	struct hf_admin_request request = { .method = "PUT", .path = path };
+
+	rr_answer.body = strdup(rr_body);
+	rr_resource.released(rr_resource.arg, &request, &rr_answer);
+	(void)snprintf(rr_body, sizeof(rr_body), "%.*s", (int)rr_answer.len, rr_answer.body);
+	free(rr_answer.body);
+	return rr_body;
+}
+
 unsigned rr_ask(const char *method, const char *path, const char *body)
 {
 	return rr_ask_as("Bearer " RR_SECRET, method, path, body);

@@ -34,6 +34,9 @@ extern char rr_body[1 << 20];
 unsigned rr_ask_as(
 	const char *authorization, const char *method, const char *path, const char *body);
 unsigned rr_ask(const char *method, const char *path, const char *body);
+/* The last answer may go; it goes, what it says then. */
+bool rr_is_due(void);
+const char *rr_released(const char *path);
 /* PUT of g/ID with that URL and ttl. */
 unsigned rr_put(const char *id, const char *url, uint32_t ttl_s);
 

@@ -39,6 +39,31 @@ Test(registry, R1_an_origin_is_there_for_its_ttl)
 	cr_expect_eq(hf_stat_sum(HF_STAT_REGISTRY_ORIGINS), 0);
 }
 
+Test(registry, R5_the_answer_to_a_change_is_due_when_it_is_in_force)
+{
+	cr_expect_eq(rr_put("a", "http://a", 10), 201);
+	cr_expect_not(rr_is_due());
+	cr_expect(strstr(rr_body, "\"in_force\":false"), "%s", rr_body);
+	rr_publish();
+	cr_expect(rr_is_due());
+	cr_expect(strstr(rr_released("/v1/origins/g/a"), "\"in_force\":true"), "%s", rr_body);
+	cr_expect_eq(rr_put("a", "http://a", 10), 200);
+	cr_expect_eq(rr_answer.due, 0, "a renewal waits for nothing");
+	cr_expect_eq(rr_put("d", "http://dd", 10), 201);
+	rr_publish();
+	cr_expect(strstr(rr_released("/v1/origins/g/d"), "\"in_force\":false"),
+		"the document has it: %s", rr_body);
+	cr_expect_eq(rr_ask("DELETE", "/v1/origins/g/a", ""), 204);
+	cr_expect_not(rr_is_due());
+	rr_publish();
+	cr_expect(rr_is_due());
+	cr_expect_eq(rr_put("b", "ftp://b", 10), 400);
+	cr_expect_eq(rr_answer.due, 0);
+	cr_expect_eq(rr_put("b", "http://b", 10), 201);
+	cr_expect_eq(rr_ask("DELETE", "/v1/origins/g/b", ""), 204);
+	cr_expect_not(rr_is_due(), "it may be in force meanwhile");
+}
+
 static void count(void *arg)
 {
 	++*(uint32_t *)arg;

@@ -678,13 +678,13 @@ Test(sync, Y5_the_first_change_takes_effect_at_once_and_those_after_it_together)
 	say_state("v1");
 	ask(1);
 	registers("a", 201);
-	hf_sync_tick(t.sync, now_us);
+	cr_expect_eq(hf_sync_tick(t.sync, now_us), UINT64_MAX);
 	cr_expect_eq(t.origins, 2);
 	registers("b", 201);
 	registers("c", 201);
-	hf_sync_tick(t.sync, now_us + SYNC_TICK_US - 1);
+	cr_expect_geq(hf_sync_tick(t.sync, now_us + SYNC_TICK_US - 1), now_us + SYNC_TICK_US);
 	cr_expect_eq(t.origins, 2);
-	hf_sync_tick(t.sync, now_us + 10 * SYNC_TICK_US);
+	cr_expect_eq(hf_sync_tick(t.sync, now_us + 10 * SYNC_TICK_US), UINT64_MAX);
 	cr_expect_eq(t.origins, 4);
 	cr_expect_eq(t.applied, 3);
 	hf_registry_free(t.registry);
