@@ -61,7 +61,12 @@
  *               and nothing of an answer went to a client; who may have a stale response does not wait for them.
  *           G19 an origin that is ejected or unhealthy gets a fetch only where no other of its group does well; at
  *               most half of a group are ejected.
- * Tests     tests/unit/origin, tests/system/test_{revalidate,partition,origin_retry}.py
+ *           G20 a fetch that goes to two origins (origin.hedge_after) has a slot for each, is counted once, and
+ *               its bytes are all of one answer.
+ *           G21 an origin with https is spoken to only behind a certificate that is good for it; no name is looked
+ *               up on this thread.
+ *           G22 a tunnel takes no slot and is no fetch; what is ahead of its client is bounded by G4.
+ * Tests     tests/unit/origin, tests/system/test_{revalidate,partition,origin_retry,origin_tls,tunnel}.py
  * Limits    Of each thread: exchanges_max of all workers fetches that take a slot.
  */
 #ifndef HF_ORIGIN_H
@@ -96,13 +101,13 @@ int hf_origin_warm_begin(struct hf_origin *origin) HF_MUST_CHECK;
 /* Any thread, one at a time: STATE is in force from the next turn on; what is under way keeps to what it began
  * with. Takes a reference of its own. */
 void hf_origin_state_set(struct hf_origin *origin, struct hf_state *state);
+/* Any thread: no fetch begins by a state from before the one that was set last. */
+bool hf_origin_state_is_taken(const struct hf_origin *origin);
 /* CONF is in force from now on, for fetches under way too where they look again; what lib/conf calls BOOT is as
  * before. Origin thread. */
 void hf_origin_conf_set(struct hf_origin *origin, const struct hf_conf *conf);
 /* enum hf_mode: how it stands from now on; origin thread. */
 void hf_origin_mode_set(struct hf_origin *origin, uint32_t mode);
-/* Any thread: no fetch begins by a state from before the one that was set last. */
-bool hf_origin_state_is_taken(const struct hf_origin *origin);
 /* One turn: rings, calls, sockets, timers; sleeps in epoll up to `wait_ms` when there is nothing. */
 void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms);
 /* Any thread: out of its sleep. */
@@ -127,10 +132,10 @@ struct hf_origin_variant {
 /* What is known of an origin, across states that have its group and id. */
 struct hf_origin_load {
 	uint32_t in_flight; /* fetches */
+	uint32_t queued;    /* that wait for any of its group */
 	uint64_t fetches, failures;
 	bool fallen; /* what is stored stands in for its group */
 	bool unhealthy;      /* its checks failed */
-	uint32_t queued;    /* that wait for any of its group */
 	uint64_t ejected_us; /* for so long nothing goes to it, unless no other does well; 0: it does */
 };
 

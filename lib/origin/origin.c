@@ -57,6 +57,7 @@ static int origin_memory_init(struct hf_origin *origin, uint32_t exchanges)
 	hf_list_init(&origin->direct);
 	hf_list_init(&origin->memory);
 	hf_list_init(&origin->checking);
+	hf_list_init(&origin->hedges);
 	hf_list_init(&origin->tunnels);
 	rc = hf_pool_init(&origin->readers, sizeof(struct origin_reader), exchanges);
 	if (rc == 0)
@@ -195,6 +196,7 @@ void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms)
 	busy |= origin_fetch_launch(origin);
 	if (origin->in_flight + origin->tunnel_count > 0)
 		busy |= origin_curl_run(origin, 0);
+	busy |= origin_hedge_run(origin);
 	busy |= origin_fetch_timers(origin);
 	if (hf_shard_work(origin->shard, origin->now_us)) {
 		origin_flow_memory(origin);

@@ -65,8 +65,7 @@ static void curl_head_interim(struct hf_origin *origin, struct origin_fetch *fet
 	origin_reader_interim(origin, fetch->leader, &resp);
 }
 
-/* False: the transfer shall end. */
-static bool curl_head_whole(struct hf_origin *origin, struct origin_fetch *fetch)
+bool origin_curl_head(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	enum origin_store verdict;
 	long status = 0;
@@ -131,7 +130,7 @@ static size_t curl_on_head(char *data, size_t size, size_t count, void *arg)
 		return 0;
 	}
 	if ((len == 2 && memcmp(data, "\r\n", 2) == 0) || (len == 1 && data[0] == '\n'))
-		return curl_head_whole(fetch->origin, fetch) ? len : 0;
+		return origin_curl_head(fetch->origin, fetch) ? len : 0;
 	return len;
 }
 
@@ -226,6 +225,8 @@ static bool curl_is_paused(CURL *easy)
 	struct origin_fetch *fetch = NULL;
 
 	(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
+	if (fetch && origin_hedge_is_first(fetch, easy))
+		return origin_hedge_is_paused(fetch);
 	return !fetch || fetch->recv_paused || fetch->send_paused;
 }
 
@@ -281,6 +282,11 @@ static CURLcode curl_set_callbacks(CURL *easy, struct origin_fetch *fetch)
 	code |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, curl_on_connected);
 	code |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, fetch);
 	return code;
+}
+
+void origin_curl_adopt(struct origin_fetch *fetch)
+{
+	HF_ASSERT(curl_set_callbacks(fetch->easy, fetch) == CURLE_OK); /* pointers only */
 }
 
 static CURLcode curl_set_rules(const struct hf_origin *origin, const struct origin_fetch *fetch)
@@ -407,6 +413,8 @@ static void curl_collect(struct hf_origin *origin)
 				origin_check_done(origin, msg->easy_handle, code);
 			continue;
 		}
+		if (origin_hedge_ended(fetch, msg->easy_handle, code))
+			continue;
 		curl_measure(msg->easy_handle, code);
 		origin_fetch_done(origin, fetch, code);
 	}

@@ -29,9 +29,11 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	struct hf_list *it;
 
+	origin_hedge_drop(origin, fetch);
 	origin_curl_stop(origin, fetch);
 	hf_timer_del(origin->wheel, &fetch->timer);
 	hf_timer_del(origin->wheel, &fetch->patience);
+	hf_timer_del(origin->wheel, &fetch->hedging);
 	while ((it = hf_list_first(&fetch->readers)) != NULL) {
 		struct origin_reader *reader = HF_CONTAINER_OF(it, struct origin_reader, link);
 
@@ -128,6 +130,7 @@ static struct origin_fetch *fetch_new(
 	hf_list_add_tail(&origin->all, &fetch->all_link);
 	hf_timer_init(&fetch->timer, ORIGIN_TIMER_QUEUE);
 	hf_timer_init(&fetch->patience, ORIGIN_TIMER_PATIENCE);
+	hf_timer_init(&fetch->hedging, ORIGIN_TIMER_HEDGE);
 	fetch->method = xchg->method;
 	fetch->shared = xchg->shared;
 	fetch->outcome = HF_STAT_ORIGIN_FETCH_CANCELED;
@@ -335,6 +338,7 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 		return;
 	}
 	hf_stat_inc(HF_STAT_ORIGIN_REQUESTS);
+	origin_hedge_arm(origin, fetch);
 	if (!well)
 		origin_stand_in(origin, fetch);
 	else if (fetch->shared && fetch->known)
@@ -481,7 +485,7 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 	}
 	if (fetch->state == ORIGIN_SENT)
 		origin_slot_sample(origin, fetch, /* failed= */ true);
-	if (origin_retry_failed(origin, fetch, code))
+	if (origin_hedge_goes_on(origin, fetch, code) || origin_retry_failed(origin, fetch, code))
 		return;
 	if (!fetch->judged)
 		origin_health_failed(origin, fetch,
@@ -502,6 +506,7 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 
 static void fetch_late(struct hf_origin *origin, struct origin_fetch *fetch, const char *text)
 {
+	origin_hedge_drop(origin, fetch);
 	if (fetch->state == ORIGIN_SENT)
 		origin_slot_sample(origin, fetch, /* failed= */ true);
 	if (origin_retry_failed(origin, fetch, CURLE_OPERATION_TIMEDOUT))
@@ -541,6 +546,7 @@ static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch
 		break;
 	case ORIGIN_TIMER_PATIENCE:
 	case ORIGIN_TIMER_CHECK:
+	case ORIGIN_TIMER_HEDGE:
 	case ORIGIN_TIMER_TUNNEL:
 		HF_ASSERT(!"a timer of its own");
 	}
@@ -558,6 +564,9 @@ bool origin_fetch_timers(struct hf_origin *origin)
 		else if (timer->kind == ORIGIN_TIMER_CHECK)
 			origin_check_due(
 				origin, HF_CONTAINER_OF(timer, struct origin_check, timer));
+		else if (timer->kind == ORIGIN_TIMER_HEDGE)
+			origin_hedge_due(
+				origin, HF_CONTAINER_OF(timer, struct origin_fetch, hedging));
 		else if (timer->kind == ORIGIN_TIMER_TUNNEL)
 			origin_tunnel_due(timer);
 		else

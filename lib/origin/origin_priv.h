@@ -38,6 +38,7 @@
 #include "hf_origin.h"
 #include "origin_adapt.h"
 #include "origin_gate.h"
+#include "origin_hedge.h"
 #include "origin_tunnel.h"
 
 #define ORIGIN_HEAD_MAX        (64 * 1024) /* of an answer, status line to empty line */
@@ -91,6 +92,7 @@ enum origin_timer {
 	ORIGIN_TIMER_LAG,
 	ORIGIN_TIMER_PATIENCE, /* the only kind of fetch->patience */
 	ORIGIN_TIMER_CHECK,    /* of an origin_check */
+	ORIGIN_TIMER_HEDGE,    /* the only kind of fetch->hedging */
 	ORIGIN_TIMER_TUNNEL,   /* of an origin_tunnel */
 };
 
@@ -173,7 +175,8 @@ struct origin_fetch {
 	uint64_t stood_us;    /* when what is stored stood in for it; 0: it did not */
 	int local_port, remote_port; /* of its connection, from when the request goes out */
 	uint64_t tags_purged;        /* when it was sent: origin->purge.tags_purged */
-	struct hf_timer timer, patience;
+	struct hf_timer timer, patience, hedging;
+	struct origin_hedge *hedge; /* SENT: it is asked for at another origin too */
 	bool stored_told; /* what HEAD said in `stored` */
 	const char *fail_text;
 };
@@ -191,10 +194,10 @@ struct origin_health {
 	uint64_t heard_us; /* when one of them last said anything */
 	bool suspect;
 	struct hf_list queue;     /* fetches that wait for a slot, first come first served */
+	uint32_t queued;          /* how many */
 	struct hf_list turn_link; /* in origin->turns, while some do */
 	struct hf_list waits;     /* peers at whose gates this thread waits for the first of them */
 };
-	uint32_t queued;          /* how many */
 
 /* How an origin answers what its group has it asked. */
 struct origin_check {
@@ -309,6 +312,7 @@ struct hf_origin {
 	struct hf_waker waker;
 	struct hf_list checking; /* origin_checks under way */
 	uint32_t checks;
+	struct hf_list hedges;   /* origin_hedges under way */
 	struct hf_list tunnels;
 	uint32_t tunnel_count;
 	/* curl */
@@ -492,6 +496,8 @@ bool origin_slot_is_open(
 	const struct hf_origin *origin, const struct origin_fetch *fetch, uint32_t at);
 /* An origin, and a slot there, for a new fetch or a new try. False: it has to wait. */
 bool origin_slot_take(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
+/* The same for who will not wait. */
+bool origin_slot_try(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
 /* It waits. False: too many do. */
 bool origin_slot_wait(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
 /* It waits no more, if it did; OUTCOME: one of HF_HIST_ORIGIN_QUEUE_*. */
@@ -514,13 +520,13 @@ void origin_fetch_enqueue(struct hf_origin *origin, struct origin_fetch *fetch);
 void origin_fetch_body_came(struct hf_origin *origin, struct origin_fetch *fetch);
 /* Finds the reader an object, a fetch to wait for, or starts one. */
 void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader);
+/* It has an origin, which is asked from now on until origin_slot_give. */
+void origin_fetch_asks(struct hf_origin *origin, struct origin_fetch *fetch);
 bool origin_fetch_launch(struct hf_origin *origin);
 /* Everything of the answer that matters has come. */
 void origin_fetch_answered(struct origin_fetch *fetch);
 /* The request of LED was sent, or is to be: another leads, or it is kept. May end the fetch. */
 void origin_fetch_leader_left(
-/* It has an origin, which is asked from now on until origin_slot_give. */
-void origin_fetch_asks(struct hf_origin *origin, struct origin_fetch *fetch);
 	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_xchg *led);
 /* What its leader asked is kept while LED is still there. False: no memory. */
 bool origin_fetch_keep_request(struct origin_fetch *fetch, const struct hf_xchg *led);
@@ -617,6 +623,7 @@ bool origin_store_is_failure(uint16_t status);
 bool origin_resume_begin(struct hf_origin *origin, struct origin_fetch *fetch);
 /* It is time to ask, with a slot or as soon as it has one. Either may end the fetch. */
 void origin_resume_due(struct hf_origin *origin, struct origin_fetch *fetch);
+void origin_resume_ask(struct hf_origin *origin, struct origin_fetch *fetch);
 /* A head came. False: not the rest; `fail_text` says why, or is NULL when it may be asked for again. */
 bool origin_resume_head(struct hf_origin *origin, struct origin_fetch *fetch);
 /* It is whole. */
@@ -624,7 +631,6 @@ void origin_resume_publish(struct hf_origin *origin, struct origin_fetch *fetch)
 
 /* origin_retry.c: further tries */
 void origin_retry_init(struct origin_retries *retries, uint64_t now_us);
-void origin_resume_ask(struct hf_origin *origin, struct origin_fetch *fetch);
 /* A fetch was begun. */
 void origin_retry_earn(struct origin_retries *retries, uint32_t percent);
 /* False: there is none left. */
@@ -723,6 +729,10 @@ void origin_curl_stop(struct hf_origin *origin, struct origin_fetch *fetch);
 /* Cuts the transfer; the handle may be used again, for the same fetch. */
 void origin_curl_cut(struct hf_origin *origin, struct origin_fetch *fetch);
 int origin_curl_again(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
+/* The transfer is the fetch's again: what comes goes to it. */
+void origin_curl_adopt(struct origin_fetch *fetch);
+/* Its head is whole. False: the transfer shall end. */
+bool origin_curl_head(struct hf_origin *origin, struct origin_fetch *fetch);
 /* Goes on in the directions that are not paused. May end the fetch. */
 void origin_curl_resume(struct hf_origin *origin, struct origin_fetch *fetch);
 

@@ -305,6 +305,13 @@ bool origin_slot_take(struct hf_origin *origin, struct origin_fetch *fetch)
 	return pick != ORIGIN_PICK_FULL;
 }
 
+bool origin_slot_try(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	if (!origin_slot_take(origin, fetch))
+		slots_settle(origin, fetch->health);
+	return fetch->has_slot;
+}
+
 /* Into the queue of its group, behind those that came before. */
 static void slots_line_up(struct hf_origin *origin, struct origin_fetch *fetch)
 {

@@ -96,6 +96,7 @@ X(origin, total_timeout,         LIVE, origin.total_timeout_ms,         MILLIS, 
 X(origin, retries,               LIVE, origin.retries,                  UINT,   0, 3, NULL, "3", "Further tries after one that failed, of requests that may be repeated")
 X(origin, retry_budget,          LIVE, origin.retry_budget,             UINT,   0, 100, NULL, "20", "Retries for each hundred fetches; one a second and thread is always allowed")
 X(origin, fallback_timeout,      LIVE, origin.fallback_timeout_ms,      MILLIS, 1, DAY_MS, NULL, "1s", "In fallback: longest connect_timeout and first_byte_timeout")
+X(origin, hedge_after,           LIVE, origin.hedge_after_ms,           MILLIS, 0, DAY_MS, NULL, "0ms", "A GET that has no answer for so long is sent to another origin of its group too, within retry_budget: the first answer counts; 0: never")
 X(origin, resolve_interval,      LIVE, origin.resolve_interval_s,       SECONDS, 1, DAY_S, NULL, "60s", "How long the addresses that an origin's name has are used, and a connection for further requests")
 X(origin, ca_file,               LIVE, origin.ca_file,                  FILE,   0, 4095, NULL, "", "PEM file of the authorities whose word on an origin's certificate counts, and no other's; empty: the system's")
 END

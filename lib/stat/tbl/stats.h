@@ -184,4 +184,7 @@ X(TUNNELS_TIMEOUT,       "tunnels_total", COUNTER, "", "Tunnels that were cut af
 F("tunnel_bytes_total", "Bytes through tunnels, by where they went")
 X(TUNNEL_BYTES_UP,       "tunnel_bytes_total", COUNTER, "bytes", "Bytes of clients to targets of tunnels", "direction=\"up\"")
 X(TUNNEL_BYTES_DOWN,     "tunnel_bytes_total", COUNTER, "bytes", "Bytes of targets of tunnels to clients", "direction=\"down\"")
+F("origin_hedges_total", "Fetches without an answer for origin.hedge_after that were sent to another origin too, by what came of it")
+X(ORIGIN_HEDGE_WON,      "origin_hedges_total", COUNTER, "", "Fetches that the second origin answered first", "outcome=\"won\"")
+X(ORIGIN_HEDGE_LOST,     "origin_hedges_total", COUNTER, "", "Fetches that it did not", "outcome=\"lost\"")
 /* clang-format on */
