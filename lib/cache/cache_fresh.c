@@ -20,7 +20,7 @@ void hf_cache_req_init(const struct hf_http_req *req, struct hf_cache_req *ret_r
 	if (ret_req->cc.no_cache_fields) /* a request's has no argument (§5.2.1.4) */
 		ret_req->cc.no_cache = true;
 	/* A 1.0 cache's only word, heeded when there is no newer one (§5.4). */
-	if (!ret_req->cc.present &&
+	if (!ret_req->cc.present && hf_http_fields_have(&req->fields, HF_HTTP_FIELD_PRAGMA) &&
 		hf_http_fields_list_has(&req->fields, HF_HTTP_FIELD_PRAGMA, HF_SPAN("no-cache")))
 		ret_req->cc.no_cache = true;
 }

@@ -5,6 +5,8 @@
 
 #include "cache_priv.h"
 
+#define LOOKUP_PREFETCH 512
+
 /* RFC 9111 §4: of responses that match the most recent one, by Date, answers; of those of one second the
  * one that was published last. */
 static inline bool lookup_is_newer(const struct hf_obj *obj, const struct hf_obj *than)
@@ -14,6 +16,14 @@ static inline bool lookup_is_newer(const struct hf_obj *obj, const struct hf_obj
 	return obj->serial > than->serial;
 }
 
+/* Nearly always it is the one: what an answer reads of it, on its way while the key is compared. A small
+ * object's key, head and body follow the structure. */
+static inline void lookup_prefetch(const struct hf_obj *obj)
+{
+	for (size_t at = HF_CACHE_LINE; at < LOOKUP_PREFETCH; at += HF_CACHE_LINE)
+		__builtin_prefetch((const char *)obj + at);
+}
+
 static inline struct hf_obj *lookup_in(const struct hf_shard *shard, const struct hf_key *key,
 	const struct hf_http_req *req, enum hf_lookup *ret_verdict)
 {
@@ -21,6 +31,7 @@ static inline struct hf_obj *lookup_in(const struct hf_shard *shard, const struc
 		&shard->buckets[cache_bucket_first(shard, key->hash)],
 		&shard->buckets[cache_bucket_second(shard, key->hash)],
 	};
+	const uint64_t hash = key->hash;
 	struct hf_obj *best = NULL;
 	enum hf_lookup verdict = HF_LOOKUP_ABSENT;
 
@@ -32,7 +43,10 @@ static inline struct hf_obj *lookup_in(const struct hf_shard *shard, const struc
 			memory_order_acquire);
 		struct hf_obj *obj = cache_word_obj(word);
 
-		if (!cache_word_has_tag(word, key->hash) || !cache_key_is(obj, key))
+		if (hf_likely(!cache_word_has_tag(word, hash)))
+			continue;
+		lookup_prefetch(obj);
+		if (!cache_key_is(obj, key))
 			continue;
 		if (!best)
 			verdict = HF_LOOKUP_VARY;

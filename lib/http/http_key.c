@@ -4,7 +4,6 @@
  */
 #include "hf_http.h"
 
-#include <emmintrin.h>
 #include <errno.h>
 #include <string.h>
 
@@ -201,8 +200,8 @@ static bool key_path_is_plain(struct hf_span path_query)
 	const char *at = path_query.ptr, *end = at + path_query.len;
 	unsigned behind_slash = 0;
 
-	for (; end - at >= 16; at += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
+	for (; at < end; at += 16) {
+		__m128i v = http_load(at, end);
 		unsigned dots = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, dot));
 		unsigned slashes = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, slash));
 
@@ -210,11 +209,6 @@ static bool key_path_is_plain(struct hf_span path_query)
 			(dots & (slashes << 1 | behind_slash)) != 0)
 			return false;
 		behind_slash = slashes >> 15;
-	}
-	for (; at < end; at++) {
-		if (*at == '%' || (*at == '.' && behind_slash))
-			return false;
-		behind_slash = *at == '/';
 	}
 	return true;
 }

@@ -5,7 +5,6 @@
 #include "hf_http.h"
 
 #include <errno.h>
-#include <tmmintrin.h>
 
 #include "http_priv.h"
 
@@ -47,26 +46,23 @@ const uint8_t http_class[256] = {
 	[0x80 ... 0xff] = HTTP_VALUE,
 };
 
-/* Sixteen bytes at once: most of a head is values. */
+/* Sixteen bytes at once; the zero behind the last one stands in no run. */
 const char *http_skip_value(const char *p, const char *end)
 {
 	const __m128i ctl_max = _mm_set1_epi8(0x1f);
 	const __m128i del = _mm_set1_epi8(0x7f);
 	const __m128i tab = _mm_set1_epi8('\t');
+	int mask;
 
-	while (end - p >= 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	for (;; p += 16) {
+		__m128i v = http_load(p, end);
 		__m128i bad = _mm_andnot_si128(
 			_mm_cmpeq_epi8(v, tab), _mm_cmpeq_epi8(_mm_min_epu8(v, ctl_max), v));
-		int mask = _mm_movemask_epi8(_mm_or_si128(bad, _mm_cmpeq_epi8(v, del)));
 
+		mask = _mm_movemask_epi8(_mm_or_si128(bad, _mm_cmpeq_epi8(v, del)));
 		if (mask != 0)
 			return p + __builtin_ctz((unsigned)mask);
-		p += 16;
 	}
-	while (p < end && http_is(*p, HTTP_VALUE))
-		p++;
-	return p;
 }
 
 /* A character is one where bit h of the entry of its lower half is set, h being its upper half. */
@@ -78,21 +74,18 @@ const char *http_skip_token(const char *p, const char *end)
 	const __m128i by_high =
 		_mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, (char)128, 0, 0, 0, 0, 0, 0, 0, 0);
 	const __m128i half = _mm_set1_epi8(0x0f);
+	int mask;
 
-	while (end - p >= 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	for (;; p += 16) {
+		__m128i v = http_load(p, end);
 		__m128i low = _mm_shuffle_epi8(by_low, _mm_and_si128(v, half));
 		__m128i high = _mm_shuffle_epi8(by_high, _mm_and_si128(_mm_srli_epi16(v, 4), half));
-		int mask = _mm_movemask_epi8(
-			_mm_cmpeq_epi8(_mm_and_si128(low, high), _mm_setzero_si128()));
 
+		mask = _mm_movemask_epi8(
+			_mm_cmpeq_epi8(_mm_and_si128(low, high), _mm_setzero_si128()));
 		if (mask != 0)
 			return p + __builtin_ctz((unsigned)mask);
-		p += 16;
 	}
-	while (p < end && http_is(*p, HTTP_TCHAR))
-		p++;
-	return p;
 }
 
 const char *http_skip_uri(const char *p, const char *end)
@@ -100,20 +93,17 @@ const char *http_skip_uri(const char *p, const char *end)
 	const __m128i space = _mm_set1_epi8(' ');
 	const __m128i del = _mm_set1_epi8(0x7f);
 	const __m128i hash = _mm_set1_epi8('#');
+	int mask;
 
-	while (end - p >= 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	for (;; p += 16) {
+		__m128i v = http_load(p, end);
 		/* signed: bytes from 0x80 on are below the space too */
 		__m128i bad = _mm_or_si128(_mm_cmpeq_epi8(v, del), _mm_cmpeq_epi8(v, hash));
-		int mask = _mm_movemask_epi8(_mm_andnot_si128(bad, _mm_cmpgt_epi8(v, space)));
 
+		mask = _mm_movemask_epi8(_mm_andnot_si128(bad, _mm_cmpgt_epi8(v, space)));
 		if (mask != 0xffff)
 			return p + __builtin_ctz(~(unsigned)mask);
-		p += 16;
 	}
-	while (p < end && http_is(*p, HTTP_URI))
-		p++;
-	return p;
 }
 
 bool hf_http_is_token(struct hf_span text)

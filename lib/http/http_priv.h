@@ -8,6 +8,9 @@
 #ifndef HF_HTTP_PRIV_H
 #define HF_HTTP_PRIV_H
 
+#include <tmmintrin.h>
+
+#include "hf_bytes.h"
 #include "hf_http.h"
 
 enum http_class {
@@ -41,6 +44,20 @@ static inline unsigned http_hex_value(char c)
 static inline bool http_is_ws(char c)
 {
 	return c == ' ' || c == '\t';
+}
+
+/* The next sixteen bytes; of fewer, zeroes behind them. */
+static inline __m128i http_load(const char *p, const char *end)
+{
+	size_t len = (size_t)(end - p);
+	uint64_t low;
+
+	if (len >= 16)
+		return _mm_loadu_si128((const __m128i *)(const void *)p);
+	if (len < 8)
+		return _mm_cvtsi64_si128((long long)hf_load_rest(p, len));
+	memcpy(&low, p, sizeof(low));
+	return _mm_set_epi64x((long long)hf_load_rest(p + 8, len - 8), (long long)low);
 }
 
 /* The first byte in [p, end) that may not stand in a field value, or end. */

@@ -335,7 +335,8 @@ static unsigned req_meaning(struct hf_http_req *req)
 		return status;
 	req_expect(req);
 	req->keep_alive = http_fields_keep_alive(fields, req->minor);
-	req->te_trailers = hf_http_fields_list_has(fields, HF_HTTP_FIELD_TE, HF_SPAN("trailers"));
+	req->te_trailers = hf_http_fields_have(fields, HF_HTTP_FIELD_TE) &&
+			   hf_http_fields_list_has(fields, HF_HTTP_FIELD_TE, HF_SPAN("trailers"));
 	req->has_authorization = hf_http_fields_have(fields, HF_HTTP_FIELD_AUTHORIZATION);
 	req->has_range = hf_http_fields_have(fields, HF_HTTP_FIELD_RANGE);
 	req->has_conditional = (fields->have & conditional) != 0;

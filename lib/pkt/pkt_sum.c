@@ -59,15 +59,11 @@ uint16_t hf_pkt_sum_at(uint16_t sum, size_t offset, const void *data, size_t len
 
 uint16_t hf_pkt_sum_pseudo4(const uint8_t src[4], const uint8_t dst[4], uint8_t proto, uint16_t len)
 {
-	uint8_t pseudo[12];
+	uint32_t from, to;
 
-	memcpy(pseudo, src, 4);
-	memcpy(pseudo + 4, dst, 4);
-	pseudo[8] = 0;
-	pseudo[9] = proto;
-	pseudo[10] = (uint8_t)(len >> 8);
-	pseudo[11] = (uint8_t)len;
-	return hf_pkt_sum(0, pseudo, sizeof(pseudo));
+	memcpy(&from, src, sizeof(from));
+	memcpy(&to, dst, sizeof(to));
+	return sum_fold((uint64_t)from + to + __builtin_bswap16(len) + __builtin_bswap16(proto));
 }
 
 uint16_t hf_pkt_sum_pseudo6(

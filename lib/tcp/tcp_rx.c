@@ -293,6 +293,7 @@ void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n)
 	if (conn->state == TCP_CLOSED)
 		return;
 	tcp_wnd_grow(tcp, conn);
-	if (tcp_wnd_update_due(tcp, conn))
+	/* else hf_tcp_input_end looks */
+	if (cur->conn != conn && tcp_wnd_update_due(tcp, conn))
 		tcp_conn_ready(tcp, conn);
 }
