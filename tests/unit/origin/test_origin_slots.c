@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <sys/syscall.h>
+#include <time.h>
+
 #include "rig.h"
 
 #define MANY 24
@@ -337,6 +340,96 @@ Test(origin_slots, G17_a_thread_that_sleeps_is_woken_for_its_slot)
 	rig_expect_body(rig, &client[1], 10);
 	rig_until(rig, hf_origin_in_flight(sleeper) == 0);
 	rig_end_all(rig, client, 2);
+}
+
+/* The other thread takes a turn when this one looks at the clock for the n-th time: also between the choice of an
+ * origin and its slot. */
+static struct hf_origin *clock_other;
+static uint32_t clock_looks;
+
+int clock_gettime(clockid_t clock, struct timespec *ret_time)
+{
+	struct hf_origin *other = clock_other;
+
+	if (other && --clock_looks == 0) {
+		clock_other = NULL;
+		hf_origin_step(other, 0);
+	}
+	return (int)syscall(SYS_clock_gettime, clock, ret_time);
+}
+
+#define LOOKS_MAX 12 /* more than a step has */
+
+/* One for each thread; the second takes its turn within the first one's. */
+static void two_at_once(struct rig *rig, struct rig_client client[2], uint32_t looks)
+{
+	uint32_t path = 10 * looks;
+
+	for (uint32_t i = 0; i < 2; i++)
+		get_of(rig, &client[i], "a.test", path_of(rig, i, path));
+	clock_looks = looks;
+	clock_other = rig->second;
+	hf_origin_step(rig->origin, 0);
+	clock_other = NULL;
+	hf_origin_step(rig->second, 0);
+}
+
+Test(origin_slots, G17_whenever_another_thread_takes_its_turn_no_limit_is_passed)
+{
+	struct rig *rig = slots_rig(2, 0, 64);
+	uint32_t answered = 0;
+	const char *head;
+
+	set_groups(rig, 1, 1, 1);
+	for (uint32_t looks = 1; looks <= LOOKS_MAX; looks++) {
+		struct rig_client client[2];
+
+		two_at_once(rig, client, looks);
+		cr_assert_eq(hf_stat_sum(HF_STAT_ORIGIN_IN_FLIGHT), 1);
+		cr_assert_eq(hf_stat_sum(HF_STAT_ORIGIN_QUEUED), 1);
+		for (uint32_t i = 0; i < 2; i++) {
+			struct rig_conn *conn = rig_asked(rig, &head);
+
+			cr_assert_eq(answers_due(rig, answered++), 1);
+			rig_answer(conn, "", 10);
+		}
+		for (uint32_t i = 0; i < 2; i++) {
+			rig_expect_body(rig, &client[i], 10);
+			rig_end(rig, &client[i]);
+		}
+	}
+	rig_end_all(rig, NULL, 0);
+}
+
+Test(origin_slots, G17_who_was_too_late_at_one_origin_and_went_to_another_is_not_waited_for)
+{
+	struct rig *rig = slots_rig(2, 0, 64);
+	const char *head;
+
+	set_groups(rig, 2, 1, 1);
+	for (uint32_t looks = 1; looks <= LOOKS_MAX; looks++) {
+		struct rig_client client[3];
+		struct rig_conn *conn[2];
+
+		two_at_once(rig, client, looks);
+		for (uint32_t i = 0; i < 2; i++) {
+			struct rig_conn *asked = rig_asked(rig, &head);
+			uint32_t path = (uint32_t)strtoul(head + sizeof("GET /") - 1, NULL, 10);
+
+			conn[path != path_of(rig, 0, 10 * looks)] = asked;
+		}
+		get_of(rig, &client[2], "a.test", path_of(rig, 1, 10000 + 10 * looks));
+		rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_QUEUED) == 1);
+		rig_answer(
+			conn[1], "", 10); /* the other thread's, at the origin that both wanted */
+		rig_answer(rig_asked(rig, &head), "", 10);
+		rig_answer(conn[0], "", 10);
+		for (uint32_t i = 0; i < 3; i++) {
+			rig_expect_body(rig, &client[i], 10);
+			rig_end(rig, &client[i]);
+		}
+	}
+	rig_end_all(rig, NULL, 0);
 }
 
 Test(origin_slots, a_full_queue_and_a_late_slot_are_503_and_counted)
