@@ -82,10 +82,10 @@ def attack(hf, mode, host=V4, **options):
     return run.said
 
 
-def wrk_begin(target, connections=4, seconds=2):
+def wrk_begin(target, connections=4, seconds=2, **options):
     return subprocess.Popen(
         ["wrk", "-t1", "--latency", f"-c{connections}", f"-d{seconds}s", "--timeout", "2", target],
-        stdout=subprocess.PIPE, text=True)
+        stdout=subprocess.PIPE, text=True, **options)
 
 
 def wrk_end(process, seconds=2):
