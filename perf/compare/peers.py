@@ -104,7 +104,8 @@ class Kernel:
 
     @contextlib.contextmanager
     def running(self, origin, sizes):
-        with tempfile.TemporaryDirectory(prefix="hf-compare") as directory, Wire(addressed=True) as wire:
+        with tempfile.TemporaryDirectory() as directory, \
+                Wire(addressed=True, frames=self.options.wire == "frames") as wire:
             pathlib.Path(directory).chmod(0o755)
             names = {"dir": directory, "origin": origin, "address": V4}
             for name, template in self.peer.files.items():

@@ -60,8 +60,9 @@ class Wire:
     there; without that the sender's CPU would do it."""
     END, NAMESPACE = "hfcompare", "client"
 
-    def __init__(self, addressed):
-        self.addressed = addressed  # the server's end has an address, and all offloads
+    def __init__(self, addressed, frames=False):
+        self.addressed = addressed  # the server's end has an address, and offloads
+        self.frames = frames  # but none that makes several frames of one segment
         self.client = ["ip", "netns", "exec", self.NAMESPACE]
 
     def __enter__(self):
@@ -71,6 +72,8 @@ class Wire:
            "netns", self.NAMESPACE)
         if self.addressed:
             sh("ip", "addr", "add", f"{V4}/24", "dev", self.END)
+            if self.frames:
+                sh("ethtool", "-K", self.END, "tso", "off", "gso", "off")
         else:  # the kernel's checksums would not be there, its segments too long
             pathlib.Path(f"/proc/sys/net/ipv6/conf/{self.END}/disable_ipv6").write_text("1")
             for end in ([], self.client):
