@@ -703,6 +703,15 @@ static inline bool rig_head_has(const char *head, const char *line)
 		(struct hf_span){ head, (size_t)(strstr(head, "\r\n\r\n") + 2 - head) }, line);
 }
 
+/* How many values a histogram has. */
+static inline uint64_t rig_hist(enum hf_hist id)
+{
+	struct hf_hist_view view;
+
+	hf_hist_sum(id, &view);
+	return view.count;
+}
+
 /* Its body is whole, and is the one that was meant. */
 static inline void rig_expect_body(struct rig *rig, struct rig_client *client, size_t len)
 {

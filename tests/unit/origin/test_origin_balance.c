@@ -119,6 +119,7 @@ Test(origin_balance, a_further_try_is_learnt_but_not_counted_again)
 	cr_expect_eq(fetches_of(rig, 'a'), 1);
 	cr_expect_eq(fetches_of(rig, 'b'), 1);
 	expect_counts(0, 1, 0);
+	cr_expect_eq(rig_hist(HF_HIST_ROUTING), 2, "further tries too");
 	rig_free(rig);
 }
 
@@ -253,6 +254,7 @@ Test(origin_balance, what_waits_for_its_turn_and_has_no_route_any_more_is_misdir
 	finish(rig, &client[0]);
 	rig_until(rig, client[1].fail);
 	cr_expect_eq(client[1].xchg->fail_status, 421);
+	cr_expect_eq(rig_hist(HF_HIST_ORIGIN_QUEUE_ERROR), 1);
 	rig_end_all(rig, client, 2);
 }
 

@@ -140,6 +140,27 @@ Test(origin_retry, what_brings_no_head_is_asked_again_and_counted_by_how)
 	rig_free(rig);
 }
 
+Test(origin_retry, what_does_not_speak_tls_is_asked_again_and_counted_as_transport)
+{
+	struct rig *rig = retry_rig(0);
+	struct rig_client client;
+	char url[64];
+
+	(void)snprintf(url, sizeof(url), "https://127.0.0.1:%u", rig->port);
+	rig_origin_url(rig, url);
+	rig->conf.origin.retries = 1;
+	rig_get(rig, &client, "/a", "");
+	for (uint32_t i = 0; i < 2; i++) {
+		rig_until(rig, rig->conns == i + 1);
+		rig_say(&rig->conn[i], "HTTP/1.1 400 Bad Request\r\n\r\n");
+	}
+	cr_expect_eq(answer_of(rig, &client), 502);
+	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_RETRY_TRANSPORT), 1);
+	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_FETCH_ERROR), 1);
+	rig_end(rig, &client);
+	rig_free(rig);
+}
+
 Test(origin_retry, a_refused_connection_is_tried_again)
 {
 	struct rig *rig = retry_rig(0);

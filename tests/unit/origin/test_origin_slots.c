@@ -52,14 +52,6 @@ static void get_of(struct rig *rig, struct rig_client *client, const char *host,
 	client->eager = true;
 }
 
-static uint64_t waited(enum hf_hist outcome)
-{
-	struct hf_hist_view view;
-
-	hf_hist_sum(outcome, &view);
-	return view.count;
-}
-
 static uint32_t answers_due(const struct rig *rig, uint32_t answered)
 {
 	return rig_requests(rig) - answered;
@@ -101,7 +93,7 @@ Test(origin_slots, G17_groups_take_turns_and_each_is_first_come_first_served)
 	cr_expect_str_eq(order, "aabababaaaaa");
 	for (uint32_t i = 0; i < 12; i++)
 		rig_expect_body(rig, &client[i], 10);
-	cr_expect_eq(waited(HF_HIST_ORIGIN_QUEUE_ADMITTED), 11);
+	cr_expect_eq(rig_hist(HF_HIST_ORIGIN_QUEUE_ADMITTED), 11);
 	rig_end_all(rig, client, 12);
 }
 
@@ -172,7 +164,7 @@ Test(origin_slots, G17_without_a_limit_all_go_at_once)
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_QUEUED), 0);
 	rig_end_all(rig, client, 65);
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_IN_FLIGHT), 0);
-	cr_expect_eq(waited(HF_HIST_ORIGIN_QUEUE_ADMITTED), 0, "of what had to wait");
+	cr_expect_eq(rig_hist(HF_HIST_ORIGIN_QUEUE_ADMITTED), 0, "of what had to wait");
 }
 
 Test(origin_slots, who_waits_for_the_same_key_shares_a_slot)
@@ -231,7 +223,7 @@ Test(origin_slots, storms_of_clients_that_leave_the_queue_are_no_fetches_and_the
 			rig_end(rig, &client[i * 7 % MANY]);
 		cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_QUEUED), 0);
 	}
-	cr_expect_eq(waited(HF_HIST_ORIGIN_QUEUE_CANCELED), 5 * MANY);
+	cr_expect_eq(rig_hist(HF_HIST_ORIGIN_QUEUE_CANCELED), 5 * MANY);
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_REQUESTS), 1);
 	rig_answer(rig_asked(rig, &head), "", 10);
 	rig_expect_body(rig, &busy[0], 10);
@@ -443,7 +435,7 @@ Test(origin_slots, a_full_queue_and_a_late_slot_are_503_and_counted)
 	rig_until(rig, client[1].fail && client[2].fail);
 	cr_expect_eq(client[1].xchg->fail_status, 503);
 	cr_expect_eq(client[2].xchg->fail_status, 503);
-	cr_expect_eq(waited(HF_HIST_ORIGIN_QUEUE_TIMEOUT), 1);
+	cr_expect_eq(rig_hist(HF_HIST_ORIGIN_QUEUE_TIMEOUT), 1);
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_REQUESTS), 1);
 	rig_end_all(rig, client, 3);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdlib.h>
 
+#include "hf_hist.h"
 #include "registry_rig.h"
 
 TestSuite(registry_http, .init = rr_setup, .fini = rr_teardown);
@@ -46,6 +47,8 @@ Test(registry_http, R3_what_is_no_message_is_refused_with_its_reason_and_counted
 		{ "GET", "/v1/origins/g/a", "", 404, "$.id: found one that is not registered" },
 	};
 
+	struct hf_hist_view times;
+
 	for (size_t i = 0; i < HF_ARRAY_LEN(bad); i++) {
 		cr_expect_eq(rr_ask(bad[i].method, bad[i].path, bad[i].body), bad[i].status,
 			"%zu: %u", i, rr_answer.status);
@@ -56,6 +59,8 @@ Test(registry_http, R3_what_is_no_message_is_refused_with_its_reason_and_counted
 	}
 	cr_expect_eq(rr->count, 0);
 	cr_expect_not(hf_registry_changed(rr, rr_now_us));
+	hf_hist_sum(HF_HIST_REGISTRY, &times);
+	cr_expect_eq(times.count, HF_ARRAY_LEN(bad));
 }
 
 Test(registry_http, R3_every_reason_is_in_the_answer)
