@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 
 from harness import HF_LOAD, PEER4, V4, sh
-from place import CLIENT, on_cpu
+from place import CLIENT, SERVER, on_cpu, process
 
 KEYS, KEY_BYTES = 100_000, 32 << 20  # at most, but at least 64
 WRK_SCRIPT = """
@@ -92,6 +92,8 @@ def limit(frames, seconds):
     """Frames a second that testpmd macswap gives back, each second of them, by size."""
     with tempfile.TemporaryDirectory() as directory:
         out = pathlib.Path(directory, "limit.json")
-        sh(pathlib.Path(__file__).parents[1] / "packet-limit", "--frames", ",".join(map(str, frames)),
-           "--seconds", max(1, round(seconds)), "--json", out)
+        command = [pathlib.Path(__file__).parents[1] / "packet-limit", "--frames", ",".join(map(str, frames)),
+                   "--seconds", max(1, round(seconds)), "--cpus", f"{CLIENT},{SERVER}", "--json", out]
+        with process(None, *command, stdout=subprocess.DEVNULL) as limited:
+            assert limited.wait() == 0
         return {size: told["pps"] for size, told in json.loads(out.read_text()).items()}

@@ -18,7 +18,8 @@ CLIENT, SERVER = 0, 1  # CPUs
 
 
 def on_cpu(cpu, *command):
-    return ["taskset", "-c", str(cpu), *map(str, command)]
+    """A command on that CPU; None: where it likes."""
+    return (["taskset", "-c", str(cpu)] if cpu is not None else []) + [str(word) for word in command]
 
 
 @contextlib.contextmanager
@@ -40,7 +41,7 @@ def process(cpu, *command, **options):
     finally:
         started.terminate()
         try:
-            started.wait(20)
+            started.wait(60)
         except subprocess.TimeoutExpired:
             started.kill()
             started.wait()
