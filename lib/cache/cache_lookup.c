@@ -24,23 +24,19 @@ static inline void lookup_prefetch(const struct hf_obj *obj)
 		__builtin_prefetch((const char *)obj + at);
 }
 
-static inline struct hf_obj *lookup_in(const struct hf_shard *shard, const struct hf_key *key,
-	const struct hf_http_req *req, enum hf_lookup *ret_verdict)
-{
-	const struct cache_bucket *buckets[2] = {
-		&shard->buckets[cache_bucket_first(shard, key->hash)],
-		&shard->buckets[cache_bucket_second(shard, key->hash)],
-	};
-	const uint64_t hash = key->hash;
-	struct hf_obj *best = NULL;
-	enum hf_lookup verdict = HF_LOOKUP_ABSENT;
+/* What was found so far. */
+struct lookup {
+	struct hf_obj *best;
+	enum hf_lookup verdict;
+};
 
-	HF_ASSERT_HOT(key->len > 0 && key->hash == hf_cache_hash(shard->cache, key->ptr, key->len));
-	__builtin_prefetch(buckets[1]);
-	for (uint32_t i = 0; i < CACHE_WORDS; i++) {
-		uint64_t word = atomic_load_explicit(
-			&buckets[i / CACHE_BUCKET_WORDS]->word[i % CACHE_BUCKET_WORDS],
-			memory_order_acquire);
+static inline void lookup_bucket(struct lookup *lookup, const struct cache_bucket *bucket,
+	const struct hf_key *key, const struct hf_http_req *req)
+{
+	const uint64_t hash = key->hash;
+
+	for (uint32_t i = 0; i < CACHE_BUCKET_WORDS; i++) {
+		uint64_t word = atomic_load_explicit(&bucket->word[i], memory_order_acquire);
 		struct hf_obj *obj = cache_word_obj(word);
 
 		if (hf_likely(!cache_word_has_tag(word, hash)))
@@ -48,17 +44,29 @@ static inline struct hf_obj *lookup_in(const struct hf_shard *shard, const struc
 		lookup_prefetch(obj);
 		if (!cache_key_is(obj, key))
 			continue;
-		if (!best)
-			verdict = HF_LOOKUP_VARY;
-		if (best && lookup_is_newer(best, obj))
+		if (!lookup->best)
+			lookup->verdict = HF_LOOKUP_VARY;
+		if (lookup->best && lookup_is_newer(lookup->best, obj))
 			continue;
 		if (obj->vary_len == 0 || hf_cache_vary_matches(obj->vary, obj->vary_len, req)) {
-			best = obj;
-			verdict = HF_LOOKUP_FOUND;
+			lookup->best = obj;
+			lookup->verdict = HF_LOOKUP_FOUND;
 		}
 	}
-	*ret_verdict = verdict;
-	return best;
+}
+
+static inline struct hf_obj *lookup_in(const struct hf_shard *shard, const struct hf_key *key,
+	const struct hf_http_req *req, enum hf_lookup *ret_verdict)
+{
+	const struct cache_bucket *second = &shard->buckets[cache_bucket_second(shard, key->hash)];
+	struct lookup lookup = { .verdict = HF_LOOKUP_ABSENT };
+
+	HF_ASSERT_HOT(key->len > 0 && key->hash == hf_cache_hash(shard->cache, key->ptr, key->len));
+	__builtin_prefetch(second);
+	lookup_bucket(&lookup, &shard->buckets[cache_bucket_first(shard, key->hash)], key, req);
+	lookup_bucket(&lookup, second, key, req);
+	*ret_verdict = lookup.verdict;
+	return lookup.best;
 }
 
 struct hf_obj *hf_cache_lookup(struct hf_cache *cache, const struct hf_key *key,
