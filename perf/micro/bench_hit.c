@@ -172,7 +172,7 @@ static void hit_server(struct hit *hit)
 	struct hf_tcp_cfg tcp;
 	uint64_t memory = hit->objects * (1024ULL + hit->body) + (64 << 20);
 
-	HF_ASSERT(hf_arena_new(memory, false, NULL, &hit->arena) == 0);
+	HF_ASSERT(hf_arena_new(memory, true, NULL, &hit->arena) == 0);
 	cache.arena = hit->arena;
 	HF_ASSERT(hf_cache_new(&cache, NULL, &hit->cache) == 0);
 	for (uint32_t i = 0; i < hit->objects; i++)
