@@ -69,6 +69,8 @@ def test_spans_of_a_miss_a_hit_and_a_stale_answer(traced, origin):
         "Age: 10", "Cache-Control: max-age=5, stale-while-revalidate=600")))
     for target in ("/x?token=canary", "/x?token=canary", "/page?b=1", "/page?b=1", "/stale", "/stale"):
         assert curl(url(target), "-H", SAMPLED, "-H", "tracestate: v=1").status == 200
+        # who asks while it is being stored leads a fetch of what is stale, or joins one
+        wait_until(lambda: traced.stat("origin_fetches_in_flight") == 0, what="the end of the fetch")
     assert curl(url("/page?b=1"), "-H", SAMPLED.replace("-01", "-00")).status == 200
     assert curl(url("/page?b=1"), "-H", "traceparent: 00-x").status == 200
     spans = traced.receiver.wait(10)  # six requests, four of them with a fetch
