@@ -204,7 +204,8 @@ enum serve_go serve_miss(struct hf_serve *serve, struct serve_req *req)
 	req->step = SERVE_WAIT;
 	if (req->upload_done)
 		return SERVE_STAY;
-	if (req->method == HF_HTTP_CONNECT) /* how long it may be silent is the origin thread's to time */
+	if (req->method ==
+		HF_HTTP_CONNECT) /* how long it may be silent is the origin thread's to time */
 		return SERVE_GO;
 	req->conn->rate_mark = 0;
 	serve_timer_set(serve, req->conn, SERVE_TIMER_UPLOAD, SERVE_RATE_PERIOD_US);
