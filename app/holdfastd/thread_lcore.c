@@ -3,6 +3,7 @@
  * THE LOOP: one worker's turn from NIC queue to NIC queue. Nothing in it blocks, locks, allocates or
  * makes a system call, but for the sleep of an idle worker (`idle: adaptive`).
  */
+#include <poll.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -12,8 +13,9 @@
 #include "hf_log.h"
 
 #define LCORE_IDLE_TURNS 512 /* without work, before it sleeps between turns */
-#define LCORE_SLEEP_NS   50000
-#define LCORE_CONNS_TURN 64 /* entries of `conns` filled in one turn */
+#define LCORE_NAP_US     50
+#define LCORE_WAIT_US    2000 /* where devices wake us: for what they do not tell */
+#define LCORE_CONNS_TURN 64   /* entries of `conns` filled in one turn */
 
 /* The control thread wants to see connections: some of them each turn. */
 static void lcore_answer(struct app_worker *worker)
@@ -128,15 +130,38 @@ static bool lcore_turn(struct app_worker *worker, uint64_t now_us)
 	hf_net_flush(worker->net, now_us);
 	hf_serve_turn_end(worker->serve);
 	hf_rcu_quiescent();
-	return received + replies + count > 0;
+	return received + replies + count > 0 || atomic_load(&worker->question);
 }
 
-static void lcore_sleep(void)
+/* What an idle worker waits for. */
+struct lcore_bed {
+	uint32_t count; /* 0: frames come unannounced */
+	struct pollfd fd[HF_CONF_PORTS_MAX];
+};
+
+static void lcore_bed_make(const struct app_worker *worker, struct lcore_bed *ret_bed)
 {
-	static const struct timespec pause = { .tv_nsec = LCORE_SLEEP_NS };
+	int fds[HF_CONF_PORTS_MAX];
+
+	ret_bed->count = hf_net_rx_fds(worker->net, fds);
+	for (uint32_t i = 0; i < ret_bed->count; i++)
+		ret_bed->fd[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+}
+
+/* Until a frame comes, or a timer is due. Origin threads do not wake us: while they have something of ours, and
+ * where devices do not either, it is a nap. */
+static void lcore_sleep(const struct app_worker *worker, struct lcore_bed *bed, uint64_t now_us)
+{
+	bool waits = bed->count > 0 && hf_xchg_out_count(worker->app->xchgs, worker->index) == 0;
+	uint64_t timer_us = hf_max_u64(hf_tcp_next_timer_us(worker->tcp), now_us) - now_us;
+	uint64_t sleep_us = hf_min_u64(timer_us, waits ? LCORE_WAIT_US : LCORE_NAP_US);
+	struct timespec pause = { .tv_nsec = (long)sleep_us * 1000 };
 
 	hf_rcu_offline(); /* a sleeper must not hold up grace periods */
-	(void)nanosleep(&pause, NULL);
+	if (waits)
+		(void)ppoll(bed->fd, bed->count, &pause, NULL);
+	else
+		(void)nanosleep(&pause, NULL);
 	hf_rcu_online();
 }
 
@@ -144,6 +169,7 @@ int app_lcore_main(void *arg)
 {
 	struct app_worker *worker = arg;
 	struct lcore_measure measure = { 0 };
+	struct lcore_bed bed;
 	bool adaptive = worker->app->conf->idle == HF_CONF_IDLE_ADAPTIVE;
 	uint32_t idle_turns = 0;
 	char name[16];
@@ -155,6 +181,7 @@ int app_lcore_main(void *arg)
 	(void)prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0); /* sleeps end when they should */
 	HF_ASSERT(hf_log_ring_enter() == 0);
 	hf_rcu_register();
+	lcore_bed_make(worker, &bed);
 	while (!atomic_load_explicit(&worker->app->lcore_stop, memory_order_relaxed)) {
 		hf_stat_inc(HF_STAT_LOOPS);
 		lcore_measure_take(&measure, lcore_clock_ns());
@@ -165,7 +192,7 @@ int app_lcore_main(void *arg)
 		}
 		hf_stat_inc(HF_STAT_LOOPS_IDLE);
 		if (adaptive && ++idle_turns > LCORE_IDLE_TURNS && hf_net_idle(worker->net)) {
-			lcore_sleep();
+			lcore_sleep(worker, &bed, measure.began_ns / 1000);
 			measure.began_ns = 0;
 		}
 	}

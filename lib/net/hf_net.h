@@ -68,5 +68,8 @@ void hf_net_tx(struct hf_net *net, const struct hf_tcp_emit *emits, uint32_t cou
 void hf_net_flush(struct hf_net *net, uint64_t now_us);
 /* May this worker sleep: nothing is queued towards a device. */
 bool hf_net_idle(const struct hf_net *net);
+/* Descriptors that are readable while there is a frame for this worker. Returns how many; 0: it has to poll, for
+ * a device of its own has none, or other workers pass frames on to it. Once the devices are started. */
+uint32_t hf_net_rx_fds(const struct hf_net *net, int ret_fds[HF_CONF_PORTS_MAX]);
 
 #endif

@@ -312,3 +312,24 @@ bool hf_net_idle(const struct hf_net *net)
 	}
 	return true;
 }
+
+uint32_t hf_net_rx_fds(const struct hf_net *net, int ret_fds[HF_CONF_PORTS_MAX])
+{
+	const struct hf_net_shared *shared = net->shared;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < shared->workers; i++) {
+		if (shared->rx_ring[i * shared->workers + net->worker] ||
+			shared->tx_ring[i * shared->workers + net->worker])
+			return 0;
+	}
+	for (uint32_t i = 0; i < shared->port_count; i++) {
+		const struct net_port *port = &shared->port[i];
+		int fd = hf_port_rx_fd(port->port, net_queue(net, port));
+
+		if (fd < 0)
+			return 0;
+		ret_fds[count++] = fd;
+	}
+	return count;
+}

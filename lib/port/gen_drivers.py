@@ -52,9 +52,9 @@ KEYS = {
     "driver": names, "rx_desc": number(64, DESC_MAX), "tx_desc": number(64, DESC_MAX),
     "max_queues": number(1, 63), "queues_pow2": yes_no, "tso": tso, "multi_seg": yes_no,
     "rss_fields": rss, "segs_max": number(1, 64), "tso_segs_max": number(1, 64),
-    "tx_csum": yes_no, "own_mac": yes_no, "note": note,
+    "tx_csum": yes_no, "own_mac": yes_no, "rx_fd": yes_no, "note": note,
 }
-NEEDED = set(KEYS) - {"queues_pow2", "tso_segs_max", "tx_csum", "own_mac", "note"}
+NEEDED = set(KEYS) - {"queues_pow2", "tso_segs_max", "tx_csum", "own_mac", "rx_fd", "note"}
 
 
 def read(path):

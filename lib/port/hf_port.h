@@ -77,6 +77,8 @@ uint16_t hf_port_rx(
 void hf_port_tx(struct hf_port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
 /* Offers again what the device refused before. Once per loop. */
 void hf_port_tx_flush(struct hf_port *port, uint16_t queue);
+/* A descriptor that is readable while the queue has frames; -1: the device has none, it must be polled. */
+int hf_port_rx_fd(const struct hf_port *port, uint16_t queue);
 /* Frames that wait for the device. */
 uint32_t hf_port_tx_pending(const struct hf_port *port, uint16_t queue);
 

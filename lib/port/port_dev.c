@@ -161,6 +161,7 @@ static int dev_configure(struct hf_port *port, const struct rte_eth_dev_info *in
 			.mtu = port->info.mtu,
 			.offloads = port->rx_offloads },
 		.txmode = { .offloads = port->tx_offloads },
+		.intr_conf = { .rxq = port->driver->rx_fd },
 	};
 	uint8_t key[DEV_RSS_KEY_MAX];
 
@@ -303,6 +304,12 @@ int hf_port_start(struct hf_port *port, struct hf_err *err)
 	(void)port_log_release();
 	port->started = true;
 	return 0;
+}
+
+int hf_port_rx_fd(const struct hf_port *port, uint16_t queue)
+{
+	HF_ASSERT(queue < port->queues && port->started);
+	return port->driver->rx_fd ? rte_eth_dev_rx_intr_ctl_q_get_fd(port->port_id, queue) : -1;
 }
 
 void hf_port_stop(struct hf_port *port)

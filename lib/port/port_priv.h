@@ -38,6 +38,7 @@ struct port_driver {
 	uint32_t rss_fields;
 	uint16_t segs_max, tso_segs_max;
 	bool own_mac; /* the kernel's end has the device's address: take another */
+	bool rx_fd;   /* its interrupts are descriptors that stay readable while there are frames */
 	const char *note;
 };
 

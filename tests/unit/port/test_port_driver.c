@@ -31,6 +31,8 @@ Test(port_driver, known_quirks_are_in_the_data)
 	cr_assert_eq(port_driver_find("net_tap")->max_queues, 1, "flows move between queues");
 	cr_assert_eq(port_driver_find("net_tap")->tso, 0);
 	cr_assert(port_driver_find("net_tap")->own_mac);
+	cr_assert(port_driver_find("net_tap")->rx_fd);
+	cr_assert_not(port_driver_find("net_memif")->rx_fd, "its interrupts are not supported");
 	cr_assert_eq(port_driver_find("net_i40e")->segs_max, 8);
 	cr_assert_not(port_driver_find("net_af_xdp")->multi_seg);
 	cr_assert(port_driver_find("net_vmxnet3")->queues_pow2);
