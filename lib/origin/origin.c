@@ -109,6 +109,7 @@ int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *c
 	origin->lag_us = ORIGIN_LAG_US;
 	origin->resume_pause_us = ORIGIN_RESUME_PAUSE_US;
 	origin->retry_pause_us = ORIGIN_RETRY_PAUSE_US;
+	origin->threads_max = ORIGIN_THREADS_MAX;
 	origin_retry_init(&origin->retries, origin->now_us);
 	origin->epoll_fd = -1;
 	origin->waker.fd = -1;

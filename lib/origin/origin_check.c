@@ -47,9 +47,8 @@ static size_t check_on_body(char *data, size_t size, size_t count, void *arg)
 
 static CURLcode check_set(const struct hf_origin *origin, CURL *easy, struct origin_check *check)
 {
-	CURLcode code = origin_rules_set(origin, easy);
+	CURLcode code = origin_rules_set(origin, easy, check->url);
 
-	code |= curl_easy_setopt(easy, CURLOPT_URL, check->url);
 	code |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "holdfast");
 	code |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)check->timeout_ms);
 	code |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);

@@ -297,7 +297,7 @@ static CURLcode curl_set_rules(const struct hf_origin *origin, const struct orig
 					      origin->conf->origin.connect_timeout_ms)) /
 			      1000;
 	long keep_s = (long)(origin->conf->origin.keepalive_ms / 1000);
-	CURLcode code = origin_rules_set(origin, easy);
+	CURLcode code = origin_rules_set(origin, easy, fetch->target->url);
 
 	code |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)hf_max_u64(connect_ms, 1));
 	code |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, keep_s > 0 ? keep_s : 1L);

@@ -69,6 +69,7 @@
 #define ORIGIN_CHECKS_KNOWN    8   /* the last ones of an origin */
 #define ORIGIN_CHECKS_BAD      3   /* failed ones of them, and it is unhealthy */
 #define ORIGIN_CHECKS_MAX      16  /* under way at a time */
+#define ORIGIN_THREADS_MAX     512 /* of the process: with more no name is looked up */
 #define ORIGIN_TAGS_KNOWN      256 /* purged last: what answers to earlier questions are judged by */
 
 enum origin_fetch_state {
@@ -301,6 +302,7 @@ struct hf_origin {
 	struct hf_list memory;     /* waiting for memory */
 	uint32_t queued, slots_used, slots_max, in_flight;
 	uint64_t object_max, memory_wait_us, store_wait_us, lag_us, resume_pause_us, retry_pause_us;
+	uint32_t threads_max;
 	struct origin_retries retries;
 	struct hf_list *map; /* [map_mask + 1] of fetches by key hash */
 	uint32_t map_mask;
@@ -737,8 +739,8 @@ bool origin_curl_head(struct hf_origin *origin, struct origin_fetch *fetch);
 void origin_curl_resume(struct hf_origin *origin, struct origin_fetch *fetch);
 
 /* origin_rules.c */
-/* What holds for every request. */
-CURLcode origin_rules_set(const struct hf_origin *origin, CURL *easy);
+/* What holds for every request to URL, which is copied. */
+CURLcode origin_rules_set(const struct hf_origin *origin, CURL *easy, const char *url);
 
 /* origin_request.c */
 /* Sets method, target, fields and body of the leader's request. */

@@ -179,8 +179,6 @@ int origin_request_set(struct hf_origin *origin, struct origin_fetch *fetch)
 
 	code = request_method(origin, fetch);
 	if (code == CURLE_OK)
-		code = curl_easy_setopt(easy, CURLOPT_URL, fetch->target->url);
-	if (code == CURLE_OK)
 		code = curl_easy_setopt(
 			easy, CURLOPT_REQUEST_TARGET, request_text(origin, xchg->path_query));
 	hf_wipe(origin->scratch, xchg->path_query.len);

@@ -9,6 +9,7 @@
  * Names are looked up by a thread of libcurl's (getaddrinfo tells no TTL: the system's resolver keeps to it). Their
  * addresses are used for origin.resolve_interval, and so is a connection, else one that never idles would keep to an
  * address that the name has no more. Both families are tried, the second 200 ms after the first (RFC 8305).
+ * A look-up that hangs keeps its thread, whoever gave up on it: while there are too many threads, names are not found.
  */
 #include "hf_origin.h"
 
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "origin_priv.h"
 
@@ -40,7 +42,26 @@ static CURLcode rules_tls(const struct hf_origin *origin, CURL *easy)
 	return code;
 }
 
-static CURLcode rules_names(const struct hf_origin *origin, CURL *easy)
+/* A thread is a directory. */
+static int rules_on_lookup(void *resolver, void *reserved, void *arg)
+{
+	const struct hf_origin *origin = arg;
+	struct stat tasks;
+
+	(void)resolver;
+	(void)reserved;
+	return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 2 + origin->threads_max;
+}
+
+static bool rules_is_name(const char *url)
+{
+	const char *host = strstr(url, "://") + 3;
+	size_t digits = strspn(host, "0123456789.");
+
+	return host[0] != '[' && host[digits] != ':' && host[digits] != '/' && host[digits] != '\0';
+}
+
+static CURLcode rules_names(const struct hf_origin *origin, CURL *easy, const char *url)
 {
 	long keep_s = (long)origin->conf->origin.resolve_interval_s;
 	CURLcode code = CURLE_OK;
@@ -48,15 +69,19 @@ static CURLcode rules_names(const struct hf_origin *origin, CURL *easy)
 	code |= curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, keep_s);
 	code |= curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, keep_s);
 	code |= curl_easy_setopt(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, RULES_EYES_MS);
+	if (rules_is_name(url)) {
+		code |= curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, rules_on_lookup);
+		code |= curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, origin);
+	}
 	/* the end of a transfer does not wait for the thread that looks up its name */
 	code |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	return code;
 }
 
 /* No redirects, cookies, netrc, decoding: curl's defaults, and never switched on. */
-CURLcode origin_rules_set(const struct hf_origin *origin, CURL *easy)
+CURLcode origin_rules_set(const struct hf_origin *origin, CURL *easy, const char *url)
 {
-	CURLcode code = CURLE_OK;
+	CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, url);
 
 	code |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	code |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
@@ -65,7 +90,7 @@ CURLcode origin_rules_set(const struct hf_origin *origin, CURL *easy)
 	code |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-	return code | rules_tls(origin, easy) | rules_names(origin, easy);
+	return code | rules_tls(origin, easy) | rules_names(origin, easy, url);
 }
 
 static bool rules_has_certificate(FILE *in)

@@ -314,8 +314,7 @@ static int tunnel_connect(struct origin_tunnel *tunnel)
 	HF_ASSERT(key->len < ORIGIN_SCRATCH_LEN);
 	memcpy(origin->scratch, key->ptr, key->len);
 	origin->scratch[key->len] = '\0';
-	code = origin_rules_set(origin, easy);
-	code |= curl_easy_setopt(easy, CURLOPT_URL, origin->scratch);
+	code = origin_rules_set(origin, easy, origin->scratch);
 	code |= curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 	code |= curl_easy_setopt(

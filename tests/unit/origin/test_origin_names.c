@@ -4,6 +4,7 @@
  */
 #include <netdb.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include "rig.h"
 
@@ -146,6 +147,40 @@ Test(origin_names, a_look_up_that_hangs_holds_up_its_own_fetch_and_not_beyond_it
 	rig_get(rig, &client[1], "/1", "");
 	expect_answer(rig, &client[1], rig_asked(rig, &head));
 	names_set("127.0.0.1", NULL, false);
+	rig_free(rig);
+}
+
+Test(origin_names, look_ups_that_hang_are_so_many_and_no_more)
+{
+	struct rig *rig = names_rig(500000);
+	struct rig_client client[8], other;
+	struct stat tasks;
+	const char *head;
+
+	cr_assert(stat("/proc/self/task", &tasks) == 0);
+	rig->origin->threads_max = (uint32_t)tasks.st_nlink - 2 + 3;
+	names_set("127.0.0.1", NULL, true);
+	for (uint32_t i = 0; i < HF_ARRAY_LEN(client); i++) {
+		char path[8];
+
+		(void)snprintf(path, sizeof(path), "/%u", i);
+		rig_get(rig, &client[i], path, "");
+		rig_until(rig, names.asked == i + 1 || client[i].fail);
+	}
+	cr_expect_eq(client[7].xchg->fail_status, 502);
+	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_FAILED_DNS), 4);
+	cr_expect_eq(names.asked, 4);
+	hf_state_unref(rig->state);
+	rig_state(rig); /* an address is no name */
+	rig_get(rig, &other, "/other", "");
+	expect_answer(rig, &other, rig_asked(rig, &head));
+	names_set("127.0.0.1", NULL, false);
+	for (uint32_t i = 0; i < 4; i++)
+		rig_answer(rig_asked(rig, &head), "Cache-Control: no-store\r\n", 0);
+	for (uint32_t i = 0; i < 4; i++)
+		rig_until(rig, rig_client_at_end(&client[i]));
+	for (uint32_t i = 0; i < 8; i++)
+		rig_end(rig, &client[i]);
 	rig_free(rig);
 }
 
