@@ -88,6 +88,18 @@ static uint32_t publish_choose(
 							    : publish_victim(shard, hash);
 }
 
+void hf_shard_make_way(struct hf_shard *shard, const struct hf_obj *obj)
+{
+	struct publish_scan scan;
+
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	HF_ASSERT(obj->shard == shard->index && obj->place == CACHE_LOOSE && obj->key_len > 0);
+	publish_scan(shard, obj, &scan);
+	if (scan.same != PUBLISH_NONE)
+		atomic_fetch_or_explicit(&cache_at(shard, scan.same)->flags,
+			HF_OBJ_STALE | HF_OBJ_GIVES_WAY, memory_order_release);
+}
+
 void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj)
 {
 	struct publish_scan scan;

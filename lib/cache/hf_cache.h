@@ -16,12 +16,12 @@
  *           that owns the shard. hf_cache_reclaim_step: the reclaim thread.
  * Lifetime  of objects: hf_object.h. Of tables: boot to exit, fixed size.
  * Promises  C1 a lookup after publish returned, ordered by a ring message, sees that object or a newer
- *           one.  C2 a borrowed object is readable until this lcore's quiescent state, a leased one
- *           until the lease's reference is put.  C3 keys are compared whole, never only hashes.
- *           C4 a lookup writes nothing but `touched` and `holders`, each only when clear.  C5 memory in
- *           use never exceeds the arena; a table, its objects, fills and streams all count.  C6 after
- *           hf_shard_purge returned, or a walk ended, and a grace period, no lcore finds what was
- *           purged, nor what was freshened from it.
+ *           one; so does one after make_way, or it sees nothing to use.  C2 a borrowed object is readable
+ *           until this lcore's quiescent state, a leased one until the lease's reference is put.  C3 keys
+ *           are compared whole, never only hashes.  C4 a lookup writes nothing but `touched` and
+ *           `holders`, each only when clear.  C5 memory in use never exceeds the arena; a table, its
+ *           objects, fills and streams all count.  C6 after hf_shard_purge returned, or a walk ended, and
+ *           a grace period, no lcore finds what was purged, nor what was freshened from it.
  * Limits    objects_max = memory / 1 KiB; HF_CACHE_VARIANTS_MAX variants a key, the oldest gives way.
  *           An object takes at most 256 bytes beyond key, Vary values, head and body (struct 192, its
  *           first chunk's header 40, alignment 7, table 8, 8 when it has left), and 40 for each
@@ -143,6 +143,9 @@ void hf_shard_trim(struct hf_shard *shard, struct hf_obj *obj, uint64_t consumed
  * Vary values is unlinked. Nothing happens when it was freshened from what a hard purge took, or a
  * purge of many under way is to take. */
 void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj);
+/* Before readers are shown the end of an object that is published then: what it replaces is not used
+ * any more, so that nobody who had the new one whole finds the old one (C1). */
+void hf_shard_make_way(struct hf_shard *shard, const struct hf_obj *obj);
 /* The stored response that a lookup of REQ would find, borrowed until the end of this turn; hf_shard_obj_ref
  * keeps it longer. NULL: none, or one that a hard purge of many under way is to take. */
 struct hf_obj *hf_shard_lookup(

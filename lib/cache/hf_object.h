@@ -66,6 +66,8 @@ enum hf_obj_flags {
 	HF_OBJ_TAGGED = 1 << 3,    /* its head has Surrogate-Key or Cache-Tag */
 	HF_OBJ_STALE = 1 << 4,     /* soft purge: as if its lifetime were over (hf_obj_use) */
 	HF_OBJ_SECRET_OK = 1 << 5, /* stored by a route that lets URLs with secrets be */
+	HF_OBJ_GIVES_WAY =
+		1 << 6, /* with STALE: past every window, for what replaces it is whole */
 };
 
 /* How it was asked for while eviction looked (cache_worth.c). */
@@ -155,9 +157,12 @@ static inline uint32_t hf_obj_life_age_s(const struct hf_obj *obj, uint64_t now_
 {
 	uint32_t age_s = hf_obj_age_s(obj, now_us);
 	uint64_t judged_s = obj->life.lifetime_s;
+	unsigned flags = atomic_load_explicit(&obj->flags, memory_order_acquire);
 
-	if (!(atomic_load_explicit(&obj->flags, memory_order_acquire) & HF_OBJ_STALE))
+	if (!(flags & HF_OBJ_STALE))
 		return age_s;
+	if (flags & HF_OBJ_GIVES_WAY)
+		return UINT32_MAX;
 	judged_s += age_s;
 	judged_s -=
 		hf_min_u32(age_s, atomic_load_explicit(&obj->stale_age_s, memory_order_relaxed));

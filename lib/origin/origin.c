@@ -54,6 +54,7 @@ static int origin_memory_init(struct hf_origin *origin, uint32_t exchanges)
 	int rc;
 
 	hf_list_init(&origin->all);
+	hf_list_init(&origin->reading);
 	hf_list_init(&origin->direct);
 	hf_list_init(&origin->memory);
 	hf_list_init(&origin->checking);
@@ -131,8 +132,10 @@ void hf_origin_free(struct hf_origin *origin)
 {
 	if (!origin)
 		return;
-	if (origin->all.next)
+	if (origin->all.next) {
 		origin_fetch_free_all(origin);
+		origin_reader_fini_all(origin);
+	}
 	origin_check_fini_all(origin);
 	origin_tunnel_fini_all(origin);
 	origin_curl_fini(origin);

@@ -450,10 +450,11 @@ static void fetch_complete(struct hf_origin *origin, struct origin_fetch *fetch)
 	bool stream = obj->flags & HF_OBJ_STREAM;
 
 	origin_fetch_answered(fetch);
+	origin_store_make_way(origin, fetch);
 	/* what has no body keeps the length it was told, if any: for an answer to HEAD */
 	if (!(stream && (obj->flags & HF_OBJ_NO_BODY)))
 		hf_shard_fill_end(origin->shard, obj);
-	if (fetch->shared && !stream && !fetch->purged) {
+	if (origin_store_is_kept(fetch)) {
 		if (fetch->head_kept > 0)
 			origin_resume_publish(origin, fetch);
 		else

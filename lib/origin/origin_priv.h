@@ -99,7 +99,8 @@ enum origin_timer {
 
 /* An exchange between START and GONE. */
 struct origin_reader {
-	struct hf_list link; /* in fetch->readers */
+	struct hf_list link;     /* in fetch->readers */
+	struct hf_list all_link; /* in origin->reading */
 	struct hf_xchg *xchg;
 	struct origin_fetch *fetch; /* NULL: over, or there never was one */
 	struct origin_tunnel *tunnel; /* NULL: over, or it is no CONNECT */
@@ -293,7 +294,8 @@ struct hf_origin {
 	struct hf_xchg_net *net;
 	struct hf_link **link; /* [worker] */
 	struct hf_pool readers, fetches;
-	struct hf_list all; /* every fetch */
+	struct hf_list all;     /* every fetch */
+	struct hf_list reading; /* every reader */
 	struct hf_origin_slots *slots;
 	_Atomic bool slots_signal; /* a gate is open, and it is this thread's turn */
 	bool node_waits;           /* this thread waits at the node's gate */
@@ -454,6 +456,8 @@ bool origin_inbox_recalls(struct hf_origin *origin);
 /* For the request log: whom the fetch asked. */
 void origin_reader_asked(struct origin_reader *reader, const struct origin_fetch *fetch);
 struct origin_reader *origin_reader_new(struct hf_origin *origin, struct hf_xchg *xchg);
+/* What they hold; nobody listens any more. */
+void origin_reader_fini_all(struct hf_origin *origin);
 /* HEAD: the reader has that object. */
 void origin_reader_attach(struct hf_origin *origin, struct origin_reader *reader,
 	struct hf_obj *obj, bool stored, bool collapsed);
@@ -616,6 +620,10 @@ void origin_store_settle(struct hf_origin *origin, struct origin_fetch *fetch, b
 void origin_store_again(struct hf_origin *origin, struct origin_fetch *fetch);
 /* Nobody joins any more, nobody reads; the transfer ends on its own. */
 void origin_store_over(struct origin_fetch *fetch);
+/* Is it for the table, once it is whole? */
+bool origin_store_is_kept(const struct origin_fetch *fetch);
+/* Readers are about to see the end of it: nobody who has seen that is answered with what it replaces. */
+void origin_store_make_way(struct hf_origin *origin, const struct origin_fetch *fetch);
 
 /* RFC 5861 §4 */
 bool origin_store_is_failure(uint16_t status);

@@ -16,10 +16,21 @@ struct origin_reader *origin_reader_new(struct hf_origin *origin, struct hf_xchg
 	HF_ASSERT(xchg->worker < origin->workers);
 	memset(reader, 0, sizeof(*reader));
 	hf_list_init(&reader->link);
+	hf_list_add_tail(&origin->reading, &reader->all_link);
 	reader->xchg = xchg;
 	reader->body_unwanted = !xchg->has_body;
 	xchg->origin = reader;
 	return reader;
+}
+
+void origin_reader_fini_all(struct hf_origin *origin)
+{
+	struct hf_list *it;
+
+	while ((it = hf_list_first(&origin->reading)) != NULL) {
+		hf_list_del(it);
+		hf_wipe_free(HF_CONTAINER_OF(it, struct origin_reader, all_link)->extra);
+	}
 }
 
 static struct hf_link *origin_reader_link(
@@ -123,6 +134,7 @@ static void origin_reader_end(struct hf_origin *origin, struct origin_reader *re
 	if (obj)
 		hf_shard_obj_unref(origin->shard, obj);
 	hf_wipe_free(reader->extra);
+	hf_list_del(&reader->all_link);
 	hf_pool_put(&origin->readers, reader);
 	hf_xchg_to_worker(link, HF_XCHG_GONE, xchg);
 }

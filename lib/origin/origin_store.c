@@ -294,6 +294,17 @@ void origin_store_over(struct origin_fetch *fetch)
 	hf_list_del(&fetch->map_link);
 }
 
+bool origin_store_is_kept(const struct origin_fetch *fetch)
+{
+	return fetch->shared && !(fetch->obj->flags & HF_OBJ_STREAM) && !fetch->purged;
+}
+
+void origin_store_make_way(struct hf_origin *origin, const struct origin_fetch *fetch)
+{
+	if (origin_store_is_kept(fetch))
+		hf_shard_make_way(origin->shard, fetch->obj);
+}
+
 bool origin_store_is_failure(uint16_t status)
 {
 	return status == 500 || status == 502 || status == 503 || status == 504;
@@ -407,6 +418,8 @@ static enum origin_store origin_store_answer(
 	if (answer->store)
 		origin_store_private(fetch, answer);
 	origin_store_remember(origin, fetch, answer);
+	if (fetch->obj->length == 0)
+		origin_store_make_way(origin, fetch);
 	origin_store_settle(origin, fetch, answer->share);
 	hf_wipe_free(fetch->head);
 	fetch->head = NULL;
