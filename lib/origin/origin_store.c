@@ -222,8 +222,12 @@ void origin_store_private(struct origin_fetch *fetch, const struct origin_answer
 	if (!leader->extra)
 		return;
 	len = hf_resp_private_fields(leader->extra, fetch->head_len, &answer->resp, &store);
-	if (len > 0)
+	if (len > 0) {
 		leader->xchg->extra = (struct hf_span){ leader->extra, (size_t)len };
+		return;
+	}
+	free(leader->extra);
+	leader->extra = NULL;
 }
 
 static bool origin_store_reader_suits(const struct hf_origin *origin,

@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import plane
 import pytest
-from harness import SLOW, answer, cache_status, curl, is_hit, url
+from harness import SLOW, V4, answer, cache_status, connect, curl, is_hit, url
 from test_reload import reload
+
+MIB = 1 << 20
 
 UNSHARED = {  # response headers, request options
     "private": (["Cache-Control: private, max-age=60"], []),
@@ -64,6 +66,16 @@ def test_set_cookie_is_scrubbed_from_what_is_stored(start, origin, control):
     assert first.headers["set-cookie"] == "sid=SECRET"  # its own
     assert is_hit(second) and "SECRET" not in str(second.headers)
     assert origin.count("/c") == 1
+
+
+def test_what_is_for_one_alone_ends_with_the_daemon(start, origin):
+    """The sanitizer's build tells what was not freed."""
+    origin.on("/c", answer(b"x" * 8 * MIB, ["Cache-Control: public, max-age=60", "Set-Cookie: sid=SECRET"]))
+    hf = start(origin.url, runtime={"drain_timeout": "0ms"})
+    with connect() as conn:
+        conn.sendall(f"GET /c HTTP/1.1\r\nHost: {V4}\r\n\r\n".encode())
+        assert conn.recv(1) == b"H"  # and no more
+        hf.stop()
 
 
 @pytest.mark.parametrize("control,shared", [("max-age=60", False), ("public, max-age=60", True),

@@ -123,20 +123,6 @@ Test(origin_auth, everyone_reads_along_behind_a_head_that_allows_it)
 	free(body);
 }
 
-Test(origin_auth, what_is_for_one_alone_goes_with_the_thread)
-{
-	struct rig *rig = rig_new();
-	struct rig_client client;
-
-	rig_get(rig, &client, "/a", ALICE);
-	rig_until(rig, rig_requests(rig) == 1);
-	rig_answer(
-		&rig->conn[0], "Cache-Control: public, max-age=60\r\nSet-Cookie: alice=1\r\n", 9);
-	rig_expect_body(rig, &client, 9);
-	cr_assert(rig_has(client.xchg->extra, "alice=1"));
-	rig_free(rig); /* the reader is there still: LeakSanitizer tells */
-}
-
 Test(origin_auth, nobody_with_credentials_reads_along_what_is_not_for_them)
 {
 	struct rig *rig = rig_new();
