@@ -77,7 +77,7 @@ struct hf_conf {
 			between_bytes_timeout_ms, keepalive_ms, patience_ms, fallback_timeout_ms,
 			total_timeout_ms;
 		uint32_t retries;
-		uint32_t retry_budget; /* percent */
+		uint32_t retry_budget;   /* percent */
 		uint32_t hedge_after_ms; /* 0: never */
 		uint32_t resolve_interval_s;
 		char *ca_file; /* "" for the system's */

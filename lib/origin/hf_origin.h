@@ -134,9 +134,10 @@ struct hf_origin_load {
 	uint32_t in_flight; /* fetches */
 	uint32_t queued;    /* that wait for any of its group */
 	uint64_t fetches, failures;
-	bool fallen; /* what is stored stands in for its group */
-	bool unhealthy;      /* its checks failed */
-	uint64_t ejected_us; /* for so long nothing goes to it, unless no other does well; 0: it does */
+	bool fallen;    /* what is stored stands in for its group */
+	bool unhealthy; /* its checks failed */
+	uint64_t
+		ejected_us; /* for so long nothing goes to it, unless no other does well; 0: it does */
 };
 
 /* What stands for an origin of the group when a GET of a URL comes now. */

@@ -51,10 +51,10 @@ static bool look_join(
 		origin_reader_drop(origin, reader);
 		return true;
 	}
-	if (!fetch->obj &&
-		(fetch->retries > 0 || !origin_health_is_well(origin, fetch->health)) &&
+	if (!fetch->obj && (fetch->retries > 0 || !origin_health_is_well(origin, fetch->health)) &&
 		origin_stale_serve(origin, reader, fetch,
-			fetch->retries > 0 ? HF_STAT_CACHE_STALE_FAILED : HF_STAT_CACHE_STALE_LATCHED,
+			fetch->retries > 0 ? HF_STAT_CACHE_STALE_FAILED
+					   : HF_STAT_CACHE_STALE_LATCHED,
 			0)) {
 		reader->fetch = NULL;
 		return true;

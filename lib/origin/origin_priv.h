@@ -102,9 +102,9 @@ struct origin_reader {
 	struct hf_list link;     /* in fetch->readers */
 	struct hf_list all_link; /* in origin->reading */
 	struct hf_xchg *xchg;
-	struct origin_fetch *fetch; /* NULL: over, or there never was one */
+	struct origin_fetch *fetch;   /* NULL: over, or there never was one */
 	struct origin_tunnel *tunnel; /* NULL: over, or it is no CONNECT */
-	char *extra;                /* heap; xchg->extra points into it */
+	char *extra;                  /* heap; xchg->extra points into it */
 	struct hf_xchg_body *body[HF_XCHG_BODIES_MAX];
 	uint32_t body_first, body_count;
 	uint32_t body_pos; /* bytes of the first that were sent */
@@ -117,9 +117,10 @@ struct origin_reader {
 };
 
 struct origin_fetch {
-	struct hf_origin *origin;   /* for curl's callbacks */
-	struct hf_list map_link;    /* in flight, by key; only what may be stored */
-	struct hf_list queue_link;  /* QUEUED: health->queue or origin->direct; RESUME: health->queue */
+	struct hf_origin *origin; /* for curl's callbacks */
+	struct hf_list map_link;  /* in flight, by key; only what may be stored */
+	struct hf_list
+		queue_link; /* QUEUED: health->queue or origin->direct; RESUME: health->queue */
 	struct hf_list memory_link; /* waits for memory */
 	struct hf_list all_link;
 	struct hf_list errands; /* other threads have them: the answer waits */
@@ -179,7 +180,7 @@ struct origin_fetch {
 	uint64_t tags_purged;        /* when it was sent: origin->purge.tags_purged */
 	struct hf_timer timer, patience, hedging;
 	struct origin_hedge *hedge; /* SENT: it is asked for at another origin too */
-	bool stored_told; /* what HEAD said in `stored` */
+	bool stored_told;           /* what HEAD said in `stored` */
 	const char *fail_text;
 };
 
@@ -316,7 +317,7 @@ struct hf_origin {
 	struct hf_waker waker;
 	struct hf_list checking; /* origin_checks under way */
 	uint32_t checks;
-	struct hf_list hedges;   /* origin_hedges under way */
+	struct hf_list hedges; /* origin_hedges under way */
 	struct hf_list tunnels;
 	uint32_t tunnel_count;
 	/* curl */

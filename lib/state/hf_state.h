@@ -68,7 +68,7 @@ struct hf_state_group {
 	struct hf_state_affinity affinity;
 	struct hf_state_health health;
 	struct hf_state_origin *origin;
-	uint32_t origin_count; /* 0: of one that stands in groups */
+	uint32_t origin_count;  /* 0: of one that stands in groups */
 	uint32_t max_in_flight; /* fetches at each of its origins; 0: no limit */
 };
 
