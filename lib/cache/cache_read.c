@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "hf_object.h"
 
+#include <string.h>
+
 /* The acquire of `filled` makes everything below it readable: bytes, links, and `first`. */
 struct hf_span hf_obj_peek(const struct hf_obj *obj, struct hf_obj_cursor *cursor, size_t max)
 {
@@ -23,6 +25,22 @@ struct hf_span hf_obj_peek(const struct hf_obj *obj, struct hf_obj_cursor *curso
 	at = (size_t)(cursor->pos - chunk->begin);
 	len = hf_min_size(chunk->cap - at, (size_t)hf_min_u64(filled - cursor->pos, max));
 	return (struct hf_span){ (const char *)chunk->data + at, len };
+}
+
+size_t hf_obj_read(const struct hf_obj *obj, struct hf_obj_cursor *cursor, char *to, size_t max)
+{
+	size_t len = 0;
+
+	while (len < max) {
+		struct hf_span span = hf_obj_peek(obj, cursor, max - len);
+
+		if (span.len == 0)
+			break;
+		memcpy(to + len, span.ptr, span.len);
+		len += span.len;
+		hf_obj_advance(cursor, span.len);
+	}
+	return len;
 }
 
 bool hf_obj_at_end(const struct hf_obj *obj, const struct hf_obj_cursor *cursor)

@@ -249,3 +249,15 @@ bool hf_cache_vary_is_block(const char *block, size_t len)
 	}
 	return rest.len == 0;
 }
+
+bool hf_cache_vary_has_secret(const char *block, size_t len)
+{
+	struct hf_span rest = { block, len };
+	struct hf_span name;
+
+	while (vary_next(&rest, &name))
+		if (name.ptr[name.len + 1] == '+' &&
+			hf_http_field_is_secret(hf_http_field_lookup(name), name))
+			return true;
+	return false;
+}

@@ -137,5 +137,7 @@ int hf_cache_vary_rebuild(char *buf, size_t cap, const char *block, size_t len,
 	const struct hf_http_req *req) HF_MUST_CHECK;
 /* Is it what hf_cache_vary_build writes, as far as one can see? */
 bool hf_cache_vary_is_block(const char *block, size_t len);
+/* Does a block hold the value of a credential? */
+bool hf_cache_vary_has_secret(const char *block, size_t len);
 
 #endif

@@ -227,6 +227,10 @@ static inline void hf_obj_advance(struct hf_obj_cursor *cursor, size_t len)
 	cursor->pos += len;
 }
 
+/* Copies the next bytes, at most `max`, and moves behind them; how many. */
+size_t hf_obj_read(
+	const struct hf_obj *obj, struct hf_obj_cursor *cursor, char *to, size_t max) HF_MUST_CHECK;
+
 /* Every byte that will ever come is behind the cursor (acquires `state` before `filled`). */
 bool hf_obj_at_end(const struct hf_obj *obj, const struct hf_obj_cursor *cursor);
 

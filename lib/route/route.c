@@ -54,23 +54,49 @@ static double route_chance(uint64_t key, uint64_t name)
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
 	x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
 	x ^= x >> 31;
-	return ((double)(x >> 11) + 0.5) * 0x1p-53;
+	return ((double)(x >> 12) + 0.5) * 0x1p-52;
 }
 
-/* Weighted rendezvous: the logarithm makes the chance of being first proportional to the weight. */
+/* The logarithm of a number in (0, 1), by IEEE 754's basic operations alone: libm's last bit depends on the processor,
+ * and where a key goes shall not. ln m = 2 artanh((m - 1) / (m + 1)), |...| < 0.172. */
+static double route_log(double x)
+{
+	static const double terms[] = { 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7,
+		1.0 / 5, 1.0 / 3, 1.0 };
+	int exponent;
+	double m = frexp(x, &exponent), s, s2, sum = 0;
+
+	if (m < M_SQRT1_2) {
+		m *= 2;
+		exponent--;
+	}
+	s = (m - 1) / (m + 1);
+	s2 = s * s;
+	for (size_t i = 0; i < HF_ARRAY_LEN(terms); i++)
+		sum = sum * s2 + terms[i];
+	return exponent * M_LN2 + 2 * s * sum;
+}
+
+/* Weighted rendezvous: the logarithm makes the chance of being first proportional to the weight. Whatever the order
+ * of the origins, the same one is first. */
 uint32_t hf_route_hash(const struct hf_route_origin *origins, uint32_t count, uint64_t key)
 {
 	uint32_t best = HF_ROUTE_NONE;
 	double most = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		double rank;
+		double chance, rank;
 
 		if (origins[i].excluded)
 			continue;
 		HF_ASSERT(origins[i].weight > 0);
-		rank = -(double)origins[i].weight / log(route_chance(key, origins[i].name));
-		if (best == HF_ROUTE_NONE || rank > most) {
+		chance = route_chance(key, origins[i].name);
+		/* most have lost already, for -ln x > 1 - x */
+		if (origins[i].weight * 1.000001 < most * (1 - chance))
+			continue;
+		rank = -(double)origins[i].weight / route_log(chance);
+		if (best == HF_ROUTE_NONE || rank > most ||
+			(rank == most && origins[i].name > origins[best].name)) {
 			best = i;
 			most = rank;
 		}

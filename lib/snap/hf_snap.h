@@ -18,14 +18,7 @@
  *                           8+n 8 SipHash-1-3 of all before it, with the key (time of save of the head
  *                                 frame's payload; in the head frame 0), number of the frame from 0
  *             head  16      0  8  time of save, Unix, us      8  8  the same, monotonic clock
- *             objt  48+     0  8  age at save, us             8  8  length of the body
- *                          16  4  lifetime, s                20  4  stale-while-revalidate, s
- *                          24  4  stale-if-error, s          28  4  Date, Unix
- *                          32  2  status
- *                          34  1  1: with Authorization  2: no body (204)  4: was asked for again
- *                          35  1  1: never stale  2: always validated  4: immutable  8: has a validator
- *                          36  4  k   40  4  v   44  4  h
- *                          48  k  key  48+k  v  Vary values (hf_cache_vary_build)  48+k+v  h  head
+ *             objt          0  n  a record: hf_cache_record.h
  *             body          0  n  bytes of the body, HF_SNAP_BODY_MAX at most
  *             end.  8       0  8  number of objt frames
  * Threads   save: the last one. reader: one. fill: the shard's owner.

@@ -129,25 +129,6 @@ static void fill_end(struct hf_snap_fill *fill)
 	hf_shard_obj_unref(fill->shard, obj);
 }
 
-static struct hf_obj_spec fill_spec(
-	struct hf_snap_fill *fill, const struct snap_object *object, int64_t saved_clock_us)
-{
-	struct hf_key key = { object->key.ptr, (uint32_t)object->key.len,
-		hf_cache_hash(fill->cache, object->key.ptr, (uint32_t)object->key.len) };
-
-	return (struct hf_obj_spec){
-		.key = key,
-		.vary = object->vary,
-		.head = object->head,
-		.length = object->length,
-		.born_us = saved_clock_us - (int64_t)object->age_us,
-		.life = object->life,
-		.status = object->status,
-		.flags = (uint16_t)((object->flags & SNAP_AUTH_OK ? HF_OBJ_AUTH_OK : 0) |
-				    (object->flags & SNAP_NO_BODY ? HF_OBJ_NO_BODY : 0)),
-	};
-}
-
 static bool fill_is_useful(
 	const struct hf_obj_spec *spec, const struct hf_snap_run *run, uint64_t now_us)
 {
@@ -158,7 +139,7 @@ static bool fill_is_useful(
 }
 
 /* Nothing is evicted for it, so that what is worth more, and came first, stays. */
-static bool fill_has_room(const struct hf_snap_fill *fill, const struct snap_object *object)
+static bool fill_has_room(const struct hf_snap_fill *fill, const struct hf_cache_record *object)
 {
 	uint64_t text = object->key.len + object->vary.len + object->head.len;
 
@@ -166,20 +147,20 @@ static bool fill_has_room(const struct hf_snap_fill *fill, const struct snap_obj
 		fill->shard, text + object->length + object->length / 256 + HF_ARENA_CHUNK);
 }
 
-static void fill_begin(struct hf_snap_fill *fill, const struct snap_object *object,
+static void fill_begin(struct hf_snap_fill *fill, const struct hf_cache_record *object,
 	const struct hf_snap_run *run, uint64_t now_us)
 {
-	struct hf_obj_spec spec = fill_spec(fill, object, run->saved_clock_us);
+	struct hf_obj_spec spec = hf_cache_record_spec(fill->cache, object, run->saved_clock_us);
 
 	HF_ASSERT(fill->left == 0 && !fill->obj);
 	fill->left = object->length;
-	fill->touched = object->flags & SNAP_TOUCHED;
+	fill->touched = object->flags & HF_CACHE_RECORD_TOUCHED;
 	if (!fill_is_useful(&spec, run, now_us)) {
 		hf_stat_inc(HF_STAT_WARM_EXPIRED);
 		return;
 	}
 	if (object->length <= run->object_max && fill_has_room(fill, object) &&
-		!snap_object_has_secret(object))
+		!hf_cache_record_has_secret(object))
 		fill->obj = hf_shard_obj_new(fill->shard, &spec);
 	if (!fill->obj)
 		hf_stat_inc(HF_STAT_WARM_LEFT_OUT);
@@ -201,7 +182,7 @@ void hf_snap_fill_take(struct hf_snap_fill *fill, const struct hf_snap_run *run,
 	const char *at = run->frames.ptr, *end = at + run->frames.len;
 
 	while (at < end) {
-		struct snap_object object;
+		struct hf_cache_record object;
 		enum hf_snap_kind kind;
 		size_t len;
 		bool good = snap_get_frame_head(at, &len, &kind);
@@ -209,7 +190,7 @@ void hf_snap_fill_take(struct hf_snap_fill *fill, const struct hf_snap_run *run,
 
 		HF_ASSERT(good && (kind == HF_SNAP_OBJECT || kind == HF_SNAP_BODY));
 		if (kind == HF_SNAP_OBJECT) {
-			good = snap_get_object(payload, &object);
+			good = hf_cache_record_get(payload, &object) == len;
 			HF_ASSERT(good);
 			fill_begin(fill, &object, run, now_us);
 		} else {

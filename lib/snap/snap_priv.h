@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 
+#include "hf_cache_record.h"
 #include "hf_snap.h"
 
 #define SNAP_PREAMBLE_LEN 12
@@ -17,21 +18,7 @@
 #define SNAP_FRAME_TAIL   8
 #define SNAP_FRAME_EXTRA  (SNAP_FRAME_HEAD + SNAP_FRAME_TAIL)
 #define SNAP_HEAD_LEN     16
-#define SNAP_OBJECT_LEN   48
 #define SNAP_END_LEN      8
-
-/* Of an object frame. */
-#define SNAP_AUTH_OK 1
-#define SNAP_NO_BODY 2
-#define SNAP_TOUCHED 4
-
-struct snap_object {
-	uint64_t age_us, length;
-	struct hf_cache_life life;
-	uint16_t status;
-	uint8_t flags;
-	struct hf_span key, vary, head;
-};
 
 /* What seals a frame: which it is, of which file. */
 struct snap_seal {
@@ -52,14 +39,5 @@ bool snap_check_frame(const char *buf, size_t len, const struct snap_seal *seal)
 /* hf_snap_open of what is open; closes it. */
 int snap_open_stream(FILE *in, struct hf_snap_time now, struct hf_err *err,
 	struct hf_snap_reader **ret_reader) HF_MUST_CHECK;
-
-/* The payload's length, or 0: too long. cap: HF_SNAP_FRAME_MAX. */
-size_t snap_put_object(char *buf, const struct snap_object *object);
-/* False: not what snap_put_object writes. */
-bool snap_get_object(struct hf_span payload, struct snap_object *ret_object);
-/* A response that may be stored, as lib/cache would have it. */
-bool snap_object_is_good(const struct snap_object *object);
-/* By what holds now: a route's leave to store the URL does not count, the operator's own names do. */
-bool snap_object_has_secret(const struct snap_object *object);
 
 #endif

@@ -160,11 +160,12 @@ void hf_snap_close(struct hf_snap_reader *reader)
 static int read_object(struct hf_snap_reader *reader, struct hf_span payload,
 	struct hf_span *ret_key, struct hf_err *err)
 {
-	struct snap_object object;
+	struct hf_cache_record object;
 
 	if (reader->body_left > 0)
 		return read_damaged(reader, "body cut short", err);
-	if (!snap_get_object(payload, &object) || !snap_object_is_good(&object))
+	if (hf_cache_record_get(payload, &object) != payload.len ||
+		!hf_cache_record_is_good(&object))
 		return read_damaged(reader, "no response", err);
 	reader->body_left = object.length;
 	reader->objects++;

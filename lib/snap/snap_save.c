@@ -74,33 +74,14 @@ static uint64_t save_frames_len(uint64_t length)
 	return length + (length + HF_SNAP_BODY_MAX - 1) / HF_SNAP_BODY_MAX * SNAP_FRAME_EXTRA;
 }
 
-static struct snap_object save_describe(const struct hf_obj *obj, uint64_t now_us)
-{
-	unsigned flags = atomic_load(&obj->flags);
-	int64_t age_us = (int64_t)now_us - obj->born_us;
-
-	return (struct snap_object){
-		.age_us = age_us > 0 ? (uint64_t)age_us : 0,
-		.length = atomic_load(&obj->filled),
-		.life = obj->life,
-		.status = obj->status,
-		.flags = (uint8_t)((flags & HF_OBJ_AUTH_OK ? SNAP_AUTH_OK : 0) |
-				   (flags & HF_OBJ_NO_BODY ? SNAP_NO_BODY : 0) |
-				   (obj->past.touches > 0 ? SNAP_TOUCHED : 0)),
-		.key = { obj->key, obj->key_len },
-		.vary = { obj->vary, obj->vary_len },
-		.head = { obj->head, obj->head_len },
-	};
-}
-
 static bool save_is_wanted(
-	const struct save_out *out, const struct hf_obj *obj, const struct snap_object *object)
+	const struct save_out *out, const struct hf_obj *obj, const struct hf_cache_record *object)
 {
 	uint32_t age_s = hf_obj_age_s(obj, out->save->now.clock_us);
 
 	/* Scrubbed when it was stored; but what would be a credential to the one who loads stays here. Nor can all
 	 * that is served be read again: there may be more fields than a parser takes. */
-	if (!snap_object_is_good(object) || snap_object_has_secret(object))
+	if (!hf_cache_record_is_good(object) || hf_cache_record_has_secret(object))
 		return false;
 	return !(atomic_load(&obj->flags) & HF_OBJ_STALE) &&
 	       hf_cache_life_is_useful(&obj->life, age_s, out->save->max_stale_s);
@@ -111,17 +92,9 @@ static void save_body(struct save_out *out, const struct hf_obj *obj, uint64_t l
 	struct hf_obj_cursor cursor = { 0 };
 
 	while (cursor.pos < length) {
-		char *payload = save_payload(out);
-		size_t len = 0;
+		size_t len = hf_obj_read(obj, &cursor, save_payload(out), HF_SNAP_BODY_MAX);
 
-		while (len < HF_SNAP_BODY_MAX && cursor.pos < length) {
-			struct hf_span span = hf_obj_peek(obj, &cursor, HF_SNAP_BODY_MAX - len);
-
-			HF_ASSERT(span.len > 0);
-			memcpy(payload + len, span.ptr, span.len);
-			len += span.len;
-			hf_obj_advance(&cursor, span.len);
-		}
+		HF_ASSERT(len > 0 && cursor.pos <= length);
 		save_frame(out, HF_SNAP_BODY, len);
 	}
 }
@@ -129,12 +102,11 @@ static void save_body(struct save_out *out, const struct hf_obj *obj, uint64_t l
 static void save_object(struct save_out *out, const struct hf_obj *obj)
 {
 	struct hf_snap_save *save = out->save;
-	struct snap_object object = save_describe(obj, save->now.clock_us);
-	size_t len;
+	struct hf_cache_record object = hf_cache_record_of(obj, save->now.clock_us);
+	size_t len = hf_cache_record_len(&object);
 
 	HF_ASSERT(atomic_load(&obj->state) == HF_OBJ_READY);
-	len = save_is_wanted(out, obj, &object) ? snap_put_object(save_payload(out), &object) : 0;
-	if (len == 0) {
+	if (!save_is_wanted(out, obj, &object) || len > HF_SNAP_FRAME_MAX) {
 		save->left_out++;
 		return;
 	}
@@ -144,6 +116,7 @@ static void save_object(struct save_out *out, const struct hf_obj *obj)
 		save->no_room++;
 		return;
 	}
+	hf_cache_record_put(save_payload(out), &object);
 	save_frame(out, HF_SNAP_OBJECT, len);
 	save_body(out, obj, object.length);
 	save->objects++;

@@ -187,7 +187,7 @@ static int with_byte(size_t offset, uint8_t value)
 
 Test(snap_damage, what_no_response_can_have_ends_the_load)
 {
-	size_t text = SNAP_OBJECT_LEN, head = text + strlen(urls[2]);
+	size_t text = HF_CACHE_RECORD_LEN, head = text + strlen(urls[2]);
 
 	/* worthiest first: the last one that was stored */
 	cr_assert_eq(memcmp(whole + first_object() + SNAP_FRAME_HEAD + text, urls[2], 12), 0);
@@ -202,7 +202,7 @@ Test(snap_damage, what_no_response_can_have_ends_the_load)
 	cr_expect_eq(with_byte(33, 100), -EBADMSG, "status");
 	cr_expect_eq(with_byte(33, 201), -EBADMSG, "another status than in the head");
 	cr_expect_eq(with_byte(34, 8), -EBADMSG, "unknown flag");
-	cr_expect_eq(with_byte(34, SNAP_NO_BODY), -EBADMSG, "with a body");
+	cr_expect_eq(with_byte(34, HF_CACHE_RECORD_NO_BODY), -EBADMSG, "with a body");
 	cr_expect_eq(with_byte(35, 16), -EBADMSG, "unknown flag");
 	cr_expect_eq(with_byte(35, 2), -EBADMSG, "validated always, but stale too");
 	cr_expect_eq(with_byte(36, 1), -EBADMSG, "key longer than all");
@@ -218,7 +218,7 @@ Test(snap_damage, what_no_response_can_have_ends_the_load)
 /* The file with this response alone. */
 static int load_one(const char *vary, size_t vary_len, const char *head)
 {
-	struct snap_object object = { .life = { 60 },
+	struct hf_cache_record object = { .life = { 60 },
 		.status = 200,
 		.key = HF_SPAN("http://a/x"),
 		.vary = { vary, vary_len },
@@ -227,7 +227,8 @@ static int load_one(const char *vary, size_t vary_len, const char *head)
 	size_t at = first_object(), len;
 	int rc;
 
-	len = snap_put_object(whole + at + SNAP_FRAME_HEAD, &object);
+	len = hf_cache_record_len(&object);
+	hf_cache_record_put(whole + at + SNAP_FRAME_HEAD, &object);
 	at += snap_put_frame(whole + at, HF_SNAP_OBJECT, len, &seal);
 	hf_store_be64(whole + at + SNAP_FRAME_HEAD, 1);
 	seal.number++;
