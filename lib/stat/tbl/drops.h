@@ -73,4 +73,8 @@ X(CONN_PRESSURE,    CONNECTION, "conn_pressure",      "Slow reader of what holds
 X(REQ_DRAINED,      REQUEST,    "req_drained",        "Its group has no origin, or all are drained by the operator; 503")
 X(REQ_LOOP,         REQUEST,    "req_loop",           "Miss that this node has forwarded before, by its Via; 508")
 X(REQ_TUNNEL,       REQUEST,    "req_tunnel",         "CONNECT to what tunnel.allow does not name; 403")
+X(REQ_AUTH_MISSING,      REQUEST, "req_auth_missing",      "Protected, and without credential, with more than one, or with one that is too long; 401")
+X(REQ_AUTH_DENIED,       REQUEST, "req_auth_denied",       "The auth service said no")
+X(REQ_AUTH_ERROR,        REQUEST, "req_auth_error",        "The auth service gave no answer that counts")
+X(REQ_AUTH_STATE,        REQUEST, "req_auth_state",        "Another state came into force, and its route asks for another permission; 503")
 /* clang-format on */

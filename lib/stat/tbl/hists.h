@@ -23,4 +23,9 @@ F("loop_seconds", "Turns of an lcore's poll loop, from start to start, sleep apa
 X(LOOP_BUSY,         "loop_seconds",              "seconds",  7, 30, 2, "Turns of the poll loop that found something to do", "work=\"busy\"")
 X(LOOP_IDLE,         "loop_seconds",              "seconds",  7, 30, 2, "Turns of the poll loop that found nothing to do", "work=\"idle\"")
 X(RX_BURST,          "rx_burst_packets",          "packets",  0,  9, 1, "Frames that one turn received, of turns that received any")
+X(AUTH_ASK,          "auth_request_seconds",      "seconds", 14, 35, 2, "Questions to auth services: from the question to its end, further origins included")
+X(AUTH_AGE,          "auth_decision_age_seconds", "seconds", 20, 38, 1, "How old the decisions were that requests went by")
+F("l2_seconds", "Commands to L2, from when they are queued to the reply or the end of patience")
+X(L2_GET,            "l2_seconds",                "seconds", 14, 31, 2, "Questions to L2", "op=\"get\"")
+X(L2_SET,            "l2_seconds",                "seconds", 14, 31, 2, "Responses given to L2", "op=\"set\"")
 /* clang-format on */
