@@ -191,12 +191,12 @@ int hf_cache_vary_build(
  * have come back from L2): then something is left. */
 static bool vary_next(struct hf_span *block, struct hf_span *ret_name)
 {
-	const char *end = block->ptr + block->len;
 	const char *zero = block->len > 0 ? memchr(block->ptr, '\0', block->len) : NULL;
-	const char *last;
+	const char *end, *last;
 
 	if (zero == NULL || zero == block->ptr)
 		return false;
+	end = block->ptr + block->len;
 	last = memchr(zero + 1, '\0', (size_t)(end - zero - 1));
 	if (last == NULL)
 		return false;

@@ -38,7 +38,7 @@
  *           longer usable than what it was made of, and not taken without asking L2 after l1_ttl.
  *           L6 a node whose breaker is open gets one request at a time, and after one that failed none for a pause.
  * Limits    HF_L2_NODES_MAX nodes, each of which a lookup looks at (about 20 ns a node). A codec holds up to
- *           twice its value_max and zstd's contexts (about 1.3 MiB and 160 KiB).
+ *           four times its value_max (buffers grow by doubling) and 0.7 MiB of zstd.
  *           Edges' clocks agree within HF_L2_SKEW_US: by more than that a value from the future is a miss.
  * Tests     tests/unit/l2, tests/fuzz/fuzz_l2_value.c
  */
@@ -97,7 +97,7 @@ uint32_t hf_l2_ring_node(const struct hf_l2_ring *ring, const struct hf_l2_key *
 /* ---- values ---- */
 
 #define HF_L2_VALUE_MAX   (16U << 20) /* what value_max may be */
-#define HF_L2_ZSTD_MAX    (1U << 20)  /* longer payloads stay plain: it would take milliseconds */
+#define HF_L2_ZSTD_MAX    (1U << 20)  /* longer payloads stay plain: this much takes about 2 ms */
 #define HF_L2_SKEW_US     5000000
 #define HF_L2_NAMES_PX_MS 86400000
 
@@ -190,7 +190,8 @@ enum hf_l2_breaker_state { HF_L2_CLOSED, HF_L2_OPEN, HF_L2_HALF_OPEN };
 struct hf_l2_breaker_cfg {
 	uint32_t failures, successes; /* 1 at least */
 	uint64_t pause_min_us, pause_max_us;
-	uint64_t probe_max_us; /* a probe of which nobody told by then has failed; longer than any request */
+	uint64_t
+		probe_max_us; /* a probe of which nobody told by then has failed; longer than any request */
 };
 
 struct hf_l2_breaker {
