@@ -13,15 +13,20 @@
  *                       configuration says otherwise, for the routes that name it
  *             routes:   {"id":"default", "host":"*", "path":"/", "group":"demo", "policy":"static"}
  *                       "store_secret_query":true: URLs with a token-like parameter may be stored, too
+ *                       "auth":"api": only who that flow allows
+ *             auth_flows: {"id":"api", "credential":{"in":"header", "name":"authorization"},
+ *                       "cache":"agent_api_key", "service":{"group":"authz", "path":"/check"}}; README.md has all
+ *             auth_revoked: ["9f86d0...", ...]: SHA-256 of credentials that nobody is allowed with
  *             purges:   {"id":"p7", "prefix":"/img/", "soft":true}: what lib/sync has carried out, once
  *           A route's host is exact, "*.suffix" or "*"; the most specific host wins, then the longest
  *           path prefix (whole segments), then the first.
- * Threads   parse: boot, sync, control. ref, unref, lookup: any but lcores, on a snapshot they hold.
+ * Threads   parse: boot, sync, control. ref, lookup: any, on a snapshot they hold; unref: any but lcores.
  * Lifetime  parse gives one reference; the last unref frees.
  * Promises  S1 a document with any error is refused whole, with every reason (JSON path, found,
  *           allowed).  S2 unknown fields are ignored and counted.
- * Limits    8 MiB, depth 16, 4096 origins, routes, groups, 1024 policies, 1024 purges, strings 1 KiB, the
- *           version and ids of purges 127 bytes, what a purge names 8 KiB, 2^20 prefixes of all groups.
+ * Limits    8 MiB, depth 16, 4096 origins, routes, groups, 1024 policies, 1024 purges, 128 nodes of L2, strings 1 KiB, the
+ *           version and ids of purges 127 bytes, what a purge names 8 KiB, 2^20 prefixes of all groups, 256 flows,
+ *           4096 revoked credentials.
  */
 #ifndef HF_STATE_H
 #define HF_STATE_H
@@ -29,6 +34,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "hf_auth.h"
 #include "hf_base.h"
 
 #define HF_STATE_VERSION_MAX 127
@@ -88,13 +94,83 @@ struct hf_state_purge {
 	bool soft;
 };
 
+enum hf_state_credential { HF_STATE_HEADER, HF_STATE_COOKIE, HF_STATE_QUERY, HF_STATE_MTLS };
+/* What of a protected route may be stored: what its response says is for all (RFC 9111 §3.5, as with
+ * Authorization), nothing, or what any response may be. */
+enum hf_state_share { HF_STATE_SHARE_EXPLICIT, HF_STATE_SHARE_NONE, HF_STATE_SHARE_ANY };
+
+#define HF_STATE_TELL_METHOD 1U
+#define HF_STATE_TELL_HOST   2U
+#define HF_STATE_TELL_PATH   4U
+#define HF_STATE_TELL_QUERY  8U
+
+#define HF_STATE_NAMES_MAX 8
+struct hf_state_names {
+	uint32_t count;
+	char name[HF_STATE_NAMES_MAX][65];
+};
+
+struct hf_state_net {
+	uint8_t ip[16]; /* IPv4 as ::ffff:a.b.c.d */
+	uint32_t bits;
+};
+
+/* Who may have what a route has: whom GROUP says yes to. What it is told is what its decision is kept under. */
+struct hf_state_flow {
+	char *id;
+	uint64_t digest; /* of all that is said of it; never 0 */
+	enum hf_state_credential in;
+	char *name;                                   /* of the field, cookie or parameter */
+	struct hf_state_net from[HF_STATE_NAMES_MAX]; /* MTLS: the field counts from there only */
+	uint32_t from_count;
+	enum hf_auth_cache cache;
+	const struct hf_state_group *group;
+	char *path, *method;
+	char *send_as;                 /* the field that the service gets the credential in */
+	unsigned tell;                 /* HF_STATE_TELL_* */
+	struct hf_state_names headers; /* of the request, that it is told too */
+	uint32_t timeout_ms, ttl_s, negative_ttl_s;
+	uint32_t
+		fallback_ttl_s; /* an allow of this age counts in fallback, when it gives no answer; 0: none */
+	uint16_t error_status;
+	struct hf_state_names add;    /* of an allow, to the origin: in the place of the client's */
+	struct hf_state_names remove; /* of the request, before it goes to the origin */
+	char *challenge;              /* WWW-Authenticate of 401 without one */
+	enum hf_state_share share;
+};
+
 struct hf_state_route {
 	char *id;
 	char *host; /* lower case, without port */
 	char *path;
 	const struct hf_state_group *group;
 	const struct hf_state_policy *policy; /* NULL: none */
+	const struct hf_state_flow *flow;     /* NULL: anybody may */
 	bool store_secret_query; /* what is asked for with a token-like parameter too */
+};
+
+#define HF_STATE_L2_NODES_MAX 128
+#define HF_STATE_L2_NAME_MAX  32
+
+/* A node of the second tier, and where it is. */
+struct hf_state_l2_node {
+	char id[HF_NAME_MAX + 1];
+	char host[256]; /* a name or an address, without brackets */
+	uint16_t port;
+	bool tls;
+	uint32_t weight; /* 1-100 */
+};
+
+/* What all edges that share a second tier must agree on. */
+struct hf_state_l2 {
+	bool on;           /* the document has it */
+	bool write_around; /* what it took is not stored in L1 as well */
+	char name[HF_STATE_L2_NAME_MAX + 1]; /* that its keys begin with */
+	uint32_t l1_ttl_s;
+	uint32_t lease_ms;            /* 0: none */
+	uint32_t value_max, zstd_min; /* bytes; zstd_min: 0, nothing is compressed */
+	struct hf_state_l2_node *node;
+	uint32_t node_count; /* 0: those before */
 };
 
 struct hf_state {
@@ -107,6 +183,11 @@ struct hf_state {
 	uint32_t policy_count;
 	struct hf_state_purge *purge;
 	uint32_t purge_count;
+	struct hf_state_flow *flow;
+	uint32_t flow_count;
+	uint8_t (*revoked)[HF_SHA256_LEN];
+	uint32_t revoked_count;
+	struct hf_state_l2 l2;
 	uint32_t unknown_fields;
 	_Atomic uint32_t refs;
 };
@@ -132,5 +213,13 @@ void hf_state_unref(struct hf_state *state);
 /* The route of a request, or NULL. HOST may have a port. */
 const struct hf_state_route *hf_state_route_lookup(
 	const struct hf_state *state, struct hf_span host, struct hf_span path);
+/* The same; TARGET may have a query. */
+const struct hf_state_route *hf_state_route_of_key(
+	const struct hf_state *state, struct hf_span host, struct hf_span target);
+
+/* HASH: of a credential. */
+bool hf_state_is_revoked(const struct hf_state *state, const uint8_t hash[HF_SHA256_LEN]);
+/* May this address say who its clients are? IPv4 as ::ffff:a.b.c.d. */
+bool hf_state_flow_trusts(const struct hf_state_flow *flow, const uint8_t ip[16]);
 
 #endif

@@ -164,6 +164,7 @@ static int state_build_routes(
 		const json_t *from = json_array_get(routes, i);
 		struct hf_state_route *route = &state->route[state->route_count++];
 		const char *policy = json_string_value(json_object_get(from, "policy"));
+		const char *flow = json_string_value(json_object_get(from, "auth"));
 
 		route->id = state_strdup(from, "id");
 		route->host = state_strdup(from, "host");
@@ -174,6 +175,9 @@ static int state_build_routes(
 		if (policy)
 			route->policy = &state->policy[json_integer_value(
 				json_object_get(check->policies, policy))];
+		if (flow)
+			route->flow = &state->flow[json_integer_value(
+				json_object_get(check->flows, flow))];
 		if (!route->id || !route->host || !route->path)
 			return -ENOMEM;
 		for (char *c = route->host; *c; c++)
@@ -200,9 +204,13 @@ static int state_build(
 	if (err == 0)
 		err = state_build_policies(state, json_object_get(document, "policies"));
 	if (err == 0)
+		err = state_build_auth(state, check, document);
+	if (err == 0)
 		err = state_build_routes(state, check, json_object_get(document, "routes"));
 	if (err == 0)
 		err = state_build_purges(state, json_object_get(document, "purges"));
+	if (err == 0)
+		err = state_build_l2(state, json_object_get(document, "l2"));
 	if (err != 0) {
 		hf_state_unref(state);
 		return err;
@@ -231,8 +239,10 @@ int hf_state_parse_with(const char *text, size_t len, const struct hf_state_over
 	json_decref(check.groups);
 	json_decref(check.origin_ids);
 	json_decref(check.policies);
+	json_decref(check.flows);
 	json_decref(check.route_ids);
 	json_decref(check.purge_ids);
+	json_decref(check.l2_ids);
 	json_decref(document);
 	return err;
 }
@@ -331,6 +341,8 @@ void hf_state_unref(struct hf_state *state)
 		free(state->route[i].path);
 	}
 	state_free_rules(state);
+	state_free_auth(state);
+	free(state->l2.node);
 	free(state->group);
 	free(state->route);
 	free(state->version);

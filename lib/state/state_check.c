@@ -158,25 +158,18 @@ static bool check_port(const char *text)
 	return port >= 1 && port <= 65535;
 }
 
-/* http[s]://host[:port][/] */
-static bool check_url(const char *url)
+bool state_check_authority(const char *text)
 {
-	const char *host, *end, *port;
+	const char *end = text + strcspn(text, "/");
+	const char *port;
 	char authority[STATE_HOST_MAX + 8];
 
-	if (strncmp(url, "http://", 7) == 0)
-		host = url + 7;
-	else if (strncmp(url, "https://", 8) == 0)
-		host = url + 8;
-	else
-		return false;
-	end = host + strcspn(host, "/");
 	if (*end == '/' && end[1] != '\0')
 		return false;
-	if ((size_t)(end - host) >= sizeof(authority))
+	if ((size_t)(end - text) >= sizeof(authority))
 		return false;
-	memcpy(authority, host, (size_t)(end - host));
-	authority[end - host] = '\0';
+	memcpy(authority, text, (size_t)(end - text));
+	authority[end - text] = '\0';
 	port = authority[0] == '[' ? strchr(authority, ']') : authority;
 	port = port ? strchr(port, ':') : NULL;
 	if (port && !check_port(port + 1))
@@ -184,6 +177,14 @@ static bool check_url(const char *url)
 	end = port ? port : authority + strlen(authority);
 	return authority[0] == '[' ? check_host6(authority, (size_t)(end - authority))
 				   : check_host_name(authority, (size_t)(end - authority));
+}
+
+/* http[s]://host[:port][/] */
+static bool check_url(const char *url)
+{
+	if (strncmp(url, "http://", 7) == 0)
+		return state_check_authority(url + 7);
+	return strncmp(url, "https://", 8) == 0 && state_check_authority(url + 8);
 }
 
 static bool check_route_host(const char *host)
@@ -298,9 +299,9 @@ int state_check_origin(struct state_check *check, const json_t *origin, const ch
 static int check_route(struct state_check *check, const json_t *route, const char *path)
 {
 	static const char *const known[] = { "id", "host", "path", "group", "policy",
-		"store_secret_query", NULL };
+		"store_secret_query", "auth", NULL };
 	const json_t *secret = json_object_get(route, "store_secret_query");
-	const char *id, *host, *prefix, *group, *policy = NULL;
+	const char *id, *host, *prefix, *group, *policy = NULL, *flow = NULL;
 
 	if (!json_is_object(route)) {
 		state_check_refuse(
@@ -326,6 +327,11 @@ static int check_route(struct state_check *check, const json_t *route, const cha
 	if (policy && !json_object_get(check->policies, policy))
 		state_check_refuse(check, path, "policy", json_object_get(route, "policy"),
 			"the id of a policy");
+	if (json_object_get(route, "auth"))
+		flow = state_check_string(check, path, route, "auth");
+	if (flow && !json_object_get(check->flows, flow))
+		state_check_refuse(check, path, "auth", json_object_get(route, "auth"),
+			"the id of an auth flow");
 	if (secret && !json_is_boolean(secret))
 		state_check_refuse(check, path, "store_secret_query", secret, "true or false");
 	if (!id)
@@ -365,7 +371,7 @@ static int check_list(struct state_check *check, const json_t *document, const c
 static void check_head(struct state_check *check, const json_t *document)
 {
 	static const char *const known[] = { "schema", "version", "issued_at", "origins", "routes",
-		"groups", "policies", "purges", NULL };
+		"groups", "policies", "purges", "auth_flows", "auth_revoked", "l2", NULL };
 	const json_t *schema = json_object_get(document, "schema");
 
 	state_check_unknown(check, document, known);
@@ -386,10 +392,11 @@ int state_check_document(struct state_check *check, const json_t *document)
 	check->groups = json_object();
 	check->origin_ids = json_object();
 	check->policies = json_object();
+	check->flows = json_object();
 	check->route_ids = json_object();
 	check->purge_ids = json_object();
-	if (!check->groups || !check->origin_ids || !check->policies || !check->route_ids ||
-		!check->purge_ids)
+	if (!check->groups || !check->origin_ids || !check->policies || !check->flows ||
+		!check->route_ids || !check->purge_ids)
 		return -ENOMEM;
 	check_head(check, document);
 	if (json_object_get(document, "groups")) /* first: each stands there once */
@@ -399,10 +406,17 @@ int state_check_document(struct state_check *check, const json_t *document)
 	if (err == 0 && json_object_get(document, "policies"))
 		err = check_list(
 			check, document, "policies", STATE_POLICIES_MAX, state_check_policy);
+	if (err == 0 && json_object_get(document, "auth_flows"))
+		err = check_list(check, document, "auth_flows", STATE_FLOWS_MAX, state_check_flow);
+	if (err == 0 && json_object_get(document, "auth_revoked"))
+		err = check_list(
+			check, document, "auth_revoked", STATE_REVOKED_MAX, state_check_revoked);
 	if (err == 0)
 		err = check_list(check, document, "routes", STATE_ROUTES_MAX, check_route);
 	if (err == 0 && json_object_get(document, "purges"))
 		err = check_list(check, document, "purges", STATE_PURGES_MAX, state_check_purge);
+	if (err == 0)
+		err = state_check_l2(check, document);
 	if (err != 0)
 		return err;
 	return check->error_count > 0 ? -EINVAL : 0;

@@ -4,7 +4,7 @@
  *
  * Picture   text -> state.c: size, depth, jansson -> state_check.c: every reason at once -> state.c:
  *           the snapshot, which nothing can refuse any more -> state_route.c: sorted for lookups
- *           state_rules.c does both for policies and purges; state_overlay.c: what operator and registry
+ *           state_rules.c does both for policies and purges, state_auth.c for auth flows; state_overlay.c: what operator and registry
  *           say, put into the JSON before it is checked; state_registration.c: what an origin says of itself
  */
 #ifndef HF_PRIV_STATE
@@ -28,6 +28,8 @@
 #define STATE_SLOTS_MAX    1000000 /* as in the configuration */
 #define STATE_POLICIES_MAX 1024
 #define STATE_PURGES_MAX   1024
+#define STATE_FLOWS_MAX    256
+#define STATE_REVOKED_MAX  4096
 #define STATE_ID_MAX       127 /* of a purge: sync remembers them */
 #define STATE_PATH_MAX     64  /* of a place in the document */
 
@@ -38,8 +40,10 @@ struct state_check {
 	json_t *groups;     /* group -> its place among the groups, in the order of the document */
 	json_t *origin_ids; /* "group" NUL-free "id" -> true */
 	json_t *policies;   /* id -> its place */
+	json_t *flows;      /* id -> its place */
 	json_t *route_ids;
 	json_t *purge_ids;
+	json_t *l2_ids;
 	uint64_t affinity_caps;                 /* of all groups so far */
 	const struct hf_state_overlay *overlay; /* NULL: none */
 	size_t added_at, registered_at; /* where the operator's origins begin, and the registry's */
@@ -77,6 +81,21 @@ int state_check_purge(struct state_check *check, const json_t *purge, const char
 int state_build_policies(struct hf_state *state, const json_t *policies);
 int state_build_purges(struct hf_state *state, const json_t *purges);
 void state_free_rules(struct hf_state *state);
+
+/* state_auth.c: auth flows, revoked credentials */
+int state_check_flow(struct state_check *check, const json_t *flow, const char *path);
+int state_check_revoked(struct state_check *check, const json_t *revoked, const char *path);
+int state_build_auth(
+	struct hf_state *state, const struct state_check *check, const json_t *document);
+void state_free_auth(struct hf_state *state);
+
+/* host[:port][/] of a URL */
+bool state_check_authority(const char *text);
+
+/* state_l2.c */
+/* "l2" of the document, if it is there. */
+int state_check_l2(struct state_check *check, const json_t *document);
+int state_build_l2(struct hf_state *state, const json_t *l2);
 
 /* state_balance.c */
 void state_check_balance(struct state_check *check, const json_t *group, const char *path);
