@@ -55,7 +55,7 @@ void hf_rcu_unregister(void);
 void hf_rcu_quiescent(void);
 void hf_rcu_online(void);
 void hf_rcu_offline(void);
-/* Returns when every thread that was online has been quiescent. Blocks; reclaim thread, boot. */
+/* Returns when every thread that was online has been quiescent. Blocks; any but lcores and origin threads. */
 void hf_rcu_synchronize(void);
 
 /* One message. `kind` is the protocol's, `arg` and `ptr` what it says they are. */

@@ -22,15 +22,19 @@
  *           hold them go first, and as many as must; else only http.body_rate counts.
  *           V8 while traces are exported the origin is told the span of a sampled request's fetch as parent; any other
  *           traceparent goes on as it came, but with no refresh.
+ *           V9 a request of a route with an auth flow is answered from cache or origin only while lib/auth holds an
+ *           allow for its credential, looked up in the same turn; without one the service is asked first.
  * Limits    connections: the TCP table; requests at origin threads: exchanges_max; both shed with a reason.
  */
 #ifndef HF_SERVE_H
 #define HF_SERVE_H
 
+#include "hf_auth.h"
 #include "hf_base.h"
 #include "hf_cache.h"
 #include "hf_conf.h"
 #include "hf_reqlog.h"
+#include "hf_state.h"
 #include "hf_tcp.h"
 #include "hf_xchg.h"
 
@@ -43,6 +47,7 @@ struct hf_serve_cfg {
 	struct hf_tcp *tcp;
 	struct hf_cache *cache;
 	struct hf_xchg_net *xchgs;
+	struct hf_auth *auth;
 	struct hf_reqlog_ring *reqlog; /* of this worker; NULL: none */
 };
 
@@ -56,6 +61,8 @@ void hf_serve_free(struct hf_serve *serve);
 void hf_serve_conf_set(struct hf_serve *serve, const struct hf_conf *conf);
 /* enum hf_mode: how it stands from now on. */
 void hf_serve_mode_set(struct hf_serve *serve, uint32_t mode);
+/* STATE says which routes are protected, until this is called again or the turn ends. NULL: there is none. */
+void hf_serve_state_set(struct hf_serve *serve, struct hf_state *state);
 /* A burst of segments, in order. */
 void hf_serve_segments(
 	struct hf_serve *serve, const struct hf_tcp_seg *segs, uint32_t count, uint64_t now_us);

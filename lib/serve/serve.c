@@ -46,6 +46,7 @@ int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err 
 	serve->origins = cfg->origins;
 	serve->tcp = cfg->tcp;
 	serve->cache = cfg->cache;
+	serve->auth = cfg->auth;
 	serve->reader = hf_cache_reader(cfg->cache, cfg->worker);
 	serve->xchgs = cfg->xchgs;
 	serve->reqlog = cfg->reqlog;
@@ -56,10 +57,12 @@ int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err 
 	serve_conf_take(serve, cfg->conf);
 	serve->key_cap = 2 * cfg->conf->http.header_bytes + 64;
 	serve->key_buf = malloc(serve->key_cap);
+	serve->ask_cap = serve->key_cap + cfg->conf->http.header_bytes;
+	serve->ask_buf = malloc(serve->ask_cap);
 	serve->head_buf = malloc(cfg->conf->http.header_bytes);
 	serve->date_s = -1;
 	hf_random_fill(&serve->random_key, sizeof(serve->random_key));
-	if (!serve->key_buf || !serve->head_buf || serve_pools(serve)) {
+	if (!serve->key_buf || !serve->ask_buf || !serve->head_buf || serve_pools(serve)) {
 		hf_serve_free(serve);
 		return hf_err_set(err, -ENOMEM, "no memory for %u connections of worker %u",
 			cfg->conf->http.connections_max, cfg->worker);
@@ -82,6 +85,7 @@ void hf_serve_free(struct hf_serve *serve)
 	hf_pool_fini(&serve->txbuf_pool);
 	hf_pool_fini(&serve->log_pool);
 	free(serve->key_buf);
+	free(serve->ask_buf);
 	free(serve->head_buf);
 	free(serve);
 }
@@ -161,6 +165,11 @@ void hf_serve_conf_set(struct hf_serve *serve, const struct hf_conf *conf)
 void hf_serve_mode_set(struct hf_serve *serve, uint32_t mode)
 {
 	serve->mode = mode;
+}
+
+void hf_serve_state_set(struct hf_serve *serve, struct hf_state *state)
+{
+	serve->state = state;
 }
 
 void hf_serve_drain(struct hf_serve *serve)

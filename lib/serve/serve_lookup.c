@@ -118,6 +118,12 @@ static enum hf_xchg_cause lookup_judge(struct hf_serve *serve, struct serve_req 
 	return HF_XCHG_MISS_ABSENT; /* of no meaning on a hit */
 }
 
+/* Is nothing of its route for more than one? */
+static bool lookup_is_private(const struct hf_serve *serve)
+{
+	return serve->flow && serve->flow->share == HF_STATE_SHARE_NONE;
+}
+
 enum serve_go serve_lookup(struct hf_serve *serve, struct serve_req *req)
 {
 	struct hf_cache_req facts;
@@ -130,13 +136,16 @@ enum serve_go serve_lookup(struct hf_serve *serve, struct serve_req *req)
 		return serve_fail(req, 400, HF_DROP_REQ_MALFORMED);
 	if (hf_unlikely(req->log != NULL))
 		req->log->trace.key_hash = serve->key.hash;
+	serve->flow = NULL;
+	if (serve->state && serve->state->flow_count > 0 && !serve_auth_allows(serve, req, &go))
+		return go;
 	hf_cache_req_init(&serve->http, &facts);
 	req->step = SERVE_MISS;
 	if (!facts.cacheable) {
 		req->cause = HF_XCHG_BYPASS_METHOD;
 		return SERVE_GO;
 	}
-	if (!hf_cache_req_allows(&facts)) {
+	if (!hf_cache_req_allows(&facts) || lookup_is_private(serve)) {
 		req->cause = HF_XCHG_BYPASS_REQUEST;
 	} else {
 		req->obj = hf_cache_lookup(serve->cache, &serve->key, &serve->http, &verdict);
@@ -173,6 +182,7 @@ static enum serve_go hit_part(struct hf_serve *serve, struct serve_req *req)
 		return serve_fail(req, 503, HF_DROP_REQ_OVERLOAD);
 	hf_obj_touch(req->obj);
 	hf_stat_inc(HF_STAT_CACHE_HITS);
+	hf_stat_inc(HF_STAT_L1_HIT);
 	serve_head_done(serve, req);
 	return serve_part_head(serve, req);
 }
@@ -191,6 +201,7 @@ enum serve_go serve_hit(struct hf_serve *serve, struct serve_req *req)
 		return serve_fail(req, 503, HF_DROP_REQ_OVERLOAD);
 	hf_obj_touch(obj);
 	hf_stat_inc(HF_STAT_CACHE_HITS);
+	hf_stat_inc(HF_STAT_L1_HIT);
 	serve_head_done(serve, req);
 	req->framing =
 		obj->status == 204 || obj->status == 304 ? HF_RESP_BODY_NONE : HF_RESP_BODY_LENGTH;

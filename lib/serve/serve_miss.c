@@ -75,7 +75,7 @@ static bool miss_keep(
 
 /* Host and target as the key spells them. An answer that many may share is asked for by that, so that no
  * client stores another spelling's answer under the key. */
-static void miss_key_parts(
+void serve_key_parts(
 	const struct hf_key *key, struct hf_span *ret_authority, struct hf_span *ret_target)
 {
 	static const size_t scheme_len = sizeof("http://") - 1;
@@ -101,7 +101,7 @@ static bool miss_is_shared(const struct hf_serve *serve, enum hf_xchg_cause caus
 		return false;
 	if (!http->has_authorization && !hf_http_query_has_secret(http->path_query))
 		return true;
-	miss_key_parts(&serve->key, &authority, &target);
+	serve_key_parts(&serve->key, &authority, &target);
 	return hf_span_eq(http->path_query, target);
 }
 
@@ -119,6 +119,24 @@ static bool miss_keep_target(struct hf_xchg *xchg, uint32_t *used, struct hf_spa
 	return true;
 }
 
+/* The request's head, to be parsed again. What its credential is, is the flow's word: its answer is one to
+ * Authorization (RFC 9111 §3.5), wherever it came. */
+static bool miss_keep_head(struct hf_serve *serve, struct hf_xchg *xchg, uint32_t *used)
+{
+	struct hf_span head = serve->head, at;
+	size_t end = head.len > 1 && head.ptr[head.len - 2] == '\r' ? 2 : 1;
+
+	if (!serve->http.has_authorization ||
+		hf_http_fields_have(&serve->http.fields, HF_HTTP_FIELD_AUTHORIZATION))
+		return miss_keep(xchg, used, head, &xchg->head);
+	head.len -= end;
+	if (!miss_keep(xchg, used, head, &xchg->head) ||
+		!miss_keep(xchg, used, HF_SPAN("Authorization: *\r\n\r\n"), &at))
+		return false;
+	xchg->head.len += at.len;
+	return true;
+}
+
 /* In Via (RFC 9110 §7.6.3). */
 static struct hf_span miss_own_name(const struct hf_serve *serve)
 {
@@ -128,22 +146,23 @@ static struct hf_span miss_own_name(const struct hf_serve *serve)
 }
 
 /* Everything the origin thread reads, copied out of the connection's bytes; `used` of the buffer are, and
- * xchg->head is set. False: does not fit. */
+ * xchg->head is set. False: does not fit. Of a protected route the origin is asked for what was allowed, not for
+ * another spelling of it. */
 static bool miss_fill(struct hf_serve *serve, const struct serve_req *req, struct hf_xchg *xchg,
-	const struct hf_http_req *http, uint32_t used)
+	struct hf_http_req *http, uint32_t used)
 {
 	char peer[SERVE_IP_LEN];
 	struct hf_resp_forward forward = { .whole = xchg->shared, .proto = HF_SPAN("http") };
 	struct hf_http_trace trace;
-	struct hf_span key, target;
+	struct hf_span key, target, added = { 0 };
 	size_t lines_len;
 
 	if (!miss_keep(xchg, &used, (struct hf_span){ serve->key.ptr, serve->key.len }, &key) ||
 		!miss_keep(xchg, &used, http->method_text, &xchg->method_text))
 		return false;
 	xchg->key = (struct hf_key){ key.ptr, (uint32_t)key.len, serve->key.hash };
-	miss_key_parts(&xchg->key, &xchg->authority, &target);
-	if (!miss_keep_target(xchg, &used, xchg->shared ? target : http->path_query))
+	serve_key_parts(&xchg->key, &xchg->authority, &target);
+	if (!miss_keep_target(xchg, &used, xchg->shared || serve->flow ? target : http->path_query))
 		return false;
 	forward.authority = xchg->authority;
 	forward.via = miss_own_name(serve);
@@ -154,9 +173,16 @@ static bool miss_fill(struct hf_serve *serve, const struct serve_req *req, struc
 	}
 	serve_ip_text(hf_tcp_peer(req->conn->tcp), peer);
 	forward.client = (struct hf_span){ peer, strlen(peer) };
+	if (serve->flow)
+		serve_auth_fields(serve, &http->fields);
 	lines_len = hf_resp_request_head(xchg->buf + used, xchg->buf_len - used, http, &forward);
 	xchg->lines = (struct hf_span){ xchg->buf + used, lines_len };
-	return lines_len > 0;
+	used += (uint32_t)lines_len;
+	if (lines_len == 0 ||
+		(serve->flow && !miss_keep(xchg, &used, serve->allowed->lines, &added)))
+		return false;
+	xchg->lines.len += added.len;
+	return true;
 }
 
 static struct hf_xchg *miss_xchg(struct hf_serve *serve, enum hf_xchg_cause cause)
@@ -172,6 +198,7 @@ static struct hf_xchg *miss_xchg(struct hf_serve *serve, enum hf_xchg_cause caus
 	xchg->cause = cause;
 	xchg->method = http->method;
 	xchg->has_authorization = http->has_authorization;
+	xchg->auth = serve->flow ? serve->flow->digest : 0;
 	xchg->shared = miss_is_shared(serve, cause);
 	xchg->has_body = http->body != HF_HTTP_BODY_NONE;
 	xchg->body_length_known = http->body != HF_HTTP_BODY_CHUNKED;
@@ -190,7 +217,7 @@ enum serve_go serve_miss(struct hf_serve *serve, struct serve_req *req)
 	xchg = miss_xchg(serve, req->cause);
 	if (!xchg)
 		return serve_fail(req, 503, HF_DROP_REQ_OVERLOAD);
-	if (!miss_keep(xchg, &used, serve->head, &xchg->head) ||
+	if (!miss_keep_head(serve, xchg, &used) ||
 		!miss_fill(serve, req, xchg, &serve->http, used)) {
 		hf_xchg_put(serve->xchgs, xchg);
 		return serve_fail(req, 431, HF_DROP_REQ_HEAD_LARGE);
@@ -289,6 +316,9 @@ static uint32_t refresh_head(struct hf_xchg *xchg, const struct hf_http_req *htt
 		       miss_keep(xchg, &used, HF_SPAN(": "), &at) &&
 		       miss_keep(xchg, &used, http->fields.lines[i].value, &at) &&
 		       miss_keep(xchg, &used, HF_SPAN("\r\n"), &at);
+	if (fits && http->has_authorization &&
+		!hf_http_fields_have(&http->fields, HF_HTTP_FIELD_AUTHORIZATION))
+		fits = miss_keep(xchg, &used, HF_SPAN("Authorization: *\r\n"), &at);
 	fits = fits && miss_keep(xchg, &used, HF_SPAN("\r\n"), &at);
 	xchg->head = (struct hf_span){ xchg->buf, used };
 	return fits ? used : 0;

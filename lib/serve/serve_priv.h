@@ -8,6 +8,7 @@
  *   serve_fsm.c    walks tbl/req_steps.h
  *   serve_log.c    records for the request log
  *   serve_read.c   READ        serve_lookup.c  LOOKUP, HIT
+ *   serve_auth.c   AUTH: protected routes; serve_auth_answer.c  what who is not allowed is told
  *   serve_miss.c   MISS, WAIT  serve_reply.c   messages of origin threads
  *   serve_send.c   HEAD, BODY, ERROR, send buffers
  *   serve_part.c   PART: 304, 206, 416 of what is stored or just being fetched
@@ -42,7 +43,8 @@
 #define SERVE_PART_HEAD_MAX  8192  /* bytes of the head of a 304 or 206; larger: the whole as 200 */
 #define SERVE_BOUNDARY_LEN   16
 #define SERVE_SAMPLE_OF      1000000 /* trace.sample: of so many requests */
-#define SERVE_IP_LEN         46      /* of an address as text, with its NUL */
+#define SERVE_ASKS_MAX       3  /* of one request: what it was told may be gone before it looks */
+#define SERVE_IP_LEN         46 /* of an address as text, with its NUL */
 
 /* Fields that may make something else than the whole of a stored 200 the answer. */
 #define SERVE_PART_FIELDS                                                                          \
@@ -129,6 +131,9 @@ struct serve_req {
 	struct hf_obj *obj;     /* LOOKUP to HIT: borrowed; later: of the lease or the exchange */
 	struct hf_lease *lease; /* of a hit whose body is sent by reference */
 	struct hf_xchg *xchg;   /* of a miss */
+	struct hf_xchg *ask;    /* an auth service is asked */
+	uint8_t asks;           /* how often it was */
+	bool ask_failed;        /* the last time */
 	bool miss_counted;
 	uint32_t interim_sent; /* bytes of xchg's interim heads */
 	struct hf_obj_cursor cursor;
@@ -150,6 +155,8 @@ struct hf_serve {
 	uint32_t worker, origins;
 	uint64_t now_us;
 	struct hf_tcp *tcp;
+	struct hf_state *state; /* NULL: none */
+	struct hf_auth *auth;
 	struct hf_cache *cache;
 	struct hf_reader *reader;
 	struct hf_xchg_net *xchgs;
@@ -171,10 +178,13 @@ struct hf_serve {
 	struct hf_http_req http;
 	struct hf_span head; /* its bytes */
 	struct hf_key key;
+	const struct hf_state_flow *flow;       /* that allowed it; NULL: its route has none */
+	const struct hf_auth_decision *allowed; /* by this */
 	char *key_buf;
+	char *ask_buf; /* what an auth service is told of it, and its decision is kept under; wiped */
 	char *head_buf; /* a head that came in pieces, made contiguous; wiped when it was read */
 	size_t head_buf_used;
-	uint32_t key_cap;
+	uint32_t key_cap, ask_cap;
 	struct hf_tcp_sweep sweep; /* serve_pressure.c */
 	uint64_t sweep_step_us, sweep_round_us;
 	bool sweep_on;
@@ -248,6 +258,9 @@ struct serve_req *serve_req_new(struct hf_serve *serve, struct serve_conn *conn)
 void serve_req_free(struct hf_serve *serve, struct serve_req *req);
 /* Nobody needs the bytes of the head any more: serve->http, serve->head and serve->key end here. */
 void serve_head_done(struct hf_serve *serve, struct serve_req *req);
+/* The same, but its bytes stay where they are; serve_read_again has it all back. False: it is no request. */
+void serve_head_leave(struct hf_serve *serve);
+bool serve_read_again(struct hf_serve *serve, struct serve_req *req) HF_MUST_CHECK;
 
 /* serve_send.c */
 struct serve_txbuf *serve_txbuf_new(struct hf_serve *serve);
@@ -260,6 +273,9 @@ char *serve_txbuf_room(struct hf_serve *serve, struct serve_req *req, uint32_t l
 bool serve_txbuf_send(struct hf_serve *serve, struct serve_req *req, uint32_t len) HF_MUST_CHECK;
 bool serve_send_head(struct hf_serve *serve, struct serve_req *req, const char *cache_status);
 int64_t serve_age_s(const struct hf_serve *serve, const struct serve_req *req);
+/* An answer of our own, LEN bytes at AT in the send buffer: the request is done. */
+enum serve_go serve_own_send(
+	struct hf_serve *serve, struct serve_req *req, char *at, size_t len, uint16_t status);
 /* The answer begins. */
 void serve_count_status(struct serve_req *req, uint16_t status);
 void serve_count_body(struct serve_req *req, size_t len);
@@ -287,7 +303,27 @@ uint64_t serve_part_consumed(const struct serve_req *req, uint64_t queued, uint6
 bool serve_tunnel_refuses(struct hf_serve *serve, struct serve_req *req, enum serve_go *ret_go);
 enum serve_go serve_tunnel_head(struct hf_serve *serve, struct serve_req *req);
 
+/* serve_auth.c */
+/* May who asks have what the route has? True: go on. Else *ret_go says how. */
+bool serve_auth_allows(struct hf_serve *serve, struct serve_req *req, enum serve_go *ret_go);
+/* FIELDS without what the client may not say, or the origin shall not see. */
+void serve_auth_fields(const struct hf_serve *serve, struct hf_http_fields *fields);
+/* The exchange is GONE. */
+void serve_auth_told(struct hf_serve *serve, struct hf_xchg *xchg);
+/* The request ends. */
+void serve_auth_forget(struct serve_req *req);
+
+/* serve_auth_answer.c */
+/* No credential, or none that counts. */
+enum serve_go serve_auth_missing(struct hf_serve *serve, struct serve_req *req);
+/* The service said no. */
+enum serve_go serve_auth_denied(
+	struct hf_serve *serve, struct serve_req *req, const struct hf_auth_decision *decision);
+
 /* serve_miss.c */
+/* Host and target as the key spells them. */
+void serve_key_parts(
+	const struct hf_key *key, struct hf_span *ret_authority, struct hf_span *ret_target);
 /* The request is done with its exchange, if it has one; spans in TCP may still hold it. */
 void serve_xchg_drop(struct hf_serve *serve, struct serve_req *req);
 void serve_miss_count(struct serve_req *req);

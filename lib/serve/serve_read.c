@@ -38,6 +38,7 @@ struct serve_req *serve_req_new(struct hf_serve *serve, struct serve_conn *conn)
 void serve_req_free(struct hf_serve *serve, struct serve_req *req)
 {
 	serve_xchg_drop(serve, req);
+	serve_auth_forget(req);
 	if (hf_unlikely(req->log != NULL))
 		serve_log_end(serve, req);
 	if (req->lease)
@@ -64,6 +65,12 @@ void serve_head_done(struct hf_serve *serve, struct serve_req *req)
 	read_wipe(serve);
 	if (!req->obj) /* a key that was found is no secret */
 		hf_wipe(serve->key_buf, serve->key.len);
+}
+
+void serve_head_leave(struct hf_serve *serve)
+{
+	read_wipe(serve);
+	hf_wipe(serve->key_buf, serve->key.len);
 }
 
 /* The unread bytes as one run: in place when they are one, else copied, head_max bytes at most. */
@@ -163,4 +170,18 @@ enum serve_go serve_read(struct hf_serve *serve, struct serve_req *req)
 		serve_log_begin(serve, req, wanted);
 	req->step = SERVE_LOOKUP;
 	return SERVE_GO;
+}
+
+bool serve_read_again(struct hf_serve *serve, struct serve_req *req)
+{
+	struct hf_span in = read_contiguous(serve, req->conn);
+	struct hf_http_fault fault;
+
+	/* limits may have changed since */
+	if (hf_http_req_parse(in.ptr, in.len, &serve->limits, &serve->http, &fault) !=
+		HF_PARSE_DONE)
+		return false;
+	HF_ASSERT(serve->http.head_len == req->head_len);
+	serve->head = (struct hf_span){ in.ptr, serve->http.head_len };
+	return true;
 }

@@ -75,7 +75,11 @@ static void reply_message(struct hf_serve *serve, const struct hf_msg *msg)
 		reply_run_owner(serve, xchg);
 		return;
 	case HF_XCHG_GONE:
-		hf_xchg_put(serve->xchgs, msg->ptr);
+		xchg = msg->ptr;
+		if (xchg->ask.flow)
+			serve_auth_told(serve, xchg);
+		else
+			hf_xchg_put(serve->xchgs, xchg);
 		return;
 	case HF_XCHG_RECALL:
 		reply_recall(serve, msg->ptr);

@@ -378,6 +378,19 @@ enum serve_go serve_body(struct hf_serve *serve, struct serve_req *req)
 	return SERVE_GO;
 }
 
+enum serve_go serve_own_send(
+	struct hf_serve *serve, struct serve_req *req, char *at, size_t len, uint16_t status)
+{
+	if (len == 0 || !serve_txbuf_send(serve, req, (uint32_t)len))
+		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
+	serve_count_status(req, status);
+	if (hf_unlikely(serve_log_wanted(serve) & HF_REQLOG_WANT_ALL))
+		serve_log_error(serve, req, (struct hf_span){ at, len });
+	serve_head_done(serve, req);
+	req->step = SERVE_DONE;
+	return SERVE_GO;
+}
+
 enum serve_go serve_error(struct hf_serve *serve, struct serve_req *req)
 {
 	struct hf_resp_error error = {
@@ -397,14 +410,7 @@ enum serve_go serve_error(struct hf_serve *serve, struct serve_req *req)
 	if (error.status != 405 && error.status != 204)
 		error.allow = (struct hf_span){ 0 };
 	len = at ? hf_resp_error_build(at, HF_RESP_ERROR_MAX, &error) : 0;
-	if (len == 0 || !serve_txbuf_send(serve, req, (uint32_t)len))
-		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
-	serve_count_status(req, error.status);
-	if (hf_unlikely(serve_log_wanted(serve) & HF_REQLOG_WANT_ALL))
-		serve_log_error(serve, req, (struct hf_span){ at, len });
-	serve_head_done(serve, req);
-	req->step = SERVE_DONE;
-	return SERVE_GO;
+	return serve_own_send(serve, req, at, len, error.status);
 }
 
 /* Answers to requests that came together lie in one buffer as far as it goes, and so are one span. */

@@ -13,6 +13,7 @@
  *      worker: get -> fill in the request -> START ......... FINISH -> (GONE) -> put
  *      origin:            HEAD (object attached) or FAIL, then MORE when more is readable or it ended
  *      background (a refresh that nobody waits for): START ... GONE, no other message
+ *      a question to an auth service: ASK ... GONE, no other message; the worker listens for GONE
  * Threads   The worker owns the exchange before START and after GONE. Between them each side writes only
  *           its own part; `consumed` and the two flags are atomic. Errands: origin threads, by a mutex.
  * Lifetime  A worker that is done, or whose client left, posts FINISH once, at any time after START.
@@ -32,6 +33,7 @@
 
 #include <stdatomic.h>
 
+#include "hf_auth.h"
 #include "hf_base.h"
 #include "hf_cache.h"
 #include "hf_http.h"
@@ -54,6 +56,7 @@ enum hf_xchg_msg {
 	HF_XCHG_CREDIT, /* `consumed` moved while the origin thread waits for it */
 	HF_XCHG_FINISH,
 	HF_XCHG_RECALLED, /* ptr: hf_obj */
+	HF_XCHG_ASK,      /* an auth service is to be asked; answered by GONE */
 	/* origin thread -> worker */
 	HF_XCHG_HEAD, /* `obj` and `extra` are set */
 	HF_XCHG_MORE, /* obj->filled or obj->state moved; before HEAD: interim_len did */
@@ -74,6 +77,18 @@ enum hf_xchg_cause {
 };
 
 struct hf_link;
+struct hf_state;
+struct hf_state_flow;
+
+/* Of an exchange that was begun by ASK. What is decided is in lib/auth when GONE comes. */
+struct hf_xchg_ask {
+	struct hf_state *state;           /* a reference; the origin thread's from ASK on */
+	const struct hf_state_flow *flow; /* of it */
+	struct hf_auth_id id;
+	struct hf_span credential; /* in buf */
+	bool failed;               /* nothing was decided */
+	struct hf_xchg *next;      /* the origin thread's: those who wait for the same */
+};
 
 struct hf_xchg_body {
 	struct hf_xchg *xchg;
@@ -99,6 +114,8 @@ struct hf_xchg {
 	 * START only and has it back with GONE */
 	bool background;
 	bool has_authorization;
+	uint64_t auth; /* digest of the flow that allowed it (lib/state); 0: none was asked */
+	struct hf_xchg_ask ask;
 	bool has_body, body_length_known; /* of CONNECT all that follows is body */
 	uint64_t body_length;
 	uint64_t started_us;

@@ -3,6 +3,8 @@
  * The way of a request: X(id, function). A step names the next one and says whether to go on now;
  * one that must wait is called again when something happened on its connection.
  *
+ *              .-> AUTH
+ *              v
  *   READ -> LOOKUP -> HIT -----------------------> BODY -----> DONE -> READ ...
  *                \--> MISS -> WAIT -> HEAD ------/     /      /
  *                 \                 HIT, HEAD -> PART -/      /
@@ -11,6 +13,7 @@
 /* clang-format off */
 X(READ,   serve_read)    /* wait for a whole head, parse it */
 X(LOOKUP, serve_lookup)  /* method, key, cache: who answers? */
+X(AUTH,   serve_auth)    /* wait for what an auth service says, then LOOKUP once more */
 X(HIT,    serve_hit)     /* the cache does: head, and the body when it is small */
 X(MISS,   serve_miss)    /* an origin does: hand over an exchange */
 X(WAIT,   serve_wait)    /* for the answer's head; send the request's body meanwhile */

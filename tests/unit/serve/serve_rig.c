@@ -52,6 +52,8 @@ void rig_open_with(struct rig *rig, uint32_t connections_per_address)
 	serve.tcp = rig->tcp;
 	serve.cache = rig->cache;
 	serve.xchgs = rig->xchgs;
+	cr_assert_eq(hf_auth_new(8, &rig->auth), 0);
+	serve.auth = rig->auth;
 	cr_assert_eq(hf_reqlog_new(1, NULL, &rig->reqlog), 0);
 	serve.reqlog = hf_reqlog_ring(rig->reqlog, 0);
 	cr_assert_eq(hf_serve_new(&serve, rig->now_us, NULL, &rig->serve), 0);
@@ -68,9 +70,12 @@ void rig_close(struct rig *rig)
 	while ((kind = rig_origin_next(rig, &ptr)) >= 0) {
 		struct hf_xchg *xchg = ptr;
 
+		if (kind == HF_XCHG_ASK)
+			hf_state_unref(xchg->ask.state);
 		if (kind == HF_XCHG_FINISH && xchg->obj)
 			hf_shard_obj_unref(rig->shard, xchg->obj);
 	}
+	hf_auth_free(rig->auth);
 	hf_reqlog_free(rig->reqlog);
 	hf_cache_free(rig->cache);
 	hf_xchg_net_free(rig->xchgs);

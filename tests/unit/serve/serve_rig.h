@@ -7,6 +7,7 @@
 #define SERVE_RIG_H
 
 #include "hf_arena.h"
+#include "hf_auth.h"
 #include "hf_cache.h"
 #include "hf_serve.h"
 #include "hf_stat.h"
@@ -35,6 +36,7 @@ struct rig {
 	struct hf_link *link;
 	struct hf_tcp *tcp;
 	struct hf_serve *serve;
+	struct hf_auth *auth;
 	struct hf_reqlog *reqlog; /* nobody looks, unless the test does */
 	const char *head;         /* of objects: status line and fields */
 	uint16_t status;
