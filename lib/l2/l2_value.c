@@ -235,8 +235,7 @@ static enum hf_l2_verdict value_check_head(
 static enum hf_l2_verdict value_unpack(
 	struct hf_l2_codec *codec, struct hf_span packed, size_t len, struct hf_span *ret_payload)
 {
-	if (ZSTD_findFrameCompressedSize(packed.ptr, packed.len) != packed.len ||
-		ZSTD_getFrameContentSize(packed.ptr, packed.len) != len)
+	if (ZSTD_findFrameCompressedSize(packed.ptr, packed.len) != packed.len)
 		return HF_L2_CORRUPT;
 	if (!value_buf_grow(&codec->plain, len))
 		return HF_L2_NO_MEMORY;
@@ -274,7 +273,6 @@ static enum hf_l2_verdict value_get_response(
 		record->age_us =
 			hf_min_u64(record->age_us + (uint64_t)(want->now_us - value->asked_us),
 				VALUE_AGE_MAX_US);
-	record->flags &= (uint8_t)~HF_CACHE_RECORD_TOUCHED;
 	value->body = (struct hf_span){ payload.ptr + len, payload.len - len };
 	return hf_cache_life_is_useful(
 		       &record->life, (uint32_t)(record->age_us / 1000000), want->max_stale_s)

@@ -58,7 +58,7 @@ static double route_chance(uint64_t key, uint64_t name)
 }
 
 /* The logarithm of a number in (0, 1), by IEEE 754's basic operations alone: libm's last bit depends on the processor,
- * and where a key goes shall not. ln m = 2 artanh((m - 1) / (m + 1)), |...| < 0.172. */
+ * and where a key goes shall not. ln m = 2 artanh((m - 1) / (m + 1)), to ten digits. */
 static double route_log(double x)
 {
 	static const double terms[] = { 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7,
@@ -66,10 +66,6 @@ static double route_log(double x)
 	int exponent;
 	double m = frexp(x, &exponent), s, s2, sum = 0;
 
-	if (m < M_SQRT1_2) {
-		m *= 2;
-		exponent--;
-	}
 	s = (m - 1) / (m + 1);
 	s2 = s * s;
 	for (size_t i = 0; i < HF_ARRAY_LEN(terms); i++)

@@ -157,12 +157,13 @@ Test(l2_breaker, a_good_probe_and_a_bad_one_are_no_row)
 Test(l2_breaker, requests_from_before_it_opened_tell_nothing)
 {
 	opened();
-	told(HF_L2_PASS_GO, true);
+	for (uint32_t i = 0; i < 2 * cfg.failures; i++)
+		told(HF_L2_PASS_GO, i < cfg.failures);
 	cr_expect_eq(breaker.state, HF_L2_OPEN);
 	now += cfg.pause_min_us;
-	cr_assert_eq(asked(), HF_L2_PASS_PROBE);
-	told(HF_L2_PASS_GO, false);
-	told(HF_L2_PASS_GO, true);
+	cr_assert_eq(asked(), HF_L2_PASS_PROBE, "the pause is what it was");
+	for (uint32_t i = 0; i < 2 * cfg.failures; i++)
+		told(HF_L2_PASS_GO, i < cfg.failures);
 	cr_expect_eq(breaker.state, HF_L2_HALF_OPEN);
 	cr_expect_eq(asked(), HF_L2_PASS_NO, "the probe is under way still");
 }
@@ -175,7 +176,8 @@ Test(l2_breaker, a_probe_of_which_nobody_tells_has_failed)
 	now += cfg.probe_max_us;
 	cr_expect_eq(asked(), HF_L2_PASS_NO);
 	cr_expect_eq(breaker.state, HF_L2_OPEN);
-	told(HF_L2_PASS_PROBE, true);
+	for (uint32_t i = 0; i < cfg.successes; i++)
+		told(HF_L2_PASS_PROBE, true);
 	cr_expect_eq(breaker.state, HF_L2_OPEN, "too late");
 	now += 2 * cfg.pause_min_us;
 	cr_expect_eq(asked(), HF_L2_PASS_PROBE);

@@ -310,6 +310,19 @@ Test(l2_value, what_could_not_have_been_stored_is_not_encoded)
 		got.record.flags, HF_CACHE_RECORD_AUTH_OK, "who asked for it here is nobody there");
 }
 
+/* With another byte there, under a right checksum. */
+static enum hf_l2_verdict resealed(size_t at, char byte)
+{
+	char was = copy[at];
+	enum hf_l2_verdict verdict;
+
+	copy[at] = byte;
+	l2_value_seal(copy, value.len);
+	verdict = decoded_at(0);
+	copy[at] = was;
+	return verdict;
+}
+
 /* ---- names ---- */
 
 Test(l2_value, names_of_vary_come_back_without_values)
@@ -331,19 +344,27 @@ Test(l2_value, names_of_vary_come_back_without_values)
 		hf_l2_decode(reader, names, &want, &got), HF_L2_OTHER, "under a variant's key");
 }
 
-/* ---- damage ---- */
-
-static enum hf_l2_verdict resealed(size_t at, char byte)
+Test(l2_value, names_with_values_or_without_names_are_none)
 {
-	char was = copy[at];
-	enum hf_l2_verdict verdict;
+	struct hf_span names;
+	char *block;
 
-	copy[at] = byte;
-	l2_value_seal(copy, value.len);
-	verdict = decoded_at(0);
-	copy[at] = was;
-	return verdict;
+	cr_assert_eq(hf_l2_encode_names(writer, HF_SPAN(URL), VARY, 1, ASKED, &names), HF_L2_GOOD);
+	memcpy(copy, names.ptr, names.len);
+	value = (struct hf_span){ copy, names.len };
+	block = copy + 28 + 16 + strlen(URL);
+	cr_assert_eq(memcmp(block, "accept\0-", 8), 0);
+	cr_expect_eq(resealed(0, 'h'), HF_L2_GOOD);
+	cr_expect_eq(resealed((size_t)(block - copy) + 7, '+'), HF_L2_CORRUPT);
+	cr_expect_eq(resealed((size_t)(block - copy), ' '), HF_L2_CORRUPT);
+	cr_expect_eq(resealed(28 + 11, 1), HF_L2_CORRUPT, "length of the URL");
+	value.len = (size_t)(block - copy);
+	hf_store_be32(copy + 24, (uint32_t)value.len - 28);
+	hf_store_be32(copy + 28 + 12, 0);
+	cr_expect_eq(resealed(0, 'h'), HF_L2_CORRUPT, "no names");
 }
+
+/* ---- damage ---- */
 
 Test(l2_value, every_flipped_bit_is_seen)
 {
@@ -417,6 +438,9 @@ Test(l2_value, zstd_that_is_more_or_other_than_one_frame_is_seen)
 	memcpy(copy + len, copy + 28, len - 28);
 	value.len = len + len - 28;
 	cr_expect_eq(resealed(0, 'h'), HF_L2_CORRUPT, "two frames");
+	memcpy(copy + len, "\x50\x2a\x4d\x18\0\0\0\0", 8);
+	value.len = len + 8;
+	cr_expect_eq(resealed(0, 'h'), HF_L2_CORRUPT, "and one to be skipped");
 	memcpy(copy + 28, "\x50\x2a\x4d\x18\0\0\0\0", 8);
 	value.len = 36;
 	cr_expect_eq(resealed(27, 0), HF_L2_CORRUPT, "a frame to be skipped");
