@@ -66,12 +66,17 @@
  *           G21 an origin with https is spoken to only behind a certificate that is good for it; no name is looked
  *               up on this thread.
  *           G22 a tunnel takes no slot and is no fetch; what is ahead of its client is bounded by G4.
- * Tests     tests/unit/origin, tests/system/test_{revalidate,partition,origin_retry,origin_tls,tunnel}.py
+ *           G23 what is decided together is asked of an auth service once, whichever workers wait for it; a decision
+ *               counts only if its credential was not revoked since it was asked about.
+ *           G24 a route with an auth flow is fetched from, and joined, only for requests that this flow allowed, by
+ *               the state in force when they are sent.
+ * Tests     tests/unit/origin, tests/system/test_{revalidate,partition,origin_retry,origin_tls,tunnel,auth}.py
  * Limits    Of each thread: exchanges_max of all workers fetches that take a slot.
  */
 #ifndef HF_ORIGIN_H
 #define HF_ORIGIN_H
 
+#include "hf_auth.h"
 #include "hf_base.h"
 #include "hf_cache.h"
 #include "hf_conf.h"
@@ -93,6 +98,8 @@ int hf_origin_conf_check(const struct hf_conf *conf, struct hf_err *err) HF_MUST
 int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *cache,
 	struct hf_xchg_net *net, struct hf_origin_slots *slots, struct hf_err *err,
 	struct hf_origin **ret_origin) HF_MUST_CHECK;
+/* boot: where decisions of auth services are kept. */
+void hf_origin_auth_set(struct hf_origin *origin, struct hf_auth *auth);
 /* Cuts what is under way. After the thread has stopped. */
 void hf_origin_free(struct hf_origin *origin);
 /* boot: a snapshot will be loaded, with HF_ORIGIN_WARM until one without frames. From now on it is remembered

@@ -60,6 +60,7 @@ static int origin_memory_init(struct hf_origin *origin, uint32_t exchanges)
 	hf_list_init(&origin->checking);
 	hf_list_init(&origin->hedges);
 	hf_list_init(&origin->tunnels);
+	hf_list_init(&origin->asks);
 	rc = hf_pool_init(&origin->readers, sizeof(struct origin_reader), exchanges);
 	if (rc == 0)
 		rc = hf_pool_init(&origin->fetches, sizeof(struct origin_fetch), fetches);
@@ -138,6 +139,8 @@ void hf_origin_free(struct hf_origin *origin)
 	}
 	origin_check_fini_all(origin);
 	origin_tunnel_fini_all(origin);
+	if (origin->asks.next)
+		origin_auth_fini(origin);
 	origin_curl_fini(origin);
 	origin_call_fini(origin);
 	origin_purge_fini(origin);
@@ -198,7 +201,7 @@ void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms)
 	busy |= origin_call_run(origin);
 	busy |= origin_invalid_run(origin);
 	busy |= origin_fetch_launch(origin);
-	if (origin->in_flight + origin->tunnel_count > 0)
+	if (origin->in_flight + origin->tunnel_count + origin->ask_count > 0)
 		busy |= origin_curl_run(origin, 0);
 	busy |= origin_hedge_run(origin);
 	busy |= origin_fetch_timers(origin);
@@ -214,6 +217,11 @@ void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms)
 		(void)sched_yield(); /* whoever waits for this CPU does not wait for the end */
 	if (!busy)
 		origin_sleep(origin, wait_ms);
+}
+
+void hf_origin_auth_set(struct hf_origin *origin, struct hf_auth *auth)
+{
+	origin->auth = auth;
 }
 
 void hf_origin_mode_set(struct hf_origin *origin, uint32_t mode)

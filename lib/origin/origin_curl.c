@@ -409,7 +409,8 @@ static void curl_collect(struct hf_origin *origin)
 			continue;
 		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &fetch);
 		if (!fetch) {
-			if (!origin_tunnel_connected(origin, msg->easy_handle, code))
+			if (!origin_tunnel_connected(origin, msg->easy_handle, code) &&
+				!origin_auth_done(origin, msg->easy_handle, code))
 				origin_check_done(origin, msg->easy_handle, code);
 			continue;
 		}

@@ -243,6 +243,10 @@ void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader)
 		origin_reader_fail(origin, reader, 503, HF_DROP_REQ_NO_STATE);
 		return;
 	}
+	if (!origin_auth_fits(origin, reader->xchg)) {
+		origin_reader_fail(origin, reader, 503, HF_DROP_REQ_AUTH_STATE);
+		return;
+	}
 	if (reader->xchg->shared && origin_reader_parse(reader, &req, &cache_req)) {
 		look.req = &req;
 		look.cache_req = &cache_req;

@@ -43,6 +43,9 @@ static void origin_inbox_take(struct hf_origin *origin, uint32_t worker, const s
 	case HF_XCHG_FINISH:
 		origin_reader_finish(origin, xchg->origin);
 		break;
+	case HF_XCHG_ASK:
+		origin_auth_take(origin, xchg);
+		break;
 	case HF_XCHG_RECALLED:
 		hf_shard_recalled(origin->shard, msg->ptr, worker);
 		break;

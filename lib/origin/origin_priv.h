@@ -315,6 +315,9 @@ struct hf_origin {
 	struct hf_wheel *wheel;
 	uint64_t now_us;
 	struct hf_waker waker;
+	struct hf_auth *auth; /* NULL: no route is protected */
+	struct hf_list asks;  /* questions to auth services under way */
+	uint32_t ask_count, ask_turn;
 	struct hf_list checking; /* origin_checks under way */
 	uint32_t checks;
 	struct hf_list hedges; /* origin_hedges under way */
@@ -426,6 +429,16 @@ void origin_check_done(struct hf_origin *origin, CURL *easy, CURLcode code);
 /* An answer is known. True: it is well now and was not, or the other way round. */
 bool origin_check_note(struct origin_check *check, bool failed);
 bool origin_check_is_bad(const struct origin_check *check);
+
+/* origin_auth.c: auth services are asked */
+/* ASK: answered by GONE. */
+void origin_auth_take(struct hf_origin *origin, struct hf_xchg *xchg);
+/* False: the handle is of no question. */
+bool origin_auth_done(struct hf_origin *origin, CURL *easy, CURLcode code);
+void origin_auth_fini(struct hf_origin *origin);
+/* Was the request allowed by what its route asks for now? */
+bool origin_auth_fits(const struct hf_origin *origin, const struct hf_xchg *xchg);
+bool origin_auth_same(const struct hf_state_route *a, const struct hf_state_route *b);
 
 /* origin_stand.c */
 /* Who may have what is stored has it; the fetch goes on with the others, or for the cache's sake, but nobody

@@ -234,8 +234,8 @@ bool origin_view_again(struct hf_origin *origin, struct origin_fetch *fetch)
 	if (fetch->view == origin->view)
 		return true;
 	route = origin_view_route(origin, &fetch->key);
-	if (!route)
-		return false;
+	if (!route || !origin_auth_same(route, fetch->route))
+		return false; /* nobody was asked whether they may have what it leads to now */
 	origin_view_leave(origin, fetch);
 	origin_view_take(origin, fetch, route);
 	fetch->target = NULL;
