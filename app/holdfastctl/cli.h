@@ -4,6 +4,7 @@
  *
  * Picture   main.c: words to a request -> cli_call.c: the socket -> cli_show.c: what people read
  *                                                \-> cli_watch.c: what goes on
+ *           cli_credential.c: a secret on standard input becomes its hash
  * Threads   one.
  * Promises  Exit code 0 done, 1 refused by the server, 2 usage, 3 no server. What a server sent
  *           reaches a terminal without its control characters.
@@ -39,6 +40,11 @@ void cli_patient(const struct cli_call *call);
 /* Nothing is there that cli_next could take at once. */
 bool cli_waits(const struct cli_call *call);
 void cli_close(struct cli_call *call);
+
+/* ---- cli_credential.c ---- */
+
+/* Where "sha256" is "-": the hash of what standard input has, up to the end of its line. */
+int cli_credential(json_t *given, struct hf_err *err);
 
 /* ---- cli_show.c ---- */
 

@@ -9,7 +9,7 @@ _holdfastctl()
 		return
 	fi
 	if [[ $cur == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W '-s --socket --json -w --watch --once --trace --prefix --tag --all --soft --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W '-s --socket --json -w --watch --once --trace --cache --prefix --tag --all --soft --help --version' -- "$cur")
 		return
 	fi
 	for ((i = 1; i < COMP_CWORD; i++)); do

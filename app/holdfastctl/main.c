@@ -141,7 +141,9 @@ static int main_args(const struct main_command *command, int count, char *const 
 	}
 	if (count > 0)
 		return hf_err_set(err, -1, "%s: too many arguments", command->name);
-	return hf_ctl_args_check(command->name, command->args, given, err);
+	if (hf_ctl_args_check(command->name, command->args, given, err) != 0)
+		return -1;
+	return cli_credential(given, err);
 }
 
 static enum cli_exit main_answer(const json_t *answer, const struct main_options *options)
@@ -251,6 +253,7 @@ static enum cli_exit main_dispatch(int argc, char **argv, struct main_options *o
 		{ "once", no_argument, NULL, '1' },
 		{ "trace", no_argument, NULL, 'o' },
 		{ "all", no_argument, NULL, 'o' },
+		{ "cache", required_argument, NULL, 'o' },
 		{ "prefix", required_argument, NULL, 'o' },
 		{ "soft", no_argument, NULL, 'o' },
 		{ "tag", required_argument, NULL, 'o' },

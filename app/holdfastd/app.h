@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 
 #include "hf_admin.h"
+#include "hf_auth.h"
 #include "hf_cache.h"
 #include "hf_conf.h"
 #include "hf_ctl.h"
@@ -98,6 +99,8 @@ struct app {
 	uint32_t workers, origins;
 	struct hf_arena *arena;
 	struct hf_cache *cache;
+	struct hf_auth *auth;
+	struct hf_state *_Atomic state; /* by which workers go; a reference */
 	struct hf_xchg_net *xchgs;
 	struct hf_registry *registry;
 	struct hf_sync *sync;
@@ -174,6 +177,14 @@ json_t *app_command_state_history(struct app *app);
 json_t *app_command_state_rollback(struct app *app, const json_t *args, struct hf_err *err);
 /* Of what is in force, or "none". */
 const char *app_state_version(const struct hf_sync_info *info);
+
+/* commands_auth.c: protected routes. */
+int app_auth_boot(struct app *app, struct hf_err *err) HF_MUST_CHECK;
+void app_auth_undo(struct app *app);
+/* Control, sync, boot, one at a time: when it returns every worker goes by STATE, and what it revokes is revoked. */
+void app_auth_state(struct app *app, struct hf_state *state);
+json_t *app_command_auth_status(struct app *app);
+json_t *app_command_auth_revoke(struct app *app, const json_t *args, struct hf_err *err);
 
 /* commands_origin.c: those about origins. */
 /* Of every origin of the state, group by group; to be freed. NULL: an origin thread does not answer. Not for lcores

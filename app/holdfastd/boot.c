@@ -237,6 +237,7 @@ static int boot_worker(struct app *app, uint32_t index, struct hf_err *err)
 		.worker = index,
 		.origins = app->origins,
 		.cache = app->cache,
+		.auth = app->auth,
 		.xchgs = app->xchgs,
 		.reqlog = hf_reqlog_ring(app->reqlog, index),
 	};
@@ -306,6 +307,8 @@ static int boot_origins(struct app *app, struct hf_err *err)
 		origin->index = i;
 		rc = hf_origin_new(
 			app->conf, i, app->cache, app->xchgs, app->slots, err, &origin->origin);
+		if (rc == 0)
+			hf_origin_auth_set(origin->origin, app->auth);
 	}
 	if (rc)
 		undo_origins(app);
@@ -323,11 +326,12 @@ static void undo_ctl(struct app *app)
 	hf_ctl_free(app->ctl);
 }
 
-/* A new state is in force. */
+/* A new state is in force. Workers go first: what it protects is not fetched before they ask for permission. */
 static void boot_sync_apply(void *arg, struct hf_state *state)
 {
 	struct app *app = arg;
 
+	app_auth_state(app, state);
 	for (uint32_t i = 0; i < app->origins; i++)
 		hf_origin_state_set(app->origin[i].origin, state);
 	atomic_store(&app->has_state, true);
@@ -534,6 +538,7 @@ static const struct {
 	{ "ctl", boot_ctl, undo_ctl }, /* first of all: a second instance must touch no device */
 	{ "eal", boot_eal, undo_eal },
 	{ "cache", boot_cache, undo_cache },
+	{ "auth", app_auth_boot, app_auth_undo },
 	{ "exchanges", boot_exchanges, undo_exchanges },
 	{ "ports", boot_ports, undo_ports },
 	{ "workers", boot_workers, undo_workers },

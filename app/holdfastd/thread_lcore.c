@@ -112,6 +112,8 @@ static bool lcore_turn(struct app_worker *worker, uint64_t now_us)
 	lcore_conf(worker);
 	hf_serve_mode_set(
 		worker->serve, atomic_load_explicit(&worker->app->mode, memory_order_relaxed));
+	hf_serve_state_set(
+		worker->serve, atomic_load_explicit(&worker->app->state, memory_order_acquire));
 	received = hf_net_rx(worker->net, now_us);
 	if (received > 0)
 		hf_hist_add(HF_HIST_RX_BURST, received);

@@ -22,6 +22,7 @@ void *app_reclaim_main(void *arg)
 	while (!atomic_load(&app->reclaim_stop)) {
 		struct pollfd fd = { .fd = waker->fd, .events = POLLIN };
 
+		(void)hf_auth_reclaim_step(app->auth);
 		hf_waker_sleep_begin(waker);
 		if (!hf_cache_reclaim_step(app->cache))
 			(void)poll(&fd, 1, RECLAIM_WAIT_MS);
