@@ -23,6 +23,7 @@
 #include "hf_cache.h"
 #include "hf_conf.h"
 #include "hf_ctl.h"
+#include "hf_l2_client.h"
 #include "hf_metrics.h"
 #include "hf_net.h"
 #include "hf_origin.h"

@@ -83,6 +83,8 @@ static int boot_registry(struct app *app, struct hf_err *err)
 	if (!app->registry)
 		return hf_err_set(err, -ENOMEM, "registry: no memory");
 	rc = hf_registry_secret_set(app->registry, app->conf->registry.secret_file, err);
+	if (rc == 0)
+		rc = hf_l2_secret_set(app->conf->l2.secret_file, err);
 	if (rc)
 		hf_registry_free(app->registry);
 	return rc;

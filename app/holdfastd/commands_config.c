@@ -255,6 +255,7 @@ json_t *app_command_config_reload(struct app *app, bool *ret_internal, struct hf
 	result = config_differences(app, merged, file);
 	hf_conf_free(file);
 	if (hf_origin_conf_check(merged, err) != 0 ||
+		hf_l2_secret_set(merged->l2.secret_file, err) != 0 ||
 		hf_registry_secret_set(app->registry, merged->registry.secret_file, err) != 0) {
 		hf_conf_free(merged);
 		json_decref(result);

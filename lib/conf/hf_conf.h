@@ -99,6 +99,12 @@ struct hf_conf {
 		char *secret_file; /* "" for none: off */
 	} registry;
 	struct {
+		char *secret_file, *ca_file; /* "" for none */
+		uint32_t connect_timeout_ms, read_timeout_ms, write_timeout_ms, keepalive_ms,
+			lifetime_ms;
+		uint32_t connections;
+	} l2;
+	struct {
 		char *socket;
 		uint32_t mode; /* permission bits */
 		char *group;   /* "" or unknown on this machine: unchanged */

@@ -31,6 +31,7 @@ void hf_origin_conf_set(struct hf_origin *origin, const struct hf_conf *conf)
 	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
 	HF_ASSERT(conf->origin.exchanges_max == origin->conf->origin.exchanges_max);
 	origin_conf_take(origin, conf);
+	origin_l2_limits(origin);
 	origin_view_limits(origin);
 }
 
@@ -88,7 +89,8 @@ static int origin_fill(struct hf_origin *origin, struct hf_xchg_net *net, struct
 	if (rc)
 		return hf_err_set(err, rc, "origin thread %u: no memory for %u exchanges",
 			origin->index, exchanges);
-	return origin_curl_init(origin, err);
+	rc = origin_l2_init(origin, err);
+	return rc ? rc : origin_curl_init(origin, err);
 }
 
 int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *cache,
@@ -142,6 +144,7 @@ void hf_origin_free(struct hf_origin *origin)
 	if (origin->asks.next)
 		origin_auth_fini(origin);
 	origin_curl_fini(origin);
+	origin_l2_fini(origin);
 	origin_call_fini(origin);
 	origin_purge_fini(origin);
 	origin_warm_fini(origin);
@@ -176,11 +179,12 @@ static void origin_sleep(struct hf_origin *origin, uint32_t wait_ms)
 {
 	wait_ms = origin_wait_until(origin, origin->curl_due_us, wait_ms);
 	wait_ms = origin_wait_until(origin, hf_wheel_next_us(origin->wheel), wait_ms);
+	wait_ms = origin_wait_until(origin, hf_l2_due_us(origin->l2.client), wait_ms);
 	hf_waker_sleep_begin(&origin->waker);
 	if (!origin_inbox_empty(origin) || atomic_load(&origin->call_waiting) ||
 		atomic_load(&origin->purge.busy) || atomic_load(&origin->state_next) ||
-		atomic_load(&origin->slots_signal) || hf_errand_waits(origin->net, origin->index) ||
-		hf_shard_has_work(origin->shard))
+		atomic_load(&origin->slots_signal) || hf_l2_has_work(origin->l2.client) ||
+		hf_errand_waits(origin->net, origin->index) || hf_shard_has_work(origin->shard))
 		wait_ms = 0;
 	(void)origin_curl_run(origin, wait_ms); /* what came is the next turn's too */
 	hf_waker_sleep_end(&origin->waker);
@@ -200,6 +204,7 @@ void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms)
 	busy |= origin_inbox_run(origin);
 	busy |= origin_call_run(origin);
 	busy |= origin_invalid_run(origin);
+	busy |= origin_l2_run(origin);
 	busy |= origin_fetch_launch(origin);
 	if (origin->in_flight + origin->tunnel_count + origin->ask_count > 0)
 		busy |= origin_curl_run(origin, 0);

@@ -18,6 +18,7 @@
 
 #define CURL_EVENTS_MAX 64
 #define CURL_WATCH_IDLE (1ULL << 32) /* in an event's data, beside the socket */
+#define CURL_WATCH_L2   (1ULL << 33) /* L2's own epoll: the next turn looks there */
 
 static uint64_t curl_between_us(const struct hf_origin *origin)
 {
@@ -492,7 +493,8 @@ bool origin_curl_run(struct hf_origin *origin, uint32_t wait_ms)
 		busy = true;
 	}
 	for (int i = 0; i < n; i++) {
-		if (event[i].data.u64 & CURL_WATCH_IDLE || event[i].data.fd == origin->waker.fd)
+		if (event[i].data.u64 & (CURL_WATCH_IDLE | CURL_WATCH_L2) ||
+			event[i].data.fd == origin->waker.fd)
 			continue;
 		if (event[i].data.u64 & ORIGIN_WATCH_TUNNEL)
 			origin_tunnel_ready(origin, event[i].data.fd);
@@ -521,11 +523,13 @@ static CURLMcode curl_multi_set(struct hf_origin *origin)
 int origin_curl_init(struct hf_origin *origin, struct hf_err *err)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = (uint32_t)origin->waker.fd };
+	struct epoll_event l2 = { .events = EPOLLIN, .data.u64 = CURL_WATCH_L2 };
 
 	origin->curl_due_us = UINT64_MAX;
 	origin->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (origin->epoll_fd < 0 ||
-		epoll_ctl(origin->epoll_fd, EPOLL_CTL_ADD, origin->waker.fd, &event))
+		epoll_ctl(origin->epoll_fd, EPOLL_CTL_ADD, origin->waker.fd, &event) ||
+		epoll_ctl(origin->epoll_fd, EPOLL_CTL_ADD, hf_l2_fd(origin->l2.client), &l2))
 		return hf_err_set(err, -errno, "origin thread %u: no epoll", origin->index);
 	/* requests and answers pass through memory of curl's: it is wiped when curl frees it */
 	if (curl_global_init_mem(

@@ -25,7 +25,7 @@ void origin_fetch_answered(struct origin_fetch *fetch)
 					     : HF_STAT_ORIGIN_FETCH_HTTP_ERROR;
 }
 
-static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
+void origin_fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	struct hf_list *it;
 
@@ -51,6 +51,7 @@ static void fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 	origin_reval_forget(origin, fetch);
 	origin_stale_refresh_end(origin, fetch);
 	origin_invalid_end(fetch);
+	origin_l2_forget(fetch);
 	origin_view_leave(origin, fetch);
 	hf_list_del(&fetch->map_link);
 	hf_list_del(&fetch->queue_link);
@@ -76,7 +77,7 @@ void origin_fetch_free_all(struct hf_origin *origin)
 			hf_list_del(it); /* nobody listens any more */
 			HF_CONTAINER_OF(it, struct origin_reader, link)->fetch = NULL;
 		}
-		fetch_end(origin, fetch);
+		origin_fetch_end(origin, fetch);
 	}
 }
 
@@ -139,7 +140,7 @@ static struct origin_fetch *fetch_new(
 	fetch->takes_slot = hf_http_method_is_safe(xchg->method);
 	if (fetch_copy(origin, fetch, &xchg->key, look)) {
 		fetch->state = ORIGIN_SENT; /* it is in no queue */
-		fetch_end(origin, fetch);
+		origin_fetch_end(origin, fetch);
 		return NULL;
 	}
 	return fetch;
@@ -229,7 +230,8 @@ static void fetch_start(
 	}
 	if (xchg->background)
 		origin_stale_refresh_begin(origin, fetch, look->req);
-	origin_fetch_enqueue(origin, fetch);
+	if (!origin_l2_ask(origin, fetch, look))
+		origin_fetch_enqueue(origin, fetch);
 }
 
 void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader)
@@ -319,7 +321,7 @@ static void fetch_send(struct hf_origin *origin, struct origin_fetch *fetch)
 	}
 	well = origin_health_is_well(origin, fetch->health);
 	if (!well && origin_stand_is_enough(origin, fetch)) {
-		fetch_end(origin, fetch);
+		origin_fetch_end(origin, fetch);
 		return;
 	}
 	if (!fetch_pick(origin, fetch)) {
@@ -387,7 +389,7 @@ void origin_fetch_leave(
 	hf_list_del(&reader->link);
 	reader->fetch = NULL;
 	if (hf_list_empty(&fetch->readers) && !fetch_goes_on_alone(fetch))
-		fetch_end(origin, fetch);
+		origin_fetch_end(origin, fetch);
 	else if (led)
 		origin_fetch_leader_left(origin, fetch, reader->xchg);
 	else
@@ -412,7 +414,7 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 	struct hf_list *it;
 
 	if (fetch->state == ORIGIN_OVER) {
-		fetch_end(origin, fetch); /* nobody waits for what is missing */
+		origin_fetch_end(origin, fetch); /* nobody waits for what is missing */
 		return;
 	}
 	fetch_log(fetch, text);
@@ -436,7 +438,7 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 			origin_reader_fail(
 				origin, reader, status == 502 && forbidden ? 504 : status, reason);
 	}
-	fetch_end(origin, fetch);
+	origin_fetch_end(origin, fetch);
 }
 
 /* Answers to earlier questions for the key shall not replace this one. */
@@ -462,17 +464,17 @@ static void fetch_complete(struct hf_origin *origin, struct origin_fetch *fetch)
 		if (fetch->head_kept > 0)
 			origin_resume_publish(origin, fetch);
 		else
-			hf_shard_publish(origin->shard, obj);
+			origin_l2_publish(origin, fetch, obj);
 		fetch_overtake(origin, fetch);
 	}
 	origin_flow_more(origin, fetch);
-	fetch_end(origin, fetch);
+	origin_fetch_end(origin, fetch);
 }
 
 void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CURLcode code)
 {
 	if (fetch->unwanted || fetch->state == ORIGIN_OVER) {
-		fetch_end(origin, fetch);
+		origin_fetch_end(origin, fetch);
 		return;
 	}
 	if (fetch->state == ORIGIN_RETRY) {

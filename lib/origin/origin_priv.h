@@ -28,6 +28,8 @@
 #include "hf_par.h"
 #include "hf_pool.h"
 #include "hf_fallback.h"
+#include "hf_l2.h"
+#include "hf_l2_client.h"
 #include "hf_hist.h"
 #include "hf_resp.h"
 #include "hf_route.h"
@@ -72,7 +74,10 @@
 #define ORIGIN_THREADS_MAX     512 /* of the process: with more no name is looked up */
 #define ORIGIN_TAGS_KNOWN      256 /* purged last: what answers to earlier questions are judged by */
 
+#define ORIGIN_L2_PURGES 1024 /* remembered: the last ones that L2 may not know of */
+
 enum origin_fetch_state {
+	ORIGIN_L2,     /* the second tier is asked */
 	ORIGIN_QUEUED, /* waits for its launch, or for a slot */
 	ORIGIN_RETRY,  /* a try failed; the next waits, without a slot */
 	ORIGIN_SENT,   /* curl has it; no head yet */
@@ -114,6 +119,22 @@ struct origin_reader {
 	bool lagging;  /* has held up others for a while, and shall not for another */
 	bool whole;    /* a 304 did not fit: its next fetch asks without validators */
 	bool passes;   /* its next fetch takes its own conditions and ranges along */
+};
+
+/* What a fetch knows of the second tier. */
+struct origin_l2_fetch {
+	struct hf_l2_ask ask;
+	enum {
+		ORIGIN_L2_UNKNOWN, /* it was not asked, or gave no answer */
+		ORIGIN_L2_NOTHING,
+		ORIGIN_L2_RESPONSE, /* or what is of no use */
+		ORIGIN_L2_NAMES,
+	} found;        /* under the key without variant */
+	uint64_t epoch; /* of the names */
+	char *vary;     /* heap: under these names its leader's values; NULL: no names */
+	uint32_t vary_len;
+	bool voided;               /* purged while it was asked */
+	struct hf_cache_life life; /* of the origin's answer: L1's may be shorter */
 };
 
 struct origin_fetch {
@@ -180,7 +201,8 @@ struct origin_fetch {
 	uint64_t tags_purged;        /* when it was sent: origin->purge.tags_purged */
 	struct hf_timer timer, patience, hedging;
 	struct origin_hedge *hedge; /* SENT: it is asked for at another origin too */
-	bool stored_told;           /* what HEAD said in `stored` */
+	struct origin_l2_fetch l2;
+	bool stored_told; /* what HEAD said in `stored` */
 	const char *fail_text;
 };
 
@@ -269,11 +291,24 @@ struct origin_tag {
 	char text[HF_PURGE_TAG_MAX];
 };
 
+struct l2_purged;
+
+struct origin_l2 {
+	struct hf_l2 *client;
+	struct hf_l2_codec *codec; /* NULL: L2 was never on */
+	struct hf_l2_codec_cfg codec_cfg;
+	struct hf_list puts, dels;                  /* under way */
+	struct l2_purged *purged[ORIGIN_L2_PURGES]; /* in turns */
+	uint64_t purged_count;
+	int64_t purged_all_us; /* Unix: what was asked for before counts as purged */
+};
+
 struct origin_purge {
 	_Atomic bool busy; /* control sets it, with `walk` and `text`; unset at the walk's end */
 	bool begun;
 	struct hf_purge_walk walk;
 	char text[HF_PURGE_TEXT_MAX];
+	uint64_t count;                           /* of all kinds, so far */
 	uint64_t tags_purged;                     /* so far */
 	struct origin_tag tag[ORIGIN_TAGS_KNOWN]; /* the last ones, in turns */
 };
@@ -311,6 +346,7 @@ struct hf_origin {
 	uint32_t map_mask;
 	struct origin_memo *memo; /* [sets * ways] */
 	struct origin_purge purge;
+	struct origin_l2 l2;
 	struct hf_snap_fill *warm; /* NULL: no snapshot is being loaded */
 	struct hf_wheel *wheel;
 	uint64_t now_us;
@@ -561,6 +597,49 @@ bool origin_fetch_timers(struct hf_origin *origin);
 void origin_fetch_timer(struct hf_origin *origin, struct origin_fetch *fetch,
 	enum origin_timer kind, uint64_t after_us);
 void origin_fetch_free_all(struct hf_origin *origin);
+
+/* Its readers have their answers, or there are none. */
+void origin_fetch_end(struct hf_origin *origin, struct origin_fetch *fetch);
+
+/* origin_l2.c: the second tier is asked */
+int origin_l2_init(struct hf_origin *origin, struct hf_err *err) HF_MUST_CHECK;
+void origin_l2_fini(struct hf_origin *origin);
+/* The configuration has changed. */
+void origin_l2_limits(struct hf_origin *origin);
+/* The view has. */
+void origin_l2_adopt(struct hf_origin *origin);
+bool origin_l2_run(struct hf_origin *origin);
+/* NULL: there is no second tier now. */
+const struct hf_state_l2 *origin_l2_set(const struct hf_origin *origin);
+/* How long a response of that age may be used from L1. */
+struct hf_cache_life origin_l2_life(
+	const struct hf_origin *origin, const struct hf_cache_life *life, uint32_t age_s);
+int64_t origin_l2_unix_us(void);
+void origin_l2_key(
+	const struct hf_origin *origin, const struct hf_key *key, struct hf_l2_key *ret_key);
+/* False: it is not asked. Else the fetch is enqueued, or ends, when it has answered; never at once. */
+bool origin_l2_ask(
+	struct hf_origin *origin, struct origin_fetch *fetch, const struct origin_look *look);
+/* The fetch ends. */
+void origin_l2_forget(struct origin_fetch *fetch);
+
+/* origin_l2_store.c: what goes to the second tier */
+/* Lets it be found, there and here; here only if it must in write-around mode. */
+void origin_l2_publish(
+	struct hf_origin *origin, const struct origin_fetch *fetch, struct hf_obj *obj);
+/* The same for what is found here already. */
+void origin_l2_store(
+	struct hf_origin *origin, const struct origin_fetch *fetch, const struct hf_obj *obj);
+void origin_l2_puts_fini(struct hf_origin *origin);
+/* What is there under the key is of no use. */
+void origin_l2_del(struct hf_origin *origin, const struct hf_key *key);
+void origin_l2_dels_fini(struct hf_origin *origin);
+/* The same for all that WALK names. */
+void origin_l2_purge(struct hf_origin *origin, const struct hf_purge_walk *walk);
+void origin_l2_purged_fini(struct hf_origin *origin);
+/* May a value that an origin was asked for at that time, Unix, be from before a purge of it? */
+bool origin_l2_was_purged(
+	const struct hf_origin *origin, const struct hf_obj *obj, int64_t asked_us);
 
 /* origin_flow.c: body bytes towards readers */
 /* How far a stream may be ahead of its slowest reader. */

@@ -16,6 +16,8 @@
 /* Its answer is only for those who wait for it now. */
 static void purge_fetch(struct hf_origin *origin, struct origin_fetch *fetch)
 {
+	if (fetch->state == ORIGIN_L2)
+		fetch->l2.voided = true;
 	if (fetch->state < ORIGIN_SENT)
 		return; /* to be asked for after the purge */
 	fetch->purged = true;
@@ -31,6 +33,8 @@ uint32_t origin_purge_key(struct hf_origin *origin, const struct hf_key *key, bo
 
 	while ((fetch = origin_map_next(origin, key, fetch)) != NULL)
 		purge_fetch(origin, fetch);
+	origin->purge.count++;
+	origin_l2_del(origin, key);
 	origin_warm_forget(origin, key->hash);
 	return hf_shard_purge(origin->shard, key, soft);
 }
@@ -60,6 +64,8 @@ static void purge_begin(struct hf_origin *origin)
 	struct hf_list *it;
 
 	hf_shard_purge_begin(origin->shard, &purge->walk);
+	purge->count++;
+	origin_l2_purge(origin, &purge->walk);
 	origin_warm_forget_many(origin, &purge->walk);
 	hf_list_for_each (it, &origin->all) {
 		struct origin_fetch *fetch = HF_CONTAINER_OF(it, struct origin_fetch, all_link);

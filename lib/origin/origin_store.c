@@ -171,7 +171,8 @@ size_t origin_store_spec(struct hf_origin *origin, const struct hf_http_resp *re
 	head_len = hf_resp_store_head(origin->scratch, ORIGIN_SCRATCH_LEN, resp, &store);
 	if (answer->store)
 		head_len = origin_store_ranges(origin, resp, head_len);
-	*ret_spec = (struct hf_obj_spec){ .status = resp->status, .life = *life };
+	*ret_spec = (struct hf_obj_spec){ .status = resp->status,
+		.life = origin_l2_life(origin, life, answer->verdict.initial_age_s) };
 	ret_spec->head = (struct hf_span){ origin->scratch, head_len };
 	ret_spec->born_us = (int64_t)origin->now_us - ORIGIN_CLOCK_LAG_US -
 			    (int64_t)answer->verdict.initial_age_s * 1000000;
@@ -204,6 +205,7 @@ static struct hf_obj *origin_store_object(
 	} else {
 		spec.flags |= HF_OBJ_STREAM;
 	}
+	fetch->l2.life = answer->verdict.life;
 	obj = hf_shard_obj_new(origin->shard, &spec);
 	hf_wipe(origin->scratch, head_len);
 	return obj;

@@ -164,6 +164,7 @@ void origin_view_adopt(struct hf_origin *origin)
 	view_settle(origin->view, view);
 	origin_view_drop(origin);
 	origin->view = view;
+	origin_l2_adopt(origin);
 	origin_slot_again(origin);
 }
 

@@ -124,6 +124,17 @@ SECTION(registry)
 X(registry, secret_file, LIVE, registry.secret_file, FILE, 0, 4095, NULL, "", "File whose first line origins must say to register at metrics.listen, read again at every reload; empty: none may")
 END
 
+SECTION(l2)
+X(l2, secret_file,     LIVE, l2.secret_file,        FILE,   0, 4095, NULL, "", "File whose first line, [USER ]PASSWORD, is what connections to L2 nodes begin with, read again at every reload; empty: none")
+X(l2, ca_file,         BOOT, l2.ca_file,            FILE,   0, 4095, NULL, "", "Certificates that L2 nodes with rediss:// are checked by; empty: the system's")
+X(l2, connect_timeout, LIVE, l2.connect_timeout_ms, MILLIS, 1, 60000, NULL, "25ms", "Longest wait for a connection to an L2 node")
+X(l2, read_timeout,    LIVE, l2.read_timeout_ms,    MILLIS, 1, 60000, NULL, "25ms", "Longest that a request waits for L2, all in all; then the origin is asked")
+X(l2, write_timeout,   LIVE, l2.write_timeout_ms,   MILLIS, 1, 60000, NULL, "25ms", "Added to that for what is written to L2, for which nobody waits")
+X(l2, keepalive,       LIVE, l2.keepalive_ms,       MILLIS, 1000, DAY_MS, NULL, "15s", "Silence after which TCP asks an L2 node whether it is there")
+X(l2, lifetime,        LIVE, l2.lifetime_ms,        MILLIS, 100, DAY_MS, NULL, "5m", "A connection to an L2 node is replaced after so long")
+X(l2, connections,     LIVE, l2.connections,        UINT,   1, 8, NULL, "2", "Most connections of an origin thread to an L2 node for questions; there is one more for what is written")
+END
+
 SECTION(ctl)
 X(ctl, socket, BOOT, ctl.socket, SOCKET, 1, 107, NULL, "/run/holdfast/holdfast.sock", "Unix socket for holdfastctl")
 X(ctl, mode,   BOOT, ctl.mode,   MODE,   0, 0777, NULL, "0660", "Permissions of the socket")
@@ -152,7 +163,6 @@ X(metrics, otlp,     BOOT, metrics.otlp,        URL,      1, 1023, "env|off", "e
 X(metrics, interval, BOOT, metrics.interval_ms, MILLIS,   100, DAY_MS, NULL, "10s", "Between two reports to StatsD and OTLP")
 END
 
-UNSUPPORTED(l2)
 UNSUPPORTED(auth)
 /* clang-format on */
 #undef KIB

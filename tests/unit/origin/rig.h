@@ -68,7 +68,7 @@ struct rig {
 	uint16_t port;
 	struct rig_conn conn[RIG_CONNS_MAX];
 	uint32_t conns;
-	char url[64];
+	char url[64], no_file[1];
 };
 
 struct rig_client {
@@ -199,6 +199,13 @@ static inline void rig_conf(struct rig *rig)
 	rig->conf.tunnel.total_timeout_ms = 60000;
 	rig->conf.control_plane.failures = 1000;
 	rig->conf.control_plane.successes = 1;
+	rig->conf.l2.ca_file = rig->no_file;
+	rig->conf.l2.connect_timeout_ms = 10000;
+	rig->conf.l2.read_timeout_ms = 10000;
+	rig->conf.l2.write_timeout_ms = 10000;
+	rig->conf.l2.keepalive_ms = 15000;
+	rig->conf.l2.lifetime_ms = 300000;
+	rig->conf.l2.connections = 2;
 }
 
 /* As many origin threads as the configuration says, one or two. */

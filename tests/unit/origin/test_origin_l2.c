@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The second tier as an origin thread uses it. Its node is a store of the test's, which can be told to fail.
+ */
+#include "rig.h"
+
+#define STORE_MAX  64
+#define STORE_CONN 16
+
+enum store_mood { STORE_GOOD, STORE_SILENT, STORE_ERROR, STORE_FULL };
+
+struct store {
+	struct rig *rig;
+	int listener;
+	uint16_t port;
+	enum store_mood mood;
+	int fd[STORE_CONN];
+	struct rig_buf in[STORE_CONN];
+	uint32_t conns;
+	struct {
+		char key[160];
+		struct rig_buf value;
+	} item[STORE_MAX];
+	uint32_t items;
+	uint32_t gets, sets, dels;
+};
+
+static struct rig_buf *store_find(struct store *store, const char *key)
+{
+	for (uint32_t i = 0; i < store->items; i++)
+		if (strcmp(store->item[i].key, key) == 0)
+			return &store->item[i].value;
+	return NULL;
+}
+
+static void store_put(struct store *store, const char *key, const char *value, size_t len)
+{
+	struct rig_buf *at = store_find(store, key);
+
+	if (!at) {
+		cr_assert(store->items < STORE_MAX);
+		(void)snprintf(
+			store->item[store->items].key, sizeof(store->item[0].key), "%s", key);
+		at = &store->item[store->items++].value;
+	}
+	at->len = 0;
+	rig_buf_add(at, value, len);
+}
+
+static void store_say(int fd, const char *text, size_t len)
+{
+	cr_assert_eq(send(fd, text, len, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+static void store_get(struct store *store, int fd, const char *key)
+{
+	const struct rig_buf *at = store_find(store, key);
+	char head[32];
+
+	store->gets++;
+	if (!at || at->len == 0) {
+		store_say(fd, "$-1\r\n", 5);
+		return;
+	}
+	store_say(fd, head, (size_t)snprintf(head, sizeof(head), "$%zu\r\n", at->len));
+	store_say(fd, at->data, at->len);
+	store_say(fd, "\r\n", 2);
+}
+
+static void store_set(struct store *store, int fd, struct hf_span *arg, uint32_t count)
+{
+	store->sets++;
+	if (store->mood == STORE_FULL) {
+		store_say(fd, "-OOM command not allowed\r\n", 26);
+	} else if (count == 6 && store_find(store, arg[1].ptr) &&
+		   store_find(store, arg[1].ptr)->len > 0) {
+		store_say(fd, "$-1\r\n", 5);
+	} else {
+		store_put(store, arg[1].ptr, arg[2].ptr, arg[2].len);
+		store_say(fd, "+OK\r\n", 5);
+	}
+}
+
+static void store_command(struct store *store, int fd, struct hf_span *arg, uint32_t count)
+{
+	bool ping = strcmp(arg[0].ptr, "PING") == 0;
+
+	if (store->mood == STORE_SILENT)
+		return;
+	if (ping) {
+		store_say(fd, "+PONG\r\n", 7);
+	} else if (store->mood == STORE_ERROR) {
+		store_say(fd, "-ERR no\r\n", 9);
+	} else if (strcmp(arg[0].ptr, "GET") == 0) {
+		store_get(store, fd, arg[1].ptr);
+	} else if (strcmp(arg[0].ptr, "SET") == 0) {
+		store_set(store, fd, arg, count);
+	} else {
+		struct rig_buf *at = store_find(store, arg[1].ptr);
+
+		if (strcmp(arg[0].ptr, "DEL") == 0) {
+			store->dels++;
+			if (at)
+				at->len = 0;
+		}
+		store_say(fd, ":1\r\n", 4);
+	}
+}
+
+/* The first whole command of BUF, whose bytes are cut off; its arguments are ended by NUL. False: none. */
+static bool store_next(struct store *store, int fd, struct rig_buf *buf)
+{
+	struct hf_span arg[8];
+	char *at = buf->data, *end = buf->data + buf->len, *line;
+	long count;
+
+	if (buf->len == 0 || !memchr(at, '\n', buf->len))
+		return false;
+	count = strtol(at + 1, &line, 10);
+	at = line + 2;
+	for (long i = 0; i < count; i++) {
+		long len;
+
+		if (at >= end || !memchr(at, '\n', (size_t)(end - at)))
+			return false;
+		len = strtol(at + 1, &line, 10);
+		at = line + 2;
+		if (end - at < len + 2)
+			return false;
+		arg[i] = (struct hf_span){ at, (size_t)len };
+		at += len + 2;
+	}
+	for (long i = 0; i < count; i++)
+		*(char *)(uintptr_t)(arg[i].ptr + arg[i].len) = '\0';
+	store_command(store, fd, arg, (uint32_t)count);
+	buf->len -= (size_t)(at - buf->data);
+	memmove(buf->data, at, buf->len);
+	return true;
+}
+
+static void store_turn(struct store *store)
+{
+	char block[65536];
+	ssize_t n;
+	int fd;
+
+	while ((fd = accept4(store->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		cr_assert(store->conns < STORE_CONN);
+		store->fd[store->conns++] = fd;
+	}
+	for (uint32_t i = 0; i < store->conns; i++) {
+		while ((n = read(store->fd[i], block, sizeof(block))) > 0)
+			rig_buf_add(&store->in[i], block, (size_t)n);
+		while (store_next(store, store->fd[i], &store->in[i]))
+			;
+	}
+}
+
+#define store_until(store, condition)                                                              \
+	do {                                                                                       \
+		uint64_t give_up_us = hf_clock_us() + RIG_PATIENCE_US;                             \
+		while (!(condition)) {                                                             \
+			rig_turn((store)->rig);                                                    \
+			store_turn(store);                                                         \
+			cr_assert(hf_clock_us() < give_up_us, "never: %s", #condition);            \
+		}                                                                                  \
+	} while (0)
+
+static void store_state(struct store *store, const char *more)
+{
+	struct rig *rig = store->rig;
+	struct hf_state *state = NULL;
+	char text[1024];
+
+	(void)snprintf(text, sizeof(text),
+		"{\"schema\":1,\"version\":\"1\",\"issued_at\":\"2026-01-01T00:00:00Z\","
+		"\"origins\":[{\"group\":\"g\",\"id\":\"o1\",\"url\":\"http://127.0.0.1:%u\"}],"
+		"\"routes\":[{\"id\":\"r\",\"host\":\"a.test\",\"path\":\"/\",\"group\":\"g\"}],"
+		"\"l2\":{%s\"nodes\":[{\"id\":\"n\",\"url\":\"redis://127.0.0.1:%u\"}]}}",
+		rig->port, more, store->port);
+	cr_assert(hf_state_parse(text, strlen(text), stderr, &state) == 0);
+	hf_origin_state_set(rig->origin, state);
+	if (rig->second)
+		hf_origin_state_set(rig->second, state);
+	hf_state_unref(state);
+	store_until(store, hf_l2_is_on(rig->origin->l2.client));
+}
+
+static struct store *store_new(const char *more)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	struct rig listener = { .port = 0 };
+
+	store->rig = rig_new();
+	rig_listen(&listener);
+	store->listener = listener.listener;
+	store->port = listener.port;
+	store_state(store, more);
+	return store;
+}
+
+static void store_free(struct store *store)
+{
+	(void)close(store->listener);
+	for (uint32_t i = 0; i < store->conns; i++) {
+		(void)close(store->fd[i]);
+		free(store->in[i].data);
+	}
+	for (uint32_t i = 0; i < store->items; i++)
+		free(store->item[i].value.data);
+	rig_free(store->rig);
+	free(store);
+}
+
+/* The request is answered by the origin, which is asked for it. */
+static void store_fetch(
+	struct store *store, const char *path, const char *request, const char *fields)
+{
+	struct rig_client client;
+	uint32_t asked = rig_requests(store->rig);
+	const char *head;
+
+	rig_get(store->rig, &client, path, request);
+	store_until(store, rig_requests(store->rig) > asked);
+	rig_answer(rig_asked(store->rig, &head), fields, 1000);
+	store_until(store, rig_client_at_end(&client));
+	cr_assert_eq(client.bad_at, UINT64_MAX);
+	origin_memo_clear(store->rig->origin, client.xchg->key.hash);
+	rig_end(store->rig, &client);
+}
+
+/* The request is answered, and no origin is asked. */
+static void store_hit(struct store *store, const char *path, const char *request)
+{
+	struct rig_client client;
+	uint32_t asked = rig_requests(store->rig);
+
+	rig_get(store->rig, &client, path, request);
+	store_until(store, rig_client_at_end(&client));
+	cr_assert_eq(client.read_len, 1000);
+	cr_assert_eq(client.bad_at, UINT64_MAX);
+	cr_assert(client.xchg->local && client.xchg->stored);
+	cr_assert_eq(rig_requests(store->rig), asked);
+	rig_end(store->rig, &client);
+}
+
+/* L1 alone forgets it. */
+static void store_forget(struct store *store, const char *path)
+{
+	struct hf_obj *obj;
+
+	while ((obj = rig_lookup(store->rig, path, "")) != NULL)
+		cr_assert(hf_shard_remove(store->rig->shard, obj));
+}
+
+static uint64_t stat_of(enum hf_stat id)
+{
+	return hf_stat_own->stat[id];
+}
+
+Test(origin_l2, what_was_fetched_is_given_to_l2_and_comes_back_with_its_age)
+{
+	struct store *store = store_new("");
+	const struct hf_obj *obj;
+
+	store_fetch(store, "/a", "", "Cache-Control: max-age=600\r\nAge: 100\r\n");
+	store_until(store, store->sets == 1);
+	store_forget(store, "/a");
+	store_hit(store, "/a", "");
+	obj = rig_lookup(store->rig, "/a", "");
+	cr_assert(obj);
+	cr_assert_geq(hf_obj_age_s(obj, hf_clock_us()), 100);
+	cr_assert_leq(hf_obj_age_s(obj, hf_clock_us()), 110);
+	cr_assert_leq(obj->life.lifetime_s, 100 + 60 + 10, "l1_ttl from now on");
+	cr_assert_eq(stat_of(HF_STAT_L2_HIT), 1);
+	cr_assert_eq(stat_of(HF_STAT_L2_MISS), 1);
+	cr_assert_eq(stat_of(HF_STAT_VALKEY_MISS), 1);
+	store_free(store);
+}
+
+Test(origin_l2, all_who_wait_for_a_key_share_one_question)
+{
+	struct store *store = store_new("");
+	struct rig_client client[5];
+
+	store_fetch(store, "/a", "", "Cache-Control: max-age=600\r\n");
+	store_until(store, store->sets == 1);
+	store_forget(store, "/a");
+	for (uint32_t i = 0; i < 5; i++)
+		rig_get(store->rig, &client[i], "/a", "");
+	for (uint32_t i = 0; i < 5; i++)
+		store_until(store, rig_client_at_end(&client[i]));
+	cr_assert_eq(store->gets, 2);
+	cr_assert_eq(rig_requests(store->rig), 1);
+	for (uint32_t i = 0; i < 5; i++)
+		rig_end(store->rig, &client[i]);
+	store_free(store);
+}
+
+Test(origin_l2, a_variant_is_found_by_the_values_of_its_fields)
+{
+	static const char fields[] = "Cache-Control: max-age=600\r\nVary: Accept-Language\r\n";
+	struct store *store = store_new("");
+
+	store_fetch(store, "/a", "Accept-Language: de\r\n", fields);
+	store_until(store, store->sets == 2);
+	hf_shard_purge(store->rig->shard,
+		&(struct hf_key){ "http://a.test/a", 15,
+			hf_cache_hash(store->rig->cache, "http://a.test/a", 15) },
+		/* soft= */ false);
+	store_hit(store, "/a", "Accept-Language: de\r\n");
+	store_fetch(store, "/a", "Accept-Language: en\r\n", fields);
+	store_until(store, store->sets == 3);
+	hf_shard_purge(store->rig->shard,
+		&(struct hf_key){ "http://a.test/a", 15,
+			hf_cache_hash(store->rig->cache, "http://a.test/a", 15) },
+		/* soft= */ false);
+	store_hit(store, "/a", "Accept-Language: en\r\n");
+	store_hit(store, "/a", "Accept-Language: de\r\n");
+	store_free(store);
+}
+
+Test(origin_l2, an_error_is_answered_by_the_origin_and_counted)
+{
+	struct store *store = store_new("");
+
+	store->mood = STORE_ERROR;
+	store_fetch(store, "/a", "", RIG_FRESH);
+	cr_assert_eq(stat_of(HF_STAT_L2_GET_ERROR), 1);
+	cr_assert_eq(stat_of(HF_STAT_VALKEY_GET_FALLBACK), 1);
+	store_until(store, stat_of(HF_STAT_VALKEY_SET_FALLBACK) == 1);
+	cr_assert_eq(stat_of(HF_STAT_L2_SET_FALLBACK), 1);
+	cr_assert(rig_lookup(store->rig, "/a", ""), "it is in L1 all the same");
+	store_free(store);
+}
+
+Test(origin_l2, a_silent_node_is_waited_for_no_longer_than_read_timeout)
+{
+	struct store *store = store_new("");
+	struct rig_client client;
+	uint64_t began_us;
+
+	store->rig->conf.l2.read_timeout_ms = 25;
+	hf_origin_conf_set(store->rig->origin, &store->rig->conf);
+	store->mood = STORE_SILENT;
+	began_us = hf_clock_us();
+	rig_get(store->rig, &client, "/a", "");
+	store_until(store, rig_requests(store->rig) == 1);
+	cr_assert_geq(hf_clock_us() - began_us, 25000);
+	cr_assert_eq(stat_of(HF_STAT_L2_GET_ERROR), 1);
+	rig_finish(store->rig, &client);
+	store_until(store, client.gone);
+	store_free(store);
+}
+
+Test(origin_l2, with_a_stale_response_an_error_is_no_reason_to_ask_the_origin)
+{
+	struct store *store = store_new("");
+
+	store_fetch(store, "/a", "", "Cache-Control: max-age=60, stale-if-error=600\r\n");
+	rig_lookup(store->rig, "/a", "")->born_us -= 100LL * 1000000;
+	store->mood = STORE_ERROR;
+	store_hit(store, "/a", "");
+	cr_assert_eq(stat_of(HF_STAT_CACHE_STALE_L2), 1);
+	store_free(store);
+}
+
+Test(origin_l2, a_stale_value_is_validated_by_the_origin)
+{
+	struct store *store = store_new("");
+	struct rig_client client;
+	struct rig_conn *conn;
+	const char *head;
+
+	store_fetch(store, "/a", "",
+		"Cache-Control: max-age=1, stale-if-error=600\r\nETag: \"x\"\r\nAge: 1\r\n");
+	store_until(store, store->sets == 1);
+	store_forget(store, "/a");
+	rig_get(store->rig, &client, "/a", "");
+	store_until(store, rig_requests(store->rig) == 2);
+	conn = rig_asked(store->rig, &head);
+	cr_assert(rig_head_has(head, "If-None-Match: \"x\""));
+	rig_say(conn,
+		"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nCache-Control: max-age=60\r\n\r\n");
+	store_until(store, rig_client_at_end(&client));
+	cr_assert_eq(client.read_len, 1000);
+	store_until(store, store->sets == 2);
+	rig_end(store->rig, &client);
+	store_free(store);
+}
+
+Test(origin_l2, a_damaged_value_is_a_miss_and_is_deleted)
+{
+	struct store *store = store_new("");
+
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_until(store, store->sets == 1);
+	store_forget(store, "/a");
+	store->item[0].value.data[store->item[0].value.len - 3] ^= 1;
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_until(store, store->dels == 1);
+	cr_assert_eq(stat_of(HF_STAT_L2_STORAGE_ERRORS), 1);
+	store_free(store);
+}
+
+Test(origin_l2, what_must_not_be_shared_is_neither_asked_for_nor_given)
+{
+	struct store *store = store_new("");
+
+	store_fetch(store, "/a?access_token=s3cret", "", RIG_FRESH);
+	store_fetch(store, "/b", "Authorization: Bearer x\r\n", RIG_FRESH);
+	store_fetch(store, "/c", "Cache-Control: no-cache\r\n", "Cache-Control: private\r\n");
+	cr_assert_eq(store->gets, 0);
+	cr_assert_eq(store->sets, 0);
+	store_free(store);
+}
+
+Test(origin_l2, a_purge_deletes_there_too)
+{
+	struct store *store = store_new("");
+	struct hf_key key = { "http://a.test/a", 15, 0 };
+
+	key.hash = hf_cache_hash(store->rig->cache, key.ptr, key.len);
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_until(store, store->sets == 1);
+	cr_assert_eq(origin_purge_key(store->rig->origin, &key, false), 1);
+	store_until(store, store->dels == 1);
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_free(store);
+}
+
+Test(origin_l2, what_was_purged_while_the_node_was_away_does_not_come_back)
+{
+	struct store *store = store_new("");
+	struct hf_key key = { "http://a.test/a", 15, 0 };
+
+	key.hash = hf_cache_hash(store->rig->cache, key.ptr, key.len);
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_until(store, store->sets == 1);
+	store->mood = STORE_ERROR;
+	cr_assert_eq(origin_purge_key(store->rig->origin, &key, false), 1);
+	store_until(store, store->rig->origin->l2.purged_count == 1);
+	store->mood = STORE_GOOD;
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_free(store);
+}
+
+Test(origin_l2, a_purge_while_it_is_asked_for_voids_the_answer)
+{
+	struct store *store = store_new("");
+	struct hf_key key = { "http://a.test/a", 15, 0 };
+	struct rig_client client;
+	const char *head;
+
+	key.hash = hf_cache_hash(store->rig->cache, key.ptr, key.len);
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_until(store, store->sets == 1);
+	store_forget(store, "/a");
+	rig_get(store->rig, &client, "/a", "");
+	for (uint32_t i = 0; i < 3; i++) /* the question goes out; the store is not looked at */
+		rig_turn(store->rig);
+	(void)origin_purge_key(store->rig->origin, &key, false);
+	store_until(store, rig_requests(store->rig) == 2);
+	rig_answer(rig_asked(store->rig, &head), RIG_FRESH, 1000);
+	store_until(store, rig_client_at_end(&client));
+	rig_end(store->rig, &client);
+	store_free(store);
+}
+
+Test(origin_l2, a_purge_of_many_counts_for_what_l2_has)
+{
+	static const struct hf_purge_walk walks[] = {
+		{ .kind = HF_PURGE_TAG, .text = HF_SPAN("one") },
+		{ .kind = HF_PURGE_PREFIX, .text = HF_SPAN("http://a.test/a") },
+		{ .kind = HF_PURGE_ALL },
+	};
+	static const char fields[] = "Cache-Control: max-age=600\r\nSurrogate-Key: one two\r\n";
+	struct store *store = store_new("");
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(walks); i++) {
+		uint64_t count;
+
+		store_fetch(store, "/a/b", "", fields);
+		store_until(store, store->sets == i + 1);
+		cr_assert(hf_origin_purge_begin(store->rig->origin, &walks[i]) == 0);
+		store_until(store, hf_origin_purge_done(store->rig->origin, &count));
+	}
+	store_fetch(store, "/a/b", "", fields);
+	cr_assert_eq(stat_of(HF_STAT_L2_HIT), 0);
+	store_free(store);
+}
+
+Test(origin_l2, write_around_leaves_l1_as_it_is_if_the_node_took_it)
+{
+	struct store *store = store_new("\"mode\":\"write-around\",");
+
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_until(store, store->sets == 1);
+	for (uint32_t i = 0; i < 10; i++)
+		rig_turn(store->rig);
+	cr_assert(!rig_lookup(store->rig, "/a", ""));
+	store_hit(store, "/a", "");
+	cr_assert(rig_lookup(store->rig, "/a", ""), "a hit there warms L1");
+	store->mood = STORE_FULL;
+	store_fetch(store, "/b", "", RIG_FRESH);
+	store_until(store, rig_lookup(store->rig, "/b", ""));
+	cr_assert_eq(stat_of(HF_STAT_L2_SET_FALLBACK), 1);
+	store_free(store);
+}
+
+Test(origin_l2, who_leaves_while_it_is_asked_leaves_nothing_behind)
+{
+	struct store *store = store_new("");
+	struct rig_client client, other;
+
+	store->mood = STORE_SILENT;
+	rig_get(store->rig, &client, "/a", "");
+	rig_get(store->rig, &other, "/a", "");
+	for (uint32_t i = 0; i < 5; i++)
+		rig_turn(store->rig);
+	rig_finish(store->rig, &client);
+	store_until(store, client.gone);
+	rig_finish(store->rig, &other);
+	store_until(store, other.gone);
+	cr_assert_eq(rig_requests(store->rig), 0);
+	store_free(store);
+}
