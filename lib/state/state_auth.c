@@ -160,6 +160,16 @@ static bool auth_is_token(const char *text)
 	return span.len <= AUTH_NAME_MAX && hf_http_is_token(span);
 }
 
+/* One whose value logs and operators never see. */
+static bool auth_is_parameter(const char *name)
+{
+	char query[AUTH_NAME_MAX + 8];
+	int len = snprintf(query, sizeof(query), "/?%s=x", name);
+
+	return auth_is_token(name) &&
+	       hf_http_query_has_secret((struct hf_span){ query, (size_t)len });
+}
+
 static void auth_check_credential(
 	struct state_check *check, const json_t *credential, const char *flow_path)
 {
@@ -180,9 +190,12 @@ static void auth_check_credential(
 		check, path, credential, "in", /* must= */ true, auth_in, HF_ARRAY_LEN(auth_in));
 	if (is_field)
 		auth_check_field(check, path, credential, "name", /* must= */ true);
+	else if (in && strcmp(in, "query") == 0 && !(name && auth_is_parameter(name)))
+		state_check_refuse(check, path, "name", json_object_get(credential, "name"),
+			"a parameter that is known to be secret (cache.secret_parameters)");
 	else if (!name || !auth_is_token(name))
 		state_check_refuse(check, path, "name", json_object_get(credential, "name"),
-			"the name of a cookie or parameter: 1 to 64 characters of a token");
+			"the name of a cookie: 1 to 64 characters of a token");
 	if (is_mtls ? json_array_size(json_object_get(credential, "from")) == 0
 		    : json_object_get(credential, "from") != NULL)
 		state_check_refuse(check, path, "from", json_object_get(credential, "from"),

@@ -327,13 +327,13 @@ Test(serve_auth, credentials_are_found_where_the_flow_says)
 	tell(xchg, true);
 	cr_expect(begins(ask(1, GET("Cookie: sid=1\r\nCookie: sid=2\r\n")), "HTTP/1.1 401 "));
 	cr_expect(begins(ask(1, GET("Cookie: SID=1\r\n")), "HTTP/1.1 401 "));
-	protect(FLOW ",\"credential\":{\"in\":\"query\",\"name\":\"k\"}");
-	(void)ask(2, "GET /?a=1&%6B=q1" HEAD "\r\n");
+	protect(FLOW ",\"credential\":{\"in\":\"query\",\"name\":\"api_key\"}");
+	(void)ask(2, "GET /?a=1&api%5Fkey=q1" HEAD "\r\n");
 	xchg = expect_ask();
 	cr_expect(hf_span_eq(xchg->ask.credential, HF_SPAN("q1")));
 	tell(xchg, true);
-	cr_expect(begins(ask(3, "GET /?k=1&k=1" HEAD "\r\n"), "HTTP/1.1 401 "));
-	cr_expect(begins(ask(3, "GET /?k=" HEAD "\r\n"), "HTTP/1.1 401 "));
+	cr_expect(begins(ask(3, "GET /?api_key=1&api_key=1" HEAD "\r\n"), "HTTP/1.1 401 "));
+	cr_expect(begins(ask(3, "GET /?api_key=" HEAD "\r\n"), "HTTP/1.1 401 "));
 	protect(FLOW
 		",\"credential\":{\"in\":\"mtls\",\"name\":\"x-cert\",\"from\":[\"192.0.2.1\"]}");
 	(void)ask(4, GET("X-Cert: CN=a\r\n"));

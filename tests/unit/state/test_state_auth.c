@@ -97,7 +97,7 @@ Test(state_auth, each_cache_has_its_own_lifetime_and_what_is_checked_is_told)
 	struct hf_state *state = parse(
 		DOC("{\"id\":\"f\",\"credential\":{\"in\":\"cookie\",\"name\":\"sid\"},"
 		    "\"cache\":\"auth_gateway\"," SERVICE "},{\"id\":\"g\",\"credential\":{\"in\":"
-		    "\"query\",\"name\":\"key\"},\"cache\":\"authorization_check\"," SERVICE
+		    "\"query\",\"name\":\"api_key\"},\"cache\":\"authorization_check\"," SERVICE
 		    ",\"share\":\"any\"}"));
 
 	cr_expect_eq(state->flow[0].ttl_s, 60);
@@ -140,8 +140,8 @@ Test(state_auth, every_reason_is_told)
 			 "\"timeout_ms\":1,\"tell\":[\"all\"],\"headers\":[\"range\"]}}"),
 		"$.auth_flows[0].credential.in: found \"body\"; allowed: header, cookie, query or "
 		"mtls\n"
-		"$.auth_flows[0].credential.name: found nothing; allowed: the name of a cookie or "
-		"parameter: 1 to 64 characters of a token\n"
+		"$.auth_flows[0].credential.name: found nothing; allowed: the name of a cookie: 1 "
+		"to 64 characters of a token\n"
 		"$.auth_flows[0].service.group: found \"h\"; allowed: the group of an origin, or "
 		"one of "
 		"groups\n"
@@ -191,9 +191,18 @@ Test(state_auth, an_address_counts_only_where_it_is_asked_for_and_well_formed)
 	test_refused(FROM("mtls", ""),
 		"$.auth_flows[0].credential.from: found nothing; allowed: the "
 		"addresses of those who may say so\n");
-	test_refused(
-		FROM("header", ",\"from\":[\"::1\"]"), "$.auth_flows[0].credential.from: found an "
-						       "array; allowed: nothing, but for mtls\n");
+	test_refused(FROM("header", ",\"from\":[\"::1\"]"),
+		"$.auth_flows[0].credential.from: found an "
+		"array; allowed: nothing, but for mtls\n");
+}
+
+Test(state_auth, a_parameter_is_one_that_is_never_shown)
+{
+	test_refused(DOC("{\"id\":\"f\"," CACHE "," SERVICE ",\"credential\":{\"in\":\"query\","
+			 "\"name\":\"page\"}}"),
+		"$.auth_flows[0].credential.name: found \"page\"; allowed: a parameter that is "
+		"known to "
+		"be secret (cache.secret_parameters)\n");
 }
 
 Test(state_auth, credentials_are_revoked_by_their_hash)
