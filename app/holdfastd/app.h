@@ -187,6 +187,9 @@ void app_auth_state(struct app *app, struct hf_state *state);
 json_t *app_command_auth_status(struct app *app);
 json_t *app_command_auth_revoke(struct app *app, const json_t *args, struct hf_err *err);
 
+/* commands_l2.c */
+json_t *app_command_l2_status(struct app *app, bool *ret_internal, struct hf_err *err);
+
 /* commands_origin.c: those about origins. */
 /* Of every origin of the state, group by group; to be freed. NULL: an origin thread does not answer. Not for lcores
  * and origin threads. */

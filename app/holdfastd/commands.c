@@ -274,6 +274,8 @@ json_t *app_command(
 		return app_command_origin_change(app, HF_STATE_ADD, args, ret_internal, err);
 	case HF_CTL_ORIGIN_REMOVE:
 		return app_command_origin_change(app, HF_STATE_REMOVE, args, ret_internal, err);
+	case HF_CTL_L2_STATUS:
+		return app_command_l2_status(app, ret_internal, err);
 	case HF_CTL_AUTH_STATUS:
 		return app_command_auth_status(app);
 	case HF_CTL_AUTH_REVOKE:

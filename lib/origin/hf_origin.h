@@ -70,7 +70,11 @@
  *               counts only if its credential was not revoked since it was asked about.
  *           G24 a route with an auth flow is fetched from, and joined, only for requests that this flow allowed, by
  *               the state in force when they are sent.
- * Tests     tests/unit/origin, tests/system/test_{revalidate,partition,origin_retry,origin_tls,tunnel,auth}.py
+ *           G25 L2 is asked once for all who wait for a key, before a slot is taken, and waited for no longer than
+ *               twice l2.read_timeout (names of Vary, then the variant); a value of it is served only within the
+ *               life that its origin gave it, and never after a purge that this node knows of. What is stored here
+ *               is fresh for the state's l1_ttl at most while there is an L2.
+ * Tests     tests/unit/origin, tests/system/test_{revalidate,partition,origin_retry,origin_tls,tunnel,auth,l2}.py
  * Limits    Of each thread: exchanges_max of all workers fetches that take a slot.
  */
 #ifndef HF_ORIGIN_H
@@ -80,6 +84,7 @@
 #include "hf_base.h"
 #include "hf_cache.h"
 #include "hf_conf.h"
+#include "hf_l2_client.h"
 #include "hf_state.h"
 #include "hf_xchg.h"
 
@@ -154,7 +159,7 @@ struct hf_origin_candidate {
 	bool usable, chosen;
 };
 
-/* A question of the control thread: to the owner of a key, with LIST and LOADS to each. */
+/* A question of the control thread: to the owner of a key, with LIST, LOADS and L2 to each. */
 struct hf_origin_call {
 	enum {
 		HF_ORIGIN_PURGE,
@@ -162,7 +167,8 @@ struct hf_origin_call {
 		HF_ORIGIN_LIST,
 		HF_ORIGIN_LOADS,
 		HF_ORIGIN_WARM,
-		HF_ORIGIN_EXPLAIN
+		HF_ORIGIN_EXPLAIN,
+		HF_ORIGIN_L2
 	} what;
 	struct hf_key key;
 	bool soft;                    /* PURGE: stale instead of gone */
@@ -179,6 +185,9 @@ struct hf_origin_call {
 	struct hf_origin_candidate *candidate; /* [origin of the route's group] */
 	uint32_t blocks;
 	double mean;
+	/* L2: how its nodes do, for this thread; `count` of them, L2_CAP at most are told */
+	struct hf_l2_node_status *l2;
+	uint32_t l2_cap;
 	/* the answer */
 	uint32_t count;   /* purged, or found */
 	bool end;         /* LIST: that was all */

@@ -172,6 +172,9 @@ static void call_answer(struct hf_origin *origin, struct hf_origin_call *call)
 	case HF_ORIGIN_EXPLAIN:
 		origin_balance_explain(origin, call);
 		return;
+	case HF_ORIGIN_L2:
+		call->count = hf_l2_tell(origin->l2.client, call->l2, call->l2_cap);
+		return;
 	}
 }
 

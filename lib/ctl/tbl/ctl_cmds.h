@@ -29,6 +29,7 @@ X(ORIGIN_ADD,    "origin add",    "GROUP URL",    "One more origin in a group of
 X(ORIGIN_REMOVE, "origin remove", "GROUP URL",    "Take away an origin that was added")
 X(AUTH_STATUS,   "auth status",   "",             "Decisions of auth services: each cache, each flow, what was asked")
 X(AUTH_REVOKE,   "auth revoke",   "SHA256|--all [--cache=CACHE]", "Forget what was decided about a credential, by its SHA-256; - reads the credential from standard input and sends that")
+X(L2_STATUS,   "l2 status",   "",          "Each node of L2, as each origin thread sees it: ring, breaker, connections, commands and failures")
 X(LOGLEVEL,    "loglevel",    "[LEVEL]",   "The least level of lines that are logged: debug, info, warn or error; with LEVEL it is set")
 X(CONFIG_SHOW, "config show", "",          "The effective configuration with defaults")
 X(CONFIG_CHECK,  "config check",  "[FILE]", "Read the configuration file again, or another one: every error, or what it would change")
