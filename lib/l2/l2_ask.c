@@ -30,6 +30,7 @@ static uint64_t ask_patience_us(const struct hf_l2 *l2, enum l2_verb verb)
 		return limits->read_ms * 1000ULL;
 	case L2_SET:
 	case L2_CLAIM:
+	case L2_SCRIPT:
 	case L2_OTHER:
 		break;
 	}
@@ -139,6 +140,8 @@ static bool ask_hello(struct l2_conn *conn, struct l2_request *request, const re
 	}
 	conn->ready = true;
 	l2_node_tried(conn->node);
+	if (conn->node->listen.conn == conn)
+		l2_spread_ready(conn);
 	ask_end(request, HF_L2_DONE, (struct hf_span){ NULL, 0 }, /* good= */ true);
 	return true;
 }
@@ -164,7 +167,7 @@ bool l2_ask_answer(struct l2_conn *conn, const redisReply *reply)
 		ask_end(request, HF_L2_NIL, (struct hf_span){ NULL, 0 }, /* good= */ true);
 		return true;
 	case REDIS_REPLY_STRING:
-		if (request->verb != L2_GET)
+		if (request->verb != L2_GET && request->verb != L2_SCRIPT)
 			return false;
 		break;
 	case REDIS_REPLY_STATUS:
@@ -227,19 +230,14 @@ static bool ask_send(struct l2_conn *conn, const struct hf_span *arg, uint32_t c
 	return false;
 }
 
-static bool ask_command(struct hf_l2 *l2, const struct hf_l2_key *key, const struct hf_span *arg,
-	uint32_t count, enum l2_verb verb, struct hf_l2_ask *ask, uint64_t now_us)
+bool l2_ask_node(struct l2_node *node, const struct hf_span *arg, uint32_t count, enum l2_verb verb,
+	struct hf_l2_ask *ask)
 {
-	struct l2_node *node;
-	enum hf_l2_pass pass;
+	const uint64_t now_us = node->l2->now_us;
+	enum hf_l2_pass pass = hf_l2_breaker_ask(&node->breaker, now_us);
 	struct l2_conn *conn;
 
 	HF_ASSERT(!ask || !ask->request);
-	if (!l2->ring.ring)
-		return false;
-	l2->now_us = now_us;
-	node = l2->ring.node[hf_l2_ring_node(l2->ring.ring, key)];
-	pass = hf_l2_breaker_ask(&node->breaker, now_us);
 	if (pass == HF_L2_PASS_NO)
 		return false;
 	conn = verb == L2_GET ? ask_reader(node) : ask_writer(node);
@@ -249,6 +247,16 @@ static bool ask_command(struct hf_l2 *l2, const struct hf_l2_key *key, const str
 	node->failures++;
 	hf_l2_breaker_tell(&node->breaker, pass, /* good= */ false, now_us);
 	return false;
+}
+
+static bool ask_command(struct hf_l2 *l2, const struct hf_l2_key *key, const struct hf_span *arg,
+	uint32_t count, enum l2_verb verb, struct hf_l2_ask *ask, uint64_t now_us)
+{
+	const struct l2_ring *ring = &l2->ring;
+
+	l2->now_us = now_us;
+	return ring->ring &&
+	       l2_ask_node(ring->node[hf_l2_ring_node(ring->ring, key)], arg, count, verb, ask);
 }
 
 static struct hf_span ask_key(const struct hf_l2_key *key)

@@ -89,6 +89,8 @@ static void node_leave(struct l2_node *node)
 			l2_conn_retire(node->conn[i]);
 	if (node->writer)
 		l2_conn_retire(node->writer);
+	if (node->listen.conn)
+		l2_conn_retire(node->listen.conn);
 }
 
 /* ---- rings ---- */
@@ -98,7 +100,7 @@ static void ring_drop(struct hf_l2 *l2, struct l2_ring *ring)
 	struct l2_ring old = *ring;
 
 	*ring = (struct l2_ring){ 0 };
-	if (ring == &l2->ring)
+	if (ring == &l2->ring && !l2->spread)
 		hf_stat_sub(HF_STAT_L2_SHARDS, old.count);
 	for (uint32_t i = 0; i < old.count; i++) {
 		if (old.node[i]->refs > 0 && node_find(l2, &old.node[i]->at) != old.node[i])
@@ -116,8 +118,10 @@ static void ring_swap(struct hf_l2 *l2)
 	hf_timer_del(l2->wheel, &l2->swap);
 	l2->ring = l2->next;
 	l2->next = old;
-	hf_stat_add(HF_STAT_L2_SHARDS, l2->ring.count);
-	hf_stat_sub(HF_STAT_L2_SHARDS, old.count);
+	if (!l2->spread) {
+		hf_stat_add(HF_STAT_L2_SHARDS, l2->ring.count);
+		hf_stat_sub(HF_STAT_L2_SHARDS, old.count);
+	}
 	ring_drop(l2, &l2->next);
 	hf_log(HF_LOG_INFO, "l2", "a ring of %u nodes", l2->ring.count);
 }
@@ -251,6 +255,7 @@ int hf_l2_new(const struct hf_l2_limits *limits, struct hf_err *err, struct hf_l
 	hf_list_init(&l2->dirty);
 	hf_list_init(&l2->leaving);
 	hf_list_init(&l2->ended);
+	hf_list_init(&l2->spread_asks);
 	hf_timer_init(&l2->swap, L2_TIMER_SWAP);
 	hf_l2_limits_set(l2, limits);
 	l2->now_us = hf_clock_us();
@@ -290,12 +295,15 @@ void hf_l2_free(struct hf_l2 *l2)
 				client_forget(node->conn[i]);
 		if (node->writer)
 			client_forget(node->writer);
+		if (node->listen.conn)
+			client_forget(node->listen.conn);
 	}
 	while ((it = hf_list_first(&l2->leaving)) != NULL)
 		client_forget(HF_CONTAINER_OF(it, struct l2_conn, link));
 	ring_drop(l2, &l2->next);
 	ring_drop(l2, &l2->ring);
 	l2_conn_free_ended(l2);
+	l2_spread_fini(l2);
 	l2_box_free(l2->box);
 	SSL_CTX_free(l2->tls);
 	hf_wheel_free(l2->wheel);

@@ -27,6 +27,7 @@
 
 #include "hf_l2.h"
 #include "hf_l2_client.h"
+#include "hf_l2_spread.h"
 
 #define L2_REQUESTS_MAX   4096
 #define L2_OUT_MAX        (16 * 1024 * 1024)
@@ -42,7 +43,7 @@ struct l2_address {
 	socklen_t len;
 };
 
-enum l2_verb { L2_HELLO, L2_GET, L2_SET, L2_CLAIM, L2_OTHER };
+enum l2_verb { L2_HELLO, L2_GET, L2_SET, L2_CLAIM, L2_SCRIPT, L2_OTHER };
 
 struct l2_request {
 	struct hf_list link; /* in conn->waiting */
@@ -80,6 +81,16 @@ struct l2_conn {
 	struct hf_timer timer; /* CONNECT, then LIFETIME */
 };
 
+/* How a node is listened to: l2_spread.c. */
+struct l2_listen {
+	struct l2_conn *conn;
+	bool asking;  /* how many it told: under way */
+	bool counted; /* `count` is of it */
+	bool on;      /* since on_us; else off since off_us */
+	bool heard;   /* something on this connection */
+	uint64_t count, on_us, off_us;
+};
+
 struct l2_node {
 	struct hf_l2 *l2;
 	uint32_t refs; /* rings, connections */
@@ -94,6 +105,7 @@ struct l2_node {
 	struct l2_conn *conn[HF_L2_CONNECTIONS_MAX];
 	struct l2_conn *writer;
 	uint64_t commands, failures;
+	struct l2_listen listen;
 };
 
 struct l2_ring {
@@ -118,7 +130,10 @@ struct hf_l2 {
 	struct hf_list dirty, leaving, ended;
 	uint64_t serials;
 	struct l2_box *box;
-	uint32_t lookups; /* under way */
+	uint32_t lookups;                  /* under way */
+	const struct hf_l2_spread *spread; /* NULL: nothing is listened to */
+	char channel[HF_L2_NAMESPACE_MAX + 16];
+	struct hf_list spread_asks;
 };
 
 /* l2_conn.c */
@@ -140,6 +155,9 @@ bool l2_ask_begin(
 /* The first that waits is answered. False: the connection is of no use any more. */
 bool l2_ask_answer(struct l2_conn *conn, const redisReply *reply);
 void l2_ask_fail_all(struct l2_conn *conn);
+/* By its writer; as hf_l2_set. */
+bool l2_ask_node(struct l2_node *node, const struct hf_span *arg, uint32_t count, enum l2_verb verb,
+	struct hf_l2_ask *ask);
 
 /* l2_resolve.c */
 struct l2_box *l2_box_new(void);
@@ -157,6 +175,13 @@ void l2_node_unref(struct l2_node *node);
 struct l2_node *l2_node_each(const struct hf_l2 *l2, uint32_t *at);
 /* Its first reply came, or there is none to come. */
 void l2_node_tried(struct l2_node *node);
+
+/* l2_spread.c: of a node's connection that listens */
+void l2_spread_ready(struct l2_conn *conn);
+/* False: the connection is of no use any more. */
+bool l2_spread_reply(struct l2_conn *conn, const redisReply *reply);
+void l2_spread_closed(struct l2_node *node);
+void l2_spread_fini(struct hf_l2 *l2);
 
 /* l2_secret.c */
 /* Fills the arguments of AUTH, 0 without; BUF keeps them: to be wiped. */

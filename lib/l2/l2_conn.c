@@ -38,6 +38,8 @@ static void conn_close(struct l2_conn *conn)
 			conn->node->conn[i] = NULL;
 	if (conn->node->writer == conn)
 		conn->node->writer = NULL;
+	if (conn->node->listen.conn == conn)
+		l2_spread_closed(conn->node);
 	hf_list_del(&conn->link);
 	hf_list_add_tail(&l2->ended, &conn->link);
 	l2_node_tried(conn->node);
@@ -72,6 +74,8 @@ void l2_conn_retire(struct l2_conn *conn)
 			conn->node->conn[i] = NULL;
 	if (conn->node->writer == conn)
 		conn->node->writer = NULL;
+	if (conn->node->listen.conn == conn)
+		l2_spread_closed(conn->node);
 	hf_list_add_tail(&conn->l2->leaving, &conn->link);
 }
 
@@ -326,7 +330,8 @@ static bool conn_replies(struct l2_conn *conn)
 		}
 		if (!reply)
 			break;
-		good = l2_ask_answer(conn, reply);
+		good = conn->ready && conn->node->listen.conn == conn ? l2_spread_reply(conn, reply)
+								      : l2_ask_answer(conn, reply);
 		freeReplyObject(reply);
 		if (conn->state == L2_ENDED)
 			return false;
@@ -388,7 +393,10 @@ static void conn_open(struct l2_conn *conn)
 
 	conn->state = L2_OPEN;
 	conn->timer.kind = L2_TIMER_LIFETIME;
-	hf_timer_set(conn->l2->wheel, &conn->timer, conn->l2->now_us + lifetime_us);
+	if (conn->node->listen.conn == conn) /* for ever: what is told meanwhile would be missed */
+		hf_timer_del(conn->l2->wheel, &conn->timer);
+	else
+		hf_timer_set(conn->l2->wheel, &conn->timer, conn->l2->now_us + lifetime_us);
 	l2_conn_flush(conn);
 }
 
