@@ -280,21 +280,25 @@ enum serve_go serve_wait(struct hf_serve *serve, struct serve_req *req)
 
 /* What a refresh takes of the hit's request: no wish about caching, and nothing that is its client's alone
  * but credentials, without which there may be no answer (RFC 9111 §3.5 judges it). */
-static bool refresh_takes(const struct hf_http_line *line)
+static bool refresh_takes(const struct hf_state_flow *flow, const struct hf_http_line *line)
 {
 	if (line->id == HF_HTTP_FIELD_AUTHORIZATION)
+		return true;
+	if (flow && flow->in == HF_STATE_HEADER &&
+		hf_span_caseeq(line->name, (struct hf_span){ flow->name, strlen(flow->name) }))
 		return true;
 	return !line->hop && !(hf_http_field_flags(line->id) & HF_HTTP_FIELD_COND) &&
 	       !hf_http_field_is_secret(line->id, line->name) && line->id != HF_HTTP_FIELD_COOKIE &&
 	       line->id != HF_HTTP_FIELD_CACHE_CONTROL && line->id != HF_HTTP_FIELD_PRAGMA;
 }
 
-static void refresh_fields(const struct hf_http_fields *from, struct hf_http_fields *ret_fields)
+static void refresh_fields(const struct hf_state_flow *flow, const struct hf_http_fields *from,
+	struct hf_http_fields *ret_fields)
 {
 	ret_fields->count = 0;
 	ret_fields->have = 0;
 	for (uint32_t i = 0; i < from->count; i++) {
-		if (!refresh_takes(&from->lines[i]))
+		if (!refresh_takes(flow, &from->lines[i]))
 			continue;
 		ret_fields->lines[ret_fields->count++] = from->lines[i];
 		ret_fields->have |= 1ULL << from->lines[i].id;
@@ -338,7 +342,7 @@ static bool refresh_start(struct hf_serve *serve, const struct serve_req *req)
 		return false;
 	HF_ASSERT(xchg->shared && !xchg->has_body && !xchg->owner);
 	xchg->background = true;
-	refresh_fields(&serve->http.fields, &http.fields);
+	refresh_fields(serve->flow, &serve->http.fields, &http.fields);
 	used = refresh_head(xchg, &http);
 	if (used == 0 || !miss_fill(serve, req, xchg, &http, used)) {
 		hf_xchg_put(serve->xchgs, xchg);

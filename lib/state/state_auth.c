@@ -77,6 +77,7 @@ static bool auth_is_field(const char *name)
 	case HF_HTTP_FIELD_AUTHORIZATION:
 	case HF_HTTP_FIELD_COOKIE:
 	case HF_HTTP_FIELD_X_AUTH_TOKEN:
+	case HF_HTTP_FIELD_X_API_KEY:
 	case HF_HTTP_FIELD_X_CSRF_TOKEN:
 	case HF_HTTP_FIELD_USER_AGENT:
 	case HF_HTTP_FIELD_REFERER:

@@ -65,7 +65,7 @@ Test(http_fields, product_md_4_scrubbed_names_are_flagged)
 {
 	static const char *const names[] = { "Set-Cookie", "Set-Cookie2", "Authorization",
 		"Proxy-Authorization", "Authentication-Info", "Proxy-Authentication-Info",
-		"X-Auth-Token", "X-CSRF-Token", "Traceparent", "Tracestate" };
+		"X-Auth-Token", "X-Api-Key", "X-CSRF-Token", "Traceparent", "Tracestate" };
 
 	for (size_t i = 0; i < HF_ARRAY_LEN(names); i++)
 		cr_assert(hf_http_field_flags(hf_http_field_lookup(guarded(names[i]))) &

@@ -416,6 +416,32 @@ Test(serve_auth, what_is_stored_is_for_others_only_as_the_flow_says)
 	(void)rig_answer(&rig, xchg, 5, /* stream= */ true);
 }
 
+/* RFC 5861 §3: as the hit's request would be, with what allowed it. */
+Test(serve_auth, a_refresh_in_the_background_has_the_credential_and_the_decisions_fields)
+{
+	struct hf_obj *obj = rig_store(&rig, URL, 5, 60);
+	struct hf_xchg *xchg;
+
+	obj->life.swr_s = 100;
+	obj->born_us -= 100 * S;
+	protect(FLOW ",\"credential\":{\"in\":\"header\",\"name\":\"x-key\"},\"allow\":{\"add\":"
+		     "[\"x-user\"]},\"share\":\"explicit\"");
+	obj->flags |= HF_OBJ_AUTH_OK;
+	(void)ask(0, GET(BEARER "Cookie: c\r\nX-User: root\r\n"));
+	decide(expect_ask(), true, "x-user: joe\r\n");
+	cr_expect(begins(&rig.client[0], "HTTP/1.1 200 OK\r\n"));
+	xchg = rig_expect_start(&rig);
+	cr_assert(xchg->background && xchg->has_authorization);
+	cr_expect_eq(xchg->auth, state->flow[0].digest);
+	cr_expect(memmem(xchg->lines.ptr, xchg->lines.len, "X-Key: Bearer t\r\n", 17));
+	cr_expect(memmem(xchg->lines.ptr, xchg->lines.len, "x-user: joe\r\n", 13));
+	cr_expect_not(memmem(xchg->lines.ptr, xchg->lines.len, "root", 4));
+	cr_expect_not(memmem(xchg->lines.ptr, xchg->lines.len, "Cookie", 6));
+	cr_expect(memmem(xchg->head.ptr, xchg->head.len, "\r\nAuthorization: *\r\n\r\n", 22));
+	hf_xchg_to_worker(rig.link, HF_XCHG_GONE, xchg);
+	rig_settle(&rig);
+}
+
 Test(serve_auth, what_is_pipelined_behind_a_question_waits_for_it)
 {
 	struct rig_client *client;
