@@ -21,7 +21,7 @@
  *           beside the entry, for revoke.
  * Limits    HF_AUTH_ENTRIES_MAX a cache, HF_AUTH_LINES_MAX and HF_AUTH_BODY_MAX bytes of text a
  *           decision. Who was asked about before the last HF_AUTH_REVOKED_KNOWN revocations is asked about again.
- * Tests     tests/unit/auth, tests/sim/auth_storm.c
+ * Tests     tests/unit/auth, tests/unit/serve/test_serve_auth*.c
  */
 #ifndef HF_AUTH_H
 #define HF_AUTH_H
