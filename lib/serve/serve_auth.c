@@ -280,7 +280,23 @@ static const struct hf_state_flow *auth_flow(
 	return route ? route->flow : NULL;
 }
 
-/* True: allowed by *ret_decision. */
+/* Would an origin that reads the path in another way give what stands behind another flow? */
+static bool auth_is_ambiguous(struct hf_serve *serve, const struct hf_state_flow *flow,
+	struct hf_span target, struct hf_span authority)
+{
+	const char *query = memchr(target.ptr, '?', target.len);
+	struct hf_span path = { target.ptr, query ? (size_t)(query - target.ptr) : target.len };
+	struct hf_span read;
+	bool ambiguous;
+
+	HF_ASSERT_HOT(path.len < serve->ask_cap);
+	read = serve_auth_path(path, serve->ask_buf);
+	ambiguous = !hf_span_eq(read, path) && auth_flow(serve, read, authority) != flow;
+	hf_wipe(serve->ask_buf, read.len);
+	return ambiguous;
+}
+
+/* True: allowed. */
 static bool auth_judge(struct hf_serve *serve, struct serve_req *req,
 	const struct hf_state_flow *flow, const struct hf_auth_id *id, bool *ret_ask,
 	enum serve_go *ret_go)
@@ -322,6 +338,10 @@ bool serve_auth_allows(struct hf_serve *serve, struct serve_req *req, enum serve
 
 	serve_key_parts(&serve->key, &authority, &target);
 	flow = auth_flow(serve, target, authority);
+	if (auth_is_ambiguous(serve, flow, target, authority)) {
+		*ret_go = serve_fail(req, 400, HF_DROP_REQ_MALFORMED);
+		return false;
+	}
 	if (!flow)
 		return true;
 	if (!auth_credential(serve, req, flow, target, &credential) ||

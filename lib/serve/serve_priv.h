@@ -8,7 +8,8 @@
  *   serve_fsm.c    walks tbl/req_steps.h
  *   serve_log.c    records for the request log
  *   serve_read.c   READ        serve_lookup.c  LOOKUP, HIT
- *   serve_auth.c   AUTH: protected routes; serve_auth_answer.c  what who is not allowed is told
+ *   serve_auth.c   AUTH: protected routes; serve_auth_answer.c  what who is not allowed is told;
+ *   serve_auth_path.c  paths that are read in two ways
  *   serve_miss.c   MISS, WAIT  serve_reply.c   messages of origin threads
  *   serve_send.c   HEAD, BODY, ERROR, send buffers
  *   serve_part.c   PART: 304, 206, 416 of what is stored or just being fetched
@@ -319,6 +320,10 @@ enum serve_go serve_auth_missing(struct hf_serve *serve, struct serve_req *req);
 /* The service said no. */
 enum serve_go serve_auth_denied(
 	struct hf_serve *serve, struct serve_req *req, const struct hf_auth_decision *decision);
+
+/* serve_auth_path.c */
+/* The path of a key, without query, as the most lenient origin reads it; in BUF, of a byte more. */
+struct hf_span serve_auth_path(struct hf_span path, char *buf);
 
 /* serve_miss.c */
 /* Host and target as the key spells them. */

@@ -199,6 +199,37 @@ Test(serve_auth, other_routes_are_open)
 	expect_nothing();
 }
 
+/* nginx merges slashes, others decode them, or cut parameters off before they look at dots. */
+Test(serve_auth, a_path_that_some_origins_read_as_a_protected_one_is_refused)
+{
+	static const char *const bad[] = { "/open/..;/x", "/open/..%2fx", "/open/..%5cx",
+		"/open/%2e%2e;a=b/", "/open;v=1" };
+	static const char *const good[] = { "/open//a", "/open/a;b", "/open/a%2Fb", "/open/./a//..",
+		"/open/" };
+	struct hf_xchg *xchg;
+
+	protect(BY_HEADER);
+	for (size_t i = 0; i < HF_ARRAY_LEN(bad); i++) {
+		char text[128];
+
+		(void)snprintf(text, sizeof(text), "GET %s" HEAD BEARER "\r\n", bad[i]);
+		cr_expect(begins(ask(0, text), "HTTP/1.1 400 "), "%s", bad[i]);
+	}
+	expect_nothing();
+	for (size_t i = 0; i < HF_ARRAY_LEN(good); i++) {
+		char text[128];
+
+		(void)snprintf(text, sizeof(text), "GET %s" HEAD "\r\n", good[i]);
+		(void)ask(0, text);
+		xchg = rig_expect_start(&rig);
+		xchg->fail_status = 502;
+		xchg->fail_reason = HF_DROP_REQ_ORIGIN_FAILED;
+		hf_xchg_to_worker(rig.link, HF_XCHG_FAIL, xchg);
+		rig_settle(&rig);
+		rig_expect_finish(&rig, xchg);
+	}
+}
+
 /* A miss goes on with what the service says of the user, and without what the client says of it. */
 Test(serve_auth, a_miss_takes_the_decisions_fields_along_and_no_claims_of_the_client)
 {
