@@ -33,6 +33,17 @@ static void check_health(const struct hf_state_health *health)
 	HF_ASSERT(health->timeout_s <= health->interval_s && health->interval_s <= 3600);
 }
 
+/* Whom it asks, about what, and what it says of it goes into heads as it stands. */
+static void check_flow(const struct hf_state *state, const struct hf_state_flow *flow)
+{
+	HF_ASSERT(flow->group >= state->group && flow->group < state->group + state->group_count);
+	HF_ASSERT(flow->cache < HF_AUTH_CACHES && flow->digest != 0 && flow->path[0] == '/');
+	HF_ASSERT(flow->ttl_s > 0 && flow->negative_ttl_s > 0 && flow->timeout_ms >= 10);
+	HF_ASSERT(!strpbrk(flow->send_as, " :\r\n") && !strpbrk(flow->challenge, "\r\n"));
+	HF_ASSERT(*flow->name && (flow->in == HF_STATE_MTLS) == (flow->from_count > 0));
+	HF_ASSERT(flow->share != HF_STATE_SHARE_ANY || flow->add.count == 0);
+}
+
 /* With one origin more, and one drained, a good document is a good one still. */
 static void check_overlay(const struct hf_state *state, struct hf_span text, FILE *errors)
 {
@@ -77,6 +88,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check_route(state, &state->route[i]);
 		for (uint32_t i = 0; i < state->group_count; i++)
 			check_health(&state->group[i].health);
+		for (uint32_t i = 0; i < state->flow_count; i++)
+			check_flow(state, &state->flow[i]);
 		(void)hf_state_route_lookup(state, text, text);
 	}
 	hf_state_unref(state);

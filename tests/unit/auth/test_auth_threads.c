@@ -16,7 +16,7 @@
 #define READERS 3
 #define KEYS    64
 #define ENTRIES 32
-#define TURNS   30000
+#define TURNS   5000
 
 static struct hf_auth *auth;
 static _Atomic bool stop;
