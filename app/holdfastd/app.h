@@ -8,6 +8,7 @@
  *        |-- origin 0..T  thread_origin.c   misses; owns one cache shard each
  *        |-- sync         thread_sync.c     the control plane
  *        |-- reqlog       thread_reqlog.c   the request log
+ *        |-- spread       thread_spread.c   purges of and for other edges
  *        \-- reclaim      thread_reclaim.c  grace periods
  * Threads   struct app is built by boot and read-only afterwards, but for the atomics in it and what is the
  *           control thread's own.
@@ -92,6 +93,9 @@ struct app_warm {
 	_Atomic int64_t saved_us; /* when the snapshot was made, Unix; 0: there is none */
 };
 
+struct app_purge;
+struct app_spread;
+
 struct app {
 	struct hf_conf *_Atomic conf; /* in force; commands_config.c */
 	struct hf_conf *conf_boot;    /* the first one */
@@ -105,6 +109,7 @@ struct app {
 	struct hf_xchg_net *xchgs;
 	struct hf_registry *registry;
 	struct hf_sync *sync;
+	struct app_spread *spread;
 	_Atomic uint32_t mode; /* enum hf_mode */
 	_Atomic bool has_state;
 	_Atomic uint32_t threads_stuck; /* as the watchdog last found */
@@ -186,6 +191,16 @@ void app_auth_undo(struct app *app);
 void app_auth_state(struct app *app, struct hf_state *state);
 json_t *app_command_auth_status(struct app *app);
 json_t *app_command_auth_revoke(struct app *app, const json_t *args, struct hf_err *err);
+
+/* thread_spread.c: purges at all edges. */
+int app_spread_boot(struct app *app, struct hf_err *err) HF_MUST_CHECK;
+void app_spread_undo(struct app *app);
+int app_spread_start(struct app *app, struct hf_err *err) HF_MUST_CHECK;
+void app_spread_stop(struct app *app);
+/* Any thread. */
+void app_spread_state(struct app *app, struct hf_state *state);
+void app_spread_conf(struct app *app, const struct hf_conf *conf);
+void app_spread_tell(struct app *app, const struct app_purge *what);
 
 /* commands_l2.c */
 json_t *app_command_l2_status(struct app *app, bool *ret_internal, struct hf_err *err);

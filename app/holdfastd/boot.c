@@ -336,6 +336,7 @@ static void boot_sync_apply(void *arg, struct hf_state *state)
 	app_auth_state(app, state);
 	for (uint32_t i = 0; i < app->origins; i++)
 		hf_origin_state_set(app->origin[i].origin, state);
+	app_spread_state(app, state);
 	atomic_store(&app->has_state, true);
 }
 
@@ -545,10 +546,12 @@ static const struct {
 	{ "ports", boot_ports, undo_ports },
 	{ "workers", boot_workers, undo_workers },
 	{ "origins", boot_origins, undo_origins },
+	{ "spread", app_spread_boot, app_spread_undo }, /* before sync, which hands it the state */
 	{ "sync", boot_sync, undo_sync },
 	{ "warm", app_warm_boot, app_warm_save },
 	{ "control", boot_control, undo_control },
 	{ "threads", boot_threads, undo_threads },
+	{ "spread", app_spread_start, app_spread_stop },
 	{ "start", boot_start, undo_start },
 	{ "lcores", boot_lcores, undo_lcores },
 	{ "metrics", boot_metrics, undo_metrics },

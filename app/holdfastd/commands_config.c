@@ -262,6 +262,7 @@ json_t *app_command_config_reload(struct app *app, bool *ret_internal, struct hf
 		return NULL;
 	}
 	config_log(result);
+	app_spread_conf(app, merged);
 	rc = config_publish(app, merged, err);
 	if (rc == 0)
 		return result;

@@ -10,13 +10,13 @@
 
 #include "l2_client.h"
 
-/* KEYS: the hash, and channel; ARGV: 1 to tell, 0 to ask; walked; the text. Returns "n walked". */
+/* KEYS: the hash, and channel; ARGV: 1 to tell, 0 to ask; WALK_US; the text. Returns "n walked". */
 static const char spread_script[] =
-	"local n=redis.call('HINCRBY',KEYS[1],'n',ARGV[1]) "
-	"local w=redis.call('HGET',KEYS[1],'walked') or '0' "
-	"if ARGV[1]=='1' then "
-	"if tonumber(ARGV[2])>tonumber(w) then redis.call('HSET',KEYS[1],'walked',ARGV[2]) end "
-	"redis.call('PUBLISH',KEYS[1],n..' '..ARGV[3]) end "
+	"local k=KEYS[1] local w=redis.call('HGET',k,'walked') or '0' "
+	"if ARGV[1]=='0' then return (redis.call('HGET',k,'n') or '0')..' '..w end "
+	"if tonumber(ARGV[2])>tonumber(w) then redis.call('HSET',k,'walked',ARGV[2]) end "
+	"local n=redis.call('HINCRBY',k,'n',1) "
+	"redis.call('PUBLISH',k,n..' '..ARGV[3]) "
 	"return n..' '..w";
 
 /* A question to one node. */

@@ -207,4 +207,9 @@ int hf_origin_purge_begin(
 /* The same: none is under way. Then how many objects the last one met. */
 bool hf_origin_purge_done(const struct hf_origin *origin, uint64_t *ret_count);
 
+/* What a configuration says of L2. */
+struct hf_l2_limits hf_origin_l2_limits(const struct hf_conf *conf);
+/* Any thread: values of L2 that an origin was asked for before that time, Unix, us, count as purged. */
+void hf_origin_l2_before(struct hf_origin *origin, int64_t at_us);
+
 #endif

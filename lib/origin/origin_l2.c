@@ -21,7 +21,7 @@
 
 /* ---- life ---- */
 
-static struct hf_l2_limits l2_limits(const struct hf_conf *conf)
+struct hf_l2_limits hf_origin_l2_limits(const struct hf_conf *conf)
 {
 	return (struct hf_l2_limits){ .connect_ms = conf->l2.connect_timeout_ms,
 		.read_ms = conf->l2.read_timeout_ms,
@@ -34,7 +34,7 @@ static struct hf_l2_limits l2_limits(const struct hf_conf *conf)
 
 int origin_l2_init(struct hf_origin *origin, struct hf_err *err)
 {
-	struct hf_l2_limits limits = l2_limits(origin->conf);
+	struct hf_l2_limits limits = hf_origin_l2_limits(origin->conf);
 
 	hf_list_init(&origin->l2.puts);
 	hf_list_init(&origin->l2.dels);
@@ -54,7 +54,7 @@ void origin_l2_fini(struct hf_origin *origin)
 
 void origin_l2_limits(struct hf_origin *origin)
 {
-	struct hf_l2_limits limits = l2_limits(origin->conf);
+	struct hf_l2_limits limits = hf_origin_l2_limits(origin->conf);
 
 	hf_l2_limits_set(origin->l2.client, &limits);
 }

@@ -200,7 +200,7 @@ bool origin_l2_was_purged(
 	const struct origin_l2 *l2 = &origin->l2;
 
 	asked_us -= HF_L2_SKEW_US; /* by another's clock */
-	if (asked_us <= l2->purged_all_us)
+	if (asked_us <= l2->purged_all_us || asked_us <= atomic_load(&l2->before_us))
 		return true;
 	for (uint64_t i = 0; i < hf_min_u64(l2->purged_count, ORIGIN_L2_PURGES); i++) {
 		const struct l2_purged *purged = l2->purged[i];
@@ -212,6 +212,15 @@ bool origin_l2_was_purged(
 			return true;
 	}
 	return false;
+}
+
+void hf_origin_l2_before(struct hf_origin *origin, int64_t at_us)
+{
+	int64_t before_us = atomic_load(&origin->l2.before_us);
+
+	while (before_us < at_us &&
+		!atomic_compare_exchange_weak(&origin->l2.before_us, &before_us, at_us))
+		;
 }
 
 void origin_l2_purged_fini(struct hf_origin *origin)
@@ -249,6 +258,16 @@ void origin_l2_dels_fini(struct hf_origin *origin)
 
 	while ((it = hf_list_first(&origin->l2.dels)) != NULL)
 		del_end(HF_CONTAINER_OF(it, struct l2_del, link));
+}
+
+bool origin_l2_is_deleting(const struct hf_origin *origin, uint64_t hash)
+{
+	struct hf_list *it;
+
+	hf_list_for_each (it, &origin->l2.dels)
+		if (HF_CONTAINER_OF(it, struct l2_del, link)->hash == hash)
+			return true;
+	return false;
 }
 
 void origin_l2_del(struct hf_origin *origin, const struct hf_key *key)

@@ -301,6 +301,7 @@ struct origin_l2 {
 	struct l2_purged *purged[ORIGIN_L2_PURGES]; /* in turns */
 	uint64_t purged_count;
 	int64_t purged_all_us; /* Unix: what was asked for before counts as purged */
+	_Atomic int64_t before_us; /* the same, as other edges say */
 };
 
 struct origin_purge {

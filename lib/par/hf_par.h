@@ -34,6 +34,7 @@ enum hf_thread_class {
 	HF_THREAD_REQLOG,
 	HF_THREAD_METRICS,
 	HF_THREAD_WARM,
+	HF_THREAD_SPREAD,
 };
 
 extern _Thread_local enum hf_thread_class hf_thread_own;

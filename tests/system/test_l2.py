@@ -103,8 +103,13 @@ def test_what_one_fetched_another_has_from_l2(start, tmp_path):
         assert harness.is_hit(get(b, "/0")) and b.stat("l1_hit_total") == 1
 
         a.ctl("purge", harness.url("/0"))
-        harness.wait_until(lambda: sum(int(server.ask("DBSIZE")) for server in servers) == 9,
-                           what="deleted in L2")
+        harness.wait_until(lambda: sum(int(server.ask("DBSIZE")) for server in servers) == 9 + 3,
+                           what="deleted in L2, and told by each server")
+        for path in ("/0", "/1"):  # the other one stored both
+            harness.wait_until(lambda path=path: not harness.is_hit(get(b, path)), timeout=5,
+                               what="purged at the other one")
+            a.ctl("purge", "--prefix", "/1")
+        assert len(origin.seen) == 12
         rows = b.ctl("l2", "status")["rows"]
         assert [row[0] for row in rows] == ["n0", "n1", "n2"]
         assert {row[5] for row in rows} == {"closed"}
