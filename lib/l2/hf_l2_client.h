@@ -82,8 +82,8 @@ bool hf_l2_set(struct hf_l2 *l2, const struct hf_l2_put *put, struct hf_l2_ask *
 bool hf_l2_keep(struct hf_l2 *l2, const struct hf_l2_key *key, uint64_t px_ms,
 	uint64_t now_us) HF_MUST_CHECK;
 /* DONE: it is not there any more. ASK: NULL, nobody waits. */
-bool hf_l2_del(struct hf_l2 *l2, const struct hf_l2_key *key, struct hf_l2_ask *ask,
-	uint64_t now_us) HF_MUST_CHECK;
+bool hf_l2_del(
+	struct hf_l2 *l2, const struct hf_l2_key *key, struct hf_l2_ask *ask, uint64_t now_us);
 /* Fine when nothing is under way. */
 void hf_l2_cancel(struct hf_l2_ask *ask);
 

@@ -51,7 +51,7 @@ void origin_fetch_end(struct hf_origin *origin, struct origin_fetch *fetch)
 	origin_reval_forget(origin, fetch);
 	origin_stale_refresh_end(origin, fetch);
 	origin_invalid_end(fetch);
-	origin_l2_forget(fetch);
+	origin_l2_forget(origin, fetch);
 	origin_view_leave(origin, fetch);
 	hf_list_del(&fetch->map_link);
 	hf_list_del(&fetch->queue_link);
@@ -535,6 +535,9 @@ static void fetch_timer_due(struct hf_origin *origin, struct origin_fetch *fetch
 		break;
 	case ORIGIN_TIMER_FIRST_BYTE:
 		fetch_late(origin, fetch, "late head");
+		break;
+	case ORIGIN_TIMER_L2:
+		origin_l2_due(origin, fetch);
 		break;
 	case ORIGIN_TIMER_BETWEEN:
 		fetch_late(origin, fetch, "stopped in the middle");

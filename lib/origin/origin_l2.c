@@ -5,7 +5,8 @@
  *      submit -> L2 --a response, fresh for its leader--> published, HEAD to all whom it suits
  *                 |--names of Vary--> the variant is asked for
  *                 |--stale, or refused by its leader--> published, to be validated -> QUEUED
- *                 |--nothing, of no use--> QUEUED
+ *                 |--nothing, of no use--> (lease) -> QUEUED
+ *                 |                            '--another edge's--> a pause, and asked again
  *                 '--no answer in time--> who may have a stale response has it, the others -> QUEUED
  */
 #include "hf_origin.h"
@@ -119,6 +120,15 @@ static bool l2_may_ask(const struct origin_fetch *fetch, const struct origin_loo
 	       !fetch->leader->whole;
 }
 
+static struct hf_l2_key l2_lease(const struct hf_origin *origin, const struct origin_fetch *fetch)
+{
+	struct hf_l2_key key, lease;
+
+	origin_l2_key(origin, &fetch->key, &key);
+	hf_l2_key_lease(&key, &lease);
+	return lease;
+}
+
 static void l2_done(struct hf_l2_ask *ask, enum hf_l2_outcome outcome, struct hf_span value);
 
 bool origin_l2_ask(
@@ -126,7 +136,8 @@ bool origin_l2_ask(
 {
 	struct hf_l2_key key;
 
-	if (!origin_l2_set(origin) || !l2_may_ask(fetch, look))
+	if (!origin_l2_set(origin) || !l2_may_ask(fetch, look) ||
+		origin_l2_is_deleting(origin, fetch->key.hash))
 		return false;
 	origin_l2_key(origin, &fetch->key, &key);
 	fetch->l2.ask.done = l2_done;
@@ -139,19 +150,76 @@ bool origin_l2_ask(
 	return true;
 }
 
-void origin_l2_forget(struct origin_fetch *fetch)
+void origin_l2_forget(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	hf_l2_cancel(&fetch->l2.ask);
+	if (fetch->l2.leased && origin_l2_set(origin)) {
+		struct hf_l2_key lease = l2_lease(origin, fetch);
+
+		/* behind the response on its way; else the lease ends by itself */
+		hf_l2_del(origin->l2.client, &lease, NULL, origin->now_us);
+	}
+	fetch->l2.leased = false;
 	hf_wipe_free(fetch->l2.vary);
 	fetch->l2.vary = NULL;
 }
 
 /* ---- the answer ---- */
 
+/* The lease is ours, or nobody's; or another edge fetches, whose response is waited for. */
+static void l2_leased(struct hf_l2_ask *ask, enum hf_l2_outcome outcome, struct hf_span value)
+{
+	struct origin_fetch *fetch = HF_CONTAINER_OF(ask, struct origin_fetch, l2.ask);
+	struct hf_origin *origin = fetch->origin;
+
+	HF_ASSERT(fetch->state == ORIGIN_L2 && fetch->leader);
+	fetch->l2.leased = outcome == HF_L2_DONE;
+	if (outcome == HF_L2_NIL && origin->now_us < fetch->l2.until_us)
+		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_L2, ORIGIN_L2_PAUSE_US);
+	else
+		origin_fetch_enqueue(origin, fetch);
+}
+
+/* Shall one edge fetch it for all? False: everyone for himself. */
+static bool l2_take_lease(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	const struct hf_state_l2 *set = origin_l2_set(origin);
+	struct hf_l2_key lease;
+	struct hf_l2_put put = { .key = &lease, .value = HF_SPAN("1"), .if_absent = true };
+
+	if (!set || set->lease_ms == 0)
+		return false;
+	if (fetch->l2.until_us == 0)
+		fetch->l2.until_us = origin->now_us + set->lease_ms * 1000ULL;
+	lease = l2_lease(origin, fetch);
+	put.px_ms = set->lease_ms;
+	fetch->l2.ask.done = l2_leased;
+	return hf_l2_set(origin->l2.client, &put, &fetch->l2.ask, origin->now_us);
+}
+
 static void l2_miss(struct hf_origin *origin, struct origin_fetch *fetch)
 {
-	hf_stat_inc(HF_STAT_L2_MISS);
-	hf_stat_inc(HF_STAT_VALKEY_MISS);
+	if (fetch->l2.until_us == 0) {
+		hf_stat_inc(HF_STAT_L2_MISS);
+		hf_stat_inc(HF_STAT_VALKEY_MISS);
+	}
+	if (!l2_take_lease(origin, fetch))
+		origin_fetch_enqueue(origin, fetch);
+}
+
+void origin_l2_due(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	struct hf_l2_key key;
+
+	HF_ASSERT(fetch->state == ORIGIN_L2 && !fetch->l2.ask.request);
+	hf_wipe_free(fetch->l2.vary); /* there may be other names now */
+	fetch->l2.vary = NULL;
+	fetch->l2.ask.done = l2_done;
+	if (origin_l2_set(origin) && !origin_l2_is_deleting(origin, fetch->key.hash)) {
+		origin_l2_key(origin, &fetch->key, &key);
+		if (hf_l2_get(origin->l2.client, &key, &fetch->l2.ask, origin->now_us))
+			return;
+	}
 	origin_fetch_enqueue(origin, fetch);
 }
 

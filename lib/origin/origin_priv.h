@@ -74,7 +74,8 @@
 #define ORIGIN_THREADS_MAX     512 /* of the process: with more no name is looked up */
 #define ORIGIN_TAGS_KNOWN      256 /* purged last: what answers to earlier questions are judged by */
 
-#define ORIGIN_L2_PURGES 1024 /* remembered: the last ones that L2 may not know of */
+#define ORIGIN_L2_PAUSE_US 20000 /* before L2 is asked again for what another edge fetches */
+#define ORIGIN_L2_PURGES   1024  /* remembered: the last ones that L2 may not know of */
 
 enum origin_fetch_state {
 	ORIGIN_L2,     /* the second tier is asked */
@@ -92,6 +93,7 @@ enum origin_timer {
 	ORIGIN_TIMER_FIRST_BYTE,
 	ORIGIN_TIMER_BETWEEN,
 	ORIGIN_TIMER_PREFIX,
+	ORIGIN_TIMER_L2,
 	ORIGIN_TIMER_RESUME,
 	ORIGIN_TIMER_RETRY,
 	ORIGIN_TIMER_MEMORY,
@@ -133,7 +135,10 @@ struct origin_l2_fetch {
 	uint64_t epoch; /* of the names */
 	char *vary;     /* heap: under these names its leader's values; NULL: no names */
 	uint32_t vary_len;
-	bool voided;               /* purged while it was asked */
+	bool voided; /* purged while it was asked */
+	bool leased; /* other edges wait for us to fetch it */
+	uint64_t
+		until_us; /* so long we wait for another one at most; 0: there was nothing there yet */
 	struct hf_cache_life life; /* of the origin's answer: L1's may be shorter */
 };
 
@@ -621,8 +626,10 @@ void origin_l2_key(
 /* False: it is not asked. Else the fetch is enqueued, or ends, when it has answered; never at once. */
 bool origin_l2_ask(
 	struct hf_origin *origin, struct origin_fetch *fetch, const struct origin_look *look);
+/* ORIGIN_TIMER_L2: what another edge fetches may be there now. */
+void origin_l2_due(struct hf_origin *origin, struct origin_fetch *fetch);
 /* The fetch ends. */
-void origin_l2_forget(struct origin_fetch *fetch);
+void origin_l2_forget(struct hf_origin *origin, struct origin_fetch *fetch);
 
 /* origin_l2_store.c: what goes to the second tier */
 /* Lets it be found, there and here; here only if it must in write-around mode. */
@@ -634,6 +641,8 @@ void origin_l2_store(
 void origin_l2_puts_fini(struct hf_origin *origin);
 /* What is there under the key is of no use. */
 void origin_l2_del(struct hf_origin *origin, const struct hf_key *key);
+/* That is under way: a question might come before it. */
+bool origin_l2_is_deleting(const struct hf_origin *origin, uint64_t hash);
 void origin_l2_dels_fini(struct hf_origin *origin);
 /* The same for all that WALK names. */
 void origin_l2_purge(struct hf_origin *origin, const struct hf_purge_walk *walk);

@@ -76,6 +76,7 @@ def fleet(start, tmp_path, nodes=3, **l2):
                           for server in servers], **l2}
         plane = stack.enter_context(
             ControlPlane(tmp_path, document("v1", origin.url, l2=tier)))
+        plane.tier = tier
         both = [start(origin.url, control_plane={**plane.config, "state_file": ""},
                       l2={"secret_file": str(secret)}, bootstrap=False) for _ in range(2)]
         for hf in both:
@@ -110,6 +111,22 @@ def test_what_one_fetched_another_has_from_l2(start, tmp_path):
                                what="purged at the other one")
             a.ctl("purge", "--prefix", "/1")
         assert len(origin.seen) == 12
+        def slow(conn, request):
+            conn.settimeout(10)
+            time.sleep(0.3)  # so that the other asks meanwhile
+            harness.say(conn, request, b"slow", FRESH)
+            return True
+        origin.on("/slow", slow)
+        leased = document("v2", origin.url, l2={**plane.tier, "lease_ms": 10000})
+        plane.state(leased)
+        plane.wait_ack("v2")
+        clients = [threading.Thread(target=get, args=(hf, "/slow")) for hf in (a, b)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        assert origin.count("/slow") == 1
+
         rows = b.ctl("l2", "status")["rows"]
         assert [row[0] for row in rows] == ["n0", "n1", "n2"]
         assert {row[5] for row in rows} == {"closed"}

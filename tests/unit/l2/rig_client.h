@@ -286,17 +286,56 @@ static inline bool rig_redis_is_up(uint16_t port)
 	return up;
 }
 
-static inline void rig_redis_begin(struct rig_redis *redis, const char *password)
+static inline void rig_redis_prepare(struct rig_redis *redis)
 {
 	struct rig_node probe = { 0 };
-	char port[8];
 
 	rig_listen(&probe); /* a port that is free */
 	redis->port = probe.port;
 	rig_deaf(&probe);
-	(void)snprintf(port, sizeof(port), "%u", redis->port);
 	(void)snprintf(redis->dir, sizeof(redis->dir), "/tmp/hf_l2_XXXXXX");
 	cr_assert(mkdtemp(redis->dir) != NULL);
+}
+
+static inline void rig_redis_wait(const struct rig_redis *redis)
+{
+	for (uint32_t i = 0; i < RIG_PATIENCE_MS && !rig_redis_is_up(redis->port); i++)
+		(void)poll(NULL, 0, 1);
+}
+
+/* With TLS alone, and a certificate for 127.0.0.1 that is its own authority: DIR/cert. */
+static inline void rig_redis_begin_tls(struct rig_redis *redis)
+{
+	char command[1024];
+
+	rig_redis_prepare(redis);
+	(void)snprintf(command, sizeof(command),
+		"cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 "
+		"-nodes "
+		"-keyout key -out cert -days 2 -subj /CN=t -addext subjectAltName=IP:127.0.0.1 "
+		"2>/dev/null",
+		redis->dir);
+	cr_assert_eq(system(command), 0);
+	(void)snprintf(command, sizeof(command), "%u", redis->port);
+	redis->pid = fork();
+	if (redis->pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)!chdir(redis->dir);
+		(void)execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", "0",
+			"--tls-port", command, "--tls-cert-file", "cert", "--tls-key-file", "key",
+			"--tls-ca-cert-file", "cert", "--tls-auth-clients", "no", "--save", "",
+			"--logfile", "/dev/null", (char *)NULL);
+		_exit(127);
+	}
+	rig_redis_wait(redis);
+}
+
+static inline void rig_redis_begin(struct rig_redis *redis, const char *password)
+{
+	char port[8];
+
+	rig_redis_prepare(redis);
+	(void)snprintf(port, sizeof(port), "%u", redis->port);
 	redis->pid = fork();
 	if (redis->pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -305,14 +344,19 @@ static inline void rig_redis_begin(struct rig_redis *redis, const char *password
 			"/dev/null", "--requirepass", password, (char *)NULL);
 		_exit(127);
 	}
-	for (uint32_t i = 0; i < RIG_PATIENCE_MS && !rig_redis_is_up(redis->port); i++)
-		(void)poll(NULL, 0, 1);
+	rig_redis_wait(redis);
 }
 
 static inline void rig_redis_end(struct rig_redis *redis)
 {
+	char path[80];
+
 	(void)kill(redis->pid, SIGKILL);
 	(void)waitpid(redis->pid, NULL, 0);
+	(void)snprintf(path, sizeof(path), "%s/cert", redis->dir);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/key", redis->dir);
+	(void)unlink(path);
 	(void)rmdir(redis->dir);
 }
 

@@ -80,6 +80,66 @@ Test(l2_client, a_large_value_comes_back_whole_beside_others)
 	rig_redis_end(&redis);
 }
 
+/* CA: a file in the server's directory, or "". */
+static struct rig *tls_rig(const struct rig_redis *redis, const char *ca, const char *host)
+{
+	struct rig *rig = rig_new(1);
+	struct hf_l2_limits limits = rig->l2->limits;
+	char file[96];
+
+	(void)snprintf(file, sizeof(file), "%s%s%s", *ca ? redis->dir : "", *ca ? "/" : "", ca);
+	limits.ca_file = file;
+	limits.connect_ms = 10000;
+	limits.read_ms = 10000;
+	hf_l2_limits_set(rig->l2, &limits);
+	rig->set.node = rig->at;
+	rig->set.node_count = 1;
+	rig->at[0] = (struct hf_state_l2_node){
+		.id = "n", .port = redis->port, .weight = 1, .tls = true
+	};
+	(void)snprintf(rig->at[0].host, sizeof(rig->at[0].host), "%s", host);
+	hf_l2_nodes_set(rig->l2, &rig->set, rig->now_us);
+	rig_until(rig, hf_l2_is_on(rig->l2));
+	return rig;
+}
+
+Test(l2_client, over_tls_with_a_certificate_of_the_nodes_name)
+{
+	static const size_t len = 300000;
+	char *value = malloc(len + 1);
+	struct rig_redis redis;
+	struct rig_ask ask;
+	struct rig *rig;
+
+	memset(value, 'v', len);
+	value[len] = '\0';
+	rig_redis_begin_tls(&redis);
+	rig = tls_rig(&redis, "cert", "127.0.0.1");
+	cr_assert(rig_set(rig, &ask, KEY_A, value, false));
+	rig_until(rig, ask.done);
+	cr_assert_eq(ask.outcome, HF_L2_DONE);
+	cr_assert(rig_get(rig, &ask, KEY_A));
+	rig_until(rig, ask.done);
+	cr_assert_eq(ask.outcome, HF_L2_DONE);
+	cr_assert_eq(ask.len, len);
+	rig_free(rig);
+
+	rig = tls_rig(&redis, "", "127.0.0.1"); /* an authority that nobody knows */
+	cr_assert(rig_get(rig, &ask, KEY_A));
+	rig_until(rig, ask.done);
+	cr_assert_eq(ask.outcome, HF_L2_FAILED);
+	rig_free(rig);
+
+	rig = tls_rig(&redis, "cert", "localhost"); /* another name */
+	if (rig_get(rig, &ask, KEY_A)) {
+		rig_until(rig, ask.done);
+		cr_assert_eq(ask.outcome, HF_L2_FAILED);
+	}
+	rig_free(rig);
+	rig_redis_end(&redis);
+	free(value);
+}
+
 static void secret_set(const char *text)
 {
 	char file[] = "/tmp/hf_l2_secret_XXXXXX";

@@ -2,215 +2,7 @@
  *
  * The second tier as an origin thread uses it. Its node is a store of the test's, which can be told to fail.
  */
-#include "rig.h"
-
-#define STORE_MAX  64
-#define STORE_CONN 16
-
-enum store_mood { STORE_GOOD, STORE_SILENT, STORE_ERROR, STORE_FULL };
-
-struct store {
-	struct rig *rig;
-	int listener;
-	uint16_t port;
-	enum store_mood mood;
-	int fd[STORE_CONN];
-	struct rig_buf in[STORE_CONN];
-	uint32_t conns;
-	struct {
-		char key[160];
-		struct rig_buf value;
-	} item[STORE_MAX];
-	uint32_t items;
-	uint32_t gets, sets, dels;
-};
-
-static struct rig_buf *store_find(struct store *store, const char *key)
-{
-	for (uint32_t i = 0; i < store->items; i++)
-		if (strcmp(store->item[i].key, key) == 0)
-			return &store->item[i].value;
-	return NULL;
-}
-
-static void store_put(struct store *store, const char *key, const char *value, size_t len)
-{
-	struct rig_buf *at = store_find(store, key);
-
-	if (!at) {
-		cr_assert(store->items < STORE_MAX);
-		(void)snprintf(
-			store->item[store->items].key, sizeof(store->item[0].key), "%s", key);
-		at = &store->item[store->items++].value;
-	}
-	at->len = 0;
-	rig_buf_add(at, value, len);
-}
-
-static void store_say(int fd, const char *text, size_t len)
-{
-	cr_assert_eq(send(fd, text, len, MSG_NOSIGNAL), (ssize_t)len);
-}
-
-static void store_get(struct store *store, int fd, const char *key)
-{
-	const struct rig_buf *at = store_find(store, key);
-	char head[32];
-
-	store->gets++;
-	if (!at || at->len == 0) {
-		store_say(fd, "$-1\r\n", 5);
-		return;
-	}
-	store_say(fd, head, (size_t)snprintf(head, sizeof(head), "$%zu\r\n", at->len));
-	store_say(fd, at->data, at->len);
-	store_say(fd, "\r\n", 2);
-}
-
-static void store_set(struct store *store, int fd, struct hf_span *arg, uint32_t count)
-{
-	store->sets++;
-	if (store->mood == STORE_FULL) {
-		store_say(fd, "-OOM command not allowed\r\n", 26);
-	} else if (count == 6 && store_find(store, arg[1].ptr) &&
-		   store_find(store, arg[1].ptr)->len > 0) {
-		store_say(fd, "$-1\r\n", 5);
-	} else {
-		store_put(store, arg[1].ptr, arg[2].ptr, arg[2].len);
-		store_say(fd, "+OK\r\n", 5);
-	}
-}
-
-static void store_command(struct store *store, int fd, struct hf_span *arg, uint32_t count)
-{
-	bool ping = strcmp(arg[0].ptr, "PING") == 0;
-
-	if (store->mood == STORE_SILENT)
-		return;
-	if (ping) {
-		store_say(fd, "+PONG\r\n", 7);
-	} else if (store->mood == STORE_ERROR) {
-		store_say(fd, "-ERR no\r\n", 9);
-	} else if (strcmp(arg[0].ptr, "GET") == 0) {
-		store_get(store, fd, arg[1].ptr);
-	} else if (strcmp(arg[0].ptr, "SET") == 0) {
-		store_set(store, fd, arg, count);
-	} else {
-		struct rig_buf *at = store_find(store, arg[1].ptr);
-
-		if (strcmp(arg[0].ptr, "DEL") == 0) {
-			store->dels++;
-			if (at)
-				at->len = 0;
-		}
-		store_say(fd, ":1\r\n", 4);
-	}
-}
-
-/* The first whole command of BUF, whose bytes are cut off; its arguments are ended by NUL. False: none. */
-static bool store_next(struct store *store, int fd, struct rig_buf *buf)
-{
-	struct hf_span arg[8];
-	char *at = buf->data, *end = buf->data + buf->len, *line;
-	long count;
-
-	if (buf->len == 0 || !memchr(at, '\n', buf->len))
-		return false;
-	count = strtol(at + 1, &line, 10);
-	at = line + 2;
-	for (long i = 0; i < count; i++) {
-		long len;
-
-		if (at >= end || !memchr(at, '\n', (size_t)(end - at)))
-			return false;
-		len = strtol(at + 1, &line, 10);
-		at = line + 2;
-		if (end - at < len + 2)
-			return false;
-		arg[i] = (struct hf_span){ at, (size_t)len };
-		at += len + 2;
-	}
-	for (long i = 0; i < count; i++)
-		*(char *)(uintptr_t)(arg[i].ptr + arg[i].len) = '\0';
-	store_command(store, fd, arg, (uint32_t)count);
-	buf->len -= (size_t)(at - buf->data);
-	memmove(buf->data, at, buf->len);
-	return true;
-}
-
-static void store_turn(struct store *store)
-{
-	char block[65536];
-	ssize_t n;
-	int fd;
-
-	while ((fd = accept4(store->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-		cr_assert(store->conns < STORE_CONN);
-		store->fd[store->conns++] = fd;
-	}
-	for (uint32_t i = 0; i < store->conns; i++) {
-		while ((n = read(store->fd[i], block, sizeof(block))) > 0)
-			rig_buf_add(&store->in[i], block, (size_t)n);
-		while (store_next(store, store->fd[i], &store->in[i]))
-			;
-	}
-}
-
-#define store_until(store, condition)                                                              \
-	do {                                                                                       \
-		uint64_t give_up_us = hf_clock_us() + RIG_PATIENCE_US;                             \
-		while (!(condition)) {                                                             \
-			rig_turn((store)->rig);                                                    \
-			store_turn(store);                                                         \
-			cr_assert(hf_clock_us() < give_up_us, "never: %s", #condition);            \
-		}                                                                                  \
-	} while (0)
-
-static void store_state(struct store *store, const char *more)
-{
-	struct rig *rig = store->rig;
-	struct hf_state *state = NULL;
-	char text[1024];
-
-	(void)snprintf(text, sizeof(text),
-		"{\"schema\":1,\"version\":\"1\",\"issued_at\":\"2026-01-01T00:00:00Z\","
-		"\"origins\":[{\"group\":\"g\",\"id\":\"o1\",\"url\":\"http://127.0.0.1:%u\"}],"
-		"\"routes\":[{\"id\":\"r\",\"host\":\"a.test\",\"path\":\"/\",\"group\":\"g\"}],"
-		"\"l2\":{%s\"nodes\":[{\"id\":\"n\",\"url\":\"redis://127.0.0.1:%u\"}]}}",
-		rig->port, more, store->port);
-	cr_assert(hf_state_parse(text, strlen(text), stderr, &state) == 0);
-	hf_origin_state_set(rig->origin, state);
-	if (rig->second)
-		hf_origin_state_set(rig->second, state);
-	hf_state_unref(state);
-	store_until(store, hf_l2_is_on(rig->origin->l2.client));
-}
-
-static struct store *store_new(const char *more)
-{
-	struct store *store = calloc(1, sizeof(*store));
-	struct rig listener = { .port = 0 };
-
-	store->rig = rig_new();
-	rig_listen(&listener);
-	store->listener = listener.listener;
-	store->port = listener.port;
-	store_state(store, more);
-	return store;
-}
-
-static void store_free(struct store *store)
-{
-	(void)close(store->listener);
-	for (uint32_t i = 0; i < store->conns; i++) {
-		(void)close(store->fd[i]);
-		free(store->in[i].data);
-	}
-	for (uint32_t i = 0; i < store->items; i++)
-		free(store->item[i].value.data);
-	rig_free(store->rig);
-	free(store);
-}
+#include "rig_l2.h"
 
 /* The request is answered by the origin, which is asked for it. */
 static void store_fetch(
@@ -251,11 +43,6 @@ static void store_forget(struct store *store, const char *path)
 
 	while ((obj = rig_lookup(store->rig, path, "")) != NULL)
 		cr_assert(hf_shard_remove(store->rig->shard, obj));
-}
-
-static uint64_t stat_of(enum hf_stat id)
-{
-	return hf_stat_own->stat[id];
 }
 
 Test(origin_l2, what_was_fetched_is_given_to_l2_and_comes_back_with_its_age)
@@ -505,6 +292,56 @@ Test(origin_l2, write_around_leaves_l1_as_it_is_if_the_node_took_it)
 	store_fetch(store, "/b", "", RIG_FRESH);
 	store_until(store, rig_lookup(store->rig, "/b", ""));
 	cr_assert_eq(stat_of(HF_STAT_L2_SET_FALLBACK), 1);
+	store_free(store);
+}
+
+Test(origin_l2, with_a_lease_one_edge_fetches_and_the_others_wait_for_it)
+{
+	struct store *store = store_new("\"lease_ms\":5000,");
+	struct rig_client client;
+	struct rig_conn *conn;
+	const char *head;
+	char lease[160];
+	uint32_t asked;
+
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_until(store, store->dels == 1); /* the lease, behind the response */
+	cr_assert_eq(store->items, 2);
+	(void)snprintf(lease, sizeof(lease), "%s", store->item[0].key);
+	cr_assert(strstr(lease, ":l"), "%s", lease);
+	store_put(store, store->item[1].key, "", 0);
+	store_forget(store, "/a");
+
+	store_put(store, lease, "1", 1); /* another edge's */
+	rig_get(store->rig, &client, "/a", "");
+	store_until(store, store->gets >= 4);
+	cr_assert_eq(rig_requests(store->rig), 1, "it waits");
+	store_put(store, lease, "", 0);
+	store_until(store, rig_requests(store->rig) == 2);
+	conn = rig_asked(store->rig, &head);
+	rig_answer(conn, RIG_FRESH, 1000);
+	store_until(store, rig_client_at_end(&client));
+	rig_end(store->rig, &client);
+	store_until(store, store->dels == 2);
+
+	store_forget(store, "/a");
+	store_put(store, lease, "1", 1);
+	asked = rig_requests(store->rig);
+	store_hit(store, "/a", "");
+	cr_assert_eq(rig_requests(store->rig), asked);
+	cr_assert_eq(stat_of(HF_STAT_VALKEY_MISS), 2, "waiting is no miss of its own");
+	store_free(store);
+}
+
+Test(origin_l2, another_edges_lease_is_waited_for_no_longer_than_it_may_last)
+{
+	struct store *store = store_new("\"lease_ms\":60,");
+	struct hf_l2_key key, lease;
+
+	hf_l2_key_of("holdfast", HF_SPAN("http://a.test/a"), &key);
+	hf_l2_key_lease(&key, &lease);
+	store_put(store, lease.text, "1", 1); /* and nobody fetches */
+	store_fetch(store, "/a", "", RIG_FRESH);
 	store_free(store);
 }
 
