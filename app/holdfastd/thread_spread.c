@@ -20,9 +20,11 @@
 #include "app.h"
 #include "hf_l2_spread.h"
 #include "hf_log.h"
+#include "hf_wipe.h"
 
 #define SPREAD_TICK_MS    500
 #define SPREAD_OUTBOX_MAX 256
+#define SPREAD_TRIES      200
 
 /* A purge on its way out. */
 struct spread_message {
@@ -172,12 +174,20 @@ static void spread_send(struct app_spread *spread, uint64_t now_us)
 
 /* ---- in ---- */
 
+/* Others may be under way. */
 static void spread_purge(struct app_spread *spread, const struct app_purge *what)
 {
+	static const struct timespec pause = { .tv_nsec = 50000000 };
 	struct hf_err err = { "" };
 	uint64_t count = 0;
+	int rc = -EBUSY;
 
-	if (app_purge(spread->app, what, &count, &err) != 0)
+	for (uint32_t i = 0; rc == -EBUSY && i < SPREAD_TRIES && !atomic_load(&spread->stop); i++) {
+		if (i > 0)
+			(void)nanosleep(&pause, NULL);
+		rc = app_purge(spread->app, what, &count, &err);
+	}
+	if (rc != 0)
 		hf_log(HF_LOG_ERROR, "l2", "client_error: a purge of another edge: %s", err.text);
 }
 
@@ -294,6 +304,15 @@ void app_spread_state(struct app *app, struct hf_state *state)
 	if (before)
 		hf_state_unref(before);
 	spread_wake(spread);
+}
+
+void app_spread_invalidated(void *arg, struct hf_span key)
+{
+	char *url = strndup(key.ptr, key.len);
+
+	HF_ASSERT(url);
+	app_spread_tell(arg, &(struct app_purge){ .url = url });
+	hf_wipe_free(url);
 }
 
 void app_spread_conf(struct app *app, const struct hf_conf *conf)
