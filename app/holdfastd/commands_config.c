@@ -254,7 +254,9 @@ json_t *app_command_config_reload(struct app *app, bool *ret_internal, struct hf
 	HF_ASSERT(hf_conf_merge(app->conf, file, &merged) == 0);
 	result = config_differences(app, merged, file);
 	hf_conf_free(file);
+	/* all are looked at before any is set */
 	if (hf_origin_conf_check(merged, err) != 0 ||
+		hf_registry_secret_check(merged->registry.secret_file, err) != 0 ||
 		hf_l2_secret_set(merged->l2.secret_file, err) != 0 ||
 		hf_registry_secret_set(app->registry, merged->registry.secret_file, err) != 0) {
 		hf_conf_free(merged);

@@ -6,6 +6,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static int file_path(char path[PATH_MAX], const char *name)
@@ -93,4 +94,22 @@ void hf_file_drop(struct hf_file *file)
 int hf_file_remove(const char *name)
 {
 	return unlink(name) != 0 ? -errno : file_sync_directory(name);
+}
+
+int hf_file_first_line(const char *name, char *ret_line, size_t cap)
+{
+	FILE *in = fopen(name, "re");
+	int rc = 0;
+
+	if (!in)
+		return -errno;
+	(void)setvbuf(in, NULL, _IONBF, 0); /* else a copy would stay in the buffer */
+	errno = 0;
+	if (!fgets(ret_line, (int)cap, in)) {
+		ret_line[0] = '\0';
+		rc = ferror(in) ? -(errno ? errno : EIO) : 0;
+	}
+	(void)fclose(in);
+	ret_line[strcspn(ret_line, "\r\n")] = '\0';
+	return rc;
 }

@@ -29,4 +29,8 @@ void hf_file_drop(struct hf_file *file);
 /* 0 or -errno; 0: gone, also after power loss. */
 int hf_file_remove(const char *name) HF_MUST_CHECK;
 
+/* Of a secret: the first line without its end, as far as CAP goes; "": there is none. No copy of it stays
+ * behind. 0 or -errno. */
+int hf_file_first_line(const char *name, char *ret_line, size_t cap) HF_MUST_CHECK;
+
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * sha256 - SHA-256 (FIPS 180-4), for names of secrets that somebody else can make too.
+ * sha256 - SHA-256 (FIPS 180-4, by libcrypto), for names of secrets that somebody else can make too.
  *
- * Threads   any; pure. What it held of the input is wiped.
+ * Threads   any; pure.
  */
 #ifndef HF_SHA256_H
 #define HF_SHA256_H

@@ -6,34 +6,15 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "hf_file.h"
 #include "hf_wipe.h"
 
 #include "l2_client.h"
 
 static pthread_mutex_t secret_lock = PTHREAD_MUTEX_INITIALIZER;
 static char secret_text[L2_SECRET_MAX + 1]; /* "": none */
-
-/* The first line; 0 or -errno. */
-static int secret_read(const char *file, char *ret_line, size_t cap)
-{
-	FILE *in = fopen(file, "re");
-	int rc = 0;
-
-	if (!in)
-		return -errno;
-	(void)setvbuf(in, NULL, _IONBF, 0); /* no copy of it stays in a buffer */
-	errno = 0;
-	if (!fgets(ret_line, (int)cap, in)) {
-		ret_line[0] = '\0';
-		rc = ferror(in) ? -(errno ? errno : EIO) : 0;
-	}
-	(void)fclose(in);
-	ret_line[strcspn(ret_line, "\r\n")] = '\0';
-	return rc;
-}
 
 /* One or two words. */
 static bool secret_is_good(const char *line)
@@ -53,7 +34,7 @@ static bool secret_is_good(const char *line)
 int hf_l2_secret_set(const char *file, struct hf_err *err)
 {
 	char line[L2_SECRET_MAX + 3] = "";
-	int rc = *file ? secret_read(file, line, sizeof(line)) : 0;
+	int rc = *file ? hf_file_first_line(file, line, sizeof(line)) : 0;
 
 	if (rc != 0)
 		return hf_err_set(err, rc, "l2.secret_file %s: %s", file, strerror(-rc));

@@ -123,7 +123,7 @@ static CURLcode ask_set_method(struct origin_ask *ask)
 static bool ask_set(struct hf_origin *origin, struct origin_ask *ask, const char *url, uint32_t ms)
 {
 	CURL *easy = ask->easy;
-	CURLcode code = origin_curl_rules(easy);
+	CURLcode code = origin_rules_set(origin, easy);
 
 	code |= curl_easy_setopt(easy, CURLOPT_URL, url);
 	code |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "holdfast");

@@ -43,6 +43,8 @@ void hf_registry_free(struct hf_registry *registry);
  * was. */
 int hf_registry_secret_set(
 	struct hf_registry *registry, const char *file, struct hf_err *err) HF_MUST_CHECK;
+/* Would it be set? 0, -EINVAL, -errno. */
+int hf_registry_secret_check(const char *file, struct hf_err *err) HF_MUST_CHECK;
 /* boot: what the admin listener has of it. */
 void hf_registry_resource(struct hf_registry *registry, struct hf_admin_resource *ret_resource);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hf_file.h"
 #include "hf_wipe.h"
 #include "registry_priv.h"
 
@@ -22,49 +23,49 @@ static bool secret_is_good(const char *text, size_t len)
 	return true;
 }
 
-/* The first line; 0 or -errno. */
-static int secret_read(const char *file, char *ret_line, size_t cap)
+/* Zeros: it is off. */
+static int secret_load(const char *file, struct registry_secret *ret_secret, struct hf_err *err)
 {
-	FILE *in = fopen(file, "re");
-	int rc = 0;
+	char line[REGISTRY_SECRET_MAX + 3] = "";
+	int rc = *file ? hf_file_first_line(file, line, sizeof(line)) : 0;
+	size_t len = strlen(line);
 
-	if (!in)
-		return -errno;
-	(void)setvbuf(in, NULL, _IONBF, 0); /* no copy of it stays in a buffer */
-	errno = 0;
-	if (!fgets(ret_line, (int)cap, in)) {
-		ret_line[0] = '\0';
-		rc = ferror(in) ? -(errno ? errno : EIO) : 0;
+	*ret_secret = (struct registry_secret){ 0 };
+	if (rc != 0)
+		return hf_err_set(err, rc, "registry.secret_file %s: %s", file, strerror(-rc));
+	if (!*file || secret_is_good(line, len)) {
+		ret_secret->len = (uint32_t)len;
+		memcpy(ret_secret->text, line, len);
+	} else {
+		rc = hf_err_set(err, -EINVAL,
+			"registry.secret_file %s: its first line must be of 16 to 256 visible "
+			"ASCII characters",
+			file);
 	}
-	(void)fclose(in);
-	ret_line[strcspn(ret_line, "\r\n")] = '\0';
+	hf_wipe(line, sizeof(line));
+	return rc;
+}
+
+int hf_registry_secret_check(const char *file, struct hf_err *err)
+{
+	struct registry_secret secret;
+	int rc = secret_load(file, &secret, err);
+
+	hf_wipe(&secret, sizeof(secret));
 	return rc;
 }
 
 int hf_registry_secret_set(struct hf_registry *registry, const char *file, struct hf_err *err)
 {
-	struct registry_secret secret = { 0 };
-	char line[REGISTRY_SECRET_MAX + 3] = "";
-	int rc = *file ? secret_read(file, line, sizeof(line)) : 0;
-	size_t len = strlen(line);
+	struct registry_secret secret;
+	int rc = secret_load(file, &secret, err);
 
 	if (rc != 0)
-		return hf_err_set(err, rc, "registry.secret_file %s: %s", file, strerror(-rc));
-	if (*file && !secret_is_good(line, len)) {
-		hf_wipe(line, sizeof(line));
-		return hf_err_set(err, -EINVAL,
-			"registry.secret_file %s: its first line must be of 16 to 256 visible "
-			"ASCII "
-			"characters",
-			file);
-	}
-	secret.len = (uint32_t)len;
-	memcpy(secret.text, line, len);
+		return rc;
 	(void)pthread_mutex_lock(&registry->lock);
 	registry->secret = secret;
 	(void)pthread_mutex_unlock(&registry->lock);
 	hf_wipe(&secret, sizeof(secret));
-	hf_wipe(line, sizeof(line));
 	return 0;
 }
 

@@ -107,3 +107,18 @@ Test(file, removed_it_is_gone)
 	cr_expect_str_eq(content(), "none");
 	cr_expect_eq(hf_file_remove(name), -ENOENT);
 }
+
+Test(file, first_line_of_a_secret)
+{
+	static const char *const table[][2] = { { "", "" }, { "a b", "a b" }, { "a\nb\n", "a" },
+		{ "a\r\nb", "a" }, { "\na", "" }, { "0123456789", "0123456" } };
+	char line[8];
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(table); i++) {
+		cr_assert_eq(put(table[i][0]), 0);
+		cr_assert_eq(hf_file_first_line(name, line, sizeof(line)), 0);
+		cr_expect_str_eq(line, table[i][1]);
+	}
+	cr_expect_eq(hf_file_first_line(name_new, line, sizeof(line)), -ENOENT);
+	cr_expect_eq(hf_file_first_line(dir, line, sizeof(line)), -EISDIR);
+}
