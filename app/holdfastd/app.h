@@ -201,6 +201,8 @@ void app_spread_stop(struct app *app);
 void app_spread_state(struct app *app, struct hf_state *state);
 void app_spread_conf(struct app *app, const struct hf_conf *conf);
 void app_spread_tell(struct app *app, const struct app_purge *what);
+/* The same of a key. */
+void app_spread_invalidated(void *arg, struct hf_span key);
 
 /* commands_l2.c */
 json_t *app_command_l2_status(struct app *app, bool *ret_internal, struct hf_err *err);

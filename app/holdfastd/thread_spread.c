@@ -32,7 +32,8 @@ struct spread_message {
 	struct app_spread *spread;
 	char *text;
 	int64_t walk_us;
-	bool sent; /* and nothing is known yet */
+	bool sent;   /* and nothing is known yet */
+	bool failed; /* no node took it: at the next tick again */
 };
 
 struct app_spread {
@@ -125,7 +126,7 @@ static void spread_told(void *arg, bool told)
 	struct app_spread *spread = message->spread;
 
 	(void)pthread_mutex_lock(&spread->lock);
-	message->sent = false;
+	message->failed = !told;
 	if (told) {
 		spread->count--;
 		spread_message_free(message);
@@ -164,12 +165,24 @@ static void spread_send(struct app_spread *spread, uint64_t now_us)
 	while ((message = spread_next(spread, hf_l2_is_on(spread->l2))) != NULL) {
 		struct hf_span text = { message->text, strlen(message->text) };
 
-		if (hf_l2_spread_tell(
+		if (!hf_l2_spread_tell(
 			    spread->l2, text, message->walk_us, now_us, spread_told, message))
-			continue;
-		message->sent = false; /* no node can be asked now */
-		break;
+			message->failed = true;
 	}
+}
+
+static void spread_again(struct app_spread *spread)
+{
+	struct hf_list *it;
+
+	(void)pthread_mutex_lock(&spread->lock);
+	hf_list_for_each (it, &spread->outbox) {
+		struct spread_message *message = HF_CONTAINER_OF(it, struct spread_message, link);
+
+		message->sent &= !message->failed;
+		message->failed = false;
+	}
+	(void)pthread_mutex_unlock(&spread->lock);
 }
 
 /* ---- in ---- */
@@ -280,6 +293,7 @@ static void *spread_main(void *arg)
 		spread_adopt(spread);
 		if (now_us >= tick_us) {
 			hf_l2_spread_run(spread->l2, now_us);
+			spread_again(spread);
 			tick_us = now_us + SPREAD_TICK_MS * 1000;
 		}
 		spread_send(spread, now_us);
