@@ -18,6 +18,7 @@
 #include <jansson.h>
 
 #include "app.h"
+#include "hf_http.h"
 #include "hf_l2_spread.h"
 #include "hf_log.h"
 #include "hf_wipe.h"
@@ -97,9 +98,12 @@ static char *spread_text(const struct app_spread *spread, const struct app_purge
 void app_spread_tell(struct app *app, const struct app_purge *what)
 {
 	struct app_spread *spread = app->spread;
-	struct spread_message *message = calloc(1, sizeof(*message));
+	struct spread_message *message;
 	bool full;
 
+	if (what->url && hf_http_query_has_secret((struct hf_span){ what->url, strlen(what->url) }))
+		return; /* no credential leaves this node */
+	message = calloc(1, sizeof(*message));
 	HF_ASSERT(message);
 	message->spread = spread;
 	message->text = spread_text(spread, what);
