@@ -309,8 +309,10 @@ static int boot_origins(struct app *app, struct hf_err *err)
 		origin->index = i;
 		rc = hf_origin_new(
 			app->conf, i, app->cache, app->xchgs, app->slots, err, &origin->origin);
-		if (rc == 0)
+		if (rc == 0) {
 			hf_origin_auth_set(origin->origin, app->auth);
+			hf_origin_invalidated_set(origin->origin, app_spread_invalidated, app);
+		}
 	}
 	if (rc)
 		undo_origins(app);

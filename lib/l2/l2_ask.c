@@ -217,16 +217,29 @@ static struct l2_conn *ask_writer(struct l2_node *node)
 	return node->writer;
 }
 
+/* The last one was not sent. */
+static void ask_undo(struct l2_conn *conn)
+{
+	struct l2_request *request = HF_CONTAINER_OF(conn->waiting.prev, struct l2_request, link);
+
+	hf_list_del(&request->link);
+	conn->waiting_count--;
+	hf_timer_del(conn->l2->wheel, &request->timer);
+	if (request->ask)
+		request->ask->request = NULL;
+	free(request);
+}
+
 static bool ask_send(struct l2_conn *conn, const struct hf_span *arg, uint32_t count,
 	enum l2_verb verb, enum hf_l2_pass pass, struct hf_l2_ask *ask)
 {
 	if (!conn || conn->waiting_count >= L2_REQUESTS_MAX)
 		return false;
-	if (!l2_conn_command(conn, arg, count))
+	if (!l2_ask_begin(conn, verb, pass, ask))
 		return false;
-	if (l2_ask_begin(conn, verb, pass, ask))
+	if (l2_conn_command(conn, arg, count))
 		return true;
-	l2_conn_fail(conn, "no memory"); /* a reply would come that nobody waits for */
+	ask_undo(conn);
 	return false;
 }
 

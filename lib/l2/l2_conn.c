@@ -56,6 +56,9 @@ void l2_conn_fail(struct l2_conn *conn, const char *why)
 			node->at.host, node->at.port, why);
 	if (!conn->ready && node->address_count > 0)
 		node->address_next = (node->address_next + 1) % node->address_count;
+	if (!conn->ready && node->resolve_us != UINT64_MAX) /* it may have another address by now */
+		node->resolve_us =
+			hf_min_u64(node->resolve_us, conn->l2->now_us + L2_RESOLVE_MIN_US);
 	conn_close(conn);
 	l2_ask_fail_all(conn);
 }

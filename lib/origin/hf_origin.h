@@ -207,6 +207,10 @@ int hf_origin_purge_begin(
 /* The same: none is under way. Then how many objects the last one met. */
 bool hf_origin_purge_done(const struct hf_origin *origin, uint64_t *ret_count);
 
+/* boot: FN hears, on the origin thread, of each key that an unsafe request invalidates while there is an L2: other
+ * edges do not know of it. */
+void hf_origin_invalidated_set(
+	struct hf_origin *origin, void (*fn)(void *arg, struct hf_span key), void *arg);
 /* What a configuration says of L2. */
 struct hf_l2_limits hf_origin_l2_limits(const struct hf_conf *conf);
 /* Any thread: values of L2 that an origin was asked for before that time, Unix, us, count as purged. */

@@ -241,6 +241,7 @@ void origin_fetch_submit(struct hf_origin *origin, struct origin_reader *reader)
 	struct origin_look look = { 0 };
 
 	HF_ASSERT(!reader->fetch && !reader->answered);
+	reader->xchg->local = false; /* what L2 had may have been for others */
 	if (!origin->view) {
 		origin_reader_fail(origin, reader, 503, HF_DROP_REQ_NO_STATE);
 		return;

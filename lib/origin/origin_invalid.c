@@ -124,12 +124,27 @@ static bool invalid_resolve(struct hf_origin *origin, struct hf_span base, struc
 	return true;
 }
 
+void hf_origin_invalidated_set(
+	struct hf_origin *origin, void (*fn)(void *arg, struct hf_span key), void *arg)
+{
+	origin->l2.invalidated = fn;
+	origin->l2.arg = arg;
+}
+
+/* Other edges have it from L2, or stored it themselves. */
+static void invalid_tell(const struct hf_origin *origin, const struct hf_key *key)
+{
+	if (origin->l2.invalidated && origin_l2_set(origin))
+		origin->l2.invalidated(origin->l2.arg, (struct hf_span){ key->ptr, key->len });
+}
+
 static void invalid_key(
 	struct hf_origin *origin, struct origin_fetch *fetch, const struct hf_key *key)
 {
 	uint32_t owner = hf_cache_shard_index(origin->cache, key->hash);
 	struct hf_errand *errand;
 
+	invalid_tell(origin, key);
 	if (owner == origin->index) {
 		(void)origin_purge_key(origin, key, /* soft= */ false);
 		return;
@@ -157,7 +172,7 @@ bool origin_invalid_begin(
 		resp->status >= 400)
 		return false;
 	fetch->invalidated = true;
-	(void)origin_purge_key(origin, &fetch->key, /* soft= */ false);
+	invalid_key(origin, fetch, &fetch->key);
 	for (size_t i = 0; i < HF_ARRAY_LEN(named); i++) {
 		const struct hf_http_line *line = hf_http_fields_find(&resp->fields, named[i]);
 

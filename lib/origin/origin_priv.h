@@ -300,6 +300,8 @@ struct l2_purged;
 
 struct origin_l2 {
 	struct hf_l2 *client;
+	void (*invalidated)(void *arg, struct hf_span key); /* NULL: nobody is told */
+	void *arg;
 	struct hf_l2_codec *codec; /* NULL: L2 was never on */
 	struct hf_l2_codec_cfg codec_cfg;
 	struct hf_list puts, dels;                  /* under way */

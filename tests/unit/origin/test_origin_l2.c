@@ -107,6 +107,30 @@ Test(origin_l2, a_variant_is_found_by_the_values_of_its_fields)
 	store_free(store);
 }
 
+Test(origin_l2, whom_the_variant_does_not_suit_asks_for_himself)
+{
+	static const char fields[] = "Cache-Control: max-age=600\r\nVary: Accept-Language\r\n";
+	struct store *store = store_new("");
+	struct rig_client german, english;
+	const char *head;
+
+	store_fetch(store, "/a", "Accept-Language: de\r\n", fields);
+	store_until(store, store->sets == 2);
+	cr_assert(hf_shard_remove(
+		store->rig->shard, rig_lookup(store->rig, "/a", "Accept-Language: de\r\n")));
+	rig_get(store->rig, &german, "/a", "Accept-Language: de\r\n");
+	rig_get(store->rig, &english, "/a", "Accept-Language: en\r\n");
+	store_until(store, rig_requests(store->rig) == 2 && rig_client_at_end(&german));
+	rig_answer(rig_asked(store->rig, &head), fields, 500);
+	cr_assert(rig_head_has(head, "Accept-Language: en"));
+	store_until(store, rig_client_at_end(&english));
+	cr_assert(german.xchg->local && !english.xchg->local);
+	cr_assert_eq(english.read_len, 500);
+	rig_end(store->rig, &german);
+	rig_end(store->rig, &english);
+	store_free(store);
+}
+
 Test(origin_l2, an_error_is_answered_by_the_origin_and_counted)
 {
 	struct store *store = store_new("");
@@ -213,6 +237,32 @@ Test(origin_l2, a_purge_deletes_there_too)
 	cr_assert_eq(origin_purge_key(store->rig->origin, &key, false), 1);
 	store_until(store, store->dels == 1);
 	store_fetch(store, "/a", "", RIG_FRESH);
+	store_free(store);
+}
+
+static void invalidated(void *arg, struct hf_span key)
+{
+	cr_assert(hf_span_eq(key, HF_SPAN("http://a.test/a")));
+	(*(uint32_t *)arg)++;
+}
+
+Test(origin_l2, what_an_unsafe_request_invalidates_is_deleted_and_told)
+{
+	struct store *store = store_new("");
+	struct rig_client client;
+	uint32_t told = 0;
+	const char *head;
+
+	hf_origin_invalidated_set(store->rig->origin, invalidated, &told);
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_until(store, store->sets == 1);
+	rig_start_text(store->rig, &client, "DELETE /a HTTP/1.1\r\nHost: a.test\r\n\r\n");
+	client.eager = true;
+	rig_answer(rig_asked(store->rig, &head), "", 0);
+	store_until(store, rig_client_at_end(&client));
+	rig_end(store->rig, &client);
+	store_until(store, store->dels == 1);
+	cr_assert_eq(told, 1);
 	store_free(store);
 }
 

@@ -5,9 +5,10 @@
  */
 #include "rig_l2.h"
 
-#define MODEL_URLS    6
-#define MODEL_CLIENTS 4
-#define MODEL_BODY    600
+#define MODEL_URLS        6
+#define MODEL_CLIENTS     4
+#define MODEL_BODY        600
+#define MODEL_PATIENCE_US 300000000 /* a walk yields the CPU at each step */
 
 struct model_url {
 	uint32_t version; /* of the origin, now */
@@ -172,7 +173,7 @@ static void model_purge_many(struct model *model, uint32_t url)
 	static const enum hf_purge kinds[] = { HF_PURGE_TAG, HF_PURGE_PREFIX, HF_PURGE_ALL };
 	struct hf_purge_walk walk = { .kind = kinds[model_random(model, 3)],
 		.soft = model_random(model, 2) };
-	uint64_t give_up_us = hf_clock_us() + RIG_PATIENCE_US, count;
+	uint64_t give_up_us = hf_clock_us() + MODEL_PATIENCE_US, count;
 	char text[64];
 
 	if (walk.kind == HF_PURGE_TAG)
@@ -291,7 +292,7 @@ static void model_run(uint64_t seed, uint32_t steps)
 		(void)snprintf(model.url[i].path, sizeof(model.url[i].path), "/u%u", i);
 	for (uint32_t i = 0; i < steps; i++)
 		model_step(&model);
-	give_up_us = hf_clock_us() + RIG_PATIENCE_US;
+	give_up_us = hf_clock_us() + MODEL_PATIENCE_US;
 	while (busy) {
 		model_turn(&model);
 		busy = false;
