@@ -123,9 +123,8 @@ static CURLcode ask_set_method(struct origin_ask *ask)
 static bool ask_set(struct hf_origin *origin, struct origin_ask *ask, const char *url, uint32_t ms)
 {
 	CURL *easy = ask->easy;
-	CURLcode code = origin_rules_set(origin, easy);
+	CURLcode code = origin_rules_set(origin, easy, url);
 
-	code |= curl_easy_setopt(easy, CURLOPT_URL, url);
 	code |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "holdfast");
 	code |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)ms);
 	code |= ask_set_method(ask);
