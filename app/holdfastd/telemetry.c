@@ -19,13 +19,16 @@ HF_STATIC_ASSERT(HF_DROP_COUNT <= RTE_TEL_MAX_DICT_ENTRIES, "each has an entry")
 static void telemetry_name(
 	const char *name, const char *labels, char ret_text[RTE_TEL_MAX_STRING_LEN])
 {
-	const char *value = strchr(labels, '"');
+	size_t len = (size_t)snprintf(ret_text, RTE_TEL_MAX_STRING_LEN, "%s", name);
+	const char *value;
 
-	if (value)
-		(void)snprintf(ret_text, RTE_TEL_MAX_STRING_LEN, "%s_%.*s", name,
-			(int)strcspn(value + 1, "\""), value + 1);
-	else
-		(void)snprintf(ret_text, RTE_TEL_MAX_STRING_LEN, "%s", name);
+	while ((value = strchr(labels, '"')) != NULL && len < RTE_TEL_MAX_STRING_LEN) {
+		int value_len = (int)strcspn(value + 1, "\"");
+
+		len += (size_t)snprintf(ret_text + len, RTE_TEL_MAX_STRING_LEN - len, "_%.*s",
+			value_len, value + 1);
+		labels = value + 1 + value_len + 1;
+	}
 }
 
 static int telemetry_stats(const char *cmd, const char *params, struct rte_tel_data *data)

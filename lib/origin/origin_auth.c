@@ -125,6 +125,7 @@ static bool ask_set(struct hf_origin *origin, struct origin_ask *ask, const char
 	CURL *easy = ask->easy;
 	CURLcode code = origin_rules_set(origin, easy, url);
 
+	code |= curl_easy_setopt(easy, CURLOPT_PRIVATE, origin);
 	code |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "holdfast");
 	code |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)ms);
 	code |= ask_set_method(ask);
@@ -332,7 +333,7 @@ static bool answer_judge(struct hf_origin *origin, struct origin_ask *ask, CURLc
 	       resp.status == status && answer_allow(origin, ask, &resp);
 }
 
-bool origin_auth_done(struct hf_origin *origin, CURL *easy, CURLcode code)
+void origin_auth_done(struct hf_origin *origin, CURL *easy, CURLcode code)
 {
 	struct origin_ask *ask = NULL;
 	struct hf_list *it;
@@ -341,16 +342,14 @@ bool origin_auth_done(struct hf_origin *origin, CURL *easy, CURLcode code)
 	hf_list_for_each (it, &origin->asks)
 		if (HF_CONTAINER_OF(it, struct origin_ask, link)->easy == easy)
 			ask = HF_CONTAINER_OF(it, struct origin_ask, link);
-	if (!ask)
-		return false;
+	HF_ASSERT(ask);
 	decided = answer_judge(origin, ask, code);
 	ask_stop(origin, ask);
 	if (!decided && ask_begin(origin, ask))
-		return true;
+		return;
 	if (!decided)
 		hf_stat_inc(HF_STAT_AUTH_ASKED_ERROR);
 	ask_end(origin, ask, !decided);
-	return true;
 }
 
 /* ---- a question comes ---- */

@@ -17,8 +17,6 @@
 #include "origin_priv.h"
 
 #define CURL_EVENTS_MAX 64
-#define CURL_WATCH_IDLE (1ULL << 32) /* in an event's data, beside the socket */
-#define CURL_WATCH_L2   (1ULL << 33) /* L2's own epoll: the next turn looks there */
 
 static uint64_t curl_between_us(const struct hf_origin *origin)
 {
@@ -220,12 +218,14 @@ static int curl_on_connected(
 
 /* ---- callbacks of the multi handle ---- */
 
-/* Who waits for nothing on this socket? A transfer that pauses, or none. */
-static bool curl_is_paused(CURL *easy)
+/* Who waits for nothing on this socket? A transfer that pauses, or one that leaves no connection behind. */
+static bool curl_is_paused(const struct hf_origin *origin, CURL *easy)
 {
 	struct origin_fetch *fetch = NULL;
 
 	(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
+	if (origin_auth_is_ask(origin, fetch))
+		return false;
 	if (fetch && origin_hedge_is_first(fetch, easy))
 		return origin_hedge_is_paused(fetch);
 	return !fetch || fetch->recv_paused || fetch->send_paused;
@@ -237,9 +237,9 @@ static int curl_on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
 	struct epoll_event event = { .data.u64 = (uint32_t)fd };
 
 	if (what == CURL_POLL_REMOVE) {
-		bool paused = curl_is_paused(easy);
+		bool paused = curl_is_paused(origin, easy);
 
-		event.data.u64 |= CURL_WATCH_IDLE;
+		event.data.u64 |= ORIGIN_WATCH_IDLE;
 		event.events = EPOLLIN | EPOLLRDHUP;
 		(void)epoll_ctl(origin->epoll_fd, paused ? EPOLL_CTL_DEL : EPOLL_CTL_MOD, fd,
 			&event); /* may be closed */
@@ -410,9 +410,12 @@ static void curl_collect(struct hf_origin *origin)
 			continue;
 		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &fetch);
 		if (!fetch) {
-			if (!origin_tunnel_connected(origin, msg->easy_handle, code) &&
-				!origin_auth_done(origin, msg->easy_handle, code))
+			if (!origin_tunnel_connected(origin, msg->easy_handle, code))
 				origin_check_done(origin, msg->easy_handle, code);
+			continue;
+		}
+		if (origin_auth_is_ask(origin, fetch)) {
+			origin_auth_done(origin, msg->easy_handle, code);
 			continue;
 		}
 		if (origin_hedge_ended(fetch, msg->easy_handle, code))
@@ -483,7 +486,7 @@ bool origin_curl_run(struct hf_origin *origin, uint32_t wait_ms)
 
 	origin->now_us = hf_clock_us();
 	for (int i = 0; i < n; i++)
-		if (event[i].data.u64 & CURL_WATCH_IDLE)
+		if (event[i].data.u64 & ORIGIN_WATCH_IDLE)
 			curl_idle_ended(origin, event[i].data.fd);
 	/* New transfers take their connections here, between the look at those that wait and the end of
 	 * others: none of them has unread bytes. */
@@ -493,7 +496,7 @@ bool origin_curl_run(struct hf_origin *origin, uint32_t wait_ms)
 		busy = true;
 	}
 	for (int i = 0; i < n; i++) {
-		if (event[i].data.u64 & (CURL_WATCH_IDLE | CURL_WATCH_L2) ||
+		if (event[i].data.u64 & (ORIGIN_WATCH_IDLE | ORIGIN_WATCH_L2) ||
 			event[i].data.fd == origin->waker.fd)
 			continue;
 		if (event[i].data.u64 & ORIGIN_WATCH_TUNNEL)
@@ -523,7 +526,7 @@ static CURLMcode curl_multi_set(struct hf_origin *origin)
 int origin_curl_init(struct hf_origin *origin, struct hf_err *err)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = (uint32_t)origin->waker.fd };
-	struct epoll_event l2 = { .events = EPOLLIN, .data.u64 = CURL_WATCH_L2 };
+	struct epoll_event l2 = { .events = EPOLLIN, .data.u64 = ORIGIN_WATCH_L2 };
 
 	origin->curl_due_us = UINT64_MAX;
 	origin->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

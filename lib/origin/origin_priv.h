@@ -307,7 +307,7 @@ struct origin_l2 {
 	struct hf_list puts, dels;                  /* under way */
 	struct l2_purged *purged[ORIGIN_L2_PURGES]; /* in turns */
 	uint64_t purged_count;
-	int64_t purged_all_us; /* Unix: what was asked for before counts as purged */
+	int64_t purged_all_us;     /* Unix: what was asked for before counts as purged */
 	_Atomic int64_t before_us; /* the same, as other edges say */
 };
 
@@ -477,8 +477,12 @@ bool origin_check_is_bad(const struct origin_check *check);
 /* origin_auth.c: auth services are asked */
 /* ASK: answered by GONE. */
 void origin_auth_take(struct hf_origin *origin, struct hf_xchg *xchg);
-/* False: the handle is of no question. */
-bool origin_auth_done(struct hf_origin *origin, CURL *easy, CURLcode code);
+/* Is what curl keeps for a handle the mark of a question? */
+static inline bool origin_auth_is_ask(const struct hf_origin *origin, const void *private)
+{
+	return private == origin;
+}
+void origin_auth_done(struct hf_origin *origin, CURL *easy, CURLcode code);
 void origin_auth_fini(struct hf_origin *origin);
 /* Was the request allowed by what its route asks for now? */
 bool origin_auth_fits(const struct hf_origin *origin, const struct hf_xchg *xchg);
@@ -834,6 +838,11 @@ void origin_warm_forget(struct hf_origin *origin, uint64_t hash);
 void origin_warm_forget_many(struct hf_origin *origin, const struct hf_purge_walk *walk);
 
 /* origin_curl.c */
+/* In the data of epoll's events, beside the socket. */
+#define ORIGIN_WATCH_IDLE   (1ULL << 32) /* a connection that no transfer has */
+#define ORIGIN_WATCH_L2     (1ULL << 33) /* L2's own epoll: the next turn looks there */
+#define ORIGIN_WATCH_TUNNEL (1ULL << 34)
+
 int origin_curl_init(struct hf_origin *origin, struct hf_err *err) HF_MUST_CHECK;
 void origin_curl_fini(struct hf_origin *origin);
 bool origin_curl_run(struct hf_origin *origin, uint32_t wait_ms);

@@ -10,8 +10,6 @@
 
 #include "hf_timer.h"
 
-#define ORIGIN_WATCH_TUNNEL (1ULL << 33) /* in an event's data, beside the socket */
-
 struct origin_reader;
 struct origin_tunnel;
 

@@ -245,6 +245,49 @@ Test(origin_ask, more_fields_than_are_kept_are_an_error)
 	down(rig);
 }
 
+/* What a service says unasked is nobody's answer (RFC 9112 §9.2), as with origins. */
+Test(origin_ask, what_is_left_on_a_connection_is_not_the_answer_to_the_next_question)
+{
+	static const char deny[] = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n";
+	struct rig *rig = up();
+	const struct hf_auth_decision *decision;
+	struct rig_client client;
+	struct rig_conn *conn;
+	const char *head;
+
+	for (int later = 0; later < 2; later++) {
+		(void)hf_auth_revoke(auth, HF_AUTH_AUTH_GATEWAY, NULL);
+		ask(rig, &client, "k");
+		conn = rig_asked(rig, &head);
+		rig_say(conn, deny);
+		if (!later)
+			rig_say(conn, ALLOW);
+		rig_until(rig, client.gone);
+		if (later)
+			rig_say(conn, ALLOW);
+		rig_settle(rig);
+		ask(rig, &client, "l");
+		rig_say(rig_asked(rig, &head), deny);
+		rig_until(rig, client.gone);
+		cr_expect_eq(found("l", &decision), HF_AUTH_HIT_NEGATIVE);
+	}
+	down(rig);
+}
+
+Test(origin_ask, one_connection_serves_many_questions)
+{
+	struct rig *rig = up();
+	const struct hf_auth_decision *decision;
+
+	for (int i = 0; i < 5; i++) {
+		cr_expect_eq(answered(rig, ALLOW, false, &decision), HF_AUTH_HIT);
+		(void)hf_auth_revoke(auth, HF_AUTH_AUTH_GATEWAY, NULL);
+		rig_settle(rig);
+	}
+	cr_expect_eq(rig->conns, 1);
+	down(rig);
+}
+
 Test(origin_ask, an_interim_answer_is_not_the_answer)
 {
 	struct rig *rig = up();
