@@ -89,6 +89,7 @@ struct l2_listen {
 	bool on;      /* since on_us; else off since off_us */
 	bool heard;   /* something on this connection */
 	uint64_t count, on_us, off_us;
+	uint64_t pause_us, next_us; /* when the next connection may be opened */
 };
 
 struct l2_node {

@@ -10,6 +10,9 @@
 
 #include "l2_client.h"
 
+#define SPREAD_PAUSE_MIN_US 500000
+#define SPREAD_PAUSE_MAX_US 8000000
+
 /* KEYS: the hash, and channel; ARGV: 1 to tell, 0 to ask; WALK_US; the text. Returns "n walked". */
 static const char spread_script[] =
 	"local k=KEYS[1] local w=redis.call('HGET',k,'walked') or '0' "
@@ -193,6 +196,7 @@ static void spread_counted(struct hf_l2_ask *ask, enum hf_l2_outcome outcome, st
 	listen->counted = true;
 	listen->on = true;
 	listen->on_us = node->l2->now_us;
+	listen->pause_us = listen->next_us = 0;
 }
 
 /* "n TEXT". The first one after a pause has to be the next one; later ones may begin again at 1: its memory was
@@ -259,6 +263,20 @@ void l2_spread_closed(struct l2_node *node)
 	listen->on = false;
 }
 
+/* One that is dead is tried after ever longer pauses. */
+static void spread_listen(struct l2_node *node)
+{
+	struct l2_listen *listen = &node->listen;
+	uint64_t now_us = node->l2->now_us;
+
+	if (listen->conn || listen->asking || now_us < listen->next_us)
+		return;
+	listen->pause_us = hf_max_u64(
+		SPREAD_PAUSE_MIN_US, hf_min_u64(2 * listen->pause_us, SPREAD_PAUSE_MAX_US));
+	listen->next_us = now_us + listen->pause_us;
+	listen->conn = l2_conn_open(node);
+}
+
 void hf_l2_spread_run(struct hf_l2 *l2, uint64_t now_us)
 {
 	struct l2_node *node;
@@ -266,8 +284,7 @@ void hf_l2_spread_run(struct hf_l2 *l2, uint64_t now_us)
 
 	l2->now_us = now_us;
 	while (l2->spread && (node = l2_node_each(l2, &at)) != NULL)
-		if (!node->listen.conn && !node->listen.asking)
-			node->listen.conn = l2_conn_open(node);
+		spread_listen(node);
 }
 
 uint32_t hf_l2_spread_count(const struct hf_l2 *l2)
