@@ -179,8 +179,11 @@ static struct hf_xchg *ask_xchg(struct hf_serve *serve, const struct hf_state_fl
 {
 	struct hf_span lines = { text->ptr + sizeof(flow->digest),
 		text->len - sizeof(flow->digest) };
-	struct hf_xchg *xchg = hf_xchg_get(serve->xchgs, serve->worker);
+	struct hf_xchg *xchg = NULL;
 
+	/* a service that hangs leaves exchanges to all that does not need it */
+	if (serve->asks_out < hf_max_u32(serve->conf->origin.exchanges_max / 2, 1))
+		xchg = hf_xchg_get(serve->xchgs, serve->worker);
 	if (!xchg)
 		return NULL;
 	if (lines.len > xchg->buf_len) {
@@ -208,6 +211,7 @@ static enum serve_go auth_ask(struct hf_serve *serve, struct serve_req *req, str
 	xchg->owner = req;
 	req->ask = xchg;
 	req->asks++;
+	serve->asks_out++;
 	req->ask_failed = false;
 	req->step = SERVE_AUTH;
 	serve_head_leave(serve);
@@ -228,6 +232,8 @@ void serve_auth_told(struct hf_serve *serve, struct hf_xchg *xchg)
 	bool failed = xchg->ask.failed;
 
 	xchg->owner = NULL;
+	HF_ASSERT(serve->asks_out > 0);
+	serve->asks_out--;
 	hf_xchg_put(serve->xchgs, xchg);
 	if (!req)
 		return;

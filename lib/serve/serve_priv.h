@@ -186,6 +186,7 @@ struct hf_serve {
 	char *head_buf; /* a head that came in pieces, made contiguous; wiped when it was read */
 	size_t head_buf_used;
 	uint32_t key_cap, ask_cap;
+	uint32_t asks_out;         /* exchanges that auth services are asked with */
 	struct hf_tcp_sweep sweep; /* serve_pressure.c */
 	uint64_t sweep_step_us, sweep_round_us;
 	bool sweep_on;

@@ -553,6 +553,28 @@ Test(serve_auth, a_decision_of_another_flow_lets_nobody_in)
 	cr_expect(begins(client, "HTTP/1.1 403 "));
 }
 
+Test(serve_auth, a_service_that_hangs_leaves_half_of_the_exchanges_to_others)
+{
+	struct hf_xchg *asked[2];
+
+	protect(BY_HEADER);
+	for (uint32_t i = 0; i < 2; i++) {
+		char text[128];
+
+		(void)snprintf(text, sizeof(text), "GET /" HEAD "X-Key: k%u\r\n\r\n", i);
+		(void)ask(i, text);
+		asked[i] = expect_ask();
+	}
+	cr_expect(begins(ask(2, GET(BEARER)), "HTTP/1.1 503 "));
+	(void)ask(3, "GET /open" HEAD "\r\n");
+	(void)rig_answer(&rig, rig_expect_start(&rig), 5, /* stream= */ true);
+	for (uint32_t i = 0; i < 2; i++)
+		tell(asked[i], /* failed= */ true);
+	cr_expect(begins(&rig.client[0], "HTTP/1.1 503 "));
+	(void)ask(4, GET(BEARER));
+	tell(expect_ask(), /* failed= */ true);
+}
+
 Test(serve_auth, without_exchanges_a_question_is_shed)
 {
 	struct hf_xchg *held[8];
