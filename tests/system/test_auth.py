@@ -38,7 +38,7 @@ def flow(**changes):
     return {"id": "keys", "cache": "agent_api_key", "share": "explicit",
             "credential": {"in": "header", "name": "x-key"}, "negative_ttl": 60,
             "allow": {"add": ["x-user"], "remove": ["x-key"]},
-            "service": {"group": "authz", "path": "/check", "timeout_ms": 500}, **changes}
+            "service": {"group": "authz", "path": "/check", "timeout_ms": 10000}, **changes}
 
 
 def protected(version, origin, service, **changes):
@@ -127,15 +127,13 @@ def test_decisions_are_asked_for_once_kept_revoked_and_told(holdfast, origin, se
 
 def test_a_service_that_fails_lets_nobody_in_but_in_fallback_who_was_allowed(
         holdfast, origin, service):
-    def state(version, **changes):
-        holdfast.plane.state(protected(version, origin, service, ttl=1,
-                                       on_error={"fallback_ttl": 3600}, **changes))
-        holdfast.plane.wait_ack(version)
-
-    state("2")
+    state = protected("2", origin, service, ttl=1, on_error={"fallback_ttl": 3600})
+    state["auth_flows"][0]["service"]["timeout_ms"] = 2000
+    holdfast.plane.state(state)
+    holdfast.plane.wait_ack("2")
     assert get("good").status == 200
-    for how in (answer(b"", [], "500 No"), lambda conn, request: False,
-                lambda conn, request: conn.recv(1) and False):
+    for how in (lambda conn, request: conn.recv(1) and False, lambda conn, request: False,
+                answer(b"", [], "500 No")):
         service.how = how
         assert get("new").status == 503
     wait_until(lambda: get("good").status == 503, what="the decision expires")
