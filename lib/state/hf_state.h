@@ -163,8 +163,8 @@ struct hf_state_l2_node {
 
 /* What all edges that share a second tier must agree on. */
 struct hf_state_l2 {
-	bool on;           /* the document has it */
-	bool write_around; /* what it took is not stored in L1 as well */
+	bool on;                             /* the document has it */
+	bool write_around;                   /* what it took is not stored in L1 as well */
 	char name[HF_STATE_L2_NAME_MAX + 1]; /* that its keys begin with */
 	uint32_t l1_ttl_s;
 	uint32_t lease_ms;            /* 0: none */

@@ -85,7 +85,8 @@ Test(conf_merge, live_are_these_keys)
 		"tunnel.allow tunnel.max tunnel.idle_timeout tunnel.total_timeout "
 		"control_plane.interval control_plane.timeout control_plane.failures "
 		"control_plane.successes control_plane.max_stale control_plane.state_max_age "
-		"control_plane.on_state_expired registry.secret_file l2.secret_file l2.connect_timeout "
+		"control_plane.on_state_expired registry.secret_file l2.secret_file "
+		"l2.connect_timeout "
 		"l2.read_timeout l2.write_timeout l2.keepalive l2.lifetime l2.connections "
 		"log.requests log.format "
 		"runtime.drain_timeout runtime.watchdog trace.sample ";
