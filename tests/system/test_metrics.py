@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The admin listener and the exporters, with their real peers: promtool, a UDP socket, an OTLP receiver."""
+"""The admin listener and the exporters, with their real peers: promtool, a UDP socket, npm's statsd, an OTLP
+receiver."""
 import contextlib
 import http.server
 import json
+import os
 import re
 import socket
 import subprocess
@@ -118,6 +120,50 @@ def test_statsd_gets_every_count_once_also_the_last(start, nginx):
     assert totals["holdfast_cache_misses_total", "node:edge-1,class:absent"] == 1
     assert totals["holdfast_hit_seconds_count", "node:edge-1"] == 5
     assert {"edge_fallback_triggered", "cache_miss_rate", "holdfast_hit_seconds_p99"} <= gauges
+
+
+@pytest.fixture
+def npm_statsd(tmp_path):
+    """npm's StatsD server: its two ports. From here nobody can fetch it: scripts/test has, or says why not."""
+    if not os.environ.get("HF_NPM"):
+        pytest.skip("HF_NPM names no modules of npm")
+    port, admin = free_port(), free_port()
+    config = tmp_path / "statsd.js"
+    config.write_text(json.dumps({  # it forgets with a flush: there is none
+        "port": port, "address": "127.0.0.1", "mgmt_port": admin, "mgmt_address": "127.0.0.1",
+        "flushInterval": 3600000, "backends": []}))
+    with subprocess.Popen(["node", f"{os.environ['HF_NPM']}/statsd/stats.js", config],
+                          stdout=subprocess.DEVNULL) as server:
+        yield port, admin
+        server.terminate()
+
+
+def ask_statsd(admin):
+    with socket.create_connection(("127.0.0.1", admin), 5) as conn:
+        conn.sendall(b"counters\n")
+        text = b""
+        while b"END\n" not in text:
+            text += conn.recv(1 << 16)
+    return {name: float(count) for name, count in re.findall(r"([\w.;=-]+)'?: ([\d.]+)", text.decode())}
+
+
+def test_a_real_statsd_server_has_every_count_once(start, nginx, npm_statsd):
+    port, admin = npm_statsd
+
+    def is_there():
+        with contextlib.suppress(OSError):
+            return ask_statsd(admin) is not None
+
+    wait_until(is_there, what="statsd")
+    hf = start(nginx.url, metrics={"statsd": f"127.0.0.1:{port}", "interval": "100ms"})
+    load(4)
+    hf.stop()
+    wait_until(lambda: ask_statsd(admin).get("holdfast_http_requests_total;node=edge-1") == 5,
+               what="the last packet")
+    counts = ask_statsd(admin)
+    assert counts["statsd.bad_lines_seen"] == 0
+    assert counts["holdfast_cache_hits_total;node=edge-1"] == 4
+    assert counts["holdfast_cache_misses_total;node=edge-1;class=absent"] == 1
 
 
 class Receiver(http.server.ThreadingHTTPServer):
