@@ -114,11 +114,12 @@ static inline void store_command(struct store *store, int fd, struct hf_span *ar
 static inline bool store_next(struct store *store, int fd, struct rig_buf *buf)
 {
 	struct hf_span arg[8];
-	char *at = buf->data, *end = buf->data + buf->len, *line;
+	char *at = buf->data, *end, *line;
 	long count;
 
 	if (buf->len == 0 || !memchr(at, '\n', buf->len))
 		return false;
+	end = at + buf->len;
 	count = strtol(at + 1, &line, 10);
 	at = line + 2;
 	for (long i = 0; i < count; i++) {
