@@ -307,7 +307,9 @@ bool origin_store_is_kept(const struct origin_fetch *fetch)
 
 void origin_store_make_way(struct hf_origin *origin, const struct origin_fetch *fetch)
 {
-	if (origin_store_is_kept(fetch))
+	const struct hf_state_l2 *l2 = origin_l2_set(origin);
+
+	if (origin_store_is_kept(fetch) && !(l2 && l2->write_around)) /* L1 may keep what it has */
 		hf_shard_make_way(origin->shard, fetch->obj);
 }
 

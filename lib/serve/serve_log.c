@@ -80,14 +80,15 @@ void serve_log_obj(const struct hf_serve *serve, struct serve_req *req)
 	struct hf_reqlog_trace *trace = &req->log->trace;
 	const struct hf_obj *obj = req->obj;
 	int64_t age_ms = ((int64_t)serve->now_us - obj->born_us) / 1000;
-	int64_t judged_ms = (int64_t)hf_obj_life_age_s(obj, serve->now_us) * 1000;
+	uint32_t judged_s = hf_obj_life_age_s(obj, serve->now_us);
 
 	if (req->xchg && !req->xchg->stored && !req->xchg->local)
 		return;
 	trace->has_ttl = true;
-	/* a second's parts count, unless it was made stale before its time */
-	if (judged_ms > age_ms)
-		age_ms = judged_ms;
+	/* a second's parts count, unless it was made stale before its time; what gives way by now did not when it
+	 * was chosen */
+	if (judged_s != UINT32_MAX && judged_s * 1000LL > age_ms)
+		age_ms = judged_s * 1000LL;
 	trace->ttl_ms = (int64_t)obj->life.lifetime_s * 1000 - age_ms;
 }
 

@@ -129,7 +129,8 @@ def test_what_one_fetched_another_has_from_l2(start, tmp_path):
         origin.on("/slow", slow)
         leased = document("v2", origin.url, l2={**plane.tier, "lease_ms": 10000})
         plane.state(leased)
-        plane.wait_ack("v2")
+        for hf in (a, b):
+            hf.wait_log('state "v2" is in force')
         clients = [threading.Thread(target=get, args=(hf, "/slow")) for hf in (a, b)]
         for client in clients:
             client.start()
