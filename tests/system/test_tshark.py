@@ -5,7 +5,7 @@ import collections
 import json
 
 import pytest
-from harness import SANITIZED, V4, V6, blocks, body_hash, curl, sh, url
+from harness import PEER4, PEER6, SANITIZED, V4, V6, blocks, body_hash, curl, sh, url
 from impair import capture, serve
 
 MIB = 1 << 20
@@ -100,14 +100,20 @@ def captured(hf, path, allowed, *command):
     return out, len({frame.stream for frame in frames}), len(frames)
 
 
+def not_read(host):
+    """We may be faster than the client reads, and fill its window: it closes it and we probe it."""
+    client = {V4: PEER4, V6: PEER6}[host]
+    return [("window_full", host), ("zero_window", client), ("zero_window_probe", host),
+            ("zero_window_probe_ack", client)]
+
+
 @pytest.mark.parametrize("host", [V4, V6])
 def test_downloads(hf, tmp_path, host):
     sizes = [1000, 100_000, 10 * MIB]
     for size in sizes:
         assert curl(url(f"/length/{size}", host)).sha256 == body_hash(size)
-    # we may be faster than curl reads: then its window is full, but never closed
     out, streams, frames = captured(
-        hf, tmp_path / "pcap", [("window_full", host)],
+        hf, tmp_path / "pcap", not_read(host),
         "curl", "-sS", "-g", "-w", "%{size_download} %{num_connects}\n",
         *[word for size in sizes * 2
           for word in ("-o", "/dev/null", url(f"/length/{size}", host))])
