@@ -76,16 +76,13 @@ bool cache_body_leave(struct hf_shard *shard, struct hf_obj *obj)
 }
 
 /* A body that the new object has room for. */
-static void freshen_copy(struct hf_obj *obj, const struct hf_obj *old)
+static void freshen_copy(struct hf_obj *obj, const struct hf_obj *old, uint64_t len)
 {
-	struct hf_obj_cursor cursor = { 0 };
-	struct hf_span span;
-
-	while ((span = hf_obj_peek(old, &cursor, SIZE_MAX)).len > 0) {
-		HF_ASSERT(cursor.pos + span.len <= obj->first->cap);
-		memcpy(obj->first->data + cursor.pos, span.ptr, span.len);
-		hf_obj_advance(&cursor, span.len);
-	}
+	HF_ASSERT(len == obj->first->cap);
+	for (const struct hf_chunk *chunk = old->first; chunk && chunk->begin < len;
+		chunk = chunk->next)
+		memcpy(obj->first->data + chunk->begin, chunk->data,
+			hf_min_u64(chunk->cap, len - chunk->begin));
 }
 
 struct hf_obj *hf_shard_obj_freshen(
@@ -98,7 +95,7 @@ struct hf_obj *hf_shard_obj_freshen(
 
 	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
 	HF_ASSERT(old->shard == shard->index && old->owner_refs > 0);
-	HF_ASSERT(atomic_load_explicit(&old->state, memory_order_relaxed) == HF_OBJ_READY);
+	HF_ASSERT(hf_obj_is_ready(old) || (flags & HF_OBJ_WHOLE));
 	HF_ASSERT(!(flags & HF_OBJ_STREAM));
 	whole.key = (struct hf_key){ old->key, old->key_len, old->hash };
 	whole.vary = (struct hf_span){ old->vary, old->vary_len };
@@ -106,11 +103,13 @@ struct hf_obj *hf_shard_obj_freshen(
 	whole.status = old->status;
 	whole.flags = (uint16_t)((spec->flags & (HF_OBJ_AUTH_OK | HF_OBJ_SECRET_OK)) |
 				 (flags & HF_OBJ_NO_BODY));
+	if (flags & HF_OBJ_WHOLE)
+		filled = whole.length;
 	obj = hf_shard_obj_new(shard, &whole);
 	if (!obj)
 		return NULL;
 	if (obj->first)
-		freshen_copy(obj, old);
+		freshen_copy(obj, old, filled);
 	else if (filled > 0)
 		freshen_share(shard, old, obj);
 	obj->purged = old->purged || cache_purge_names(shard, old);

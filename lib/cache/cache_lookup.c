@@ -42,7 +42,7 @@ static inline void lookup_bucket(struct lookup *lookup, const struct cache_bucke
 		if (hf_likely(!cache_word_has_tag(word, hash)))
 			continue;
 		lookup_prefetch(obj);
-		if (!cache_key_is(obj, key))
+		if (!cache_key_is(obj, key) || !hf_obj_is_ready(obj))
 			continue;
 		if (!lookup->best)
 			lookup->verdict = HF_LOOKUP_VARY;

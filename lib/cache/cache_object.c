@@ -214,12 +214,14 @@ size_t hf_shard_fill(struct hf_shard *shard, struct hf_obj *obj, const void *dat
 {
 	uint64_t filled = atomic_load_explicit(&obj->filled, memory_order_relaxed);
 	uint64_t length = atomic_load_explicit(&obj->length, memory_order_relaxed);
+	unsigned flags = atomic_load_explicit(&obj->flags, memory_order_relaxed);
 	size_t done = 0;
 
 	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
 	HF_ASSERT(obj->shard == shard->index && obj->place == CACHE_LOOSE);
 	HF_ASSERT(atomic_load_explicit(&obj->state, memory_order_relaxed) == HF_OBJ_FILLING);
 	HF_ASSERT(filled <= length && len <= length - filled);
+	HF_ASSERT(len == 0 || !(flags & HF_OBJ_WHOLE));
 	while (done < len) {
 		struct hf_chunk *chunk = obj->last;
 		size_t at, n;
@@ -233,7 +235,10 @@ size_t hf_shard_fill(struct hf_shard *shard, struct hf_obj *obj, const void *dat
 		memcpy(chunk->data + at, (const char *)data + done, n);
 		done += n;
 		filled += n;
-		atomic_store_explicit(&obj->filled, filled, memory_order_release);
+		if (filled == length && !(flags & HF_OBJ_STREAM))
+			atomic_fetch_or_explicit(&obj->flags, HF_OBJ_WHOLE, memory_order_relaxed);
+		else
+			atomic_store_explicit(&obj->filled, filled, memory_order_release);
 	}
 	return done;
 }
@@ -242,13 +247,20 @@ void hf_shard_fill_end(struct hf_shard *shard, struct hf_obj *obj)
 {
 	uint64_t filled = atomic_load_explicit(&obj->filled, memory_order_relaxed);
 	uint64_t length = atomic_load_explicit(&obj->length, memory_order_relaxed);
+	unsigned flags = atomic_load_explicit(&obj->flags, memory_order_relaxed);
 
-	HF_ASSERT(obj->shard == shard->index && obj->place == CACHE_LOOSE);
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	HF_ASSERT(obj->shard == shard->index);
 	HF_ASSERT(atomic_load_explicit(&obj->state, memory_order_relaxed) == HF_OBJ_FILLING);
 	HF_ASSERT(length == HF_OBJ_LENGTH_UNKNOWN || length == filled ||
-		  (atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_NO_BODY));
+		  (flags & (HF_OBJ_NO_BODY | HF_OBJ_WHOLE)));
 	if (length == HF_OBJ_LENGTH_UNKNOWN)
-		atomic_store_explicit(&obj->length, filled, memory_order_relaxed);
+		atomic_store_explicit(&obj->length, filled, memory_order_release);
+	if (flags & HF_OBJ_WHOLE) {
+		atomic_store_explicit(&obj->filled, length, memory_order_release);
+		atomic_fetch_and_explicit(
+			&obj->flags, (uint16_t)~HF_OBJ_WHOLE, memory_order_relaxed);
+	}
 	atomic_store_explicit(&obj->state, HF_OBJ_READY, memory_order_release);
 }
 

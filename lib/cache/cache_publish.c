@@ -88,33 +88,18 @@ static uint32_t publish_choose(
 							    : publish_victim(shard, hash);
 }
 
-void hf_shard_make_way(struct hf_shard *shard, const struct hf_obj *obj)
+/* To those who read along. */
+static void publish_show(struct hf_shard *shard, struct hf_obj *obj)
 {
-	struct publish_scan scan;
-
-	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
-	HF_ASSERT(obj->shard == shard->index && obj->place == CACHE_LOOSE && obj->key_len > 0);
-	publish_scan(shard, obj, &scan);
-	if (scan.same != PUBLISH_NONE)
-		atomic_fetch_or_explicit(&cache_at(shard, scan.same)->flags,
-			HF_OBJ_STALE | HF_OBJ_GIVES_WAY, memory_order_release);
+	if (!hf_obj_is_ready(obj))
+		hf_shard_fill_end(shard, obj);
 }
 
-void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj)
+static void publish_link(struct hf_shard *shard, struct hf_obj *obj)
 {
 	struct publish_scan scan;
 	struct hf_obj *old;
 
-	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
-	HF_ASSERT(obj->shard == shard->index && obj->place == CACHE_LOOSE && obj->serial == 0);
-	HF_ASSERT(obj->key_len > 0 && obj->owner_refs > 0);
-	HF_ASSERT(atomic_load_explicit(&obj->state, memory_order_relaxed) == HF_OBJ_READY);
-	HF_ASSERT(!(atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_STREAM));
-	HF_ASSERT(hf_cache_shard_index(shard->cache, obj->hash) == shard->index);
-	if (obj->purged) {
-		hf_stat_inc(HF_STAT_CACHE_PURGED);
-		return;
-	}
 	publish_scan(shard, obj, &scan);
 	obj->slot = publish_choose(shard, obj->hash, &scan);
 	obj->serial = ++shard->serial;
@@ -124,16 +109,33 @@ void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj)
 	hf_list_add_head(&shard->queue, &obj->queue);
 	shard->objects++;
 	old = cache_at(shard, obj->slot);
-	/* One store: a lookup finds the old one or the new one, never neither. */
+	/* One store: a lookup finds the old one or the new one; then who has seen its end finds it (C1) */
 	atomic_store_explicit(
 		cache_slot_word(shard, obj->slot), cache_word(obj), memory_order_release);
+	publish_show(shard, obj);
 	cache_worth_enter(shard, obj, scan.same != PUBLISH_NONE ? old : NULL);
 	if (old)
 		cache_retire(shard, old);
-	cache_worth_turn(shard);
 	hf_stat_inc(HF_STAT_CACHE_INSERTS);
 	hf_stat_inc(HF_STAT_CACHE_OBJECTS);
 	hf_stat_add(HF_STAT_CACHE_STORED_BYTES, obj->cost);
+}
+
+void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj)
+{
+	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
+	HF_ASSERT(obj->shard == shard->index && obj->place == CACHE_LOOSE && obj->serial == 0);
+	HF_ASSERT(obj->key_len > 0 && obj->owner_refs > 0);
+	HF_ASSERT(atomic_load_explicit(&obj->state, memory_order_relaxed) != HF_OBJ_FAILED);
+	HF_ASSERT(!(atomic_load_explicit(&obj->flags, memory_order_relaxed) & HF_OBJ_STREAM));
+	HF_ASSERT(hf_cache_shard_index(shard->cache, obj->hash) == shard->index);
+	if (obj->purged) {
+		publish_show(shard, obj);
+		hf_stat_inc(HF_STAT_CACHE_PURGED);
+		return;
+	}
+	publish_link(shard, obj);
+	cache_worth_turn(shard);
 }
 
 void hf_shard_each_variant(struct hf_shard *shard, const struct hf_key *key,

@@ -16,7 +16,7 @@
  *           that owns the shard. hf_cache_reclaim_step: the reclaim thread.
  * Lifetime  of objects: hf_object.h. Of tables: boot to exit, fixed size.
  * Promises  C1 a lookup after publish returned, ordered by a ring message, sees that object or a newer
- *           one; so does one after make_way, or it sees nothing to use.  C2 a borrowed object is readable
+ *           one; so does one by who has seen the end of its body, if publish showed it.  C2 a borrowed object is readable
  *           until this lcore's quiescent state, a leased one until the lease's reference is put.  C3 keys
  *           are compared whole, never only hashes.  C4 a lookup writes nothing but `touched` and
  *           `holders`, each only when clear.  C5 memory in use never exceeds the arena; a table, its
@@ -130,29 +130,28 @@ struct hf_obj *hf_shard_obj_new(struct hf_shard *shard, const struct hf_obj_spec
 void hf_shard_obj_ref(struct hf_shard *shard, struct hf_obj *obj);
 void hf_shard_obj_unref(struct hf_shard *shard, struct hf_obj *obj);
 /* Copies as much of data as memory allows; returns how much. Less than len: as for obj_new. Readers
- * see the bytes when it returns. */
+ * see the bytes when it returns, but the last one of what has a known length and is no stream: that one
+ * they see when it is published, or ended. */
 size_t hf_shard_fill(struct hf_shard *shard, struct hf_obj *obj, const void *data, size_t len);
-/* The body is whole: READY, length known. */
+/* The body is whole, and not to be found because of this: READY, length known. */
 void hf_shard_fill_end(struct hf_shard *shard, struct hf_obj *obj);
 void hf_shard_fill_fail(struct hf_shard *shard, struct hf_obj *obj);
 /* An object being filled will not be stored after all (too large, no memory): becomes a stream. */
 void hf_shard_to_stream(struct hf_shard *shard, struct hf_obj *obj);
 /* Stream: every reader is done with the bytes before `consumed`; frees chunks (O6). */
 void hf_shard_trim(struct hf_shard *shard, struct hf_obj *obj, uint64_t consumed);
-/* A READY object goes into the table (which takes a reference); what was stored for the same key and
- * Vary values is unlinked. Nothing happens when it was freshened from what a hard purge took, or a
+/* A whole object goes into the table (which takes a reference); what was stored for the same key and
+ * Vary values is unlinked. Then one that was FILLING is READY, so that who sees its end finds it; in
+ * between lookups find neither. Nothing happens when it was freshened from what a hard purge took, or a
  * purge of many under way is to take. */
 void hf_shard_publish(struct hf_shard *shard, struct hf_obj *obj);
-/* Before readers are shown the end of an object that is published then: what it replaces is not used
- * any more, so that nobody who had the new one whole finds the old one (C1). */
-void hf_shard_make_way(struct hf_shard *shard, const struct hf_obj *obj);
 /* The stored response that a lookup of REQ would find, borrowed until the end of this turn; hf_shard_obj_ref
  * keeps it longer. NULL: none, or one that a hard purge of many under way is to take. */
 struct hf_obj *hf_shard_lookup(
 	struct hf_shard *shard, const struct hf_key *key, const struct hf_http_req *req);
 /* RFC 9111 §4.3.4: OLD's status and body under the head, life and birth of SPEC; of SPEC's flags
- * HF_OBJ_AUTH_OK and HF_OBJ_SECRET_OK count, its key, Vary values, status and length do not. OLD is READY, whether or not it
- * is in the table still, and stays as it is for its readers. The new object is READY, with one owner
+ * HF_OBJ_AUTH_OK and HF_OBJ_SECRET_OK count, its key, Vary values, status and length do not. OLD is READY, or its last byte is
+ * not shown yet, whether or not it is in the table still, and stays as it is for its readers. The new object is READY, with one owner
  * reference, and to be published; unless the body is short enough for a copy the two share it (O7).
  * NULL: no memory, as for obj_new. */
 struct hf_obj *hf_shard_obj_freshen(

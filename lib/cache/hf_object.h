@@ -10,6 +10,7 @@
  *
  *             new          commit         end             publish        unlink         last unref
  *      (none) ---> NEW/FILLING ----> FILLING ----> READY ----> in the table ----> RETIRED ----> freed
+ *                                       |  \--publish: in the table, then READY --^
  *                                       \--fail--> FAILED
  * Threads   The owner is the origin thread of the object's shard: it alone writes, but for `touched`
  *           and `holders`, in which an lcore sets a bit when it is clear, and `refreshing`.
@@ -66,8 +67,8 @@ enum hf_obj_flags {
 	HF_OBJ_TAGGED = 1 << 3,    /* its head has Surrogate-Key or Cache-Tag */
 	HF_OBJ_STALE = 1 << 4,     /* soft purge: as if its lifetime were over (hf_obj_use) */
 	HF_OBJ_SECRET_OK = 1 << 5, /* stored by a route that lets URLs with secrets be */
-	HF_OBJ_GIVES_WAY =
-		1 << 6, /* with STALE: past every window, for what replaces it is whole */
+	HF_OBJ_WHOLE =
+		1 << 6, /* every byte of a known length is there, the last one not shown yet */
 };
 
 /* How it was asked for while eviction looked (cache_worth.c). */
@@ -134,6 +135,12 @@ struct hf_obj {
 
 HF_STATIC_ASSERT(sizeof(struct hf_obj) == 3 * HF_CACHE_LINE, "per-object overhead");
 
+/* Its body is whole, and readers may see its end. Any thread. */
+static inline bool hf_obj_is_ready(const struct hf_obj *obj)
+{
+	return atomic_load_explicit(&obj->state, memory_order_acquire) == HF_OBJ_READY;
+}
+
 /* Age in whole seconds (RFC 9111 §4.2.3), 0 at least. */
 static inline uint32_t hf_obj_age_s(const struct hf_obj *obj, uint64_t now_us)
 {
@@ -157,12 +164,9 @@ static inline uint32_t hf_obj_life_age_s(const struct hf_obj *obj, uint64_t now_
 {
 	uint32_t age_s = hf_obj_age_s(obj, now_us);
 	uint64_t judged_s = obj->life.lifetime_s;
-	unsigned flags = atomic_load_explicit(&obj->flags, memory_order_acquire);
 
-	if (!(flags & HF_OBJ_STALE))
+	if (!(atomic_load_explicit(&obj->flags, memory_order_acquire) & HF_OBJ_STALE))
 		return age_s;
-	if (flags & HF_OBJ_GIVES_WAY)
-		return UINT32_MAX;
 	judged_s += age_s;
 	judged_s -=
 		hf_min_u32(age_s, atomic_load_explicit(&obj->stale_age_s, memory_order_relaxed));

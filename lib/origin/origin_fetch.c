@@ -71,7 +71,7 @@ void origin_fetch_free_all(struct hf_origin *origin)
 	while ((it = hf_list_first(&origin->all)) != NULL) {
 		struct origin_fetch *fetch = HF_CONTAINER_OF(it, struct origin_fetch, all_link);
 
-		if (fetch->obj)
+		if (fetch->obj && !origin_store_is_whole(fetch))
 			hf_shard_fill_fail(origin->shard, fetch->obj);
 		while ((it = hf_list_first(&fetch->readers)) != NULL) {
 			hf_list_del(it); /* nobody listens any more */
@@ -442,32 +442,14 @@ void origin_fetch_fail(struct hf_origin *origin, struct origin_fetch *fetch, uin
 	origin_fetch_end(origin, fetch);
 }
 
-/* Answers to earlier questions for the key shall not replace this one. */
-static void fetch_overtake(struct hf_origin *origin, const struct origin_fetch *fetch)
-{
-	struct origin_fetch *other = NULL;
-
-	while ((other = origin_map_next(origin, &fetch->key, other)) != NULL)
-		other->purged |= other->state >= ORIGIN_SENT && other->sent_us < fetch->sent_us;
-}
-
 static void fetch_complete(struct hf_origin *origin, struct origin_fetch *fetch)
 {
-	struct hf_obj *obj = fetch->obj;
-	bool stream = obj->flags & HF_OBJ_STREAM;
+	unsigned flags = fetch->obj->flags;
 
 	origin_fetch_answered(fetch);
-	origin_store_make_way(origin, fetch);
 	/* what has no body keeps the length it was told, if any: for an answer to HEAD */
-	if (!(stream && (obj->flags & HF_OBJ_NO_BODY)))
-		hf_shard_fill_end(origin->shard, obj);
-	if (origin_store_is_kept(fetch)) {
-		if (fetch->head_kept > 0)
-			origin_resume_publish(origin, fetch);
-		else
-			origin_l2_publish(origin, fetch, obj);
-		fetch_overtake(origin, fetch);
-	}
+	if (!origin_store_is_whole(fetch) && !((flags & HF_OBJ_STREAM) && (flags & HF_OBJ_NO_BODY)))
+		origin_store_whole(origin, fetch);
 	origin_flow_more(origin, fetch);
 	origin_fetch_end(origin, fetch);
 }
@@ -482,7 +464,7 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 		origin_curl_stop(origin, fetch);
 		return;
 	}
-	if (code == CURLE_OK && fetch->state == ORIGIN_BODY) {
+	if (fetch->state == ORIGIN_BODY && (code == CURLE_OK || origin_store_is_whole(fetch))) {
 		fetch_complete(origin, fetch);
 		return;
 	}
@@ -514,6 +496,10 @@ void origin_fetch_done(struct hf_origin *origin, struct origin_fetch *fetch, CUR
 
 static void fetch_late(struct hf_origin *origin, struct origin_fetch *fetch, const char *text)
 {
+	if (origin_store_is_whole(fetch)) {
+		fetch_complete(origin, fetch);
+		return;
+	}
 	origin_hedge_drop(origin, fetch);
 	if (fetch->state == ORIGIN_SENT)
 		origin_slot_sample(origin, fetch, /* failed= */ true);

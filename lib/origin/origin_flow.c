@@ -191,13 +191,13 @@ size_t origin_flow_fill(
 		return 0;
 	if (origin_flow_is_stream(fetch))
 		hf_shard_trim(origin->shard, fetch->obj, origin_flow_consumed(fetch));
-	if (filled + want == fetch->obj->length)
-		origin_store_make_way(origin, fetch);
 	got = hf_shard_fill(origin->shard, fetch->obj, data, want);
 	HF_ASSERT(got <= want);
 	hf_stat_add(HF_STAT_ORIGIN_BYTES, got);
 	if (got > 0) {
 		origin_flow_memory_got(origin, fetch);
+		if (fetch->obj->flags & HF_OBJ_WHOLE)
+			origin_store_whole(origin, fetch);
 		origin_flow_more(origin, fetch);
 	}
 	if (got < want)

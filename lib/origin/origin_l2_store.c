@@ -153,7 +153,10 @@ void origin_l2_publish(
 	if (!put) {
 		hf_shard_publish(origin->shard, obj);
 		origin_l2_store(origin, fetch, obj);
-	} else if (!store_send(origin, fetch, obj, &put->ask)) {
+		return;
+	}
+	hf_shard_fill_end(origin->shard, obj);
+	if (!store_send(origin, fetch, obj, &put->ask)) {
 		hf_shard_publish(origin->shard, obj);
 		put_end(put);
 	}

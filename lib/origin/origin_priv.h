@@ -729,10 +729,16 @@ void origin_store_settle(struct hf_origin *origin, struct origin_fetch *fetch, b
 void origin_store_again(struct hf_origin *origin, struct origin_fetch *fetch);
 /* Nobody joins any more, nobody reads; the transfer ends on its own. */
 void origin_store_over(struct origin_fetch *fetch);
+/* Its end is shown: there is nothing more to come from the origin but the end of the transfer. */
+static inline bool origin_store_is_whole(const struct origin_fetch *fetch)
+{
+	return fetch->obj && hf_obj_is_ready(fetch->obj);
+}
 /* Is it for the table, once it is whole? */
 bool origin_store_is_kept(const struct origin_fetch *fetch);
-/* Readers are about to see the end of it: nobody who has seen that is answered with what it replaces. */
-void origin_store_make_way(struct hf_origin *origin, const struct origin_fetch *fetch);
+/* Its last byte is there: kept first, if it is to be, and then shown, so that nobody who has seen its end
+ * is answered with what it replaces. */
+void origin_store_whole(struct hf_origin *origin, struct origin_fetch *fetch);
 
 /* RFC 5861 §4 */
 bool origin_store_is_failure(uint16_t status);

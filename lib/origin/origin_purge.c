@@ -22,7 +22,7 @@ static void purge_fetch(struct hf_origin *origin, struct origin_fetch *fetch)
 		return; /* to be asked for after the purge */
 	fetch->purged = true;
 	fetch->joinable = false;
-	if (fetch->obj && hf_list_empty(&fetch->readers))
+	if (fetch->obj && hf_list_empty(&fetch->readers) && !origin_store_is_whole(fetch))
 		hf_shard_to_stream(
 			origin->shard, fetch->obj); /* of nobody: its next bytes end it */
 }

@@ -305,12 +305,29 @@ bool origin_store_is_kept(const struct origin_fetch *fetch)
 	return fetch->shared && !(fetch->obj->flags & HF_OBJ_STREAM) && !fetch->purged;
 }
 
-void origin_store_make_way(struct hf_origin *origin, const struct origin_fetch *fetch)
+/* Answers to earlier questions for the key shall not replace this one. */
+static void origin_store_overtake(struct hf_origin *origin, const struct origin_fetch *fetch)
 {
-	const struct hf_state_l2 *l2 = origin_l2_set(origin);
+	struct origin_fetch *other = NULL;
 
-	if (origin_store_is_kept(fetch) && !(l2 && l2->write_around)) /* L1 may keep what it has */
-		hf_shard_make_way(origin->shard, fetch->obj);
+	while ((other = origin_map_next(origin, &fetch->key, other)) != NULL)
+		other->purged |= other->state >= ORIGIN_SENT && other->sent_us < fetch->sent_us;
+}
+
+void origin_store_whole(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	struct hf_obj *obj = fetch->obj;
+
+	HF_ASSERT(!origin_store_is_whole(fetch));
+	if (origin_store_is_kept(fetch)) {
+		if (fetch->head_kept > 0)
+			origin_resume_publish(origin, fetch);
+		else
+			origin_l2_publish(origin, fetch, obj);
+		origin_store_overtake(origin, fetch);
+	}
+	if (!hf_obj_is_ready(obj))
+		hf_shard_fill_end(origin->shard, obj);
 }
 
 bool origin_store_is_failure(uint16_t status)
@@ -426,8 +443,8 @@ static enum origin_store origin_store_answer(
 	if (answer->store)
 		origin_store_private(fetch, answer);
 	origin_store_remember(origin, fetch, answer);
-	if (fetch->obj->length == 0)
-		origin_store_make_way(origin, fetch);
+	if (fetch->obj->length == 0 && origin_store_is_kept(fetch))
+		origin_store_whole(origin, fetch);
 	origin_store_settle(origin, fetch, answer->share);
 	hf_wipe_free(fetch->head);
 	fetch->head = NULL;

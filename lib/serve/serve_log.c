@@ -85,9 +85,8 @@ void serve_log_obj(const struct hf_serve *serve, struct serve_req *req)
 	if (req->xchg && !req->xchg->stored && !req->xchg->local)
 		return;
 	trace->has_ttl = true;
-	/* a second's parts count, unless it was made stale before its time; what gives way by now did not when it
-	 * was chosen */
-	if (judged_s != UINT32_MAX && judged_s * 1000LL > age_ms)
+	/* a second's parts count, unless it was made stale before its time */
+	if (judged_s * 1000LL > age_ms)
 		age_ms = judged_s * 1000LL;
 	trace->ttl_ms = (int64_t)obj->life.lifetime_s * 1000 - age_ms;
 }

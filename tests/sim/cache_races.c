@@ -8,7 +8,8 @@
  * Half of all steps are about the first few keys, as in the world: the n-th is asked for about 1/n as
  * often as the first. Every body begins with its key, version, length and a checksum over them, and goes on with bytes
  * that follow from these. A worker that reads anything else, an older version than was published
- * before its lookup began (C1), or one that was purged before (C6), ends the program with 1.
+ * before its lookup began, or than it has read to its end while it came (C1), or one that was purged
+ * before (C6), ends the program with 1.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -37,9 +38,10 @@ struct race_head {
 	uint64_t key, version, len, sum;
 };
 
-/* A stream that one worker reads while its owner fills it: what an exchange is in the program. */
+/* A body that one worker reads while its owner fills it: what an exchange is in the program. */
 struct race_flow {
 	struct hf_obj *obj;
+	bool kept; /* stored at its end; else a stream */
 	uint64_t key, version, len, done;
 	uint32_t worker;
 	bool posted;
@@ -58,7 +60,7 @@ struct race_worker {
 	struct hf_reader *reader;
 	struct race_held held[RACE_HELD];
 	struct race_flow *flows[RACE_OWNERS * RACE_FLOWS];
-	uint64_t rand, hits, misses, leases, recalls, streamed;
+	uint64_t rand, hits, misses, leases, recalls, streamed, ends;
 	uint32_t index;
 };
 
@@ -259,16 +261,37 @@ static void worker_take(struct race_worker *worker, uint32_t owner)
 	}
 }
 
+/* C1: who has seen the end of what is stored finds it, or a newer one. */
+static void worker_flow_end(struct race_worker *worker, const struct race_flow *flow)
+{
+	enum hf_lookup verdict;
+	struct hf_obj *obj =
+		hf_cache_lookup(race.cache, &race.keys[flow->key], &race_req, &verdict);
+	struct hf_obj_cursor cursor = { 0 };
+	struct race_head head;
+
+	if (!obj)
+		return;
+	memcpy(&head, hf_obj_peek(obj, &cursor, sizeof(head)).ptr, sizeof(head));
+	if (head.version < flow->version)
+		race_fail("an older version than was read", head.version, flow->version);
+	worker->ends++;
+}
+
 static void worker_flow(struct race_worker *worker, struct race_flow **slot)
 {
 	struct race_flow *flow = *slot;
 	uint64_t from = flow->cursor.pos;
+	bool at_end;
 
 	(void)worker_verify(flow->obj, &flow->cursor, flow->key, flow->version, flow->len);
 	worker->streamed += flow->cursor.pos - from;
 	atomic_store_explicit(&flow->consumed, flow->cursor.pos, memory_order_release);
-	if (!hf_obj_at_end(flow->obj, &flow->cursor) && race_rand(&worker->rand, 4000) != 0)
+	at_end = flow->cursor.pos == atomic_load_explicit(&flow->obj->length, memory_order_acquire);
+	if (!at_end && race_rand(&worker->rand, 4000) != 0)
 		return;
+	if (flow->kept && at_end)
+		worker_flow_end(worker, flow);
 	*slot = NULL; /* at its end, or the client has left */
 	worker_post(worker, flow->obj->shard, RACE_FLOW_DONE, flow);
 }
@@ -365,6 +388,15 @@ static uint64_t owner_len(struct race_owner *owner)
 	       race_rand(&owner->rand, most[race_rand(&owner->rand, HF_ARRAY_LEN(most))]);
 }
 
+/* The next version of the key. */
+static void owner_publish(struct race_owner *owner, struct hf_obj *obj, uint64_t k)
+{
+	hf_shard_publish(owner->shard, obj);
+	race.version[k]++;
+	owner->published++;
+	atomic_store_explicit(&race.published[k], race.version[k], memory_order_release);
+}
+
 static void owner_put(struct race_owner *owner, uint64_t k)
 {
 	uint64_t len = owner_len(owner), done = 0, step;
@@ -383,11 +415,7 @@ static void owner_put(struct race_owner *owner, uint64_t k)
 		hf_shard_fill_fail(owner->shard, obj);
 		owner->refused++;
 	} else {
-		hf_shard_fill_end(owner->shard, obj);
-		hf_shard_publish(owner->shard, obj);
-		race.version[k]++;
-		owner->published++;
-		atomic_store_explicit(&race.published[k], race.version[k], memory_order_release);
+		owner_publish(owner, obj, k);
 	}
 	hf_shard_obj_unref(owner->shard, obj);
 }
@@ -492,12 +520,22 @@ static void owner_post(struct race_owner *owner, uint32_t worker, enum race_msg 
 
 static void owner_flow_begin(struct race_owner *owner, struct race_flow *flow)
 {
-	flow->len = sizeof(struct race_head) + race_rand(&owner->rand, 4UL << 20);
-	flow->obj = owner_new(owner, NULL, flow->len, false);
+	uint64_t k = race_key(&owner->rand);
+
+	flow->kept = owner_has(owner, k);
+	if (flow->kept) {
+		flow->len = owner_len(owner);
+		flow->key = k;
+		flow->version = race.version[k] + 1;
+	} else {
+		flow->len = sizeof(struct race_head) + race_rand(&owner->rand, 4UL << 20);
+		flow->key = RACE_KEYS_MAX + owner->index;
+		flow->version = race_rand(&owner->rand, 1000000);
+	}
+	flow->obj = owner_new(owner, flow->kept ? &race.keys[k] : NULL, flow->len,
+		flow->kept && race_rand(&owner->rand, 2));
 	if (!flow->obj)
 		return;
-	flow->key = RACE_KEYS_MAX + owner->index;
-	flow->version = race_rand(&owner->rand, 1000000);
 	flow->done = 0;
 	flow->worker = (uint32_t)race_rand(&owner->rand, RACE_WORKERS);
 	atomic_store(&flow->consumed, 0);
@@ -513,12 +551,15 @@ static void owner_flow(struct race_owner *owner, struct race_flow *flow, bool st
 
 	if (atomic_load(&flow->obj->state) != HF_OBJ_FILLING)
 		return;
-	hf_shard_trim(owner->shard, flow->obj, consumed);
+	if (!flow->kept)
+		hf_shard_trim(owner->shard, flow->obj, consumed);
 	if (flow->done - consumed < race.memory / 16)
 		flow->done = owner_fill(
 			owner, flow->obj, &head, flow->done, 1 + race_rand(&owner->rand, 20000));
-	if (flow->done == flow->len)
-		hf_shard_fill_end(owner->shard, flow->obj);
+	if (flow->done == flow->len && flow->kept && race.version[flow->key] + 1 == flow->version)
+		owner_publish(owner, flow->obj, flow->key);
+	else if (flow->done == flow->len)
+		hf_shard_fill_end(owner->shard, flow->obj); /* one that is newer was faster */
 	else if (stopping)
 		hf_shard_fill_fail(owner->shard, flow->obj);
 }
@@ -690,11 +731,12 @@ static void race_report(void)
 		const struct race_worker *w = &race.workers[i];
 
 		printf("worker %u: %llu hits, %llu misses, %llu leases, %llu recalls, %llu bytes "
-		       "streamed\n",
+		       "streamed, %llu ends found\n",
 			i, (unsigned long long)w->hits, (unsigned long long)w->misses,
 			(unsigned long long)w->leases, (unsigned long long)w->recalls,
-			(unsigned long long)w->streamed);
-		if (w->hits == 0 || w->leases == 0 || w->recalls == 0 || w->streamed == 0)
+			(unsigned long long)w->streamed, (unsigned long long)w->ends);
+		if (w->hits == 0 || w->leases == 0 || w->recalls == 0 || w->streamed == 0 ||
+			w->ends == 0)
 			race_fail("a worker tested nothing", i, w->hits);
 	}
 	for (uint32_t i = 0; i < RACE_OWNERS; i++) {

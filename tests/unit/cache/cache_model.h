@@ -217,10 +217,10 @@ static inline void model_fill_read(struct model_fill *fill, size_t max)
 
 static inline void model_fill_add(struct model *model, struct model_fill *fill, size_t len)
 {
-	uint64_t filled = atomic_load(&fill->obj->filled);
+	uint64_t more = hf_min_u64(len, fill->entry.len - fix_filled(fill->obj));
 
-	(void)fix_fill(&model->fix, fill->obj, fill->entry.version,
-		hf_min_size(len, fill->entry.len - filled));
+	if (more > 0)
+		(void)fix_fill(&model->fix, fill->obj, fill->entry.version, more);
 }
 
 static inline void model_fill_fail(struct model *model, struct model_fill *fill)
@@ -234,23 +234,25 @@ static inline void model_fill_fail(struct model *model, struct model_fill *fill)
 
 static inline void model_fill_end(struct model *model, struct model_fill *fill)
 {
-	hf_shard_fill_end(model->fix.shard, fill->obj);
-	model_fill_read(fill, SIZE_MAX);
-	HF_ASSERT(hf_obj_at_end(fill->obj, &fill->cursor) && fill->cursor.pos == fill->entry.len);
-	HF_ASSERT(atomic_load(&fill->obj->length) == fill->entry.len);
-	if (model_fill_is_stream(fill)) {
-		model->streamed++;
-	} else {
+	bool stream = model_fill_is_stream(fill);
+
+	if (stream || model_rand(model, 2))
+		hf_shard_fill_end(model->fix.shard, fill->obj);
+	if (!stream) {
 		hf_shard_publish(model->fix.shard, fill->obj);
 		model->entries[fill->key] = fill->entry;
 	}
+	model->streamed += stream;
+	model_fill_read(fill, SIZE_MAX);
+	HF_ASSERT(hf_obj_at_end(fill->obj, &fill->cursor) && fill->cursor.pos == fill->entry.len);
+	HF_ASSERT(atomic_load(&fill->obj->length) == fill->entry.len);
 	hf_shard_obj_unref(model->fix.shard, fill->obj);
 	fill->obj = NULL;
 }
 
 static inline void model_fill_settle(struct model *model, struct model_fill *fill)
 {
-	if (atomic_load(&fill->obj->filled) == fill->entry.len)
+	if (fix_filled(fill->obj) == fill->entry.len)
 		model_fill_end(model, fill);
 	else
 		model_fill_fail(model, fill);
@@ -287,7 +289,7 @@ static inline void model_fill(struct model *model)
 	model_fill_read(fill, model_rand(model, 30000));
 	if (model_fill_is_stream(fill))
 		hf_shard_trim(model->fix.shard, fill->obj, fill->cursor.pos);
-	if (atomic_load(&fill->obj->filled) == fill->entry.len)
+	if (fix_filled(fill->obj) == fill->entry.len)
 		model_fill_end(model, fill);
 }
 

@@ -118,10 +118,17 @@ static inline struct hf_obj *fix_new(
 	return hf_shard_obj_new(fix->shard, &spec);
 }
 
+/* How many bytes are there, shown or not. */
+static inline uint64_t fix_filled(const struct hf_obj *obj)
+{
+	return atomic_load(&obj->flags) & HF_OBJ_WHOLE ? atomic_load(&obj->length)
+						       : atomic_load(&obj->filled);
+}
+
 /* Appends `len` bytes of the seed's body; returns how many went in. */
 static inline size_t fix_fill(struct fix *fix, struct hf_obj *obj, uint64_t seed, size_t len)
 {
-	uint64_t begin = atomic_load(&obj->filled);
+	uint64_t begin = fix_filled(obj);
 	size_t done = 0, step = 0, want;
 
 	do {
@@ -129,7 +136,7 @@ static inline size_t fix_fill(struct fix *fix, struct hf_obj *obj, uint64_t seed
 		step = hf_shard_fill(fix->shard, obj, fix_bytes(seed, begin + done), want);
 		done += step;
 	} while (step == want && done < len);
-	HF_ASSERT(atomic_load(&obj->filled) == begin + done);
+	HF_ASSERT(fix_filled(obj) == begin + done);
 	return done;
 }
 

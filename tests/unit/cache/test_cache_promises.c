@@ -41,6 +41,68 @@ Test(cache, c1_lookup_sees_what_was_published_or_newer)
 	fix_close(&fix);
 }
 
+static size_t peeked(const struct hf_obj *obj, uint64_t at)
+{
+	struct hf_obj_cursor cursor = { .pos = at };
+
+	return hf_obj_peek(obj, &cursor, SIZE_MAX).len;
+}
+
+Test(cache, c1_the_last_byte_of_what_is_stored_is_shown_when_it_is_found)
+{
+	struct hf_obj_cursor end = { .pos = 10 };
+	struct hf_obj *old, *obj;
+	struct fix fix;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	old = fix_put(&fix, "k", 1, 10);
+	obj = fix_new(&fix, "k", NULL, 0, 10);
+	cr_assert_eq(fix_fill(&fix, obj, 2, 7), 7);
+	cr_expect_eq(peeked(obj, 0), 7);
+	cr_assert_eq(fix_fill(&fix, obj, 2, 3), 3);
+	cr_expect_lt(peeked(obj, 0), 10, "whole, and still nobody knows");
+	cr_expect_not(hf_obj_at_end(obj, &end));
+	cr_expect_eq(fix_get(&fix, "k"), old);
+	hf_shard_check(fix.shard);
+	hf_shard_publish(fix.shard, obj);
+	cr_expect_eq(fix_get(&fix, "k"), obj);
+	cr_expect_eq(peeked(obj, 0), 10);
+	cr_expect(hf_obj_at_end(obj, &end));
+	hf_shard_obj_unref(fix.shard, obj);
+	fix_close(&fix);
+}
+
+Test(cache, what_is_in_the_table_and_not_ready_is_not_found)
+{
+	struct hf_obj *obj;
+	struct fix fix;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	obj = fix_put(&fix, "k", 1, 10);
+	atomic_store(&obj->state, HF_OBJ_FILLING); /* as between publish's two stores */
+	cr_expect_null(fix_get(&fix, "k"));
+	atomic_store(&obj->state, HF_OBJ_READY);
+	cr_expect_eq(fix_get(&fix, "k"), obj);
+	fix_close(&fix);
+}
+
+Test(cache, a_stream_shows_every_byte_at_once)
+{
+	struct hf_obj_cursor end = { .pos = 10 };
+	struct hf_obj *obj;
+	struct fix fix;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	obj = fix_new(&fix, NULL, NULL, 0, 10);
+	cr_assert_eq(fix_fill(&fix, obj, 1, 10), 10);
+	cr_expect_eq(peeked(obj, 0), 10);
+	cr_expect_not(hf_obj_at_end(obj, &end));
+	hf_shard_fill_end(fix.shard, obj);
+	cr_expect(hf_obj_at_end(obj, &end));
+	hf_shard_obj_unref(fix.shard, obj);
+	fix_close(&fix);
+}
+
 Test(cache, c1_of_two_matching_variants_the_later_published_answers)
 {
 	struct fix fix;

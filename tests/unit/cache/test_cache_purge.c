@@ -121,30 +121,6 @@ Test(purge, soft_counts_as_past_the_lifetime_rfc9111_4_2_4_rfc5861)
 	fix_close(&fix);
 }
 
-Test(purge, what_gives_way_is_past_every_window)
-{
-	struct fix fix;
-	struct hf_obj *old, *new;
-
-	fix_open(&fix, 4 * FIX_MIB);
-	old = fix_put(&fix, "k", 3, 10);
-	old->life.swr_s = 10;
-	new = fix_new(&fix, "k", NULL, 0, 10);
-	cr_expect_eq(hf_obj_use(old, NULL, fix.now_us), HF_CACHE_USE_FRESH);
-	hf_shard_make_way(fix.shard, new);
-	cr_expect_eq(fix_get(&fix, "k"), old, "until the new one is there");
-	cr_expect_eq(hf_obj_use(old, NULL, fix.now_us), HF_CACHE_USE_REVALIDATE);
-	cr_expect_not(hf_cache_stale_is_valid(
-		&old->life, NULL, hf_obj_life_age_s(old, fix.now_us), 1000000));
-	fix_fill(&fix, new, 4, 10);
-	hf_shard_fill_end(fix.shard, new);
-	hf_shard_publish(fix.shard, new);
-	hf_shard_obj_unref(fix.shard, new);
-	cr_expect_eq(fix_get(&fix, "k"), new);
-	cr_expect_eq(hf_obj_use(new, NULL, fix.now_us), HF_CACHE_USE_FRESH);
-	fix_close(&fix);
-}
-
 Test(purge, rfc5861_windows_begin_with_the_soft_purge)
 {
 	struct fix fix;
