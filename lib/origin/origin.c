@@ -5,7 +5,11 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "origin_answer.h"
+#include "origin_choice.h"
+#include "origin_l2.h"
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 static uint32_t origin_exchanges_max(const struct hf_origin *origin)
 {

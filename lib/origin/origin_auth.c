@@ -20,6 +20,7 @@
 #include "hf_wipe.h"
 
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 #define AUTH_ASKS_MAX   512 /* of a thread; one more is an error */
 #define AUTH_HEAD_MAX   16384

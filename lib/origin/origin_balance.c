@@ -15,7 +15,9 @@
 
 #include "hf_wipe.h"
 
+#include "origin_choice.h"
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 #define BALANCE_SLOTS_MIN 64 /* of a table; or twice the origins that there are */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 static void origin_body_give_back(
 	struct hf_origin *origin, struct origin_reader *reader, struct hf_xchg_body *body)

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "origin_answer.h"
+#include "origin_choice.h"
 #include "origin_priv.h"
 
 int origin_call_init(struct hf_origin *origin)

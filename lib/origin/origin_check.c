@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "origin_choice.h"
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 #define CHECK_BODY_MAX (64 * 1024)
 #define CHECK_LATER_US 100000 /* when there are enough under way */

@@ -14,7 +14,10 @@
 
 #include "hf_wipe.h"
 
+#include "origin_answer.h"
+#include "origin_choice.h"
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 #define CURL_EVENTS_MAX 64
 

@@ -17,7 +17,11 @@
 
 #include "hf_wipe.h"
 
+#include "origin_answer.h"
+#include "origin_choice.h"
+#include "origin_l2.h"
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 void origin_fetch_answered(struct origin_fetch *fetch)
 {

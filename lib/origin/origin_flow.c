@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "hf_origin.h"
 
+#include "origin_answer.h"
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 static struct origin_reader *origin_flow_reader(struct hf_list *link)
 {

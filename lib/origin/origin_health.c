@@ -14,6 +14,8 @@
 
 #include <stdlib.h>
 
+#include "origin_answer.h"
+#include "origin_choice.h"
 #include "origin_priv.h"
 
 static const enum hf_stat health_stats[] = {

@@ -19,7 +19,9 @@
 
 #include "hf_wipe.h"
 
+#include "origin_choice.h"
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 /* What of a fetch belongs to one try. */
 struct hedge_try {

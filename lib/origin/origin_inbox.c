@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "hf_origin.h"
 
+#include "origin_answer.h"
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 static void origin_inbox_start(struct hf_origin *origin, struct hf_xchg *xchg)
 {

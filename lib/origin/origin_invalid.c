@@ -11,6 +11,8 @@
 
 #include "hf_wipe.h"
 
+#include "origin_answer.h"
+#include "origin_l2.h"
 #include "origin_priv.h"
 
 #define INVALID_KEY_MAX 16384

@@ -18,6 +18,8 @@
 #include "hf_l2.h"
 #include "hf_wipe.h"
 
+#include "origin_answer.h"
+#include "origin_l2.h"
 #include "origin_priv.h"
 
 /* ---- life ---- */

@@ -9,6 +9,7 @@
 
 #include "hf_l2.h"
 
+#include "origin_l2.h"
 #include "origin_priv.h"
 
 /* ---- responses ---- */

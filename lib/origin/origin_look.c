@@ -4,6 +4,8 @@
  */
 #include "hf_origin.h"
 
+#include "origin_answer.h"
+#include "origin_choice.h"
 #include "origin_priv.h"
 
 static void look_at(void *arg, const struct hf_obj *obj)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "origin_answer.h"
 #include "origin_priv.h"
 
 int origin_map_init(struct hf_origin *origin, uint32_t fetches_max)

@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 
+#include "origin_choice.h"
 #include "origin_priv.h"
 
 static const struct origin_group *peer_group(const struct origin_fetch *fetch)

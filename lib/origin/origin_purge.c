@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "origin_answer.h"
+#include "origin_l2.h"
 #include "origin_priv.h"
 
 /* Its answer is only for those who wait for it now. */

@@ -6,7 +6,9 @@
 
 #include "hf_wipe.h"
 
+#include "origin_answer.h"
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 struct origin_reader *origin_reader_new(struct hf_origin *origin, struct hf_xchg *xchg)
 {

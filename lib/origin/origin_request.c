@@ -12,6 +12,7 @@
 #include "hf_wipe.h"
 
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 static int request_line(struct origin_fetch *fetch, const char *line)
 {

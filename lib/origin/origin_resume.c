@@ -12,7 +12,10 @@
  */
 #include "hf_origin.h"
 
+#include "origin_answer.h"
+#include "origin_choice.h"
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 static uint64_t resume_filled(const struct origin_fetch *fetch)
 {

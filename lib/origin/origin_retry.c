@@ -17,7 +17,10 @@
 
 #include "hf_wipe.h"
 
+#include "origin_answer.h"
+#include "origin_choice.h"
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 #define RETRY_TOKEN        100     /* of the bucket, for one retry: a fetch brings retry_budget */
 #define RETRY_EACH_US      1000000 /* time brings one, too, as long as there are few */

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "origin_answer.h"
+#include "origin_l2.h"
 #include "origin_priv.h"
 
 /* ---- the question (§4.3.1) ---- */

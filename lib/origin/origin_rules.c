@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 #define RULES_CA_S     300L /* as long libcurl uses what it has read of the authorities */
 #define RULES_EYES_MS  200L

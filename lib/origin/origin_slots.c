@@ -20,6 +20,7 @@
 
 #include "hf_siphash.h"
 
+#include "origin_choice.h"
 #include "origin_priv.h"
 
 #define SLOTS_BUCKETS 1024

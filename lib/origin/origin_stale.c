@@ -4,6 +4,7 @@
  */
 #include "hf_origin.h"
 
+#include "origin_answer.h"
 #include "origin_priv.h"
 
 /* ---- stale-if-error (§4) ---- */

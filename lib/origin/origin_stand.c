@@ -9,6 +9,8 @@
  */
 #include "hf_origin.h"
 
+#include "origin_answer.h"
+#include "origin_choice.h"
 #include "origin_priv.h"
 
 void origin_stand_in(struct hf_origin *origin, struct origin_fetch *fetch)

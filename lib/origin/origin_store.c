@@ -10,6 +10,9 @@
 
 #include "hf_wipe.h"
 
+#include "origin_answer.h"
+#include "origin_choice.h"
+#include "origin_l2.h"
 #include "origin_priv.h"
 
 static bool origin_store_is_fresh(enum hf_cache_use use)

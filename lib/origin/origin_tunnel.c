@@ -22,7 +22,9 @@
 
 #include "hf_wipe.h"
 
+#include "origin_answer.h"
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 struct origin_tunnel {
 	struct hf_list link; /* in origin->tunnels */

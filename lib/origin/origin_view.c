@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "origin_choice.h"
+#include "origin_l2.h"
 #include "origin_priv.h"
+#include "origin_wire.h"
 
 static void view_peer_unref(struct hf_origin *origin, struct origin_peer *peer)
 {

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "origin_answer.h"
 #include "origin_priv.h"
 
 int hf_origin_warm_begin(struct hf_origin *origin)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "origin_choice.h"
 #include "rig.h"
 
 #define AFFINITY "\"balance\":\"prefix_affinity\""

@@ -2,6 +2,7 @@
  *
  * Origins are asked whether they are well. When it is time is the test's to say.
  */
+#include "origin_choice.h"
 #include "rig.h"
 
 #define OK   "HTTP/1.1 204 Well\r\n\r\n"

@@ -2,6 +2,7 @@
  *
  * Origins that fail again and again are left alone for a while. Time is the test's.
  */
+#include "origin_choice.h"
 #include "rig.h"
 
 #define ORIGINS 4

@@ -4,6 +4,7 @@
  */
 #include <pthread.h>
 
+#include "origin_answer.h"
 #include "rig.h"
 
 /* Chunks of odd sizes, so that curl cuts what it hands over in odd places. */

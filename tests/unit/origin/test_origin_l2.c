@@ -2,6 +2,7 @@
  *
  * The second tier as an origin thread uses it. Its node is a store of the test's, which can be told to fail.
  */
+#include "origin_answer.h"
 #include "rig_l2.h"
 
 /* The request is answered by the origin, which is asked for it. */

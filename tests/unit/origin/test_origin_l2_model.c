@@ -3,6 +3,7 @@
  * Requests, purges, changes of content, losses of L1, and faults of L2, at random from a seed. What is served is one of
  * the versions that the origin had, whole, and none from before a purge that was over when the request began.
  */
+#include "origin_answer.h"
 #include "rig_l2.h"
 
 #define MODEL_URLS        6

@@ -2,6 +2,7 @@
  *
  * Purges of many, and what they mean for whatever is under way (G3); what control may ask.
  */
+#include "origin_answer.h"
 #include "rig.h"
 
 #define TAGGED  RIG_FRESH "Surrogate-Key: s t\r\n"

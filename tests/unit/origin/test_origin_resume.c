@@ -2,6 +2,7 @@
  *
  * Bodies that break off, and the parts that are put together.
  */
+#include "origin_answer.h"
 #include "rig.h"
 
 #define TAG_A  "ETag: \"a\"\r\n"

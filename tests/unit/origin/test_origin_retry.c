@@ -2,6 +2,7 @@
  *
  * Further tries of a fetch whose origin failed it.
  */
+#include "origin_choice.h"
 #include "rig.h"
 
 #define GOOD "HTTP/1.1 200 OK\r\n" RIG_FRESH "Content-Length: 3\r\n\r\nnew"

@@ -2,6 +2,7 @@
  *
  * Validation: RFC 9111 §4.3, §3.2. The numbers in names are sections of RFC 9111.
  */
+#include "origin_answer.h"
 #include "rig.h"
 
 #define LM      "Last-Modified: Wed, 01 Jan 2025 00:00:00 GMT\r\n"

@@ -2,6 +2,7 @@
  *
  * G1, G2, G3: who shares a fetch, and what is stored.
  */
+#include "origin_answer.h"
 #include "rig.h"
 
 Test(origin_share, a_hundred_requests_are_one_fetch)

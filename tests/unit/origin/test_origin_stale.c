@@ -2,6 +2,7 @@
  *
  * Stale responses: RFC 5861 (stale-if-error, stale-while-revalidate), RFC 9111 §4.2.4.
  */
+#include "origin_answer.h"
 #include "rig.h"
 
 #define TAG   "ETag: \"a\"\r\n"

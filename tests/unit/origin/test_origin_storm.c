@@ -5,6 +5,7 @@
  * names, of the client's own key and variant, and not from before a purge that came before the client;
  * nothing private reaches a second client; nothing is left over.
  */
+#include "origin_answer.h"
 #include "rig.h"
 
 #define KEYS    3

@@ -2,6 +2,7 @@
  *
  * CONNECT: bytes both ways, limits, ends.
  */
+#include "origin_answer.h"
 #include "rig.h"
 
 static struct rig *tunnel_rig(uint32_t max)
