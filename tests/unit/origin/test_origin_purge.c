@@ -331,7 +331,8 @@ Test(origin_purge, g3_of_more_tags_than_are_remembered_any_may_be_meant)
 		const char *head;
 		char tag[32];
 
-		rig->conf.origin.first_byte_timeout_ms = 600000; /* a thousand purges take a while */
+		rig->conf.origin.first_byte_timeout_ms =
+			600000; /* a thousand purges take a while */
 		rig_get(rig, &client, "/a", "");
 		conn = rig_asked(rig, &head);
 		for (uint32_t i = 0; i < ORIGIN_TAGS_KNOWN + more; i++) {
