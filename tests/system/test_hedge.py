@@ -24,12 +24,12 @@ def test_who_is_slow_is_asked_beside_another_and_it_is_one_fetch(tmp_path, origi
             hf.start()
             for i in range(6):
                 assert curl(url(f"/{i}"), timeout=10).body == b"well"
-            asked = len(origin.seen)
-            assert asked > 0
-            assert hf.stat('origin_hedges_total{outcome="won"}') == asked
-            assert hf.stat('origin_fetches_total{outcome="success"}') == 6
-            assert hf.stat("origin_fetches_total") == 6
-            assert hf.stat("origin_requests_total") == 6 + asked
+            stats = hf.stats()
+            # they take turns; on a busy machine the one that is well may be late, too, and the other one is asked
+            assert stats['origin_hedges_total{outcome="won"}'] > 0
+            assert stats['origin_fetches_total{outcome="success"}'] == stats["origin_fetches_total"] == 6
+            assert stats["origin_requests_total"] == 6 + stats["origin_hedges_total"]
+            assert 0 < len(origin.seen) <= stats["origin_hedges_total"]
             wait_until(lambda: hf.stat("origin_fetches_in_flight") == 0)
         finally:
             hf.stop()
