@@ -95,7 +95,8 @@ def test_spans_of_a_miss_a_hit_and_a_stale_answer(traced, origin):
     assert fetch["attributes"]["holdfast.origin"] == "demo/o1"
     assert hit["spanId"] not in client and stale["spanId"] not in client
     assert sent(origin, "/page?b=1") == (f"00-{TRACE}-{fetch['spanId']}-01", "v=1")
-    assert 'holdfast_trace_spans_total{result="taken"} 10\n' in traced.ask("/metrics")[1]
+    # counted when the receiver's answer is there
+    wait_until(lambda: 'holdfast_trace_spans_total{result="taken"} 10\n' in traced.ask("/metrics")[1])
 
 
 def test_a_fetch_that_two_wait_for_goes_out_with_its_leaders_trace(traced, origin):
