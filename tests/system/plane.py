@@ -25,7 +25,8 @@ class ControlPlane:
         self.process = subprocess.Popen([PROGRAM, self.file], stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         self.url, self.admin = re.findall("http://[0-9.:]+", line)
-        self.config = {"url": self.url, "interval": "50ms", "timeout": "200ms"}
+        # no answer is late on a busy machine: a mode of ours fails, or nothing does
+        self.config = {"url": self.url, "interval": "50ms", "timeout": "10s"}
         return self
 
     def __exit__(self, *_):

@@ -45,7 +45,7 @@ def text(body, control="max-age=60", **fields):
 
 
 def curl(path, *options):
-    done = subprocess.run(["curl", "-sS", "-i", "--max-time", "10", "--noproxy", "*", *options,
+    done = subprocess.run(["curl", "-sS", "-i", "--max-time", str(10 * harness.SLOW), "--noproxy", "*", *options,
                            URL + path], capture_output=True, check=True)
     head, _, body = done.stdout.decode().partition("\r\n\r\n")
     return int(head.split()[1]), head, body
@@ -98,7 +98,7 @@ def test_a_bad_document_changes_nothing_and_is_told_why(node, plane, origin):
 @pytest.mark.parametrize("mode,kind", [("503", "5xx"), ("hang", "timeout"), ("refuse", "refused"),
                                        ("cut", "reset"), ("garbage", "reset")])
 def test_fallback_begins_and_ends_by_itself(node, plane, origin, mode, kind):
-    holdfast = node(max_stale="30s")
+    holdfast = node(max_stale="30s", **({"timeout": "200ms"} if mode == "hang" else {}))
     origin.on("/a", text("one", "max-age=1"))
     assert curl("/a")[2] == "one"
     plane.mode(mode)
