@@ -116,9 +116,10 @@ def capture(interface, path):
         try:
             yield
             # what the kernel still keeps for it would be lost with the signal to end
-            wait_until(lambda: len(set(counts()[:2])) == 1, what="tcpdump")
-            captured, received, dropped = counts()
-            assert captured == received and dropped == 0
+            def all_there():
+                captured, received, dropped = counts()
+                return captured == received and [dropped]
+            assert wait_until(all_there, what="tcpdump") == [0]
         finally:
             process.send_signal(signal.SIGINT)
             process.stderr.read()
