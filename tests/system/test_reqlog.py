@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The request log: `log` with filters, `top`, `stats -w`, the file in both formats."""
 import contextlib
+import itertools
 import json
 import re
 import signal
@@ -24,13 +25,20 @@ def hf(start, origin, tmp_path):
 
 
 @contextlib.contextmanager
+def one_more_command(hf):
+    """The block gives one; it is taken when we are told of it."""
+    before, asked = hf.stat("ctl_commands_total"), itertools.count(1)
+    yield
+    wait_until(lambda: hf.stat("ctl_commands_total") > before + next(asked), what="the command")
+
+
+@contextlib.contextmanager
 def going_on(hf, *words):
     """holdfastctl with a command that goes on; it is listening when we are told of it."""
-    before = hf.stat("ctl_commands_total")
-    process = subprocess.Popen([HOLDFASTCTL, "-s", hf.socket, *words], stdout=subprocess.PIPE,
-                               text=True)
+    with one_more_command(hf):
+        process = subprocess.Popen([HOLDFASTCTL, "-s", hf.socket, *words], stdout=subprocess.PIPE,
+                                   text=True)
     with process:
-        wait_until(lambda: hf.stat("ctl_commands_total") > before + 1, what="the command")
         yield process.stdout
         process.send_signal(signal.SIGINT)
 
@@ -112,8 +120,8 @@ def test_file_in_both_formats_rotated_by_sighup(hf, tmp_path):
 def test_top_and_stats_go_on_while_who_never_reads_is_cut_off(hf):
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.connect(str(hf.socket))
-        deaf.sendall(b'{"id":1,"command":"log"}\n')
-        wait_until(lambda: hf.stat("ctl_commands_total") >= 2, what="the command")
+        with one_more_command(hf):
+            deaf.sendall(b'{"id":1,"command":"log"}\n')
         fill_kernel_buffers()
         top_and_stats(hf)
         hf.wait_log("is cut off, it does not read")
