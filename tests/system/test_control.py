@@ -329,7 +329,7 @@ def frozen(tid):
 
 @pytest.mark.parametrize("thread,told", [("worker", "worker 0"), ("origin", "origin thread 0")])
 def test_watchdog_tells_of_a_stuck_thread(start, nginx, thread, told):
-    hf = start(nginx.url, runtime={"watchdog": "300ms"})
+    hf = start(nginx.url, runtime={"watchdog": "1s"})
     tid = next(tid for name, tid in tasks(hf).items() if thread in name)
     with frozen(tid):
         hf.wait_log(rf"ERROR watchdog: {told} is stuck")
