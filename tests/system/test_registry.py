@@ -33,7 +33,7 @@ class Registry:
             text = answer.read()
         return answer.status, json.loads(text) if text else None
 
-    def put(self, name, url, ttl=30):
+    def put(self, name, url, ttl=300):
         return self.ask("PUT", f"/demo/{name}", {"url": url, "ttl": ttl})[0]
 
     def wait(self, expected):
@@ -96,7 +96,7 @@ def test_a_rolling_restart_by_the_registry_fails_no_request(node):
     registry, places = Registry(node), {}
 
     with contextlib.ExitStack() as running:
-        def begin(name, ttl=30):
+        def begin(name, ttl=300):
             origin = harness.Origin()
             origin.on("*", harness.answer(b"body", ["Cache-Control: no-store"]))
             places[name] = origin, running.enter_context(contextlib.ExitStack())
@@ -127,7 +127,7 @@ def test_a_rolling_restart_by_the_registry_fails_no_request(node):
         assert all(origin.seen for origin, _ in places.values())
         rows = node.ctl("origin", "list")
         assert harness.table(rows, "id", "from") == {name: "registry" for name in places}
-        assert all(0 < left <= 30 for left in harness.table(rows, "id", "left").values())
+        assert all(0 < left <= 300 for left in harness.table(rows, "id", "left").values())
         for name, (origin, _) in places.items():
             assert registry.put(name, origin.url, ttl=1) == 200
         registry.wait({})
