@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from harness import Holdfast, Origin, answer, curl, free_port, url, wait_until
+from harness import SLOW, Holdfast, Origin, answer, curl, free_port, url, wait_until
 
 GOOD = answer(b"good", ["Cache-Control: no-store"])
 
@@ -34,7 +34,7 @@ WAYS = {"http_503": answer(b"no", [], "503 No"), "connection_reset": reset,
 def holdfast(tmp_path, origin):
     """`origin` fails, and `origin.well` does not; each host has a group of its own."""
     with Origin() as origin.well:
-        holdfast = Holdfast(tmp_path, origin.url, origin={"first_byte_timeout": "200ms"})
+        holdfast = Holdfast(tmp_path, origin.url, origin={"first_byte_timeout": f"{200 * SLOW}ms"})
         origins = [("demo", "bad", origin.url), ("demo", "good", origin.well.url),
                    ("dead", "bad", f"http://127.0.0.1:{free_port()}"),
                    ("dead", "good", origin.well.url), ("checked", "bad", origin.url)]
