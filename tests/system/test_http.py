@@ -329,7 +329,7 @@ def test_slow_request_head_times_out(start, nginx, text):
 
 def test_idle_connections_are_closed(start, nginx):
     """Without a word: before the first request, and after one."""
-    hf = start(nginx.url, http={"idle_timeout": "300ms"})
+    hf = start(nginx.url, http={"idle_timeout": f"{300 * SLOW}ms"})
     with connect() as conn:
         assert conn.recv(1) == b""
     with connect() as conn:
