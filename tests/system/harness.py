@@ -147,6 +147,7 @@ class Holdfast:
             "cache": {"memory": "256MiB"},
             "bootstrap_state": str(state) if bootstrap else "",
             "ctl": {"socket": str(self.socket)},
+            "origin": {"patience": "30s"},  # an origin of ours is late on a busy machine, and not silent
             "metrics": {"listen": self.admin},
             "runtime": {"hugepages": hugepages}}
         for section, keys in sections.items():
