@@ -557,7 +557,8 @@ def read_payload(stream, headers):
 
 
 def exchange(raw, host=V4, method="GET"):
-    """Sends bytes on a new connection, reads one answer and whether the server closed after it."""
+    """Sends bytes on a new connection, reads one answer and whether the server closed after it: for that it has
+    a while where nothing says that it will."""
     with connect(host) as conn:
         stream = conn.makefile("rb")
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -566,7 +567,9 @@ def exchange(raw, host=V4, method="GET"):
             reply = read_answer(stream, method)
             while 101 < reply.status < 200:  # the origin's interim ones
                 reply = read_answer(stream, method)
-            conn.settimeout(0.3)
+            said = reply.headers.get("connection", "")
+            if said != "close" and (said == "keep-alive" or b" HTTP/1.0\r\n" not in raw):
+                conn.settimeout(0.3)
             closed = stream.read(1) == b""
         except ConnectionResetError:
             return Answer(0, {}, 0, "", b""), True
