@@ -84,8 +84,8 @@ def attack(hf, mode, host=V4, **options):
 
 def wrk_begin(target, connections=4, seconds=2, **options):
     return subprocess.Popen(
-        ["wrk", "-t1", "--latency", f"-c{connections}", f"-d{seconds}s", "--timeout", "2", target],
-        stdout=subprocess.PIPE, text=True, **options)
+        ["wrk", "-t1", "--latency", f"-c{connections}", f"-d{seconds}s", "--timeout", str(2 * SLOW),
+         target], stdout=subprocess.PIPE, text=True, **options)
 
 
 def wrk_end(process, seconds=2):
