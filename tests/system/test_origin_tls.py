@@ -108,7 +108,7 @@ def test_answers_of_h2_and_h1_and_only_those_of_certificates_that_are_good(holdf
                 thread = threading.Thread(target=get, args=(name, f"/length/1000?cc=max-age=9&{i % 4}"))
                 stack.callback(thread.join)
                 thread.start()
-        assert sum("max-age=9" in line for line in servers.log(name)) == 4
+        wait_until(lambda: sum("max-age=9" in line for line in servers.log(name)) == 4, what="nginx's log of four")
     assert holdfast.stat(failed) == 0
     for count, name in enumerate(("stranger", "other", "old"), 1):
         assert get(name, "/length/1000").status == 502
