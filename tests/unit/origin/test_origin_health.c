@@ -65,6 +65,7 @@ Test(origin_health, who_may_have_a_stale_one_does_not_wait_for_a_silent_group)
 	cr_expect_eq(b.body.len, 3, "the fetch went on, and what it brought is stored");
 	rig_end(rig, &b);
 	rig_say(conn_b, NEW);
+	rig->conf.origin.patience_ms = 10000;
 	rig_store(rig, "/c", SIE, 1000, 100);
 	rig_get(rig, &c, "/c", "");
 	rig_say(rig_asked(rig, &head), NEW);
@@ -77,7 +78,7 @@ Test(origin_health, who_may_have_a_stale_one_does_not_wait_for_a_silent_group)
 
 Test(origin_health, one_slow_answer_of_a_group_that_is_heard_is_waited_for)
 {
-	struct rig *rig = health_rig(50, 1000);
+	struct rig *rig = health_rig(300, 1000);
 	struct rig_client slow, other;
 	struct rig_conn *conn;
 	const char *head;
@@ -86,7 +87,7 @@ Test(origin_health, one_slow_answer_of_a_group_that_is_heard_is_waited_for)
 	rig_store(rig, "/slow", SIE, 1000, 100);
 	rig_get(rig, &slow, "/slow", "");
 	conn = rig_asked(rig, &head);
-	for (until_us = hf_clock_us() + 200000; hf_clock_us() < until_us;) {
+	for (until_us = hf_clock_us() + 600000; hf_clock_us() < until_us;) {
 		rig_get(rig, &other, "/other", "Cache-Control: no-store\r\n");
 		rig_say(rig_asked(rig, &head), NEW);
 		rig_until(rig, rig_client_at_end(&other));
@@ -304,9 +305,10 @@ Test(origin_health, each_kind_of_failure_is_counted)
 {
 	struct rig *rig = health_rig(10000, 1000);
 
-	rig->conf.origin.first_byte_timeout_ms = 30;
 	cr_expect_eq(failed(HF_STAT_ORIGIN_FAILED_5XX, rig, BAD), 1);
+	rig->conf.origin.first_byte_timeout_ms = 30;
 	cr_expect_eq(failed(HF_STAT_ORIGIN_FAILED_TIMEOUT, rig, ""), 1);
+	rig->conf.origin.first_byte_timeout_ms = 10000;
 	cr_expect_eq(failed(HF_STAT_ORIGIN_FAILED_RESET, rig, "garbage\r\n\r\n"), 1);
 	(void)close(rig->listener);
 	rig->listener = -1;
@@ -325,6 +327,7 @@ Test(origin_health, nobody_joins_a_fetch_that_hangs_and_its_answer_is_outdated)
 	rig_get(rig, &a, "/a", "");
 	hangs = rig_asked(rig, &head);
 	expect_stale(rig, &a);
+	rig->conf.origin.patience_ms = 10000;
 	rig->origin->view->group[0].health->suspect = false; /* another was heard */
 	rig_get(rig, &b, "/a", "");
 	rig_say(rig_asked(rig, &head), NEW);

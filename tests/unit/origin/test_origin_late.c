@@ -104,8 +104,8 @@ Test(origin_late, who_takes_longer_than_all_tries_may)
 
 	rig->conf.origin.retries = 3;
 	rig->conf.origin.retry_budget = 100;
-	rig->conf.origin.first_byte_timeout_ms = 40;
-	rig->conf.origin.total_timeout_ms = 100;
+	rig->conf.origin.first_byte_timeout_ms = 200;
+	rig->conf.origin.total_timeout_ms = 500;
 	rig_up(rig, 64 << 20);
 	rig->origin->retry_pause_us = 2;
 	rig_get(rig, &client, "/a", "");

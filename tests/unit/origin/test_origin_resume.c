@@ -311,14 +311,14 @@ Test(origin_resume, no_answer_a_late_one_and_5xx_are_tries)
 	struct rig_conn *conn;
 
 	rig_conf(rig);
-	rig->conf.origin.first_byte_timeout_ms = 30;
-	rig->conf.origin.between_bytes_timeout_ms = 30;
 	rig_up(rig, 64 << 20);
 	rig->origin->resume_pause_us = 0;
 	cut_at(rig, &client, "/a", 10);
 	rig_say(asked_from(rig, 10, "\"a\""),
 		"HTTP/1.1 503 Later\r\nContent-Length: 5\r\n" TAG_A "\r\nlater");
+	rig->conf.origin.first_byte_timeout_ms = 30;
 	(void)asked_from(rig, 10, "\"a\""); /* and says nothing */
+	rig->conf.origin.first_byte_timeout_ms = 10000;
 	conn = asked_from(rig, 10, "\"a\"");
 	say_part(conn, TAG_A, 10, LENGTH);
 	rig_expect_body(rig, &client, LENGTH);
@@ -346,6 +346,7 @@ Test(origin_resume, a_body_that_stands_still_is_asked_for_again)
 	rig_say(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n" RIG_FRESH TAG_A "\r\n");
 	say_bytes(conn, 0, 500);
 	conn = asked_from(rig, 500, "\"a\"");
+	rig->conf.origin.between_bytes_timeout_ms = 10000;
 	cr_assert(rig->conn[0].eof, "the first one was cut");
 	say_part(conn, TAG_A, 500, LENGTH);
 	rig_expect_body(rig, &client, LENGTH);

@@ -118,7 +118,6 @@ Test(origin_retry, what_brings_no_head_is_asked_again_and_counted_by_how)
 	struct rig_conn *conn;
 	const char *head;
 
-	rig->conf.origin.first_byte_timeout_ms = 20;
 	rig_get(rig, &client, "/reset", "");
 	reset(rig_asked(rig, &head));
 	rig_say(rig_asked(rig, &head), GOOD);
@@ -131,8 +130,10 @@ Test(origin_retry, what_brings_no_head_is_asked_again_and_counted_by_how)
 	rig_say(rig_asked(rig, &head), GOOD);
 	expect_new(rig, &client);
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_RETRY_EOF), 1);
+	rig->conf.origin.first_byte_timeout_ms = 20; /* of the first try */
 	rig_get(rig, &client, "/late", "");
 	(void)rig_asked(rig, &head);
+	rig->conf.origin.first_byte_timeout_ms = 10000;
 	rig_say(rig_asked(rig, &head), GOOD);
 	expect_new(rig, &client);
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_RETRY_TIMEOUT), 1);
