@@ -409,8 +409,8 @@ def run(start, tmp_path):
             if name in PEERS:
                 (tmp_path / name).mkdir()
                 peers[name] = PEERS[name](tmp_path / name, stage.origin.port)
-        # what other cases' origins do, or a slow machine, makes nothing stand in
-        start(stages["holdfast"].origin.url, control_plane={"failures": 1000}, origin={"patience": "30s"})
+        # what other cases' origins do makes nothing stand in
+        start(stages["holdfast"].origin.url, control_plane={"failures": 1000})
         addresses = {name: ("127.0.0.1", peer.port) for name, peer in peers.items()}
         yield Run({"holdfast": (V4, 80), **addresses}, stages)
     finally:

@@ -161,7 +161,7 @@ def test_a_validation_under_way_confirms_nothing(start, origin, words):
         return True
 
     origin.on("/a", script)
-    hf = start(origin.url, origin={"patience": "30s"})  # the origin is silent until the purge
+    hf = start(origin.url)
     curl(url("/a"))
     with ThreadPoolExecutor(1) as pool:
         reader = pool.submit(curl, url("/a"), "-H", "Cache-Control: max-age=0")
