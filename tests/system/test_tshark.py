@@ -15,9 +15,11 @@ FAULTS = sorted(RESENT) + ["lost_segment", "ack_lost_segment", "duplicate_ack", 
                            "zero_window_probe", "zero_window_probe_ack", "window_full"]
 FIELDS = {"stream": "tcp.stream", "source4": "ip.src", "source6": "ipv6.src",
           "seconds": "frame.time_relative", "seq": "tcp.seq", "next": "tcp.nxtseq",
-          "ack": "tcp.ack", "left": "tcp.options.sack_le", "right": "tcp.options.sack_re"}
+          "ack": "tcp.ack", "left": "tcp.options.sack_le", "right": "tcp.options.sack_re",
+          "clock": "tcp.options.timestamp.tsval"}
 FRAMES_MAX = 30_000  # of a capture, from its start: tshark takes a second for them
-LATE_S = 0.002  # an answer takes a tenth of it, unless a busy machine lets its sender wait
+LATE_S = 0.001  # an answer takes a tenth of it, unless a busy machine lets its sender wait
+PROBE_MS = 2    # RFC 8985 §7.2: until a probe, at least; by its sender's clock, for a segment takes a while to the wire
 
 
 class Frame:
@@ -26,8 +28,9 @@ class Frame:
         text = dict(zip(FIELDS, texts))
         self.stream, self.source = text["stream"], text["source4"] or text["source6"]
         self.seconds = float(text["seconds"])
-        self.seq, self.next, self.ack, left, right = (
-            int(text[name].split(",")[0] or 0) for name in ("seq", "next", "ack", "left", "right"))
+        self.seq, self.next, self.ack, left, right, self.clock_ms = (
+            int(text[name].split(",")[0] or 0)
+            for name in ("seq", "next", "ack", "left", "right", "clock"))
         # RFC 2883 §4: the first block is below the acknowledgment: arrived twice
         self.twice = range(left, right) if right <= self.ack else range(0)
         self.faults = {name for name, flag in zip(FAULTS, texts[len(FIELDS):]) if flag}
@@ -43,17 +46,17 @@ def frames_of(path):
 
 class End:
     """One end of a connection, and what it resent only because the other one was late: of that it
-    had heard nothing for LATE_S, and then was told that both had arrived."""
+    had heard nothing for LATE_S, when PROBE_MS had passed, and then was told that both had arrived."""
 
     def __init__(self):
         self.sent, self.heard, self.resent = {}, 0, []
 
     def sends(self, frame):
         """True: not again, or with reason."""
-        first = self.sent.setdefault(frame.seq, frame.seconds)
+        first_ms = self.sent.setdefault(frame.seq, frame.clock_ms)
         if not frame.faults & RESENT:
             return True
-        if frame.seconds - max(first, self.heard) < LATE_S:
+        if frame.seconds - self.heard < LATE_S or frame.clock_ms - first_ms < PROBE_MS:
             return False
         self.resent.append(frame)
         return True
