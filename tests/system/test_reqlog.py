@@ -39,8 +39,10 @@ def going_on(hf, *words):
         process = subprocess.Popen([HOLDFASTCTL, "-s", hf.socket, *words], stdout=subprocess.PIPE,
                                    text=True)
     with process:
-        yield process.stdout
-        process.send_signal(signal.SIGINT)
+        try:
+            yield process.stdout
+        finally:  # SIGINT is ignored where the tests run in the background
+            process.terminate()
 
 
 def get(path, agent="test", host=V4, source=None):
