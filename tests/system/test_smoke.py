@@ -28,7 +28,8 @@ def test_ping(start, nginx):
     start(nginx.url)
     for host in (V4, V6):
         for size in (0, 56, 1400):
-            assert " 0% packet loss" in sh("ping", "-n", "-c3", "-i0.05", "-W5", f"-s{size}", host)
+            # one: of several it waits for the later ones no longer than twice what the first took
+            assert " 0% packet loss" in sh("ping", "-n", "-c1", "-W5", f"-s{size}", host)
 
 
 @pytest.mark.parametrize("device", ["tap", "af_xdp"])
