@@ -11,9 +11,8 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 
-from harness import HOLDFASTCTL, SANITIZED, answer, connect, curl, is_hit, read_answer, url
+from harness import HOLDFASTCTL, SANITIZED, answer, connect, curl, is_hit, read_answer, url, wait_until
 from plane import ControlPlane, document
 from test_control import frozen
 
@@ -63,9 +62,10 @@ def test_client_limits_change_for_the_next_request_of_an_open_connection(start, 
     assert curl(url(long)).status == 200
     reload(hf, http={"header_count": 100, "uri_bytes": "100B"})
     assert curl(url(long)).status == 414
-    reload(hf, http={"uri_bytes": "8KiB", "idle_timeout": "500ms"})
     with connect() as conn:
         stream = conn.makefile("rb")
+        assert ask(stream, conn, many).status == 200
+        reload(hf, http={"uri_bytes": "8KiB", "idle_timeout": "500ms"})
         assert ask(stream, conn, many).status == 200
         assert stream.read() == b""  # closed
 
@@ -123,12 +123,10 @@ def test_the_control_plane_is_asked_as_often_as_it_says_now(start, tmp_path, ori
         hf.wait_log("Switching to local cache mode")
         # a question that hangs holds up no reload
         reload(hf, control_plane={"timeout": "1h"})
+        polls = plane.seen()["polls"]
         plane.mode("hang")
-        time.sleep(0.1)
-        began = time.monotonic()
+        wait_until(lambda: plane.seen()["polls"] > polls, what="that question")
         reload(hf, control_plane={"timeout": "100ms"})
-        if not SANITIZED:
-            assert time.monotonic() - began < 1
 
 
 def test_a_bad_file_changes_nothing_and_every_error_is_told(start, origin):
