@@ -5,7 +5,7 @@
  *      submit -> L2 --a response, fresh for its leader--> published, HEAD to all whom it suits
  *                 |--names of Vary--> the variant is asked for
  *                 |--stale, or refused by its leader--> published, to be validated -> QUEUED
- *                 |--nothing, of no use--> (lease) -> QUEUED
+ *                 |--nothing, of no use--> (lease) -> asked again, for what came before the lease -> QUEUED
  *                 |                            '--another edge's--> a pause, and asked again
  *                 '--no answer in time--> who may have a stale response has it, the others -> QUEUED
  */
@@ -176,7 +176,9 @@ static void l2_leased(struct hf_l2_ask *ask, enum hf_l2_outcome outcome, struct 
 
 	HF_ASSERT(fetch->state == ORIGIN_L2 && fetch->leader);
 	fetch->l2.leased = outcome == HF_L2_DONE;
-	if (outcome == HF_L2_NIL && origin->now_us < fetch->l2.until_us)
+	if (fetch->l2.leased)
+		origin_l2_due(origin, fetch);
+	else if (outcome == HF_L2_NIL && origin->now_us < fetch->l2.until_us)
 		origin_fetch_timer(origin, fetch, ORIGIN_TIMER_L2, ORIGIN_L2_PAUSE_US);
 	else
 		origin_fetch_enqueue(origin, fetch);
@@ -189,7 +191,7 @@ static bool l2_take_lease(struct hf_origin *origin, struct origin_fetch *fetch)
 	struct hf_l2_key lease;
 	struct hf_l2_put put = { .key = &lease, .value = HF_SPAN("1"), .if_absent = true };
 
-	if (!set || set->lease_ms == 0)
+	if (!set || set->lease_ms == 0 || fetch->l2.leased)
 		return false;
 	if (fetch->l2.until_us == 0)
 		fetch->l2.until_us = origin->now_us + set->lease_ms * 1000ULL;

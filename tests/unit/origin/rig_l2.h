@@ -25,6 +25,10 @@ struct store {
 		struct rig_buf value;
 	} item[STORE_MAX];
 	uint32_t items;
+	struct {
+		const char *key;
+		struct rig_buf value;
+	} late; /* another edge's: stored, and its lease given back, before the next claim */
 	uint32_t gets, sets, dels;
 };
 
@@ -79,6 +83,9 @@ static inline void store_set(struct store *store, int fd, struct hf_span *arg, u
 		   store_find(store, arg[1].ptr)->len > 0) {
 		store_say(fd, "$-1\r\n", 5);
 	} else {
+		if (count == 6 && store->late.key)
+			store_put(store, store->late.key, store->late.value.data,
+				store->late.value.len);
 		store_put(store, arg[1].ptr, arg[2].ptr, arg[2].len);
 		store_say(fd, "+OK\r\n", 5);
 	}

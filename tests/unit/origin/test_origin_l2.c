@@ -365,7 +365,7 @@ Test(origin_l2, with_a_lease_one_edge_fetches_and_the_others_wait_for_it)
 
 	store_put(store, lease, "1", 1); /* another edge's */
 	rig_get(store->rig, &client, "/a", "");
-	store_until(store, store->gets >= 4);
+	store_until(store, store->gets >= 5);
 	cr_assert_eq(rig_requests(store->rig), 1, "it waits");
 	store_put(store, lease, "", 0);
 	store_until(store, rig_requests(store->rig) == 2);
@@ -381,6 +381,25 @@ Test(origin_l2, with_a_lease_one_edge_fetches_and_the_others_wait_for_it)
 	store_hit(store, "/a", "");
 	cr_assert_eq(rig_requests(store->rig), asked);
 	cr_assert_eq(stat_of(HF_STAT_VALKEY_MISS), 2, "waiting is no miss of its own");
+	store_free(store);
+}
+
+Test(origin_l2, what_another_edge_stored_between_the_question_and_the_lease_is_found)
+{
+	struct store *store = store_new("\"lease_ms\":5000,");
+	uint32_t asked;
+
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_until(store, store->dels == 1);
+	store->late.key = store->item[1].key;
+	rig_buf_add(&store->late.value, store->item[1].value.data, store->item[1].value.len);
+	store_put(store, store->item[1].key, "", 0);
+	store_forget(store, "/a");
+	asked = rig_requests(store->rig);
+	store_hit(store, "/a", "");
+	cr_assert_eq(rig_requests(store->rig), asked);
+	store_until(store, store->dels == 2); /* the lease */
+	free(store->late.value.data);
 	store_free(store);
 }
 
