@@ -389,16 +389,20 @@ void origin_fetch_leave(
 	struct hf_origin *origin, struct origin_fetch *fetch, struct origin_reader *reader)
 {
 	bool led = fetch->leader == reader;
+	bool flows = fetch->state == ORIGIN_BODY;
 
 	HF_ASSERT(reader->fetch == fetch);
 	hf_list_del(&reader->link);
 	reader->fetch = NULL;
-	if (hf_list_empty(&fetch->readers) && !fetch_goes_on_alone(fetch))
+	if (hf_list_empty(&fetch->readers) && !fetch_goes_on_alone(fetch)) {
 		origin_fetch_end(origin, fetch);
-	else if (led)
-		origin_fetch_leader_left(origin, fetch, reader->xchg);
-	else
-		origin_flow_credit(origin, fetch); /* it may have been the slowest */
+		return;
+	}
+	if (led)
+		origin_fetch_leader_left(
+			origin, fetch, reader->xchg); /* may end it before it flows */
+	if (flows)
+		origin_flow_credit(origin, fetch); /* the reader may have been the slowest */
 }
 
 /* ---- the end ---- */

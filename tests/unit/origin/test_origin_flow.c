@@ -132,8 +132,9 @@ Test(origin_flow, a_stream_is_less_ahead_while_another_fetch_waits_for_memory)
 	rig_free(rig);
 }
 
-/* A body that outgrew what is stored, with three who read it: one has all there is, one nothing. */
-static void lag(uint64_t read, bool cut)
+/* A body that outgrew what is stored, with three who read it: one has all there is, one nothing. The fetch
+ * is that one's if he LEADS. */
+static void lag(uint64_t read, bool cut, bool leads)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	struct rig_client first, second, last;
@@ -144,9 +145,12 @@ static void lag(uint64_t read, bool cut)
 	rig->conf.cache.max_object = 100000;
 	rig_up(rig, 64 << 20);
 	rig->origin->lag_us = 20000;
+	if (leads)
+		rig_get(rig, &last, "/a", "");
 	rig_get(rig, &first, "/a", "");
 	rig_get(rig, &second, "/a", "");
-	rig_get(rig, &last, "/a", "");
+	if (!leads)
+		rig_get(rig, &last, "/a", "");
 	last.eager = second.eager = false;
 	rig_until(rig, rig_requests(rig) == 1);
 	rig_say(&rig->conn[0], "HTTP/1.1 200 OK\r\n" RIG_FRESH "\r\n");
@@ -174,12 +178,17 @@ static void lag(uint64_t read, bool cut)
 
 Test(origin_flow, who_holds_up_the_others_of_a_stream_is_cut)
 {
-	lag(1000, /* cut= */ true);
+	lag(1000, /* cut= */ true, /* leads= */ false);
+}
+
+Test(origin_flow, who_holds_up_the_others_is_cut_though_it_is_his_fetch)
+{
+	lag(HF_XCHG_WINDOW / 2, /* cut= */ false, /* leads= */ true);
 }
 
 Test(origin_flow, who_is_not_far_behind_is_not)
 {
-	lag(HF_XCHG_WINDOW / 2, /* cut= */ false);
+	lag(HF_XCHG_WINDOW / 2, /* cut= */ false, /* leads= */ false);
 }
 
 static bool all_whole(struct rig *rig, struct rig_client *client, uint32_t count)
