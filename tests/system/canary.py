@@ -381,5 +381,6 @@ def files_of(pid, directories):
             if not os.readlink(link).startswith("/memfd:"):  # memory
                 paths.add(link)
     for path in paths:
-        if stat.S_ISREG(path.stat().st_mode):
-            yield path, path.read_bytes()
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile, or gone
+            if stat.S_ISREG(path.stat().st_mode):
+                yield path, path.read_bytes()
