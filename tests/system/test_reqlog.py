@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from harness import HOLDFASTCTL, SLOW, V4, PEER6, Conn, answer, connect, curl, read_answer, url, \
+from harness import HOLDFASTCTL, V4, PEER6, answer, connect, curl, read_answer, url, \
     wait_until
 
 COMBINED = re.compile(r'^(\S+) - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\] '
