@@ -10,22 +10,6 @@
 
 #define RESP_VIA_MAX 80
 
-void resp_put_text(struct resp_buf *out, const char *text)
-{
-	resp_put(out, (struct hf_span){ text, strlen(text) });
-}
-
-void resp_put_u64(struct resp_buf *out, uint64_t value)
-{
-	char digits[20];
-	size_t at = sizeof(digits);
-
-	do
-		digits[--at] = (char)('0' + value % 10);
-	while ((value /= 10) > 0);
-	resp_put(out, (struct hf_span){ digits + at, sizeof(digits) - at });
-}
-
 void resp_put_line(struct resp_buf *out, struct hf_span name, struct hf_span value)
 {
 	HF_ASSERT_HOT(name.len > 0);

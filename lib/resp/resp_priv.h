@@ -18,12 +18,19 @@ struct resp_buf {
 	bool full;
 };
 
+/* Nothing fits behind what did not. */
+static inline void resp_overflow(struct resp_buf *out)
+{
+	out->full = true;
+	out->cap = out->len;
+}
+
 /* Inline: of a literal it is a few stores. */
 static inline void resp_put(struct resp_buf *out, struct hf_span text)
 {
 	HF_ASSERT_HOT(out->len <= out->cap);
-	if (hf_unlikely(out->full || text.len > out->cap - out->len)) {
-		out->full = true;
+	if (hf_unlikely(text.len > out->cap - out->len)) {
+		resp_overflow(out);
 		return;
 	}
 	if (text.len > 0)
@@ -31,8 +38,29 @@ static inline void resp_put(struct resp_buf *out, struct hf_span text)
 	out->len += text.len;
 }
 
-void resp_put_text(struct resp_buf *out, const char *text);
-void resp_put_u64(struct resp_buf *out, uint64_t value);
+static inline void resp_put_u64(struct resp_buf *out, uint64_t value)
+{
+	size_t count = 1;
+	char *at;
+
+	for (uint64_t power = 10; value >= power && count < 20; power *= 10)
+		count++;
+	if (hf_unlikely(count > out->cap - out->len)) {
+		resp_overflow(out);
+		return;
+	}
+	out->len += count;
+	at = out->ptr + out->len;
+	do
+		*--at = (char)('0' + value % 10);
+	while ((value /= 10) > 0);
+}
+
+static inline void resp_put_text(struct resp_buf *out, const char *text)
+{
+	resp_put(out, (struct hf_span){ text, strlen(text) });
+}
+
 /* name ": " value CRLF */
 void resp_put_line(struct resp_buf *out, struct hf_span name, struct hf_span value);
 /* The length, 0 when something did not fit. */

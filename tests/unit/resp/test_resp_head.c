@@ -82,6 +82,25 @@ Test(resp_head, rfc9111_5_1_age_date_extra_and_rfc9211_cache_status)
 	cr_assert(strstr(text(hf_resp_head_build(buf, sizeof(buf), &h)), "Age: 2147483648\r\n"));
 }
 
+Test(resp_head, numbers_of_every_length)
+{
+	struct hf_resp_head h = head_of(HF_RESP_BODY_LENGTH);
+	char line[64];
+
+	for (uint64_t n = 1; n < UINT64_MAX / 10; n *= 10) {
+		for (uint64_t near = n - 1; near <= n; near++) {
+			h.content_length = near;
+			(void)snprintf(line, sizeof(line), "Content-Length: %llu\r\n",
+				(unsigned long long)near);
+			cr_assert(strstr(text(hf_resp_head_build(buf, sizeof(buf), &h)), line),
+				"%s", line);
+		}
+	}
+	h.content_length = UINT64_MAX;
+	cr_assert(strstr(text(hf_resp_head_build(buf, sizeof(buf), &h)),
+		"Content-Length: 18446744073709551615\r\n"));
+}
+
 Test(resp_head, what_does_not_fit_is_0_and_never_written_past_the_end)
 {
 	struct hf_resp_head h = head_of(HF_RESP_BODY_LENGTH);
