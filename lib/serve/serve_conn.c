@@ -70,6 +70,8 @@ void serve_timer_set(
 
 void serve_timer_stop(struct hf_serve *serve, struct serve_conn *conn)
 {
+	if (conn->timer == SERVE_TIMER_NONE)
+		return;
 	conn->timer = SERVE_TIMER_NONE;
 	hf_tcp_deadline_set(serve->tcp, conn->tcp, 0);
 }

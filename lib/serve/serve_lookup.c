@@ -207,6 +207,6 @@ enum serve_go serve_hit(struct hf_serve *serve, struct serve_req *req)
 		obj->status == 204 || obj->status == 304 ? HF_RESP_BODY_NONE : HF_RESP_BODY_LENGTH;
 	if (!serve_send_head(serve, req, "hit"))
 		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
-	req->step = SERVE_BODY;
+	req->step = req->lease ? SERVE_BODY : SERVE_DONE; /* a small body went out with its head */
 	return SERVE_GO;
 }

@@ -73,15 +73,12 @@ void serve_head_leave(struct hf_serve *serve)
 	hf_wipe(serve->key_buf, serve->key.len);
 }
 
-/* The unread bytes as one run: in place when they are one, else copied, head_max bytes at most. */
-static struct hf_span read_contiguous(struct hf_serve *serve, struct serve_conn *conn)
+static struct hf_span read_copy(struct hf_serve *serve, struct serve_conn *conn)
 {
 	struct hf_span spans[READ_SPANS];
 	uint32_t count = hf_tcp_peek(serve->tcp, conn->tcp, spans, READ_SPANS);
 	size_t len = 0;
 
-	if (count == 1)
-		return spans[0];
 	for (uint32_t i = 0; i < count && len < serve->limits.head_max; i++) {
 		size_t n = hf_min_size(spans[i].len, serve->limits.head_max - len);
 
@@ -90,6 +87,17 @@ static struct hf_span read_contiguous(struct hf_serve *serve, struct serve_conn 
 	}
 	serve->head_buf_used = len;
 	return (struct hf_span){ serve->head_buf, len };
+}
+
+/* The unread bytes as one run: in place when they are one, else copied, head_max bytes at most. */
+static struct hf_span read_contiguous(struct hf_serve *serve, struct serve_conn *conn)
+{
+	struct hf_span first;
+
+	if (hf_tcp_peek(serve->tcp, conn->tcp, &first, 1) == 1 &&
+		first.len == hf_tcp_unread(conn->tcp))
+		return first;
+	return read_copy(serve, conn);
 }
 
 /* Can what came since the head was found incomplete change that? Else one byte in each packet would have
@@ -101,7 +109,7 @@ static bool read_is_worth(const struct hf_serve *serve, const struct serve_req *
 	size_t seen = req->read_len;
 	uint32_t count;
 
-	if (seen == 0 || hf_tcp_unread(tcp) >= 2 * seen || req->conn->fin)
+	if (hf_tcp_unread(tcp) >= 2 * seen || req->conn->fin)
 		return true;
 	count = hf_tcp_peek(serve->tcp, tcp, spans, READ_SPANS);
 	for (uint32_t i = 0; i < count; i++) {
@@ -134,7 +142,7 @@ enum serve_go serve_read(struct hf_serve *serve, struct serve_req *req)
 	struct hf_span in;
 	unsigned wanted;
 
-	if (!read_is_worth(serve, req))
+	if (req->read_len > 0 && !read_is_worth(serve, req))
 		return read_more(serve, req);
 	in = read_contiguous(serve, req->conn);
 	switch (hf_http_req_parse(in.ptr, in.len, &serve->limits, &serve->http, &fault)) {

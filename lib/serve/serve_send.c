@@ -358,7 +358,6 @@ enum serve_go serve_body(struct hf_serve *serve, struct serve_req *req)
 {
 	bool bodiless = req->method == HF_HTTP_HEAD || req->framing == HF_RESP_BODY_NONE ||
 			(req->obj->flags & HF_OBJ_NO_BODY);
-	bool copied = !req->lease && !req->xchg; /* a small hit went out with its head */
 
 	if (!req->upload_done && req->xchg) {
 		if (serve_upload(serve, req) == SERVE_UPLOAD_BAD)
@@ -368,7 +367,7 @@ enum serve_go serve_body(struct hf_serve *serve, struct serve_req *req)
 	}
 	if (req->xchg && hf_list_empty(&req->turn))
 		hf_list_add_tail(&serve->turn, &req->turn);
-	if (!bodiless && !copied) {
+	if (!bodiless) {
 		enum serve_go go = body_pump(serve, req);
 
 		if (go != SERVE_GO)

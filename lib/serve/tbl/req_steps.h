@@ -14,7 +14,7 @@
 X(READ,   serve_read)    /* wait for a whole head, parse it */
 X(LOOKUP, serve_lookup)  /* method, key, cache: who answers? */
 X(AUTH,   serve_auth)    /* wait for what an auth service says, then LOOKUP once more */
-X(HIT,    serve_hit)     /* the cache does: head, and the body when it is small */
+X(HIT,    serve_hit)     /* the cache does: head, and a small body with it: then DONE */
 X(MISS,   serve_miss)    /* an origin does: hand over an exchange */
 X(WAIT,   serve_wait)    /* for the answer's head; send the request's body meanwhile */
 X(HEAD,   serve_head)    /* the answer's head to the client */
