@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "hf_bytes.h"
+
 #include "net_priv.h"
 
 /* Options are stepped over; a source route is never followed, nor answered along (RFC 7126 §4.3). */
@@ -30,13 +32,13 @@ static int ip4_options(const uint8_t *opt, uint32_t len)
 /* RFC 1122 §3.2.1.3: what no host may use as its source. */
 static bool ip4_source_is_bad(const struct net_port *port, const struct hf_ip *src)
 {
-	const uint8_t *ip = src->b + 12;
+	const uint32_t ip = hf_load_be32(src->b + 12), net = ip >> 24;
 
-	if (ip[0] == 0 || ip[0] == 127 || ip[0] >= 224)
+	if (net == 0 || net == 127 || net >= 224)
 		return true;
 	for (uint32_t i = 0; i < port->addr_count; i++) {
 		const struct net_addr *addr = &port->addr[i];
-		uint32_t host_bits = 128 - addr->prefix_bits, host = 0;
+		uint32_t host_bits = 128 - addr->prefix_bits;
 
 		if (!addr->is4)
 			continue;
@@ -45,15 +47,9 @@ static bool ip4_source_is_bad(const struct net_port *port, const struct hf_ip *s
 		/* The prefix's broadcast address; /31 and /32 have none (RFC 3021). */
 		if (host_bits < 2 || host_bits > 31)
 			continue;
-		for (int k = 0; k < 4; k++)
-			host = host << 8 | (uint8_t)(ip[k] ^ addr->ip.b[12 + k]);
-		if (host >> host_bits == 0) {
-			uint32_t low = (uint32_t)ip[0] << 24 | (uint32_t)ip[1] << 16 |
-				       (uint32_t)ip[2] << 8 | ip[3];
-
-			if ((low | ~((1u << host_bits) - 1)) == UINT32_MAX)
-				return true;
-		}
+		if ((ip ^ hf_load_be32(addr->ip.b + 12)) >> host_bits == 0 &&
+			(ip | ~((1u << host_bits) - 1)) == UINT32_MAX)
+			return true;
 	}
 	return false;
 }

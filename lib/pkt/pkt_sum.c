@@ -6,14 +6,14 @@
 
 #include "hf_bytes.h"
 
-static uint16_t sum_fold(uint64_t sum)
+static inline uint16_t sum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	HF_ASSERT_HOT(sum <= 0xffff);
-	return (uint16_t)sum;
+	uint32_t half = (uint32_t)sum, fold;
+
+	half += (uint32_t)(sum >> 32);
+	half += half < (uint32_t)sum;
+	fold = (half & 0xffff) + (half >> 16);
+	return (uint16_t)(fold + (fold >> 16));
 }
 
 static inline unsigned long long sum_load(const uint8_t *at)
@@ -24,7 +24,16 @@ static inline unsigned long long sum_load(const uint8_t *at)
 	return word;
 }
 
-/* Words of 64 bits in a chain of adds with carry, an instruction each; the last carry goes round. */
+/* COUNT words of 64 bits in a chain of adds with carry, an instruction each; the last carry goes round. */
+static inline unsigned long long sum_words(unsigned long long sum, const uint8_t *at, int count)
+{
+	unsigned char carry = 0;
+
+	for (int i = 0; i < count; i++)
+		carry = _addcarry_u64(carry, sum, sum_load(at + 8 * i), &sum);
+	return sum + carry;
+}
+
 uint16_t hf_pkt_sum(uint16_t sum, const void *data, size_t len)
 {
 	const uint8_t *at = data;
@@ -32,18 +41,21 @@ uint16_t hf_pkt_sum(uint16_t sum, const void *data, size_t len)
 	unsigned char carry;
 
 	HF_ASSERT_HOT(len < UINT32_MAX);
-	for (; len >= 32; at += 32, len -= 32) {
-		carry = _addcarry_u64(0, wide, sum_load(at), &wide);
-		carry = _addcarry_u64(carry, wide, sum_load(at + 8), &wide);
-		carry = _addcarry_u64(carry, wide, sum_load(at + 16), &wide);
-		carry = _addcarry_u64(carry, wide, sum_load(at + 24), &wide);
-		wide += carry;
+	for (; len >= 64; at += 64, len -= 64)
+		wide = sum_words(wide, at, 8);
+	if (len & 32) {
+		wide = sum_words(wide, at, 4);
+		at += 32;
 	}
-	for (; len >= 8; at += 8, len -= 8) {
-		carry = _addcarry_u64(0, wide, sum_load(at), &wide);
-		wide += carry;
+	if (len & 16) {
+		wide = sum_words(wide, at, 2);
+		at += 16;
 	}
-	carry = _addcarry_u64(0, wide, hf_load_rest(at, len), &wide);
+	if (len & 8) {
+		wide = sum_words(wide, at, 1);
+		at += 8;
+	}
+	carry = _addcarry_u64(0, wide, hf_load_rest(at, len & 7), &wide);
 	return sum_fold(wide + carry);
 }
 
