@@ -93,7 +93,7 @@ int hf_tcp_new(const struct hf_tcp_cfg *cfg, uint64_t now_us, struct hf_tcp **re
 	if (!tcp)
 		return -ENOMEM;
 	tcp->cfg = *cfg;
-	tcp->now_us = now_us;
+	tcp_now_set(tcp, now_us);
 	tcp_lists_init(tcp);
 	/* what is shed is free only when the application has heard of it */
 	tcp->conns_low = hf_min_u32(64, cfg->conns_max / 16);

@@ -156,7 +156,8 @@ void tcp_conn_time_wait(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 void tcp_conn_ready(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	HF_ASSERT(conn->state != TCP_CLOSED);
-	if (!tcp_list_has(&conn->ready))
+	/* hf_tcp_input_end sends for the one whose segment is in hand */
+	if (tcp->cur.conn != conn && !tcp_list_has(&conn->ready))
 		tcp_list_add_tail(&tcp->ready, conn);
 }
 

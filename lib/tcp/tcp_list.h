@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * tcp_list - doubly linked lists of connections by their index in the pool: a link is 8 bytes.
+ * tcp_list - doubly linked lists of connections by their place in the pool: a link is 8 bytes.
  *
- * What      A list names which link of the connection it goes through by its offset. An index is
- *           stored plus one, so that zeroed memory is no list at all.
+ * What      A list names which link of the connection it goes through by its offset. A place is counted in
+ *           cache lines, of which a connection has several: no division. It is stored plus one, so that
+ *           zeroed memory is no list at all.
  * Promises  tcp_list_has is true from add until del: a connection can tell.
  */
 #ifndef TCP_LIST_H
@@ -20,7 +21,7 @@ struct hf_tcp_conn;
 #define TCP_LIST_END UINT32_MAX /* before the first, behind the last */
 
 struct tcp_link {
-	uint32_t prev, next; /* index + 1, TCP_LIST_END; both 0: on no list */
+	uint32_t prev, next; /* place + 1, TCP_LIST_END; both 0: on no list */
 };
 
 struct tcp_list {
@@ -30,9 +31,20 @@ struct tcp_list {
 	uint32_t count;
 };
 
+static inline void *tcp_list_elem(const struct tcp_list *list, uint32_t at)
+{
+	return (char *)list->pool->memory + (size_t)(at - 1) * HF_CACHE_LINE;
+}
+
 static inline struct tcp_link *tcp_list_link(const struct tcp_list *list, uint32_t at)
 {
-	return (struct tcp_link *)((char *)hf_pool_at(list->pool, at - 1) + list->offset);
+	return (struct tcp_link *)((char *)tcp_list_elem(list, at) + list->offset);
+}
+
+static inline uint32_t tcp_list_at(const struct tcp_list *list, const struct hf_tcp_conn *conn)
+{
+	return (uint32_t)(((const char *)conn - (const char *)list->pool->memory) / HF_CACHE_LINE) +
+	       1;
 }
 
 static inline void tcp_list_init(struct tcp_list *list, const struct hf_pool *pool, uint32_t offset)
@@ -48,12 +60,12 @@ static inline bool tcp_list_has(const struct tcp_link *link)
 /* NULL when the list is empty. */
 static inline struct hf_tcp_conn *tcp_list_first(const struct tcp_list *list)
 {
-	return list->count ? hf_pool_at(list->pool, list->first - 1) : NULL;
+	return list->count ? tcp_list_elem(list, list->first) : NULL;
 }
 
 static inline void tcp_list_add_tail(struct tcp_list *list, struct hf_tcp_conn *conn)
 {
-	uint32_t at = hf_pool_index(list->pool, conn) + 1;
+	uint32_t at = tcp_list_at(list, conn);
 	struct tcp_link *link = tcp_list_link(list, at);
 
 	HF_ASSERT(!tcp_list_has(link));
@@ -68,7 +80,7 @@ static inline void tcp_list_add_tail(struct tcp_list *list, struct hf_tcp_conn *
 
 static inline void tcp_list_del(struct tcp_list *list, struct hf_tcp_conn *conn)
 {
-	struct tcp_link *link = tcp_list_link(list, hf_pool_index(list->pool, conn) + 1);
+	struct tcp_link *link = tcp_list_link(list, tcp_list_at(list, conn));
 
 	HF_ASSERT(tcp_list_has(link) && list->count > 0);
 	if (link->prev == TCP_LIST_END)

@@ -291,6 +291,7 @@ struct tcp_rate {
 struct hf_tcp {
 	struct hf_tcp_cfg cfg;
 	uint64_t now_us;
+	uint32_t now_ms; /* of now_us, modulo 2^32 */
 	struct hf_wheel *wheel;
 	struct hf_tcp_conn **bucket;
 	uint32_t bucket_mask;
@@ -347,13 +348,15 @@ static inline bool tcp_wants_ecn(const struct hf_tcp_seg *seg)
 
 static inline void tcp_now_set(struct hf_tcp *tcp, uint64_t now_us)
 {
-	if (now_us > tcp->now_us)
-		tcp->now_us = now_us;
+	if (now_us <= tcp->now_us)
+		return;
+	tcp->now_us = now_us;
+	tcp->now_ms = (uint32_t)(now_us / 1000);
 }
 
 static inline uint32_t tcp_now_ms(const struct hf_tcp *tcp)
 {
-	return (uint32_t)(tcp->now_us / 1000);
+	return tcp->now_ms;
 }
 
 /* Bytes handed over and not acknowledged. */
