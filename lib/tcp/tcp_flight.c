@@ -37,18 +37,12 @@ void tcp_flight_init(struct tcp_flight *flight, uint32_t una)
 	flight->reo_mult = 1;
 }
 
-static void flight_array_put(struct tcp_flight *flight, struct tcp_flight_pools *pools)
+void tcp_flight_fini(struct tcp_flight *flight, struct tcp_flight_pools *pools)
 {
 	if (flight->cap == TCP_FLIGHT_MID)
 		hf_pool_put(&pools->mid, flight->rec);
 	else if (flight->cap == TCP_FLIGHT_MAX)
 		hf_pool_put(&pools->max, flight->rec);
-}
-
-void tcp_flight_fini(struct tcp_flight *flight, struct tcp_flight_pools *pools)
-{
-	flight_array_put(flight, pools);
-	tcp_flight_init(flight, 0);
 }
 
 bool tcp_flight_room(struct tcp_flight *flight, struct tcp_flight_pools *pools)
@@ -66,7 +60,7 @@ bool tcp_flight_room(struct tcp_flight *flight, struct tcp_flight_pools *pools)
 		return false;
 	memcpy(rec, flight->rec + flight->head, upper * sizeof(*rec));
 	memcpy(rec + upper, flight->rec, flight->head * sizeof(*rec));
-	flight_array_put(flight, pools);
+	tcp_flight_fini(flight, pools);
 	flight->rec = rec;
 	flight->cap = cap;
 	flight->head = 0;

@@ -34,7 +34,7 @@ struct tcp_tx *tcp_send_tx(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	tx = hf_pool_get(&tcp->txs);
 	if (!tx)
 		return NULL;
-	__builtin_memset(tx, 0, offsetof(struct tcp_tx, flight));
+	__builtin_memset(tx, 0, offsetof(struct tcp_tx, cc)); /* the rest: send_tx_start */
 	tx->notify_at = UINT32_MAX;
 	tx->begun_ms = tcp_now_ms(tcp);
 	send_tx_start(conn, tx);

@@ -34,22 +34,29 @@ static bool trace_is(uint32_t kind, uint32_t set)
 	return (set >> kind & 1) != 0;
 }
 
+static struct hf_tcp_trace *trace_before(struct hf_tcp_conn *conn, uint32_t slot)
+{
+	return &conn->trace[slot > 0 ? slot - 1 : HF_TCP_TRACE_MAX - 1];
+}
+
 /* The record that takes these bytes, as the latest one. NULL: a new one must. Before the first
  * record all is zeroes: no kind that is summed. */
 static struct hf_tcp_trace *trace_sum_to(struct hf_tcp_conn *conn, uint32_t slot, uint32_t kind)
 {
 	const uint32_t flow = 1U << HF_TCP_TRACE_OUT | 1U << HF_TCP_TRACE_ACKED;
-	struct hf_tcp_trace *last = &conn->trace[(slot + HF_TCP_TRACE_MAX - 1) % HF_TCP_TRACE_MAX];
-	struct hf_tcp_trace *prev = &conn->trace[(slot + HF_TCP_TRACE_MAX - 2) % HF_TCP_TRACE_MAX];
-	struct hf_tcp_trace swap = *prev;
+	struct hf_tcp_trace *last = trace_before(conn, slot), *prev, swap;
 
 	if (!trace_is(kind, flow | 1U << HF_TCP_TRACE_IN))
 		return NULL;
 	if (last->kind == kind)
 		return last;
-	/* a transfer is two records however long it is, or nothing would be left of its past */
-	if (!trace_is(kind, flow) || !trace_is(last->kind, flow) || prev->kind != kind)
+	if (!trace_is(kind, flow) || !trace_is(last->kind, flow))
 		return NULL;
+	/* a transfer is two records however long it is, or nothing would be left of its past */
+	prev = trace_before(conn, (uint32_t)(last - conn->trace));
+	if (prev->kind != kind)
+		return NULL;
+	swap = *prev;
 	*prev = *last;
 	*last = swap;
 	return last;
