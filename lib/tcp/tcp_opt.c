@@ -116,6 +116,14 @@ bool tcp_opt_parse(const uint8_t *opt, uint32_t len, struct tcp_opts *ret_opts)
 	return true;
 }
 
+uint8_t tcp_opt_build_ts(uint32_t ts_val, uint32_t ts_ecr, uint8_t *ret_opt)
+{
+	hf_store_be32(ret_opt, OPT_TS_ALONE);
+	hf_store_be32(ret_opt + 4, ts_val);
+	hf_store_be32(ret_opt + 8, ts_ecr);
+	return 12;
+}
+
 static uint8_t *opt_put_4(uint8_t *at, uint8_t b0, uint8_t b1, uint8_t b2, uint8_t b3)
 {
 	at[0] = b0;

@@ -49,16 +49,20 @@ static struct hf_tcp_emit *out_header(
 static void out_options(const struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	struct hf_tcp_emit *emit, bool with_sacks)
 {
-	struct tcp_opts opts = {
-		.has_ts = tcp_has(conn, TCP_F_TS),
-		.ts_val = tcp_now_ms(tcp) + conn->ts_off,
-		.ts_ecr = conn->ts_recent,
-	};
+	const uint32_t ts_val = tcp_now_ms(tcp) + conn->ts_off;
+	bool has_ts = tcp_has(conn, TCP_F_TS);
 
-	if (with_sacks && tcp_has(conn, TCP_F_SACK) && (conn->ooo || tcp_has(conn, TCP_F_DSACK)))
+	if (with_sacks && tcp_has(conn, TCP_F_SACK) && (conn->ooo || tcp_has(conn, TCP_F_DSACK))) {
+		struct tcp_opts opts = {
+			.has_ts = has_ts, .ts_val = ts_val, .ts_ecr = conn->ts_recent
+		};
+
 		opts.sack_count = (uint8_t)tcp_ooo_sacks(
-			conn, opts.sack, opts.has_ts ? TCP_SACKS_MAX - 1 : TCP_SACKS_MAX);
-	emit->opt_len = tcp_opt_build(&opts, emit->opt);
+			conn, opts.sack, has_ts ? TCP_SACKS_MAX - 1 : TCP_SACKS_MAX);
+		emit->opt_len = tcp_opt_build(&opts, emit->opt);
+	} else {
+		emit->opt_len = has_ts ? tcp_opt_build_ts(ts_val, conn->ts_recent, emit->opt) : 0;
+	}
 }
 
 /* As out_header, and our ACK and window are told with it. */

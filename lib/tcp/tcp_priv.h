@@ -438,6 +438,8 @@ bool tcp_opt_parse(const uint8_t *opt, uint32_t len, struct tcp_opts *ret_opts);
 /* Options as `opts` says, padded to a multiple of 4, HF_TCP_OPT_MAX bytes at most; returns their length.
  * SACK blocks stand on segments without MSS only, three of them beside timestamps. */
 uint8_t tcp_opt_build(const struct tcp_opts *opts, uint8_t *ret_opt);
+/* Timestamps alone, as on nearly every segment. */
+uint8_t tcp_opt_build_ts(uint32_t ts_val, uint32_t ts_ecr, uint8_t *ret_opt);
 
 /* tcp_cookie.c: RFC 4987 §3.6; what a SYN said, in our initial sequence number and our timestamp */
 uint32_t tcp_cookie_ts_off(const struct hf_sipkey *key, const struct tcp_flow *flow);

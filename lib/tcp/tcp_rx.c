@@ -44,6 +44,8 @@ static void rx_merge(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	struct tcp_current *cur = &tcp->cur;
 
 	HF_ASSERT(!cur->after_head);
+	if (hf_likely(!conn->ooo))
+		return;
 	cur->after_head = tcp_ooo_take(tcp, conn, conn->rcv_nxt, &cur->after_tail, &cur->after_len);
 	conn->rcv_nxt += cur->after_len;
 	conn->unread_len += cur->after_len;
@@ -231,7 +233,7 @@ uint32_t hf_tcp_peek(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn,
 	struct hf_span *ret_spans, uint32_t max)
 {
 	const struct tcp_current *cur = &tcp->cur;
-	uint32_t n = rx_peek_list(conn->rxq_head, ret_spans, 0, max);
+	uint32_t n = conn->rxq_head ? rx_peek_list(conn->rxq_head, ret_spans, 0, max) : 0;
 
 	if (cur->conn != conn)
 		return n;
@@ -277,15 +279,19 @@ void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n)
 
 	HF_ASSERT(n <= conn->unread_len);
 	conn->unread_len -= n;
-	took = rx_consume_list(tcp, &conn->rxq_head, &conn->rxq_tail, n);
-	conn->rxq_len -= took;
-	n -= took;
+	if (conn->rxq_head) {
+		took = rx_consume_list(tcp, &conn->rxq_head, &conn->rxq_tail, n);
+		conn->rxq_len -= took;
+		n -= took;
+	}
 	if (n > 0) {
 		HF_ASSERT(cur->conn == conn);
 		took = hf_min_u32(n, cur->len);
 		cur->data += took;
 		cur->len -= took;
 		n -= took;
+	}
+	if (n > 0) {
 		took = rx_consume_list(tcp, &cur->after_head, &cur->after_tail, n);
 		cur->after_len -= took;
 		HF_ASSERT(took == n);
