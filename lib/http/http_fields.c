@@ -96,7 +96,7 @@ static bool fields_name_is(const char *name, struct hf_span lower)
 	return true;
 }
 
-enum hf_http_field hf_http_field_lookup(struct hf_span name)
+static inline enum hf_http_field fields_lookup(struct hf_span name)
 {
 	if (name.len > FIELDS_NAME_MAX)
 		return HF_HTTP_FIELD_OTHER;
@@ -111,6 +111,11 @@ enum hf_http_field hf_http_field_lookup(struct hf_span name)
 			return id;
 	}
 	return HF_HTTP_FIELD_OTHER;
+}
+
+enum hf_http_field hf_http_field_lookup(struct hf_span name)
+{
+	return fields_lookup(name);
 }
 
 struct hf_span hf_http_field_name(enum hf_http_field id)
@@ -254,7 +259,7 @@ static enum http_lines fields_line(
 	if (at == name)
 		return HTTP_LINES_BAD;
 	ret_line->name = (struct hf_span){ name, (size_t)(at - name) };
-	ret_line->id = hf_http_field_lookup(ret_line->name);
+	ret_line->id = fields_lookup(ret_line->name);
 	verdict = fields_colon(&at, end, repair, ret_line);
 	if (verdict != HTTP_LINES_DONE)
 		return verdict;

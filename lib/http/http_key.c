@@ -215,13 +215,14 @@ static bool key_path_is_plain(struct hf_span path_query)
 
 static void key_put_host(struct key_out *out, struct hf_span host)
 {
-	if (host.len > out->cap - out->len || memchr(host.ptr, '%', host.len) != NULL) {
+	size_t at = 0;
+
+	for (; at < host.len && out->len + at < out->cap && host.ptr[at] != '%'; at++)
+		out->buf[out->len + at] = http_lower(host.ptr[at]);
+	if (at == host.len)
+		out->len += host.len;
+	else
 		key_put_escaped(out, host, /* lower= */ true);
-		return;
-	}
-	for (size_t i = 0; i < host.len; i++)
-		out->buf[out->len + i] = http_lower(host.ptr[i]);
-	out->len += host.len;
 }
 
 static void key_put_path(struct key_out *out, struct hf_span path_query)
