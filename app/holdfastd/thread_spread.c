@@ -49,6 +49,7 @@ struct app_spread {
 	pthread_mutex_t lock;
 	struct hf_list outbox;      /* under the lock */
 	uint32_t count;             /* of it, and what is on its way */
+	bool overflown;             /* under the lock; something found no room in it */
 	struct hf_state *state;     /* the next one, a reference; under the lock */
 	struct hf_l2_limits limits; /* under the lock */
 	bool limits_new;
@@ -78,49 +79,89 @@ static int64_t spread_unix_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+/* NULL: it is no UTF-8. */
 static char *spread_text(const struct app_spread *spread, const struct app_purge *what)
 {
-	json_t *message = json_pack("{s:s, s:b}", "from", spread->from, "soft", what->soft);
-	char *text;
+	json_t *message = json_pack("{s:s, s:b, s:s*, s:s*, s:s*}", "from", spread->from, "soft",
+		what->soft, "url", what->url, "prefix", what->prefix, "tag", what->tag);
+	char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
 
-	HF_ASSERT(message);
-	if (what->url)
-		json_object_set_new(message, "url", json_string(what->url));
-	else if (what->prefix)
-		json_object_set_new(message, "prefix", json_string(what->prefix));
-	else if (what->tag)
-		json_object_set_new(message, "tag", json_string(what->tag));
-	text = json_dumps(message, JSON_COMPACT);
 	json_decref(message);
 	return text;
+}
+
+/* Freed by spread_message_free. */
+static struct spread_message *spread_message_new(
+	struct app_spread *spread, const struct app_purge *what)
+{
+	struct spread_message *message = calloc(1, sizeof(*message));
+
+	HF_ASSERT(message);
+	message->spread = spread;
+	message->text = spread_text(spread, what);
+	message->walk_us = what->url ? 0 : spread_unix_us();
+	hf_list_init(&message->link);
+	return message;
+}
+
+static void spread_add(struct app_spread *spread, struct spread_message *message)
+{
+	hf_list_add_tail(&spread->outbox, &message->link);
+	spread->count++;
+}
+
+/* The same that is to be told anyway; NULL: there is none. */
+static struct spread_message *spread_same(const struct app_spread *spread, const char *text)
+{
+	struct hf_list *it;
+
+	hf_list_for_each (it, &spread->outbox) {
+		struct spread_message *message = HF_CONTAINER_OF(it, struct spread_message, link);
+
+		if (!message->sent && strcmp(message->text, text) == 0)
+			return message;
+	}
+	return NULL;
+}
+
+/* Under the lock. False: there is no room for it. */
+static bool spread_put(struct app_spread *spread, struct spread_message *message)
+{
+	struct spread_message *same;
+
+	if (!message->text || strlen(message->text) > HF_L2_SPREAD_TEXT_MAX)
+		return false;
+	same = spread_same(spread, message->text);
+	if (same) {
+		same->walk_us = message->walk_us;
+		spread_message_free(message);
+		return true;
+	}
+	if (spread->count >= SPREAD_OUTBOX_MAX)
+		return false;
+	spread_add(spread, message);
+	return true;
 }
 
 void app_spread_tell(struct app *app, const struct app_purge *what)
 {
 	struct app_spread *spread = app->spread;
 	struct spread_message *message;
-	bool full;
+	bool first = false;
 
 	if (what->url && hf_http_query_has_secret((struct hf_span){ what->url, strlen(what->url) }))
 		return; /* no credential leaves this node */
-	message = calloc(1, sizeof(*message));
-	HF_ASSERT(message);
-	message->spread = spread;
-	message->text = spread_text(spread, what);
-	message->walk_us = what->url ? 0 : spread_unix_us();
-	hf_list_init(&message->link);
+	message = spread_message_new(spread, what);
 	(void)pthread_mutex_lock(&spread->lock);
-	full = spread->count >= SPREAD_OUTBOX_MAX;
-	if (!full && message->text && strlen(message->text) <= HF_L2_SPREAD_TEXT_MAX) {
-		hf_list_add_tail(&spread->outbox, &message->link);
-		spread->count++;
-		message = NULL;
+	if (!spread_put(spread, message)) {
+		spread_message_free(message);
+		first = !spread->overflown;
+		spread->overflown = true;
 	}
 	(void)pthread_mutex_unlock(&spread->lock);
-	if (message) {
-		hf_log(HF_LOG_ERROR, "l2", "internal_error: a purge was not told to other edges");
-		spread_message_free(message);
-	}
+	if (first)
+		hf_log(HF_LOG_WARN, "l2",
+			"internal_error: more purges than other edges can be told one by one");
 	spread_wake(spread);
 }
 
@@ -138,6 +179,17 @@ static void spread_told(void *arg, bool told)
 	(void)pthread_mutex_unlock(&spread->lock);
 }
 
+/* What found no room is told as if it was everything, when there is room again, and not for one more place only. */
+static void spread_lump(struct app_spread *spread)
+{
+	const struct app_purge all = { .soft = true };
+
+	if (!spread->overflown || spread->count > SPREAD_OUTBOX_MAX / 2)
+		return;
+	spread->overflown = false;
+	spread_add(spread, spread_message_new(spread, &all));
+}
+
 /* One that no node has, marked as sent; NULL: there is none. Without L2 nobody is to be told. */
 static struct spread_message *spread_next(struct app_spread *spread, bool on)
 {
@@ -145,6 +197,7 @@ static struct spread_message *spread_next(struct app_spread *spread, bool on)
 	struct hf_list *it, *after;
 
 	(void)pthread_mutex_lock(&spread->lock);
+	spread_lump(spread);
 	hf_list_for_each_safe (it, after, &spread->outbox) {
 		struct spread_message *message = HF_CONTAINER_OF(it, struct spread_message, link);
 

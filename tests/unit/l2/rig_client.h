@@ -6,17 +6,12 @@
 #ifndef L2_RIG_CLIENT_H
 #define L2_RIG_CLIENT_H
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <criterion/criterion.h>
@@ -24,10 +19,10 @@
 #include "hf_stat.h"
 
 #include "l2_client.h"
+#include "rig_redis.h"
 
-#define RIG_PATIENCE_MS 20000
-#define RIG_NODES       4
-#define RIG_CONNS       16
+#define RIG_NODES 4
+#define RIG_CONNS 16
 
 struct rig_peer {
 	int fd;
@@ -81,18 +76,7 @@ static inline struct hf_l2_key rig_key(const char *url)
 
 static inline void rig_listen(struct rig_node *node)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-		.sin_port = htons(node->port) };
-	socklen_t len = sizeof(at);
-	int on = 1;
-
-	node->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	cr_assert(setsockopt(node->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
-	cr_assert(bind(node->listener, (struct sockaddr *)&at, sizeof(at)) == 0);
-	cr_assert(listen(node->listener, 64) == 0);
-	cr_assert(getsockname(node->listener, (struct sockaddr *)&at, &len) == 0);
-	node->port = ntohs(at.sin_port);
+	node->listener = rig_listener(&node->port);
 }
 
 static inline void rig_deaf(struct rig_node *node)
@@ -264,100 +248,6 @@ static inline bool rig_set(
 
 	*ask = (struct rig_ask){ .ask.done = rig_done };
 	return hf_l2_set(rig->l2, &put, &ask->ask, rig->now_us);
-}
-
-/* ---- a real one ---- */
-
-struct rig_redis {
-	pid_t pid;
-	uint16_t port;
-	char dir[64];
-};
-
-static inline bool rig_redis_is_up(uint16_t port)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-		.sin_port = htons(port) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool up = connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
-
-	(void)close(fd);
-	return up;
-}
-
-static inline void rig_redis_prepare(struct rig_redis *redis)
-{
-	struct rig_node probe = { 0 };
-
-	rig_listen(&probe); /* a port that is free */
-	redis->port = probe.port;
-	rig_deaf(&probe);
-	(void)snprintf(redis->dir, sizeof(redis->dir), "/tmp/hf_l2_XXXXXX");
-	cr_assert(mkdtemp(redis->dir) != NULL);
-}
-
-static inline void rig_redis_wait(const struct rig_redis *redis)
-{
-	for (uint32_t i = 0; i < RIG_PATIENCE_MS && !rig_redis_is_up(redis->port); i++)
-		(void)poll(NULL, 0, 1);
-}
-
-/* With TLS alone, and a certificate for 127.0.0.1 that is its own authority: DIR/cert. */
-static inline void rig_redis_begin_tls(struct rig_redis *redis)
-{
-	char command[1024];
-
-	rig_redis_prepare(redis);
-	(void)snprintf(command, sizeof(command),
-		"cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 "
-		"-nodes "
-		"-keyout key -out cert -days 2 -subj /CN=t -addext subjectAltName=IP:127.0.0.1 "
-		"2>/dev/null",
-		redis->dir);
-	cr_assert_eq(system(command), 0);
-	(void)snprintf(command, sizeof(command), "%u", redis->port);
-	redis->pid = fork();
-	if (redis->pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		(void)!chdir(redis->dir);
-		(void)execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", "0",
-			"--tls-port", command, "--tls-cert-file", "cert", "--tls-key-file", "key",
-			"--tls-ca-cert-file", "cert", "--tls-auth-clients", "no", "--save", "",
-			"--logfile", "/dev/null", (char *)NULL);
-		_exit(127);
-	}
-	rig_redis_wait(redis);
-}
-
-static inline void rig_redis_begin(struct rig_redis *redis, const char *password)
-{
-	char port[8];
-
-	rig_redis_prepare(redis);
-	(void)snprintf(port, sizeof(port), "%u", redis->port);
-	redis->pid = fork();
-	if (redis->pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		(void)execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", port,
-			"--save", "", "--dir", redis->dir, "--loglevel", "warning", "--logfile",
-			"/dev/null", "--requirepass", password, (char *)NULL);
-		_exit(127);
-	}
-	rig_redis_wait(redis);
-}
-
-static inline void rig_redis_end(struct rig_redis *redis)
-{
-	char path[80];
-
-	(void)kill(redis->pid, SIGKILL);
-	(void)waitpid(redis->pid, NULL, 0);
-	(void)snprintf(path, sizeof(path), "%s/cert", redis->dir);
-	(void)unlink(path);
-	(void)snprintf(path, sizeof(path), "%s/key", redis->dir);
-	(void)unlink(path);
-	(void)rmdir(redis->dir);
 }
 
 #endif

@@ -66,28 +66,12 @@ static void edge_tell(struct edge *edge, const char *text, int64_t walk_us)
 	edge->told = 0;
 }
 
-/* A command from elsewhere. */
-static void redis_do(const struct rig_redis *of, const char *command)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-		.sin_port = htons(of->port) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	char reply[64];
-
-	cr_assert_eq(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	cr_assert_eq(write(fd, command, strlen(command)), (ssize_t)strlen(command));
-	cr_assert_gt(read(fd, reply, sizeof(reply)), 0);
-	cr_assert_neq(reply[0], '-', "%s", command);
-	(void)close(fd);
-}
-
 /* Not listened to any more, until run is called. */
 static void edge_cut(struct edge *edge, uint32_t node)
 {
 	uint32_t count = hf_l2_spread_count(edge->rig->l2);
 
-	redis_do(&redis[node], "CLIENT KILL TYPE pubsub\r\n");
+	rig_redis_do(&redis[node], "CLIENT KILL TYPE pubsub\r\n");
 	rig_until(edge->rig, hf_l2_spread_count(edge->rig->l2) == count - 1);
 }
 
@@ -178,12 +162,12 @@ Test(l2_spread, P2_a_node_that_lost_its_memory_while_it_was_away_has_told_nobody
 	edge_tell(&one, "1", 0);
 	edge_tell(&one, "2", 0);
 	rig_until(other.rig, other.heard_count == 2);
-	redis_do(&redis[0], "FLUSHALL\r\n");
+	rig_redis_do(&redis[0], "FLUSHALL\r\n");
 	edge_tell(&one, "3", 0);
 	rig_until(other.rig, other.heard_count == 3);
 	cr_expect_eq(other.missed, 0, "while it was listened to nothing was missed");
 	edge_cut(&other, 0);
-	redis_do(&redis[0], "FLUSHALL\r\n");
+	rig_redis_do(&redis[0], "FLUSHALL\r\n");
 	edge_back(&other, 1);
 	cr_expect_eq(other.missed, 1);
 	rig_free(one.rig);
