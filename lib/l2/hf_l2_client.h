@@ -15,8 +15,8 @@
  * Promises  L1 done(FAILED) comes at most read_ms after get, whatever the node does; after the breaker
  *               has opened nothing is begun. L2 an empty list of nodes leaves the ring as it is. L3 a reply is never
  *               given to another's question: what breaks the order ends the connection. L4 the secret is in no
- *               log line, and is wiped from what was sent. L5 a node's name is asked for again every 30 s, and
- *               after a failed connection.
+ *               log line, and is wiped from what was sent. L5 a node's name is asked for again when a
+ *               connection is opened 30 s after that or later, or 1 s after one failed.
  * Limits    HF_L2_NODES_MAX nodes, L2_REQUESTS_MAX commands and L2_OUT_MAX unsent bytes a connection; beyond them a
  *           command is refused. A reply is at most value_max and 64 KiB long.
  * Tests     tests/unit/l2/test_l2_client.c, tests/system/test_l2.py

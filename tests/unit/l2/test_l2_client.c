@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rig_client.h"
 
+#include <netinet/tcp.h>
+
 #define KEY_A "http://a.test/a"
 
 /* ---- a real server ---- */
@@ -475,21 +477,161 @@ Test(l2_client, the_same_list_again_changes_nothing)
 	rig_free(rig);
 }
 
-Test(l2_client, a_name_is_looked_up)
+/* ---- names ---- */
+
+/* The only node, of a name that is looked up. */
+static struct rig *named_rig(void)
 {
 	struct rig *rig = rig_new(1);
 	struct rig_node *node = &rig->node[0];
 
 	rig_listen(node);
-	rig_nodes(rig, 0, 0);
+	rig->set.node = rig->at;
 	rig->set.node_count = 1;
 	rig->at[0] = (struct hf_state_l2_node){
 		.id = "n", .host = "localhost", .port = node->port, .weight = 1
 	};
 	hf_l2_nodes_set(rig->l2, &rig->set, rig->now_us);
-	rig_until(rig,
-		hf_l2_is_on(rig->l2) || (node->peers == 1 && rig_heard(&node->peer[0], "PING")));
+	rig_until(rig, node->peers == 1 && rig_heard(&node->peer[0], "PING"));
 	rig_pong(node);
 	rig_until(rig, hf_l2_is_on(rig->l2));
+	return rig;
+}
+
+/* The connection ends, and another one is opened by a question. */
+static void named_again(struct rig *rig)
+{
+	struct rig_node *node = &rig->node[0];
+	struct rig_ask ask;
+
+	(void)close(node->peer[node->peers - 1].fd);
+	node->peer[node->peers - 1].fd = -1;
+	rig_settle(rig);
+	cr_assert(rig_get(rig, &ask, KEY_A));
+	hf_l2_cancel(&ask.ask);
+}
+
+Test(l2_client, L5_a_name_is_looked_up_again_for_a_connection_after_30_s)
+{
+	struct rig *rig = named_rig();
+
+	rig_pass(rig, 10000);
+	named_again(rig);
+	cr_assert_eq(rig->l2->lookups, 0);
+	rig_until(rig, rig->node[0].peers == 2);
+	rig_pong(&rig->node[0]);
+	rig_settle(rig);
+	rig_pass(rig, 21000);
+	named_again(rig);
+	cr_assert_eq(rig->l2->lookups, 1);
+	rig_until(rig, rig->l2->lookups == 0);
+	rig_free(rig);
+}
+
+Test(l2_client, L5_a_name_is_looked_up_again_soon_after_a_connection_failed)
+{
+	struct rig *rig = named_rig();
+	struct rig_ask ask;
+
+	rig_deaf(&rig->node[0]);
+	rig_settle(rig);
+	cr_assert(rig_get(rig, &ask, KEY_A));
+	rig_until(rig, ask.done);
+	cr_assert_eq(rig->l2->lookups, 0);
+	rig_pass(rig, 1100);
+	cr_assert(rig_get(rig, &ask, KEY_A));
+	cr_assert_eq(rig->l2->lookups, 1);
+	rig_until(rig, ask.done && rig->l2->lookups == 0);
+	rig_free(rig);
+}
+
+/* ---- connections ---- */
+
+Test(l2_client, L1_a_connection_that_does_not_come_about_is_given_up_after_connect_ms)
+{
+	struct rig *rig = rig_one();
+	struct hf_l2_limits limits = rig->l2->limits;
+	struct sockaddr_in at = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(rig->node[0].port) };
+	int fill[4];
+	struct rig_ask ask;
+
+	limits.read_ms = 1000;
+	limits.ca_file = "";
+	hf_l2_limits_set(rig->l2, &limits);
+	(void)close(rig->node[0].peer[0].fd);
+	rig->node[0].peer[0].fd = -1;
+	rig_settle(rig);
+	/* a listener that accepts nothing more: SYNs are left */
+	cr_assert_eq(listen(rig->node[0].listener, 0), 0);
+	for (size_t i = 0; i < HF_ARRAY_LEN(fill); i++) {
+		fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		(void)connect(fill[i], (struct sockaddr *)&at, sizeof(at));
+	}
+	cr_assert(rig_get(rig, &ask, KEY_A));
+	(void)hf_l2_run(rig->l2, rig->now_us += 20000);
+	cr_assert(!ask.done);
+	(void)hf_l2_run(rig->l2, rig->now_us += 10000);
+	cr_assert(ask.done);
+	cr_assert_eq(ask.outcome, HF_L2_FAILED);
+	for (size_t i = 0; i < HF_ARRAY_LEN(fill); i++)
+		(void)close(fill[i]);
+	rig_free(rig);
+}
+
+Test(l2_client, L1_what_is_written_is_waited_for_no_longer_than_write_and_read_ms)
+{
+	struct rig *rig = rig_one();
+	struct rig_ask ask;
+
+	cr_assert(rig_set(rig, &ask, KEY_A, "v", false));
+	rig_until(rig, rig->node[0].peers == 2);
+	rig_pong(&rig->node[0]);
+	rig_settle(rig);
+	rig_pass(rig, 49);
+	cr_assert(!ask.done);
+	rig_pass(rig, 3);
+	cr_assert(ask.done);
+	cr_assert_eq(ask.outcome, HF_L2_FAILED);
+	cr_assert_eq(hf_stat_sum(HF_STAT_L2_SET_FALLBACK), 1);
+	cr_assert_eq(hf_stat_sum(HF_STAT_VALKEY_SET_FALLBACK), 1);
+	rig_free(rig);
+}
+
+Test(l2_client, a_silent_connection_is_asked_by_tcp_whether_anybody_is_there)
+{
+	struct rig *rig = rig_one();
+	int fd = rig->l2->ring.node[0]->conn[0]->fd, on = 0, idle_s = 0;
+	socklen_t len = sizeof(on);
+
+	cr_assert_eq(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len), 0);
+	cr_assert_eq(getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, &len), 0);
+	cr_assert_eq(on, 1);
+	cr_assert_eq(idle_s, 15);
+	rig_free(rig);
+}
+
+Test(l2_client, a_node_that_is_full_is_asked_still)
+{
+	struct rig *rig = rig_one();
+	struct rig_peer *writer = &rig->node[0].peer[1];
+	struct hf_l2_node_status status;
+	struct rig_ask ask;
+
+	for (uint32_t i = 0; i < 20; i++) {
+		cr_assert(rig_set(rig, &ask, KEY_A, "v", false));
+		rig_until(rig, rig->node[0].peers == 2 && rig_heard(writer, "SET"));
+		rig_say(writer, i == 0 ? "+PONG\r\n-OOM no\r\n" : "-OOM no\r\n");
+		writer->len = 0;
+		writer->in[0] = '\0';
+		rig_until(rig, ask.done);
+		cr_assert_eq(ask.outcome, HF_L2_FAILED);
+	}
+	cr_assert_eq(hf_l2_tell(rig->l2, &status, 1), 1);
+	cr_assert_eq(status.breaker, HF_L2_CLOSED);
+	cr_assert_eq(hf_stat_sum(HF_STAT_L2_SET_FALLBACK), 20);
+	cr_assert(rig_get(rig, &ask, KEY_A));
+	hf_l2_cancel(&ask.ask);
 	rig_free(rig);
 }

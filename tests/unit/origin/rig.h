@@ -62,6 +62,7 @@ struct rig {
 	struct hf_state *state;
 	struct hf_origin_slots *slots;
 	struct hf_origin *origin;
+	uint32_t workers;         /* 0: one */
 	struct hf_origin *second; /* owns the other half of the keys; NULL: one owns all */
 	struct hf_reader *reader;
 	int listener;
@@ -214,7 +215,7 @@ static inline void rig_up(struct rig *rig, size_t memory)
 	struct hf_cache_cfg cache_cfg = {
 		.shards = rig->conf.origin.threads, .workers = 1, .leases_max = 64
 	};
-	struct hf_xchg_cfg net_cfg = { .workers = 1,
+	struct hf_xchg_cfg net_cfg = { .workers = hf_max_u32(rig->workers, 1),
 		.origins = rig->conf.origin.threads,
 		.exchanges_max = 256,
 		.buf_len = 16384 };
@@ -245,13 +246,19 @@ static inline void rig_up(struct rig *rig, size_t memory)
 }
 
 /* A rig of the usual size. */
-static inline struct rig *rig_new(void)
+static inline struct rig *rig_of_workers(uint32_t workers)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 
+	rig->workers = workers;
 	rig_conf(rig);
 	rig_up(rig, 64 << 20);
 	return rig;
+}
+
+static inline struct rig *rig_new(void)
+{
+	return rig_of_workers(1);
 }
 
 /* Two origin threads, each owns half of the keys. */
@@ -484,10 +491,12 @@ static inline void rig_worker_turn(struct rig *rig)
 	struct hf_msg msgs[64];
 	uint32_t n;
 
-	for (uint32_t shard = 0; shard < rig->conf.origin.threads; shard++)
-		while ((n = hf_ring_drain(rig_link(rig, shard)->to_worker, msgs, 64)) > 0)
-			for (uint32_t i = 0; i < n; i++)
-				rig_worker_message(rig, &msgs[i]);
+	for (uint32_t worker = 0; worker < hf_xchg_workers(rig->net); worker++)
+		for (uint32_t shard = 0; shard < rig->conf.origin.threads; shard++)
+			while ((n = hf_ring_drain(hf_xchg_link(rig->net, worker, shard)->to_worker,
+					msgs, 64)) > 0)
+				for (uint32_t i = 0; i < n; i++)
+					rig_worker_message(rig, &msgs[i]);
 }
 
 static inline void rig_turn(struct rig *rig)

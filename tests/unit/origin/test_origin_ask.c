@@ -40,14 +40,17 @@ static void set_state_of(struct rig *rig, uint32_t services, const char *flow, c
 	rig_settle(rig);
 }
 
-static struct rig *up(void)
+static struct rig *up_with(struct rig *rig)
 {
-	struct rig *rig = rig_new();
-
 	cr_assert_eq(hf_auth_new(8, &auth), 0);
 	hf_origin_auth_set(rig->origin, auth);
 	set_state_of(rig, 1, FLOW(""), PROTECTED);
 	return rig;
+}
+
+static struct rig *up(void)
+{
+	return up_with(rig_new());
 }
 
 static void down(struct rig *rig)
@@ -64,9 +67,10 @@ static struct hf_auth_id id_of(const char *credential)
 }
 
 /* As lib/serve does. */
-static void ask(struct rig *rig, struct rig_client *client, const char *credential)
+static void ask_by(
+	struct rig *rig, uint32_t worker, struct rig_client *client, const char *credential)
 {
-	struct hf_xchg *xchg = hf_xchg_get(rig->net, 0);
+	struct hf_xchg *xchg = hf_xchg_get(rig->net, worker);
 	int len = snprintf(
 		xchg->buf, xchg->buf_len, "x-key: %s\r\nX-Forwarded-Method: GET\r\n", credential);
 
@@ -74,12 +78,17 @@ static void ask(struct rig *rig, struct rig_client *client, const char *credenti
 	client->xchg = xchg;
 	xchg->owner = client;
 	xchg->lines = (struct hf_span){ xchg->buf, (size_t)len };
-	xchg->to = rig->link;
+	xchg->to = hf_xchg_link(rig->net, worker, 0);
 	xchg->ask.state = hf_state_ref(rig->state);
 	xchg->ask.flow = &rig->state->flow[0];
 	xchg->ask.id = id_of(credential);
 	xchg->ask.credential = (struct hf_span){ xchg->buf + 7, strlen(credential) };
 	hf_xchg_to_origin(xchg->to, HF_XCHG_ASK, xchg);
+}
+
+static void ask(struct rig *rig, struct rig_client *client, const char *credential)
+{
+	ask_by(rig, 0, client, credential);
 }
 
 static enum hf_auth_result found(const char *credential, const struct hf_auth_decision **ret)
@@ -129,6 +138,30 @@ Test(origin_ask, who_asks_the_same_waits_for_one_question)
 	cr_expect_eq(found(client[0].gone ? "l" : "k", &decision), HF_AUTH_MISS_ABSENT);
 	cr_expect_eq(hf_stat_sum(HF_STAT_AUTH_ASKED_ALLOW), 1);
 	down(rig); /* with the other under way */
+}
+
+Test(origin_ask, workers_that_ask_the_same_wait_for_one_question)
+{
+	struct rig *rig = up_with(rig_of_workers(3));
+	const struct hf_auth_decision *decision;
+	struct rig_client client[9];
+	struct rig_conn *conn;
+	const char *head;
+
+	for (uint32_t i = 0; i < 9; i++)
+		ask_by(rig, i % 3, &client[i], "k");
+	conn = rig_asked(rig, &head);
+	rig_settle(rig);
+	cr_expect_eq(rig_requests(rig), 1);
+	for (uint32_t i = 0; i < 9; i++)
+		cr_expect_not(client[i].gone);
+	rig_say(conn, ALLOW);
+	for (uint32_t i = 0; i < 9; i++)
+		rig_until(rig, client[i].gone);
+	cr_expect_eq(found("k", &decision), HF_AUTH_HIT);
+	cr_expect_eq(rig_requests(rig), 1);
+	cr_expect_eq(hf_stat_sum(HF_STAT_AUTH_ASKED_ALLOW), 1);
+	down(rig);
 }
 
 Test(origin_ask, the_service_is_told_what_the_worker_wrote_and_no_more)
