@@ -244,6 +244,8 @@ struct hf_obj *origin_reval_update(struct hf_origin *origin, struct origin_fetch
 		answer->store = false;
 	} else if (obj) {
 		hf_shard_publish(origin->shard, obj);
+		fetch->l2.life = answer->verdict.life;
+		origin_l2_store(origin, fetch, obj);
 	}
 	return obj;
 }
@@ -255,9 +257,6 @@ static void reval_confirm(struct hf_origin *origin, struct origin_fetch *fetch, 
 	hf_shard_obj_ref(origin->shard, base);
 	fetch->obj = origin_reval_update(origin, fetch, base, answer);
 	if (fetch->obj) {
-		fetch->l2.life = answer->verdict.life;
-		if (answer->store)
-			origin_l2_store(origin, fetch, fetch->obj);
 		hf_shard_obj_unref(origin->shard, base);
 	} else {
 		fetch->obj = base;

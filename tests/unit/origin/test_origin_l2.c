@@ -201,6 +201,36 @@ Test(origin_l2, a_stale_value_is_validated_by_the_origin)
 	store_free(store);
 }
 
+Test(origin_l2, rfc9111_3_4_a_body_that_was_put_together_goes_there_whole)
+{
+	struct store *store = store_new("");
+	char *body = rig_body(1000);
+	struct rig_client client;
+	struct rig_conn *conn;
+	const char *head;
+
+	store->rig->origin->resume_pause_us = 0;
+	rig_get(store->rig, &client, "/a", "");
+	store_until(store, rig_requests(store->rig) == 1);
+	conn = rig_asked(store->rig, &head);
+	rig_say(conn,
+		"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n" RIG_FRESH "ETag: \"a\"\r\n\r\n");
+	rig_buf_add(&conn->out, body, 400);
+	store_until(store, client.head && client.read_len == 400);
+	rig_conn_close(conn);
+	store_until(store, rig_requests(store->rig) == 2);
+	conn = rig_asked(store->rig, &head);
+	rig_say(conn, "HTTP/1.1 206 Partial Content\r\nContent-Length: 600\r\n"
+		      "Content-Range: bytes 400-999/1000\r\nETag: \"a\"\r\n\r\n");
+	rig_buf_add(&conn->out, body + 400, 600);
+	store_until(store, rig_client_at_end(&client) && store->sets == 1);
+	rig_end(store->rig, &client);
+	store_forget(store, "/a");
+	store_hit(store, "/a", "");
+	free(body);
+	store_free(store);
+}
+
 Test(origin_l2, a_damaged_value_is_a_miss_and_is_deleted)
 {
 	struct store *store = store_new("");
