@@ -398,9 +398,8 @@ void origin_fetch_leave(
 		origin_fetch_end(origin, fetch);
 		return;
 	}
-	if (led)
-		origin_fetch_leader_left(
-			origin, fetch, reader->xchg); /* may end it before it flows */
+	if (led) /* which may end it, before it flows */
+		origin_fetch_leader_left(origin, fetch, reader->xchg);
 	if (flows)
 		origin_flow_credit(origin, fetch); /* the reader may have been the slowest */
 }

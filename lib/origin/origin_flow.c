@@ -211,6 +211,12 @@ static void origin_flow_resume(struct hf_origin *origin, struct origin_fetch *fe
 {
 	if (!fetch->recv_paused)
 		return;
+	/* purged while it waited: no reader would ever say that he moved */
+	if (fetch->obj && origin_flow_is_stream(fetch) && hf_list_empty(&fetch->readers)) {
+		fetch->unwanted = true;
+		origin_fetch_done(origin, fetch, CURLE_WRITE_ERROR);
+		return;
+	}
 	if (fetch->state != ORIGIN_OVER && !origin_flow_may_resume(origin, fetch)) {
 		bool waited = !hf_list_empty(&fetch->memory_link);
 

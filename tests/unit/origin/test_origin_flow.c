@@ -229,7 +229,7 @@ Test(origin_flow, storable_bodies_share_scarce_memory)
 }
 
 /* All memory is in objects whose readers have not finished. Returns how many readers. */
-static uint32_t hoard(struct rig *rig, struct rig_client *client, uint32_t max)
+static uint32_t hoard(struct rig *rig, struct rig_client *client, uint32_t max, size_t len)
 {
 	char path[16];
 
@@ -239,7 +239,7 @@ static uint32_t hoard(struct rig *rig, struct rig_client *client, uint32_t max)
 		(void)snprintf(path, sizeof(path), "/h%u", i);
 		rig_get(rig, &client[i], path, "");
 		rig_until(rig, rig_requests(rig) == requests + 1);
-		rig_answer(&rig->conn[0], RIG_FRESH, 690000);
+		rig_answer(&rig->conn[0], RIG_FRESH, len);
 		rig_until(
 			rig, rig_client_at_end(&client[i]) || !hf_list_empty(&rig->origin->memory));
 		if (!rig_client_at_end(&client[i]))
@@ -263,7 +263,7 @@ Test(origin_flow, a_fetch_goes_on_when_memory_comes_back)
 {
 	struct rig *rig = hoard_rig(10000000);
 	struct rig_client client[32];
-	uint32_t n = hoard(rig, client, 32);
+	uint32_t n = hoard(rig, client, 32, 690000);
 
 	rig_settle(rig);
 	cr_assert(!rig_client_at_end(&client[n]));
@@ -277,11 +277,33 @@ Test(origin_flow, a_fetch_goes_on_when_memory_comes_back)
 	rig_free(rig);
 }
 
+Test(origin_flow, a_purged_fetch_that_nobody_reads_ends_when_memory_comes_back)
+{
+	struct rig *rig = hoard_rig(10000000);
+	struct rig_client client[32];
+	uint32_t n = hoard(rig, client, 32, 640000);
+	char text[256];
+	struct hf_key key = client[n].xchg->key;
+
+	cr_assert_lt(key.len, sizeof(text));
+	key.ptr = memcpy(text, key.ptr, key.len);
+	cr_assert_gt(atomic_load(&client[n].xchg->obj->filled), HF_XCHG_WINDOW / 2);
+	rig_end(rig, &client[n]);
+	cr_assert_eq(hf_origin_in_flight(rig->origin), 1, "it goes on, to be stored");
+	cr_assert_eq(origin_purge_key(rig->origin, &key, /* soft= */ false), 0);
+	rig_end(rig, &client[0]);
+	rig_end(rig, &client[1]);
+	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
+	for (uint32_t i = 2; i < n; i++)
+		rig_end(rig, &client[i]);
+	rig_free(rig);
+}
+
 Test(origin_flow, a_fetch_without_memory_becomes_a_stream)
 {
 	struct rig *rig = hoard_rig(30000);
 	struct rig_client client[32];
-	uint32_t n = hoard(rig, client, 32);
+	uint32_t n = hoard(rig, client, 32, 690000);
 
 	/* the room it has is what its reader leaves behind, chunk by chunk */
 	cr_assert_gt(client[n].read_len, 2 * HF_ARENA_CHUNK);
@@ -299,7 +321,7 @@ Test(origin_flow, without_memory_for_a_head_the_answer_is_503)
 	struct rig *rig = hoard_rig(10000000);
 	struct rig_client client[32], late;
 	struct origin_reader *reader;
-	uint32_t n = hoard(rig, client, 32);
+	uint32_t n = hoard(rig, client, 32, 690000);
 	uint32_t requests = rig_requests(rig);
 	void *block[4096];
 	size_t lens[4096];
