@@ -78,7 +78,7 @@ def test_soft_ones_are_validated_first(start, origin):
         assert is_hit(curl(url("/a")))
         assert hf.ctl("purge", "--soft", *words) == {"purged": 1}
         variant = hf.ctl("cache", "show", url("/a"))["variants"][0]
-        assert variant["soft_purged"] and not variant["fresh"] and variant["ttl_s"] == 0
+        assert variant["soft_purged"] and not variant["fresh"] and variant["ttl_s"] <= 0
         reply = curl(url("/a"))
         assert reply.body == b"body" and not is_hit(reply)
     assert asked == [None, '"a"', '"a"', '"a"', '"a"']
