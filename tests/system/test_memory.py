@@ -6,6 +6,7 @@ import subprocess
 import time
 
 from harness import (SANITIZED, SLOW, V4, Nginx, connect, curl, is_hit, read_answer, sh, url)
+from test_million import limit
 
 MIB = 1 << 20
 CAP = 64 * MIB
@@ -16,6 +17,7 @@ LOADERS = 4
 
 
 def test_100_000_objects_through_64_mib(start, nginx, tmp_path):
+    limit(300)  # it is more than any other one has to do
     hf = start(nginx.url, cache={"memory": "64MiB", "max_object": "1MiB"})
     curl(url("/mix/0"))  # the first fetch pays for libcurl
     rss = hf.rss()
