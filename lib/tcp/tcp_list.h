@@ -43,8 +43,9 @@ static inline struct tcp_link *tcp_list_link(const struct tcp_list *list, uint32
 
 static inline uint32_t tcp_list_at(const struct tcp_list *list, const struct hf_tcp_conn *conn)
 {
-	return (uint32_t)(((const char *)conn - (const char *)list->pool->memory) / HF_CACHE_LINE) +
-	       1;
+	size_t offset = (size_t)((const char *)conn - (const char *)list->pool->memory);
+
+	return (uint32_t)(offset / HF_CACHE_LINE) + 1;
 }
 
 static inline void tcp_list_init(struct tcp_list *list, const struct hf_pool *pool, uint32_t offset)
