@@ -35,13 +35,6 @@ void serve_conn_idle(struct hf_serve *serve, struct serve_conn *conn)
 			serve, conn, SERVE_TIMER_IDLE, serve->conf->http.idle_timeout_ms * 1000ULL);
 }
 
-void serve_conn_waits(struct hf_serve *serve, struct serve_conn *conn)
-{
-	hf_tcp_idle_set(serve->tcp, conn->tcp, false);
-	if (conn->timer == SERVE_TIMER_IDLE)
-		serve_timer_stop(serve, conn);
-}
-
 /* Everything of the connection but TCP's part goes back. */
 void serve_conn_forget(struct hf_serve *serve, struct serve_conn *conn)
 {

@@ -54,10 +54,7 @@ static struct serve_req *fsm_begin(struct hf_serve *serve, struct serve_conn *co
 		}
 		serve_again(serve, conn);
 	}
-	if (hf_tcp_unread(conn->tcp) > 0)
-		serve_conn_waits(serve, conn);
-	else if (conn->timer !=
-		 SERVE_TIMER_IDLE) /* only now: not between requests that came together */
+	if (conn->timer != SERVE_TIMER_IDLE) /* only now: not between requests that came together */
 		serve_conn_idle(serve, conn);
 	return NULL;
 }

@@ -211,9 +211,8 @@ void serve_want_space(struct serve_conn *conn);
 
 /* serve_conn.c */
 void serve_events(struct hf_serve *serve);
-/* Waits for the next request; has one, which waits for room. */
+/* Waits for the next request. */
 void serve_conn_idle(struct hf_serve *serve, struct serve_conn *conn);
-void serve_conn_waits(struct hf_serve *serve, struct serve_conn *conn);
 void serve_timer_set(
 	struct hf_serve *serve, struct serve_conn *conn, enum serve_timer kind, uint64_t after_us);
 void serve_timer_stop(struct hf_serve *serve, struct serve_conn *conn);

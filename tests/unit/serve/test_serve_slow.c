@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "serve_priv.h"
 #include "serve_rig.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a.example\r\n\r\n"
@@ -200,30 +199,6 @@ Test(serve_slow, who_pipelines_small_requests_and_does_not_read_leaves_send_buff
 			answers++;
 		cr_assert(rig.client[i].rst || answers == 30, "%u: %u", i, answers);
 	}
-}
-
-Test(serve_slow, who_waits_for_a_send_buffer_is_not_idle)
-{
-	struct rig_client *client = rig_connect(&rig, 0);
-	struct serve_txbuf **taken = calloc(rig.serve->txbuf_pool.count, sizeof(*taken));
-	uint32_t count = 0;
-
-	cr_assert_not_null(taken);
-	rig_store(&rig, URL("/small"), 10, 600);
-	while ((taken[count] = serve_txbuf_new(rig.serve)) != NULL)
-		count++;
-	rig_send(&rig, client, GET("/small"));
-	cr_assert_null(hf_tcp_idle_oldest(rig.tcp), "nor is it shed as if it were");
-	rig_wait_deaf(&rig, 2 * rig.conf.http.idle_timeout_ms * 1000ULL);
-	cr_assert(!client->fin && !client->rst);
-	while (count > 0)
-		hf_ref_put(&taken[--count]->ref);
-	rig_settle(&rig);
-	cr_assert(strstr(client->out, "200 OK"));
-	rig_wait_deaf(&rig, rig.conf.http.idle_timeout_ms * 1000ULL + 100000);
-	cr_assert(client->fin, "now it is");
-	cr_assert_eq(dropped(HF_DROP_CONN_IDLE), 1);
-	free(taken);
 }
 
 Test(serve_slow, who_keeps_exchanges_and_does_not_read_makes_room_for_those_who_wait)
