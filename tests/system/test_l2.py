@@ -355,7 +355,7 @@ class Load:
         return rows
 
 
-@pytest.mark.skipif(not os.environ.get("HF_LONG"), reason="figures: set HF_LONG=1")
+@pytest.mark.skipif(not os.environ.get("HF_LONG"), reason="figures: set HF_LONG=1, HF_TIMEOUT=600")
 def test_what_an_ill_server_costs(start, tmp_path):
     wires = []
 

@@ -17,12 +17,21 @@ static struct rig *real_rig(const struct rig_redis *redis)
 	return rig;
 }
 
+static long redis_number(const struct rig_redis *redis, const char *command)
+{
+	char reply[64];
+
+	rig_redis_ask(redis, command, reply, sizeof(reply));
+	return strtol(reply + 1, NULL, 10); /* ":N" */
+}
+
 Test(l2_client, redis_keeps_and_forgets_values)
 {
 	struct rig_redis redis;
 	struct rig_ask ask;
 	struct hf_l2_key key = rig_key(KEY_A);
 	struct rig *rig;
+	char command[256];
 
 	rig_redis_begin(&redis, "");
 	rig = real_rig(&redis);
@@ -36,6 +45,9 @@ Test(l2_client, redis_keeps_and_forgets_values)
 	rig_until(rig, ask.done);
 	cr_assert_eq(ask.outcome, HF_L2_NIL, "NX");
 	cr_assert(hf_l2_keep(rig->l2, &key, 120000, rig->now_us));
+	cr_assert(hf_l2_keep(rig->l2, &key, 1000, rig->now_us), "it stays for as long as before");
+	(void)snprintf(command, sizeof(command), "PTTL %s\r\n", key.text);
+	rig_until(rig, redis_number(&redis, command) > 60000);
 	cr_assert(rig_get(rig, &ask, KEY_A));
 	rig_until(rig, ask.done);
 	cr_assert_eq(ask.outcome, HF_L2_DONE);

@@ -153,6 +153,19 @@ Test(l2_spread, P2_what_was_told_while_it_was_away_is_missed)
 	rig_free(other.rig);
 }
 
+Test(l2_spread, P2_a_number_that_is_left_out_while_it_listens_is_missed)
+{
+	struct edge one;
+
+	edge_begin(&one, 1);
+	edge_tell(&one, "1", 0);
+	rig_redis_do(&redis[0], "HINCRBY t:1:purges n 1\r\n");
+	edge_tell(&one, "3", 0);
+	rig_until(one.rig, one.heard_count == 2);
+	cr_expect_eq(one.missed, 1);
+	rig_free(one.rig);
+}
+
 Test(l2_spread, P2_a_node_that_lost_its_memory_while_it_was_away_has_told_nobody_knows_what)
 {
 	struct edge one, other;
@@ -189,6 +202,52 @@ Test(l2_spread, P2_what_one_node_could_not_tell_another_has)
 	rig_free(one.rig);
 	rig_free(other.rig);
 	rig_redis_end(&redis[1]);
+}
+
+Test(l2_spread, P2_a_node_that_was_listened_to_only_later_does_not_have_it)
+{
+	struct edge one;
+
+	rig_redis_begin(&redis[1], "");
+	edge_begin(&one, 2);
+	edge_tell(&one, "by both", 0);
+	rig_until(one.rig, one.heard_count == 2);
+	edge_cut(&one, 0);
+	one.rig->now_us += 1000;
+	edge_cut(&one, 1);
+	rig_redis_do(&redis[0], "HINCRBY t:1:purges n 1\r\n"); /* that node alone told it */
+	one.rig->now_us += 1000;
+	(void)kill(redis[0].pid, SIGSTOP);
+	edge_back(&one, 1);
+	(void)kill(redis[0].pid, SIGCONT);
+	rig_until(one.rig, hf_l2_spread_count(one.rig->l2) == 2);
+	cr_expect_eq(one.missed, 1);
+	rig_free(one.rig);
+	rig_redis_end(&redis[1]);
+}
+
+Test(l2_spread, P2_what_was_told_before_the_first_that_it_hears_again_is_missed)
+{
+	struct edge one, other;
+	char reply[64] = "";
+
+	edge_begin(&one, 1);
+	edge_begin(&other, 1);
+	edge_tell(&one, "1", 0);
+	rig_until(other.rig, other.heard_count == 1);
+	edge_cut(&other, 0);
+	edge_tell(&one, "2", 0); /* it does not listen any more, either */
+	hf_l2_spread_run(other.rig->l2, other.rig->now_us);
+	while (!strstr(reply, ":1\r\n")) { /* it is subscribed, and does not know that yet */
+		rig_turn(other.rig);
+		rig_redis_ask(&redis[0], "PUBSUB NUMSUB t:1:purges\r\n", reply, sizeof(reply));
+	}
+	edge_tell(&one, "3", 0);
+	rig_until(other.rig, hf_l2_spread_count(other.rig->l2) == 1);
+	cr_expect_eq(other.heard_count, 2);
+	cr_expect_eq(other.missed, 1);
+	rig_free(one.rig);
+	rig_free(other.rig);
 }
 
 Test(l2_spread, a_dead_node_is_told_nothing_and_a_living_one_is)

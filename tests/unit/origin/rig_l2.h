@@ -30,6 +30,7 @@ struct store {
 		struct rig_buf value;
 	} late; /* another edge's: stored, and its lease given back, before the next claim */
 	uint32_t gets, sets, dels;
+	uint64_t px_ms; /* of the last SET */
 };
 
 static inline struct rig_buf *store_find(struct store *store, const char *key)
@@ -77,6 +78,7 @@ static inline void store_get(struct store *store, int fd, const char *key)
 static inline void store_set(struct store *store, int fd, struct hf_span *arg, uint32_t count)
 {
 	store->sets++;
+	store->px_ms = strtoull(arg[4].ptr, NULL, 10);
 	if (store->mood == STORE_FULL) {
 		store_say(fd, "-OOM command not allowed\r\n", 26);
 	} else if (count == 6 && store_find(store, arg[1].ptr) &&

@@ -3,6 +3,7 @@
  * The second tier as an origin thread uses it. Its node is a store of the test's, which can be told to fail.
  */
 #include "origin_answer.h"
+#include "origin_l2.h"
 #include "rig_l2.h"
 
 /* The request is answered by the origin, which is asked for it. */
@@ -49,10 +50,21 @@ static void store_forget(struct store *store, const char *path)
 Test(origin_l2, what_was_fetched_is_given_to_l2_and_comes_back_with_its_age)
 {
 	struct store *store = store_new("");
+	struct hf_l2_want want = { .url = HF_SPAN("http://a.test/a") };
+	struct hf_l2_value value;
 	const struct hf_obj *obj;
 
 	store_fetch(store, "/a", "", "Cache-Control: max-age=600\r\nAge: 100\r\n");
 	store_until(store, store->sets == 1);
+	cr_assert_gt(store->px_ms, 400000);
+	cr_assert_leq(store->px_ms, 500000);
+	want.now_us = origin_l2_unix_us();
+	cr_assert_eq(
+		hf_l2_decode(store->rig->origin->l2.codec,
+			(struct hf_span){ store->item[0].value.data, store->item[0].value.len },
+			&want, &value),
+		HF_L2_GOOD);
+	cr_assert_eq(value.record.life.lifetime_s, 600, "its own, not l1_ttl");
 	store_forget(store, "/a");
 	store_hit(store, "/a", "");
 	obj = rig_lookup(store->rig, "/a", "");
@@ -201,6 +213,31 @@ Test(origin_l2, a_stale_value_is_validated_by_the_origin)
 	store_free(store);
 }
 
+Test(origin_l2, an_older_value_does_not_take_the_place_of_what_is_stored)
+{
+	static const char older[] =
+		"Cache-Control: max-age=1, stale-if-error=600\r\nAge: 100\r\nETag: \"old\"\r\n";
+	static const char newer[] =
+		"Cache-Control: max-age=0, stale-if-error=600\r\nETag: \"new\"\r\n";
+	struct store *store = store_new("");
+	struct rig_client client;
+	const char *head;
+
+	store_fetch(store, "/a", "", older);
+	store_until(store, store->sets == 1);
+	store->mood = STORE_FULL;
+	store_fetch(store, "/a", "", newer);
+	store_until(store, stat_of(HF_STAT_L2_SET_FALLBACK) == 1);
+	store->mood = STORE_GOOD;
+	rig_get(store->rig, &client, "/a", "");
+	store_until(store, rig_requests(store->rig) == 3);
+	(void)rig_asked(store->rig, &head);
+	cr_assert(rig_head_has(head, "If-None-Match: \"new\""), "%s", head);
+	rig_finish(store->rig, &client);
+	store_until(store, client.gone);
+	store_free(store);
+}
+
 Test(origin_l2, rfc9111_3_4_a_body_that_was_put_together_goes_there_whole)
 {
 	struct store *store = store_new("");
@@ -268,6 +305,20 @@ Test(origin_l2, a_purge_deletes_there_too)
 	cr_assert_eq(origin_purge_key(store->rig->origin, &key, false), 1);
 	store_until(store, store->dels == 1);
 	store_fetch(store, "/a", "", RIG_FRESH);
+	store_free(store);
+}
+
+Test(origin_l2, what_is_being_deleted_is_not_asked_for)
+{
+	struct store *store = store_new("");
+	struct hf_key key = { "http://a.test/a", 15, 0 };
+
+	key.hash = hf_cache_hash(store->rig->cache, key.ptr, key.len);
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_until(store, store->sets == 1);
+	cr_assert_eq(origin_purge_key(store->rig->origin, &key, false), 1);
+	store_fetch(store, "/a", "", RIG_FRESH);
+	cr_assert_eq(store->gets, 1); /* on another connection it might overtake the end of it */
 	store_free(store);
 }
 
@@ -358,6 +409,23 @@ Test(origin_l2, a_purge_of_many_counts_for_what_l2_has)
 	store_free(store);
 }
 
+Test(origin_l2, what_others_purged_before_counts_and_clocks_may_differ_by_so_much)
+{
+	struct store *store = store_new("");
+	int64_t before_us = origin_l2_unix_us(), after_us;
+
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_until(store, store->sets == 1);
+	after_us = origin_l2_unix_us();
+	store_forget(store, "/a");
+	hf_origin_l2_before(store->rig->origin, before_us - HF_L2_SKEW_US - 1);
+	store_hit(store, "/a", "");
+	store_forget(store, "/a");
+	hf_origin_l2_before(store->rig->origin, after_us - HF_L2_SKEW_US);
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_free(store);
+}
+
 Test(origin_l2, write_around_leaves_l1_as_it_is_if_the_node_took_it)
 {
 	struct store *store = store_new("\"mode\":\"write-around\",");
@@ -373,6 +441,26 @@ Test(origin_l2, write_around_leaves_l1_as_it_is_if_the_node_took_it)
 	store_fetch(store, "/b", "", RIG_FRESH);
 	store_until(store, rig_lookup(store->rig, "/b", ""));
 	cr_assert_eq(stat_of(HF_STAT_L2_SET_FALLBACK), 1);
+	store_free(store);
+}
+
+Test(origin_l2, write_around_does_not_bring_back_what_was_purged_meanwhile)
+{
+	struct store *store = store_new("\"mode\":\"write-around\",");
+	struct hf_key key = { "http://a.test/a", 15, 0 };
+	struct rig_client client;
+	const char *head;
+
+	key.hash = hf_cache_hash(store->rig->cache, key.ptr, key.len);
+	rig_get(store->rig, &client, "/a", "");
+	store_until(store, rig_requests(store->rig) == 1);
+	store->mood = STORE_FULL;
+	rig_answer(rig_asked(store->rig, &head), RIG_FRESH, 1000);
+	rig_until(store->rig, rig_client_at_end(&client)); /* the node has not answered yet */
+	(void)origin_purge_key(store->rig->origin, &key, false);
+	store_until(store, stat_of(HF_STAT_L2_SET_FALLBACK) == 1);
+	cr_assert_null(rig_lookup(store->rig, "/a", ""));
+	rig_end(store->rig, &client);
 	store_free(store);
 }
 
