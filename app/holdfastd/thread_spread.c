@@ -110,15 +110,16 @@ static void spread_add(struct app_spread *spread, struct spread_message *message
 	spread->count++;
 }
 
-/* The same that is to be told anyway; NULL: there is none. */
-static struct spread_message *spread_same(const struct app_spread *spread, const char *text)
+/* The same that waits to be told, or that is on its way; NULL: there is none. */
+static struct spread_message *spread_same(
+	const struct app_spread *spread, const char *text, bool sent)
 {
 	struct hf_list *it;
 
 	hf_list_for_each (it, &spread->outbox) {
 		struct spread_message *message = HF_CONTAINER_OF(it, struct spread_message, link);
 
-		if (!message->sent && strcmp(message->text, text) == 0)
+		if (message->sent == sent && strcmp(message->text, text) == 0)
 			return message;
 	}
 	return NULL;
@@ -131,7 +132,7 @@ static bool spread_put(struct app_spread *spread, struct spread_message *message
 
 	if (!message->text || strlen(message->text) > HF_L2_SPREAD_TEXT_MAX)
 		return false;
-	same = spread_same(spread, message->text);
+	same = spread_same(spread, message->text, /* sent= */ false);
 	if (same) {
 		same->walk_us = message->walk_us;
 		spread_message_free(message);
@@ -203,6 +204,9 @@ static struct spread_message *spread_next(struct app_spread *spread, bool on)
 
 		if (message->sent)
 			continue;
+		/* behind the same: however often it is told, two have a place */
+		if (on && spread_same(spread, message->text, /* sent= */ true))
+			continue;
 		if (on) {
 			next = message;
 			next->sent = true;
@@ -272,9 +276,10 @@ static void spread_heard(void *arg, struct hf_span text)
 		.tag = json_string_value(json_object_get(message, "tag")),
 		.soft = json_is_true(json_object_get(message, "soft")),
 	};
+	int named = !!what.url + !!what.prefix + !!what.tag;
 
-	if (!from || !json_is_boolean(json_object_get(message, "soft")) ||
-		!!what.url + !!what.prefix + !!what.tag != (int)json_object_size(message) - 2)
+	if (!from || !json_is_boolean(json_object_get(message, "soft")) || named > 1 ||
+		named != (int)json_object_size(message) - 2)
 		hf_log(HF_LOG_WARN, "l2", "client_error: a message that is no purge");
 	else if (strcmp(from, spread->from) != 0)
 		spread_purge(spread, &what);

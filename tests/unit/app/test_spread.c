@@ -249,8 +249,9 @@ Test(app_spread, what_is_no_purge_is_left)
 		"{\\\"from\\\":\\\"a\\\"}", "{\\\"from\\\":\\\"a\\\",\\\"soft\\\":1}",
 		"{\\\"from\\\":\\\"a\\\",\\\"soft\\\":true,\\\"url\\\":1}",
 		"{\\\"from\\\":\\\"a\\\",\\\"soft\\\":true,\\\"site\\\":\\\"x\\\"}",
-		"{\\\"from\\\":\\\"a\\\",\\\"soft\\\":true,\\\"url\\\":\\\"x\\\",\\\"tag\\\":"
-		"\\\"y\\\",\\\"a\\\":1}",
+		"{\\\"from\\\":\\\"a\\\",\\\"soft\\\":true,\\\"url\\\":\\\"x\\\",\\\"a\\\":1}",
+		("{\\\"from\\\":\\\"a\\\",\\\"soft\\\":true,\\\"tag\\\":\\\"\\\",\\\"url\\\":"
+		 "\\\"\\\"}"),
 		"{\\\"from\\\":\\\"a\\\",\\\"from\\\":\\\"b\\\",\\\"soft\\\":true}",
 		"{\\\"from\\\":\\\"a\\\",\\\"soft\\\":true} x" };
 	char text[512];
@@ -272,7 +273,7 @@ Test(app_spread, a_gap_makes_all_stale)
 	rig_redis_do(&redis, "HINCRBY holdfast:1:purges n 3\r\n");
 	told_all("http://a.test/a");
 	until(seen(&other, "soft all ") == 1);
-	cr_expect_eq(seen(&one, "soft all "), 1, "it does not know what it was, either");
+	until(seen(&one, "soft all ") == 1); /* it does not know what it was, either */
 }
 
 Test(app_spread, a_purge_of_many_counts_for_edges_that_come_later)
@@ -335,8 +336,7 @@ Test(app_spread, the_same_waits_once)
 	for (uint32_t i = 0; i < 1000; i++)
 		tell_url("http://a.test/a");
 	(void)kill(redis.pid, SIGCONT);
-	told_all("http://a.test/last");
-	cr_expect_eq(seen(&other, "soft all "), 0);
+	told_all("http://a.test/last"); /* there was room for it */
 }
 
 Test(app_spread, without_l2_nobody_is_told)
