@@ -286,8 +286,8 @@ static void model_run(uint64_t seed, uint32_t steps)
 	uint64_t give_up_us;
 	bool busy = true;
 
-	rig->conf.l2.read_timeout_ms = 3;
-	rig->conf.l2.write_timeout_ms = 3;
+	rig->conf.l2.read_timeout_ms = 30; /* none is late but who is silent */
+	rig->conf.l2.write_timeout_ms = 30;
 	hf_origin_conf_set(rig->origin, &rig->conf);
 	for (uint32_t i = 0; i < MODEL_URLS; i++)
 		(void)snprintf(model.url[i].path, sizeof(model.url[i].path), "/u%u", i);
