@@ -336,7 +336,8 @@ Test(app_spread, the_same_waits_once)
 	for (uint32_t i = 0; i < 1000; i++)
 		tell_url("http://a.test/a");
 	(void)kill(redis.pid, SIGCONT);
-	told_all("http://a.test/last"); /* there was room for it */
+	told_all("http://a.test/last");
+	cr_expect_eq(seen(&other, "soft all "), 0);
 }
 
 Test(app_spread, without_l2_nobody_is_told)
