@@ -229,6 +229,9 @@ struct app_purge {
 int app_purge(struct app *app, const struct app_purge *what, uint64_t *ret_count,
 	struct hf_err *err) HF_MUST_CHECK;
 /* lib/sync's purge. */
+/* The same, but who found it before may still be answering with it: until a grace period is over. */
+int app_purge_unlink(struct app *app, const struct app_purge *what, uint64_t *ret_count,
+	struct hf_err *err) HF_MUST_CHECK;
 int app_purge_of_state(void *app, const struct hf_state_purge *purge);
 
 /* commands_log.c: those about requests, which go on. */

@@ -86,7 +86,7 @@ static int purge_many(
 	return rc ? rc : purge_walk(app, &walk, ret_count, err);
 }
 
-int app_purge(
+int app_purge_unlink(
 	struct app *app, const struct app_purge *what, uint64_t *ret_count, struct hf_err *err)
 {
 	struct timespec until;
@@ -99,6 +99,14 @@ int app_purge(
 	rc = what->url ? purge_key(app, what, ret_count, err)
 		       : purge_many(app, what, ret_count, err);
 	(void)pthread_mutex_unlock(&purge_lock);
+	return rc;
+}
+
+int app_purge(
+	struct app *app, const struct app_purge *what, uint64_t *ret_count, struct hf_err *err)
+{
+	int rc = app_purge_unlink(app, what, ret_count, err);
+
 	if (rc == 0)
 		hf_rcu_synchronize(); /* nobody answers with it any more (C6) */
 	return rc;

@@ -2,7 +2,7 @@
  *
  * What an operator purges here is purged at every edge that shares the second tier, and the other way round.
  *
- *      control --app_spread_tell--> outbox --> nodes of L2 --> heard --app_purge--> origin threads
+ *      control --app_spread_tell--> outbox --> nodes of L2 --> heard --app_purge_unlink--> origin threads
  *      state, configuration -------------------> which nodes
  */
 #include <errno.h>
@@ -248,7 +248,7 @@ static void spread_again(struct app_spread *spread)
 
 /* ---- in ---- */
 
-/* Others may be under way. */
+/* Others may be under way. Nobody waits for it: a grace period for each would let a thousand a second through. */
 static void spread_purge(struct app_spread *spread, const struct app_purge *what)
 {
 	static const struct timespec pause = { .tv_nsec = 50000000 };
@@ -259,7 +259,7 @@ static void spread_purge(struct app_spread *spread, const struct app_purge *what
 	for (uint32_t i = 0; rc == -EBUSY && i < SPREAD_TRIES && !atomic_load(&spread->stop); i++) {
 		if (i > 0)
 			(void)nanosleep(&pause, NULL);
-		rc = app_purge(spread->app, what, &count, &err);
+		rc = app_purge_unlink(spread->app, what, &count, &err);
 	}
 	if (rc != 0)
 		hf_log(HF_LOG_ERROR, "l2", "client_error: a purge of another edge: %s", err.text);

@@ -31,7 +31,7 @@ static struct hf_conf conf; /* hf_origin_l2_limits goes by it */
 
 /* ---- what the thread calls ---- */
 
-int app_purge(
+int app_purge_unlink(
 	struct app *app, const struct app_purge *what, uint64_t *ret_count, struct hf_err *err)
 {
 	struct edge *edge = HF_CONTAINER_OF(app, struct edge, app);
