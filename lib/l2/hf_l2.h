@@ -10,25 +10,29 @@
  * Keys      NAMESPACE ":1:" and 32 hex digits, the SipHash-1-3 of the URL (hf_http_key_build) with two keys, which
  *           are the same everywhere. A variant: then ":v" and 32 more, of its Vary values and the epoch of the
  *           value under the key without them. A lease: then ":l". That it is the same URL, decode sees.
- *           All variants are on the node of the URL. DEL of the URL's key ends them all: a value without them
- *           gets another epoch, so nobody finds what was stored before. Hence nobody writes an epoch over what
- *           may have changed since he read it:
+ *           All variants are on the node of the URL. What ends the URL's value ends them all: a value without
+ *           them gets another epoch, so nobody finds what was stored before. Hence nobody writes an epoch over
+ *           what may have changed since he read it:
  *             GET URL            nothing, a response, or other names in Vary than our answer's: a new epoch
- *             new epoch          SET URL names PX HF_L2_NAMES_PX_MS, with NX where there was nothing
+ *             new epoch          SET URL names PX HF_L2_NAMES_PX_MS, if there is nothing still where nothing was
  *             epoch found        PEXPIRE URL px GT
  *             both               SET variant response PX px
+ * Marks     A SET may be on its way for long, or stand in a server that hangs, and be carried out behind a purge.
+ *           So a purge puts a mark, a number of its own, in the place of what it ends; and while it is there,
+ *           HF_L2_MARK_PX_MS, only he stores there who saw it when he asked: who was there before does not.
  * Format    of a value. Numbers are big-endian.
  *             0  4  "hfL2"
  *             4  1  version, 1
- *             5  1  kind: 1 response, 2 names of Vary
+ *             5  1  kind: 1 response, 2 names of Vary, 3 mark
  *             6  1  1: the payload is one frame of zstd
  *             7  1  0
  *             8  8  SipHash-1-3 of all from byte 16 on, with the key (SipHash-1-3 of bytes 0 to 7 with (0, 0), 0)
- *            16  8  Unix, us: when the origin was asked for it, or to validate it
+ *            16  8  Unix, us: when the origin was asked for it, or to validate it; of a mark: when it was purged
  *            24  4  n, length of the payload (when plain)
  *            28     payload
  *                     response: a record (hf_cache_record.h), its age that of the time above, and the body
  *                     names:    0  8  epoch    8  4  k   12  4  v   16  k  URL   16+k  v  Vary values, none there
+ *                     mark:     0  8  not 0; plain
  * Threads   any; a codec and a breaker belong to one. Rings are immutable.
  * Promises  L1 the same key is on the same node on every edge whose list has the same ids and weights, in
  *           whatever order. L2 without one of n nodes only its keys move, to the others by their weights.
@@ -100,6 +104,8 @@ uint32_t hf_l2_ring_node(const struct hf_l2_ring *ring, const struct hf_l2_key *
 #define HF_L2_ZSTD_MAX    (1U << 20)  /* longer payloads stay plain: this much takes about 2 ms */
 #define HF_L2_SKEW_US     5000000
 #define HF_L2_NAMES_PX_MS 86400000
+#define HF_L2_MARK_PX_MS  60000
+#define HF_L2_MARK_LEN    36
 
 enum hf_l2_verdict {
 	HF_L2_GOOD,
@@ -141,8 +147,10 @@ struct hf_span hf_l2_encode_end(struct hf_l2_codec *codec);
 enum hf_l2_verdict hf_l2_encode_names(struct hf_l2_codec *codec, struct hf_span url,
 	struct hf_span vary, uint64_t epoch, int64_t asked_us,
 	struct hf_span *ret_value) HF_MUST_CHECK;
+/* MARK: not 0. */
+void hf_l2_encode_mark(uint64_t mark, int64_t at_us, char ret_value[HF_L2_MARK_LEN]);
 
-enum hf_l2_kind { HF_L2_RESPONSE = 1, HF_L2_NAMES = 2 };
+enum hf_l2_kind { HF_L2_RESPONSE = 1, HF_L2_NAMES = 2, HF_L2_PURGED = 3 };
 
 struct hf_l2_want {
 	struct hf_span url;
@@ -158,6 +166,7 @@ struct hf_l2_value {
 	struct hf_cache_record record; /* of a response; of the age it has now */
 	struct hf_span body;
 	uint64_t epoch;      /* of names */
+	uint64_t mark;       /* of PURGED */
 	struct hf_span vary; /* of names: for hf_cache_vary_rebuild */
 };
 

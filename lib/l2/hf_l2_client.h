@@ -7,7 +7,7 @@
  *           on each. Replies are parsed by libhiredis; sockets, TLS and deadlines are ours, since its own
  *           (0.14) has neither TLS nor deadlines of commands.
  * Picture
- *      get, set, del -> ring -> node -> breaker -> connection -> out buffer .. one write a turn
+ *      get, set, purge -> ring -> node -> breaker -> connection -> out buffer .. one write a turn
  *      epoll -> read -> reply -> done(ask)           deadline -> the connection ends, done(FAILED) for all on it
  *      nodes_set -> new nodes connect -> all are ready, or connect_ms is over -> ring swapped -> old ones end
  * Threads   origin; names are resolved in threads of their own. The secret: any.
@@ -73,11 +73,19 @@ struct hf_l2_put {
 	const struct hf_l2_key *key;
 	struct hf_span value; /* copied */
 	uint64_t px_ms;
-	bool if_absent; /* NX: else NIL */
+	uint64_t
+		mark; /* what was there when the origin was about to be asked; 0: none, or not known */
+	bool if_absent; /* or that mark is there: else NIL */
 };
-/* ASK: NULL, nobody waits. */
+/* NIL: there is another purge's mark. ASK: NULL, nobody waits. */
 bool hf_l2_set(struct hf_l2 *l2, const struct hf_l2_put *put, struct hf_l2_ask *ask,
 	uint64_t now_us) HF_MUST_CHECK;
+/* DONE: it is the caller's for so long, or until it is deleted. NIL: it is another's. */
+bool hf_l2_claim(struct hf_l2 *l2, const struct hf_l2_key *key, uint64_t px_ms,
+	struct hf_l2_ask *ask, uint64_t now_us) HF_MUST_CHECK;
+/* DONE: the mark is there instead of what was. */
+bool hf_l2_purge(struct hf_l2 *l2, const struct hf_l2_key *key, uint64_t mark, int64_t unix_us,
+	struct hf_l2_ask *ask, uint64_t now_us) HF_MUST_CHECK;
 /* PEXPIRE GT: it stays for so long at least. */
 bool hf_l2_keep(struct hf_l2 *l2, const struct hf_l2_key *key, uint64_t px_ms,
 	uint64_t now_us) HF_MUST_CHECK;

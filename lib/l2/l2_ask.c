@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hf_bytes.h"
 #include "hf_hist.h"
 #include "hf_log.h"
 #include "hf_stat.h"
 
 #include "l2_client.h"
+#include "l2_priv.h"
 
 #define ASK_DEEP 4 /* replies that a connection owes when another one is opened */
 
@@ -290,20 +292,57 @@ static struct hf_span ask_number(char buf[24], uint64_t number)
 	return (struct hf_span){ buf, (size_t)snprintf(buf, 24, "%" PRIu64, number) };
 }
 
+/* KEYS: the key. ARGV: the value, ms, the mark that was seen or "", 1 for no other value. A mark: hf_l2.h, Format. */
+static const char ask_set_script[] =
+	"local v=redis.call('GETRANGE',KEYS[1],0,35) "
+	"local marked=string.sub(v,1,6)=='hfL2\\1\\3' "
+	"if marked and string.sub(v,29,36)~=ARGV[3] then return false end "
+	"if ARGV[4]=='1' and v~='' and not marked then return false end "
+	"return redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2])";
+
+HF_STATIC_ASSERT(L2_VALUE_HEAD == 28 && HF_L2_MARK_LEN == 36, "the script");
+
 bool hf_l2_set(
 	struct hf_l2 *l2, const struct hf_l2_put *put, struct hf_l2_ask *ask, uint64_t now_us)
 {
-	char px[24];
-	const struct hf_span arg[] = { HF_SPAN("SET"), ask_key(put->key), put->value, HF_SPAN("PX"),
-		ask_number(px, put->px_ms), HF_SPAN("NX") };
+	char px[24], mark[8];
+	const struct hf_span arg[] = { HF_SPAN("EVAL"), HF_SPAN(ask_set_script), HF_SPAN("1"),
+		ask_key(put->key), put->value, ask_number(px, put->px_ms),
+		{ mark, put->mark != 0 ? sizeof(mark) : 0 },
+		put->if_absent ? HF_SPAN("1") : HF_SPAN("0") };
 
 	HF_ASSERT(put->px_ms > 0);
-	if (put->if_absent)
-		return ask_command(l2, put->key, arg, 6, L2_CLAIM, ask, now_us);
-	if (ask_command(l2, put->key, arg, 5, L2_SET, ask, now_us))
+	hf_store_be64(mark, put->mark);
+	if (ask_command(l2, put->key, arg, HF_ARRAY_LEN(arg), L2_SET, ask, now_us))
 		return true;
 	ask_not_set();
 	return false;
+}
+
+bool hf_l2_claim(struct hf_l2 *l2, const struct hf_l2_key *key, uint64_t px_ms,
+	struct hf_l2_ask *ask, uint64_t now_us)
+{
+	char px[24];
+	const struct hf_span arg[] = { HF_SPAN("SET"), ask_key(key), HF_SPAN("1"), HF_SPAN("PX"),
+		ask_number(px, px_ms), HF_SPAN("NX") };
+
+	HF_ASSERT(px_ms > 0);
+	return ask_command(l2, key, arg, HF_ARRAY_LEN(arg), L2_CLAIM, ask, now_us);
+}
+
+/* A node that is full takes the mark too: what was deleted made room, and a script that has begun to write may go on. */
+static const char ask_purge_script[] =
+	"redis.call('DEL',KEYS[1]) redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2]) return 1";
+
+bool hf_l2_purge(struct hf_l2 *l2, const struct hf_l2_key *key, uint64_t mark, int64_t unix_us,
+	struct hf_l2_ask *ask, uint64_t now_us)
+{
+	char px[24], value[HF_L2_MARK_LEN];
+	const struct hf_span arg[] = { HF_SPAN("EVAL"), HF_SPAN(ask_purge_script), HF_SPAN("1"),
+		ask_key(key), { value, sizeof(value) }, ask_number(px, HF_L2_MARK_PX_MS) };
+
+	hf_l2_encode_mark(mark, unix_us, value);
+	return ask_command(l2, key, arg, HF_ARRAY_LEN(arg), L2_OTHER, ask, now_us);
 }
 
 bool hf_l2_keep(struct hf_l2 *l2, const struct hf_l2_key *key, uint64_t px_ms, uint64_t now_us)

@@ -47,6 +47,7 @@ static void conn_close(struct l2_conn *conn)
 
 void l2_conn_fail(struct l2_conn *conn, const char *why)
 {
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 	struct l2_node *node = conn->node;
 
 	if (conn->state == L2_ENDED)
@@ -59,6 +60,8 @@ void l2_conn_fail(struct l2_conn *conn, const char *why)
 	if (!conn->ready && node->resolve_us != UINT64_MAX) /* it may have another address by now */
 		node->resolve_us =
 			hf_min_u64(node->resolve_us, conn->l2->now_us + L2_RESOLVE_MIN_US);
+	/* what the node has not got yet shall not reach it later: hf_l2.h, Marks */
+	(void)setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	conn_close(conn);
 	l2_ask_fail_all(conn);
 }

@@ -7,7 +7,7 @@
 
 #include "hf_l2.h"
 
-#define L2_VALUE_HEAD 28
+#define L2_VALUE_HEAD 28 /* and of a mark: where it begins, HF_L2_MARK_LEN - L2_VALUE_HEAD long */
 
 /* Makes the checksum right, of L2_VALUE_HEAD bytes at least. */
 void l2_value_seal(char *bytes, size_t len);

@@ -93,24 +93,30 @@ void l2_value_seal(char *bytes, size_t len)
 
 /* ---- encode ---- */
 
+/* Without the checksum. */
+static void value_head(char *head, enum hf_l2_kind kind, uint32_t len, int64_t asked_us)
+{
+	HF_ASSERT(asked_us >= 0);
+	memset(head, 0, L2_VALUE_HEAD);
+	memcpy(head, value_magic, sizeof(value_magic));
+	head[4] = VALUE_VERSION;
+	head[5] = (char)kind;
+	hf_store_be64(head + 16, (uint64_t)asked_us);
+	hf_store_be32(head + 24, len);
+}
+
 /* Room for a payload of LEN bytes behind its head; NULL: no memory, or too large. */
 static enum hf_l2_verdict value_begin(struct hf_l2_codec *codec, enum hf_l2_kind kind, uint64_t len,
 	int64_t asked_us, char **ret_payload)
 {
 	char *head;
 
-	HF_ASSERT(asked_us >= 0);
 	if (len > codec->cfg.value_max - L2_VALUE_HEAD)
 		return HF_L2_TOO_LARGE;
 	if (!value_buf_grow(&codec->plain, L2_VALUE_HEAD + len))
 		return HF_L2_NO_MEMORY;
 	head = codec->plain.ptr;
-	memset(head, 0, L2_VALUE_HEAD);
-	memcpy(head, value_magic, sizeof(value_magic));
-	head[4] = VALUE_VERSION;
-	head[5] = (char)kind;
-	hf_store_be64(head + 16, (uint64_t)asked_us);
-	hf_store_be32(head + 24, (uint32_t)len);
+	value_head(head, kind, (uint32_t)len, asked_us);
 	codec->len = len;
 	codec->pack = false;
 	*ret_payload = head + L2_VALUE_HEAD;
@@ -207,6 +213,16 @@ enum hf_l2_verdict hf_l2_encode_names(struct hf_l2_codec *codec, struct hf_span 
 	return HF_L2_GOOD;
 }
 
+HF_STATIC_ASSERT(HF_L2_MARK_LEN == L2_VALUE_HEAD + sizeof(uint64_t), "the format");
+
+void hf_l2_encode_mark(uint64_t mark, int64_t at_us, char ret_value[HF_L2_MARK_LEN])
+{
+	HF_ASSERT(mark != 0);
+	value_head(ret_value, HF_L2_PURGED, sizeof(mark), at_us);
+	hf_store_be64(ret_value + L2_VALUE_HEAD, mark);
+	l2_value_seal(ret_value, HF_L2_MARK_LEN);
+}
+
 /* ---- decode ---- */
 
 static enum hf_l2_verdict value_check_head(
@@ -221,7 +237,7 @@ static enum hf_l2_verdict value_check_head(
 		return HF_L2_VERSION;
 	if (hf_load_be64(at + 8) != value_checksum(at, bytes.len))
 		return HF_L2_CORRUPT;
-	if ((at[5] != HF_L2_RESPONSE && at[5] != HF_L2_NAMES) ||
+	if (at[5] < HF_L2_RESPONSE || at[5] > HF_L2_PURGED ||
 		(at[6] != VALUE_PLAIN && at[6] != VALUE_ZSTD) || at[7] != 0)
 		return HF_L2_VERSION;
 	if (hf_load_be32(at + 24) > codec->cfg.value_max - L2_VALUE_HEAD)
@@ -301,6 +317,17 @@ static enum hf_l2_verdict value_get_names(
 	return hf_span_eq(url, want->url) && want->vary.len == 0 ? HF_L2_GOOD : HF_L2_OTHER;
 }
 
+static enum hf_l2_verdict value_get_mark(struct hf_span payload, bool plain,
+	const struct hf_l2_want *want, struct hf_l2_value *value)
+{
+	if (payload.len != sizeof(value->mark) || !plain)
+		return HF_L2_CORRUPT;
+	value->mark = hf_load_be64(payload.ptr);
+	if (value->mark == 0)
+		return HF_L2_CORRUPT;
+	return want->vary.len == 0 ? HF_L2_GOOD : HF_L2_OTHER;
+}
+
 enum hf_l2_verdict hf_l2_decode(struct hf_l2_codec *codec, struct hf_span bytes,
 	const struct hf_l2_want *want, struct hf_l2_value *ret_value)
 {
@@ -314,8 +341,17 @@ enum hf_l2_verdict hf_l2_decode(struct hf_l2_codec *codec, struct hf_span bytes,
 		return verdict;
 	value.kind = (enum hf_l2_kind)bytes.ptr[5];
 	value.asked_us = (int64_t)hf_load_be64(bytes.ptr + 16);
-	verdict = value.kind == HF_L2_NAMES ? value_get_names(payload, want, &value)
-					    : value_get_response(payload, want, &value);
+	switch (value.kind) {
+	case HF_L2_RESPONSE:
+		verdict = value_get_response(payload, want, &value);
+		break;
+	case HF_L2_NAMES:
+		verdict = value_get_names(payload, want, &value);
+		break;
+	case HF_L2_PURGED:
+		verdict = value_get_mark(payload, bytes.ptr[6] == VALUE_PLAIN, want, &value);
+		break;
+	}
 	if (verdict == HF_L2_GOOD)
 		*ret_value = value;
 	return verdict;

@@ -131,6 +131,27 @@ static struct hf_l2_key l2_lease(const struct hf_origin *origin, const struct or
 	return lease;
 }
 
+static void l2_found(struct origin_fetch *fetch, enum origin_l2_found found, uint64_t mark)
+{
+	fetch->l2.found = found;
+	fetch->l2.mark = mark;
+}
+
+static void l2_delete(struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	l2_found(fetch, ORIGIN_L2_NOTHING, origin_l2_del(origin, &fetch->key));
+}
+
+/* Is that under way? */
+static bool l2_is_deleted(const struct hf_origin *origin, struct origin_fetch *fetch)
+{
+	uint64_t mark = origin_l2_deleting(origin, fetch->key.hash);
+
+	if (mark != 0)
+		l2_found(fetch, ORIGIN_L2_NOTHING, mark);
+	return mark != 0;
+}
+
 static void l2_done(struct hf_l2_ask *ask, enum hf_l2_outcome outcome, struct hf_span value);
 
 bool origin_l2_ask(
@@ -138,8 +159,9 @@ bool origin_l2_ask(
 {
 	struct hf_l2_key key;
 
-	if (!origin_l2_set(origin) || !l2_may_ask(fetch, look) ||
-		origin_l2_is_deleting(origin, fetch->key.hash))
+	if (!origin_l2_set(origin))
+		return false;
+	if (l2_is_deleted(origin, fetch) || !l2_may_ask(fetch, look))
 		return false;
 	origin_l2_key(origin, &fetch->key, &key);
 	fetch->l2.ask.done = l2_done;
@@ -189,16 +211,15 @@ static bool l2_take_lease(struct hf_origin *origin, struct origin_fetch *fetch)
 {
 	const struct hf_state_l2 *set = origin_l2_set(origin);
 	struct hf_l2_key lease;
-	struct hf_l2_put put = { .key = &lease, .value = HF_SPAN("1"), .if_absent = true };
 
 	if (!set || set->lease_ms == 0 || fetch->l2.leased)
 		return false;
 	if (fetch->l2.until_us == 0)
 		fetch->l2.until_us = origin->now_us + set->lease_ms * 1000ULL;
 	lease = l2_lease(origin, fetch);
-	put.px_ms = set->lease_ms;
 	fetch->l2.ask.done = l2_leased;
-	return hf_l2_set(origin->l2.client, &put, &fetch->l2.ask, origin->now_us);
+	return hf_l2_claim(
+		origin->l2.client, &lease, set->lease_ms, &fetch->l2.ask, origin->now_us);
 }
 
 static void l2_miss(struct hf_origin *origin, struct origin_fetch *fetch)
@@ -219,7 +240,7 @@ void origin_l2_due(struct hf_origin *origin, struct origin_fetch *fetch)
 	hf_wipe_free(fetch->l2.vary); /* there may be other names now */
 	fetch->l2.vary = NULL;
 	fetch->l2.ask.done = l2_done;
-	if (origin_l2_set(origin) && !origin_l2_is_deleting(origin, fetch->key.hash)) {
+	if (origin_l2_set(origin) && !l2_is_deleted(origin, fetch)) {
 		origin_l2_key(origin, &fetch->key, &key);
 		if (hf_l2_get(origin->l2.client, &key, &fetch->l2.ask, origin->now_us))
 			return;
@@ -351,7 +372,7 @@ static void l2_response(
 		return;
 	}
 	if (l2_is_purged(origin, fetch, obj, value->asked_us)) {
-		origin_l2_del(origin, &fetch->key);
+		l2_delete(origin, fetch);
 		hf_shard_obj_unref(origin->shard, obj);
 		l2_miss(origin, fetch);
 		return;
@@ -384,14 +405,14 @@ static void l2_value(struct hf_origin *origin, struct origin_fetch *fetch, struc
 	struct hf_http_req req;
 
 	if (!fetch->l2.vary)
-		fetch->l2.found = ORIGIN_L2_RESPONSE;
+		l2_found(fetch, ORIGIN_L2_RESPONSE, 0);
 	if (verdict != HF_L2_GOOD) {
 		if (verdict == HF_L2_CORRUPT)
 			hf_stat_inc(HF_STAT_L2_STORAGE_ERRORS);
 		hf_log(HF_LOG_WARN, "l2", "client_error: a value that is %s",
 			hf_l2_verdict_name(verdict));
 		if (hf_l2_verdict_deletes(verdict))
-			origin_l2_del(origin, &fetch->key);
+			l2_delete(origin, fetch);
 		l2_miss(origin, fetch);
 		return;
 	}
@@ -399,7 +420,12 @@ static void l2_value(struct hf_origin *origin, struct origin_fetch *fetch, struc
 		l2_response(origin, fetch, &value);
 		return;
 	}
-	fetch->l2.found = ORIGIN_L2_NAMES;
+	if (value.kind == HF_L2_PURGED) {
+		l2_found(fetch, ORIGIN_L2_NOTHING, value.mark);
+		l2_miss(origin, fetch);
+		return;
+	}
+	l2_found(fetch, ORIGIN_L2_NAMES, 0);
 	if (!origin_reader_parse_head(fetch->leader->xchg->head, &req) ||
 		!l2_variant(origin, fetch, &req, &value) || !l2_ask_variant(origin, fetch))
 		l2_miss(origin, fetch);
@@ -417,7 +443,7 @@ static void l2_done(struct hf_l2_ask *ask, enum hf_l2_outcome outcome, struct hf
 		break;
 	case HF_L2_NIL:
 		if (!fetch->l2.vary)
-			fetch->l2.found = ORIGIN_L2_NOTHING;
+			l2_found(fetch, ORIGIN_L2_NOTHING, 0);
 		l2_miss(origin, fetch);
 		break;
 	case HF_L2_DONE:

@@ -48,10 +48,10 @@ void origin_l2_publish(
 void origin_l2_store(
 	struct hf_origin *origin, const struct origin_fetch *fetch, const struct hf_obj *obj);
 void origin_l2_puts_fini(struct hf_origin *origin);
-/* What is there under the key is of no use. */
-void origin_l2_del(struct hf_origin *origin, const struct hf_key *key);
-/* That is under way: a question might come before it. */
-bool origin_l2_is_deleting(const struct hf_origin *origin, uint64_t hash);
+/* What is there under the key is of no use, and of none what is on its way there. The mark instead of it. */
+uint64_t origin_l2_del(struct hf_origin *origin, const struct hf_key *key);
+/* That is under way, a question might come before it: its mark, else 0. */
+uint64_t origin_l2_deleting(const struct hf_origin *origin, uint64_t hash);
 void origin_l2_dels_fini(struct hf_origin *origin);
 /* The same for all that WALK names. */
 void origin_l2_purge(struct hf_origin *origin, const struct hf_purge_walk *walk);

@@ -42,7 +42,7 @@ static void put_done(struct hf_l2_ask *ask, enum hf_l2_outcome outcome, struct h
 {
 	struct l2_put *put = HF_CONTAINER_OF(ask, struct l2_put, ask);
 
-	if (outcome == HF_L2_FAILED && put->purges == put->origin->purge.count)
+	if (outcome != HF_L2_DONE && put->purges == put->origin->purge.count)
 		hf_shard_publish(put->origin->shard, put->obj);
 	put_end(put);
 }
@@ -67,6 +67,7 @@ static bool store_names(struct hf_origin *origin, const struct origin_fetch *fet
 	const struct hf_cache_record *record, int64_t asked_us, uint64_t px_ms, uint64_t *ret_epoch)
 {
 	struct hf_l2_put put = { .px_ms = HF_L2_NAMES_PX_MS,
+		.mark = fetch->l2.mark,
 		.if_absent = fetch->l2.found == ORIGIN_L2_NOTHING };
 	struct hf_l2_key key;
 
@@ -122,7 +123,7 @@ static bool store_send(struct hf_origin *origin, const struct origin_fetch *fetc
 	uint64_t since_us = origin->now_us - fetch->sent_us;
 	int64_t asked_us = origin_l2_unix_us() - (int64_t)since_us;
 	struct hf_l2_key key;
-	struct hf_l2_put put = { .key = &key };
+	struct hf_l2_put put = { .key = &key, .mark = fetch->l2.mark };
 	char *body;
 
 	record.life = fetch->l2.life;
@@ -238,6 +239,7 @@ struct l2_del {
 	struct hf_l2_ask ask;
 	struct hf_origin *origin;
 	uint64_t hash;
+	uint64_t mark;
 	int64_t at_us;
 };
 
@@ -264,19 +266,32 @@ void origin_l2_dels_fini(struct hf_origin *origin)
 		del_end(HF_CONTAINER_OF(it, struct l2_del, link));
 }
 
-bool origin_l2_is_deleting(const struct hf_origin *origin, uint64_t hash)
+uint64_t origin_l2_deleting(const struct hf_origin *origin, uint64_t hash)
 {
+	uint64_t mark = 0;
 	struct hf_list *it;
 
-	hf_list_for_each (it, &origin->l2.dels)
-		if (HF_CONTAINER_OF(it, struct l2_del, link)->hash == hash)
-			return true;
-	return false;
+	hf_list_for_each (it, &origin->l2.dels) {
+		const struct l2_del *del = HF_CONTAINER_OF(it, struct l2_del, link);
+
+		if (del->hash == hash)
+			mark = del->mark; /* the last one's stays */
+	}
+	return mark;
 }
 
-void origin_l2_del(struct hf_origin *origin, const struct hf_key *key)
+static uint64_t del_mark(void)
+{
+	uint64_t mark;
+
+	hf_random_fill(&mark, sizeof(mark));
+	return mark | 1;
+}
+
+uint64_t origin_l2_del(struct hf_origin *origin, const struct hf_key *key)
 {
 	int64_t at_us = origin_l2_unix_us();
+	uint64_t mark = del_mark();
 	struct hf_l2_key l2_key;
 	struct l2_del *del = origin_l2_set(origin) ? calloc(1, sizeof(*del)) : NULL;
 
@@ -284,15 +299,17 @@ void origin_l2_del(struct hf_origin *origin, const struct hf_key *key)
 		del->ask.done = del_done;
 		del->origin = origin;
 		del->hash = key->hash;
+		del->mark = mark;
 		del->at_us = at_us;
 		hf_list_add_tail(&origin->l2.dels, &del->link);
 		origin_l2_key(origin, key, &l2_key);
-		if (hf_l2_del(origin->l2.client, &l2_key, &del->ask, origin->now_us))
-			return;
+		if (hf_l2_purge(origin->l2.client, &l2_key, mark, at_us, &del->ask, origin->now_us))
+			return mark;
 		del_end(del);
 	}
 	/* it cannot be reached, or is not there yet */
 	purged_add(origin, NULL, key->hash, at_us);
+	return mark;
 }
 
 void origin_l2_purge(struct hf_origin *origin, const struct hf_purge_walk *walk)

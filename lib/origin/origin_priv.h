@@ -121,17 +121,20 @@ struct origin_reader {
 	bool passes;   /* its next fetch takes its own conditions and ranges along */
 };
 
+enum origin_l2_found {
+	ORIGIN_L2_UNKNOWN,  /* it was not asked, or gave no answer */
+	ORIGIN_L2_NOTHING,  /* but perhaps the mark of a purge */
+	ORIGIN_L2_RESPONSE, /* or what is of no use */
+	ORIGIN_L2_NAMES,
+};
+
 /* What a fetch knows of the second tier. */
 struct origin_l2_fetch {
 	struct hf_l2_ask ask;
-	enum {
-		ORIGIN_L2_UNKNOWN, /* it was not asked, or gave no answer */
-		ORIGIN_L2_NOTHING,
-		ORIGIN_L2_RESPONSE, /* or what is of no use */
-		ORIGIN_L2_NAMES,
-	} found;        /* under the key without variant */
-	uint64_t epoch; /* of the names */
-	char *vary;     /* heap: under these names its leader's values; NULL: no names */
+	enum origin_l2_found found; /* under the key without variant */
+	uint64_t mark;              /* with NOTHING; 0: none */
+	uint64_t epoch;             /* of the names */
+	char *vary; /* heap: under these names its leader's values; NULL: no names */
 	uint32_t vary_len;
 	bool voided; /* purged while it was asked */
 	bool leased; /* other edges wait for us to fetch it */

@@ -54,6 +54,9 @@ bool origin_stale_serve(struct hf_origin *origin, struct origin_reader *reader,
 	obj = stale_find(origin, &xchg->key, fetch, &req);
 	if (!obj || !stale_is_valid(origin, obj, &cache_req))
 		return false;
+	/* of what L1 has of L2 the rest of the lifetime is in the window: softly purged, it waits for the origin's word */
+	if (why == HF_STAT_CACHE_STALE_L2 && (atomic_load(&obj->flags) & HF_OBJ_STALE))
+		return false;
 	xchg->stale = true;
 	xchg->local = fwd_status == 0;
 	xchg->fwd_status = fwd_status;

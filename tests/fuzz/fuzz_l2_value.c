@@ -31,6 +31,12 @@ static struct hf_span fuzz_encode(const struct hf_l2_value *value)
 	struct hf_span again = { NULL, 0 };
 	char *body;
 
+	if (value->kind == HF_L2_PURGED) {
+		static char mark[HF_L2_MARK_LEN];
+
+		hf_l2_encode_mark(value->mark, FUZZ_NOW, mark);
+		return (struct hf_span){ mark, sizeof(mark) };
+	}
 	if (value->kind == HF_L2_NAMES) {
 		HF_ASSERT(hf_l2_encode_names(fuzz_writer, HF_SPAN("http://a/x"), value->vary,
 				  value->epoch, FUZZ_NOW, &again) == HF_L2_GOOD);
@@ -43,7 +49,8 @@ static struct hf_span fuzz_encode(const struct hf_l2_value *value)
 
 static void fuzz_same(const struct hf_l2_value *a, const struct hf_l2_value *b)
 {
-	HF_ASSERT(a->kind == b->kind && a->epoch == b->epoch && hf_span_eq(a->vary, b->vary));
+	HF_ASSERT(a->kind == b->kind && a->epoch == b->epoch && a->mark == b->mark &&
+		  hf_span_eq(a->vary, b->vary));
 	HF_ASSERT(hf_span_eq(a->body, b->body) && hf_span_eq(a->record.head, b->record.head));
 	HF_ASSERT(a->record.age_us == b->record.age_us && a->record.status == b->record.status);
 	HF_ASSERT(memcmp(&a->record.life, &b->record.life, sizeof(a->record.life)) == 0);

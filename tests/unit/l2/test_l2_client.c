@@ -64,6 +64,101 @@ Test(l2_client, redis_keeps_and_forgets_values)
 	rig_redis_end(&redis);
 }
 
+static bool purge(struct rig *rig, struct rig_ask *ask, const char *url, uint64_t mark)
+{
+	struct hf_l2_key key = rig_key(url);
+
+	*ask = (struct rig_ask){ .ask.done = rig_done };
+	return hf_l2_purge(rig->l2, &key, mark, 1700000000000000, &ask->ask, rig->now_us);
+}
+
+static enum hf_l2_outcome set_with(
+	struct rig *rig, const char *url, const char *value, uint64_t mark, bool if_absent)
+{
+	struct hf_l2_key key = rig_key(url);
+	const struct hf_l2_put put = { .key = &key,
+		.value = { value, strlen(value) },
+		.px_ms = 60000,
+		.mark = mark,
+		.if_absent = if_absent };
+	struct rig_ask ask = { .ask.done = rig_done };
+
+	cr_assert(hf_l2_set(rig->l2, &put, &ask.ask, rig->now_us));
+	rig_until(rig, ask.done);
+	return ask.outcome;
+}
+
+Test(l2_client, where_redis_was_purged_only_he_stores_who_saw_the_mark)
+{
+	struct rig_redis redis;
+	struct rig_ask ask;
+	struct rig *rig;
+	char mark[HF_L2_MARK_LEN];
+
+	rig_redis_begin(&redis, "");
+	rig = real_rig(&redis);
+	cr_expect_eq(set_with(rig, KEY_A, "one", 0, false), HF_L2_DONE);
+	cr_assert(purge(rig, &ask, KEY_A, 77));
+	rig_until(rig, ask.done);
+	cr_assert_eq(ask.outcome, HF_L2_DONE);
+	cr_assert(rig_get(rig, &ask, KEY_A));
+	rig_until(rig, ask.done);
+	hf_l2_encode_mark(77, 1700000000000000, mark);
+	cr_assert_eq(ask.len, sizeof(mark));
+	cr_expect(memcmp(ask.value, mark, sizeof(mark)) == 0);
+	cr_expect_eq(set_with(rig, KEY_A, "late", 0, false), HF_L2_NIL);
+	cr_expect_eq(set_with(rig, KEY_A, "late", 0, true), HF_L2_NIL);
+	cr_expect_eq(set_with(rig, KEY_A, "late", 76, false), HF_L2_NIL);
+	cr_expect_eq(set_with(rig, KEY_A, "two", 77, true), HF_L2_DONE);
+	cr_expect_eq(set_with(rig, KEY_A, "three", 77, true), HF_L2_NIL, "not absent any more");
+	cr_expect_eq(set_with(rig, KEY_A, "three", 0, false), HF_L2_DONE, "no mark");
+	cr_expect_eq(hf_stat_sum(HF_STAT_L2_SET_FALLBACK), 0, "nothing failed");
+	rig_free(rig);
+	rig_redis_end(&redis);
+}
+
+Test(l2_client, a_mark_ends_by_itself)
+{
+	struct rig_redis redis;
+	struct hf_l2_key key = rig_key(KEY_A);
+	struct rig_ask ask;
+	struct rig *rig;
+	char command[256];
+	long left_ms;
+
+	rig_redis_begin(&redis, "");
+	rig = real_rig(&redis);
+	cr_assert(purge(rig, &ask, KEY_A, 77));
+	rig_until(rig, ask.done);
+	(void)snprintf(command, sizeof(command), "PTTL %s\r\n", key.text);
+	left_ms = redis_number(&redis, command);
+	cr_expect(left_ms > 0 && left_ms <= HF_L2_MARK_PX_MS, "%ld", left_ms);
+	rig_free(rig);
+	rig_redis_end(&redis);
+}
+
+Test(l2_client, a_redis_that_is_full_can_be_purged)
+{
+	struct rig_redis redis;
+	struct rig_ask ask;
+	struct rig *rig;
+	char reply[64];
+
+	rig_redis_begin(&redis, "");
+	rig = real_rig(&redis);
+	cr_assert_eq(set_with(rig, KEY_A, "one", 0, false), HF_L2_DONE);
+	rig_redis_ask(&redis, "CONFIG SET maxmemory 1\r\n", reply, sizeof(reply));
+	cr_assert_eq(set_with(rig, KEY_A, "two", 0, false), HF_L2_FAILED);
+	cr_assert(purge(rig, &ask, KEY_A, 77));
+	rig_until(rig, ask.done);
+	cr_expect_eq(ask.outcome, HF_L2_DONE);
+	cr_assert(rig_get(rig, &ask, KEY_A));
+	rig_until(rig, ask.done);
+	cr_expect_eq(ask.len, HF_L2_MARK_LEN);
+	rig_free(rig);
+	rig_redis_end(&redis);
+}
+
 Test(l2_client, a_large_value_comes_back_whole_beside_others)
 {
 	const size_t len = 900000;

@@ -364,6 +364,28 @@ Test(l2_value, names_with_values_or_without_names_are_none)
 	cr_expect_eq(resealed(0, 'h'), HF_L2_CORRUPT, "no names");
 }
 
+/* ---- marks ---- */
+
+Test(l2_value, a_mark_is_36_bytes_that_come_back)
+{
+	struct hf_l2_want want = want_of((struct hf_span){ NULL, 0 });
+
+	value = (struct hf_span){ copy, HF_L2_MARK_LEN };
+	hf_l2_encode_mark(0x0102030405060708, ASKED, copy);
+	cr_expect_eq(memcmp(copy, "hfL2\1\3\0\0", 8), 0);
+	cr_expect_eq(memcmp(copy + 24, "\0\0\0\10\1\2\3\4\5\6\7\10", 12), 0);
+	cr_assert_eq(hf_l2_decode(reader, value, &want, &got), HF_L2_GOOD);
+	cr_expect_eq(got.kind, HF_L2_PURGED);
+	cr_expect_eq(got.mark, 0x0102030405060708);
+	cr_expect_eq(got.asked_us, ASKED);
+	want = want_of(VARY);
+	cr_expect_eq(hf_l2_decode(reader, value, &want, &got), HF_L2_OTHER);
+	cr_expect_eq(resealed(35, 0), HF_L2_GOOD);
+	cr_expect_eq(resealed(27, 7), HF_L2_CORRUPT);
+	hf_store_be64(copy + 28, 0);
+	cr_expect_eq(resealed(0, 'h'), HF_L2_CORRUPT, "no mark");
+}
+
 /* ---- damage ---- */
 
 Test(l2_value, every_flipped_bit_is_seen)
@@ -408,7 +430,9 @@ Test(l2_value, what_is_wrong_under_a_right_checksum_is_seen)
 	cr_assert_eq(encoded(&record, false), HF_L2_GOOD);
 	cr_assert_eq(resealed(4, 1), HF_L2_GOOD);
 	cr_expect_eq(resealed(4, 2), HF_L2_VERSION);
-	cr_expect_eq(resealed(5, 3), HF_L2_VERSION, "kind");
+	cr_expect_eq(resealed(5, 0), HF_L2_VERSION, "kind");
+	cr_expect_eq(resealed(5, 4), HF_L2_VERSION, "kind");
+	cr_expect_eq(resealed(5, HF_L2_PURGED), HF_L2_CORRUPT);
 	cr_expect_eq(resealed(5, HF_L2_NAMES), HF_L2_CORRUPT);
 	cr_expect_eq(resealed(6, 2), HF_L2_VERSION, "coding");
 	cr_expect_eq(resealed(6, 1), HF_L2_CORRUPT, "no zstd");

@@ -8,9 +8,11 @@
 #include "rig.h"
 
 #define STORE_MAX  64
-#define STORE_CONN 16
+#define STORE_CONN 64
+#define STORE_OOM  "-OOM command not allowed\r\n"
 
-enum store_mood { STORE_GOOD, STORE_SILENT, STORE_ERROR, STORE_FULL };
+/* SILENT: loses what it is told. BUSY: does it later, if the others are done before. */
+enum store_mood { STORE_GOOD, STORE_SILENT, STORE_ERROR, STORE_FULL, STORE_BUSY };
 
 struct store {
 	struct rig *rig;
@@ -29,7 +31,8 @@ struct store {
 		const char *key;
 		struct rig_buf value;
 	} late; /* another edge's: stored, and its lease given back, before the next claim */
-	uint32_t gets, sets, dels;
+	bool backwards; /* connections are served from the last to the first */
+	uint32_t gets, sets, dels, purges;
 	uint64_t px_ms; /* of the last SET */
 };
 
@@ -75,20 +78,41 @@ static inline void store_get(struct store *store, int fd, const char *key)
 	store_say(fd, "\r\n", 2);
 }
 
-static inline void store_set(struct store *store, int fd, struct hf_span *arg, uint32_t count)
+/* SET KEY 1 PX MS NX: a lease. */
+static inline void store_claim(struct store *store, int fd, const struct hf_span *arg)
 {
+	const struct rig_buf *at = store_find(store, arg[1].ptr);
+
 	store->sets++;
-	store->px_ms = strtoull(arg[4].ptr, NULL, 10);
 	if (store->mood == STORE_FULL) {
-		store_say(fd, "-OOM command not allowed\r\n", 26);
-	} else if (count == 6 && store_find(store, arg[1].ptr) &&
-		   store_find(store, arg[1].ptr)->len > 0) {
+		store_say(fd, STORE_OOM, strlen(STORE_OOM));
+	} else if (at && at->len > 0) {
 		store_say(fd, "$-1\r\n", 5);
 	} else {
-		if (count == 6 && store->late.key)
+		if (store->late.key)
 			store_put(store, store->late.key, store->late.value.data,
 				store->late.value.len);
 		store_put(store, arg[1].ptr, arg[2].ptr, arg[2].len);
+		store_say(fd, "+OK\r\n", 5);
+	}
+}
+
+/* EVAL SCRIPT 1 KEY VALUE MS MARK ABSENT: what the script of hf_l2_set does. */
+static inline void store_set(struct store *store, int fd, const struct hf_span *arg)
+{
+	const struct rig_buf *at = store_find(store, arg[3].ptr);
+	bool there = at && at->len > 0;
+	bool marked = there && at->len == HF_L2_MARK_LEN && at->data[5] == HF_L2_PURGED;
+	bool seen = marked && arg[6].len == 8 && memcmp(at->data + 28, arg[6].ptr, 8) == 0;
+
+	store->sets++;
+	store->px_ms = strtoull(arg[5].ptr, NULL, 10);
+	if (marked ? !seen : there && *arg[7].ptr == '1') {
+		store_say(fd, "$-1\r\n", 5);
+	} else if (store->mood == STORE_FULL) {
+		store_say(fd, STORE_OOM, strlen(STORE_OOM));
+	} else {
+		store_put(store, arg[3].ptr, arg[4].ptr, arg[4].len);
 		store_say(fd, "+OK\r\n", 5);
 	}
 }
@@ -106,7 +130,13 @@ static inline void store_command(struct store *store, int fd, struct hf_span *ar
 	} else if (strcmp(arg[0].ptr, "GET") == 0) {
 		store_get(store, fd, arg[1].ptr);
 	} else if (strcmp(arg[0].ptr, "SET") == 0) {
-		store_set(store, fd, arg, count);
+		store_claim(store, fd, arg);
+	} else if (strcmp(arg[0].ptr, "EVAL") == 0 && count == 8) {
+		store_set(store, fd, arg);
+	} else if (strcmp(arg[0].ptr, "EVAL") == 0) { /* hf_l2_purge */
+		store->purges++;
+		store_put(store, arg[3].ptr, arg[4].ptr, arg[4].len);
+		store_say(fd, ":1\r\n", 4);
 	} else {
 		struct rig_buf *at = store_find(store, arg[1].ptr);
 
@@ -151,31 +181,43 @@ static inline bool store_next(struct store *store, int fd, struct rig_buf *buf)
 	return true;
 }
 
+static inline void store_hang_up(struct store *store, uint32_t conn)
+{
+	(void)close(store->fd[conn]);
+	free(store->in[conn].data);
+	store->conns--;
+	for (uint32_t i = conn; i < store->conns; i++) { /* in the order in which they came */
+		store->fd[i] = store->fd[i + 1];
+		store->in[i] = store->in[i + 1];
+	}
+	store->in[store->conns] = (struct rig_buf){ 0 };
+}
+
 static inline void store_turn(struct store *store)
 {
+	bool gone[STORE_CONN];
 	char block[65536];
 	ssize_t n;
 	int fd;
 
+	if (store->mood == STORE_BUSY)
+		return;
 	while ((fd = accept4(store->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
 		cr_assert(store->conns < STORE_CONN);
 		store->fd[store->conns++] = fd;
 	}
-	for (uint32_t i = 0; i < store->conns; i++) {
+	for (uint32_t turn = 0; turn < store->conns; turn++) {
+		uint32_t i = store->backwards ? store->conns - 1 - turn : turn;
+
 		while ((n = read(store->fd[i], block, sizeof(block))) > 0)
 			rig_buf_add(&store->in[i], block, (size_t)n);
+		gone[i] = n == 0 || errno != EAGAIN;
 		while (store_next(store, store->fd[i], &store->in[i]))
 			;
-		if (n != 0)
-			continue;
-		(void)close(store->fd[i]);
-		free(store->in[i].data);
-		store->conns--;
-		store->fd[i] = store->fd[store->conns];
-		store->in[i] = store->in[store->conns];
-		store->in[store->conns] = (struct rig_buf){ 0 };
-		i--;
 	}
+	for (uint32_t i = store->conns; i-- > 0;)
+		if (gone[i])
+			store_hang_up(store, i);
 }
 
 #define store_until(store, condition)                                                              \

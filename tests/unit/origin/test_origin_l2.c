@@ -47,6 +47,38 @@ static void store_forget(struct store *store, const char *path)
 		cr_assert(hf_shard_remove(store->rig->shard, obj));
 }
 
+static void store_patience(struct store *store, uint32_t ms)
+{
+	store->rig->conf.l2.read_timeout_ms = ms;
+	store->rig->conf.l2.write_timeout_ms = ms;
+	hf_origin_conf_set(store->rig->origin, &store->rig->conf);
+}
+
+/* The same while the node is busy once it has been asked. */
+static void store_busy_fetch(struct store *store, const char *path, const char *fields)
+{
+	struct rig_client client;
+	const char *head;
+
+	rig_get(store->rig, &client, path, "");
+	store_until(store, rig_requests(store->rig) == 1);
+	store->mood = STORE_BUSY;
+	rig_answer(rig_asked(store->rig, &head), fields, 1000);
+	rig_until(store->rig, rig_client_at_end(&client));
+	rig_end(store->rig, &client);
+}
+
+/* "http://a.test" and PATH. Returns how many were purged here. */
+static uint32_t store_purge(struct store *store, const char *path, bool soft)
+{
+	char text[64];
+	struct hf_key key = { text, 0, 0 };
+
+	key.len = (uint32_t)snprintf(text, sizeof(text), "http://a.test%s", path);
+	key.hash = hf_cache_hash(store->rig->cache, key.ptr, key.len);
+	return origin_purge_key(store->rig->origin, &key, soft);
+}
+
 Test(origin_l2, what_was_fetched_is_given_to_l2_and_comes_back_with_its_age)
 {
 	struct store *store = store_new("");
@@ -164,8 +196,7 @@ Test(origin_l2, a_silent_node_is_waited_for_no_longer_than_read_timeout)
 	struct rig_client client;
 	uint64_t began_us;
 
-	store->rig->conf.l2.read_timeout_ms = 25;
-	hf_origin_conf_set(store->rig->origin, &store->rig->conf);
+	store_patience(store, 25);
 	store->mood = STORE_SILENT;
 	began_us = hf_clock_us();
 	rig_get(store->rig, &client, "/a", "");
@@ -186,6 +217,21 @@ Test(origin_l2, with_a_stale_response_an_error_is_no_reason_to_ask_the_origin)
 	store->mood = STORE_ERROR;
 	store_hit(store, "/a", "");
 	cr_assert_eq(stat_of(HF_STAT_CACHE_STALE_L2), 1);
+	store_free(store);
+}
+
+Test(origin_l2, what_was_softly_purged_does_not_stand_in_for_l2)
+{
+	struct store *store = store_new("");
+
+	store_fetch(store, "/a", "", "Cache-Control: max-age=3600\r\n");
+	store_until(store, store->sets == 1);
+	cr_assert_eq(store_purge(store, "/a", /* soft= */ true), 1);
+	store_until(store, hf_list_empty(&store->rig->origin->l2.dels));
+	store->mood = STORE_ERROR;
+	store_fetch(store, "/a", "", "Cache-Control: max-age=3600\r\n");
+	cr_assert_eq(stat_of(HF_STAT_L2_GET_ERROR), 1);
+	cr_assert_eq(stat_of(HF_STAT_CACHE_STALE_L2), 0);
 	store_free(store);
 }
 
@@ -277,7 +323,9 @@ Test(origin_l2, a_damaged_value_is_a_miss_and_is_deleted)
 	store_forget(store, "/a");
 	store->item[0].value.data[store->item[0].value.len - 3] ^= 1;
 	store_fetch(store, "/a", "", RIG_FRESH);
-	store_until(store, store->dels == 1);
+	store_until(store, store->purges == 1 && store->sets == 2);
+	store_forget(store, "/a");
+	store_hit(store, "/a", "");
 	cr_assert_eq(stat_of(HF_STAT_L2_STORAGE_ERRORS), 1);
 	store_free(store);
 }
@@ -297,13 +345,11 @@ Test(origin_l2, what_must_not_be_shared_is_neither_asked_for_nor_given)
 Test(origin_l2, a_purge_deletes_there_too)
 {
 	struct store *store = store_new("");
-	struct hf_key key = { "http://a.test/a", 15, 0 };
 
-	key.hash = hf_cache_hash(store->rig->cache, key.ptr, key.len);
 	store_fetch(store, "/a", "", RIG_FRESH);
 	store_until(store, store->sets == 1);
-	cr_assert_eq(origin_purge_key(store->rig->origin, &key, false), 1);
-	store_until(store, store->dels == 1);
+	cr_assert_eq(store_purge(store, "/a", /* soft= */ false), 1);
+	store_until(store, store->purges == 1);
 	store_fetch(store, "/a", "", RIG_FRESH);
 	store_free(store);
 }
@@ -311,15 +357,64 @@ Test(origin_l2, a_purge_deletes_there_too)
 Test(origin_l2, what_is_being_deleted_is_not_asked_for)
 {
 	struct store *store = store_new("");
-	struct hf_key key = { "http://a.test/a", 15, 0 };
 
-	key.hash = hf_cache_hash(store->rig->cache, key.ptr, key.len);
 	store_fetch(store, "/a", "", RIG_FRESH);
 	store_until(store, store->sets == 1);
-	cr_assert_eq(origin_purge_key(store->rig->origin, &key, false), 1);
+	cr_assert_eq(store_purge(store, "/a", /* soft= */ false), 1);
 	store_fetch(store, "/a", "", RIG_FRESH);
 	cr_assert_eq(store->gets, 1); /* on another connection it might overtake the end of it */
+	store_until(store, store->sets == 2);
+	store_forget(store, "/a");
+	store_hit(store, "/a", "");
 	store_free(store);
+}
+
+Test(origin_l2, what_is_fetched_after_a_purge_is_given_to_l2_again)
+{
+	static const char *const fields[] = { "Cache-Control: max-age=600\r\n",
+		"Cache-Control: max-age=600\r\nVary: Accept-Language\r\n" };
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(fields); i++) {
+		struct store *store = store_new("");
+
+		store_fetch(store, "/a", "", fields[i]);
+		store_until(store, store->sets == 1 + i);
+		cr_assert_eq(store_purge(store, "/a", /* soft= */ false), 1);
+		store_until(store, store->purges == 1);
+		store_fetch(store, "/a", "", fields[i]);
+		store_until(store, store->sets == 2 + 2 * i);
+		store_forget(store, "/a");
+		store_hit(store, "/a", "");
+		store_free(store);
+	}
+}
+
+/* The node is busy, its answer does not come in time; then the purge overtakes what it was told. */
+Test(origin_l2, what_was_on_its_way_to_l2_does_not_come_back_after_a_purge)
+{
+	static const char *const fields[] = { "Cache-Control: max-age=600\r\n",
+		"Cache-Control: max-age=600\r\nVary: Accept-Language\r\n" };
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(fields); i++) {
+		struct store *store = store_new("");
+		uint64_t late = stat_of(HF_STAT_L2_SET_FALLBACK);
+
+		store_patience(store, 20);
+		store_busy_fetch(store, "/a", fields[i]);
+		rig_until(store->rig, stat_of(HF_STAT_L2_SET_FALLBACK) > late);
+		store_patience(store, 10000);
+		(void)store_purge(store, "/a", /* soft= */ false);
+		for (uint32_t turn = 0; turn < 3; turn++) /* it goes out */
+			rig_turn(store->rig);
+		store->mood = STORE_GOOD;
+		store->backwards = true;
+		store_until(store, hf_list_empty(&store->rig->origin->l2.dels));
+		cr_assert_eq(store->purges, 1);
+		cr_assert_eq(store->sets, 1 + i);
+		cr_assert_eq(store->rig->origin->l2.purged_count, 0, "it need not be remembered");
+		store_fetch(store, "/a", "", fields[i]);
+		store_free(store);
+	}
 }
 
 static void invalidated(void *arg, struct hf_span key)
@@ -343,7 +438,7 @@ Test(origin_l2, what_an_unsafe_request_invalidates_is_deleted_and_told)
 	rig_answer(rig_asked(store->rig, &head), "", 0);
 	store_until(store, rig_client_at_end(&client));
 	rig_end(store->rig, &client);
-	store_until(store, store->dels == 1);
+	store_until(store, store->purges == 1);
 	cr_assert_eq(told, 1);
 	store_free(store);
 }
@@ -351,13 +446,11 @@ Test(origin_l2, what_an_unsafe_request_invalidates_is_deleted_and_told)
 Test(origin_l2, what_was_purged_while_the_node_was_away_does_not_come_back)
 {
 	struct store *store = store_new("");
-	struct hf_key key = { "http://a.test/a", 15, 0 };
 
-	key.hash = hf_cache_hash(store->rig->cache, key.ptr, key.len);
 	store_fetch(store, "/a", "", RIG_FRESH);
 	store_until(store, store->sets == 1);
 	store->mood = STORE_ERROR;
-	cr_assert_eq(origin_purge_key(store->rig->origin, &key, false), 1);
+	cr_assert_eq(store_purge(store, "/a", /* soft= */ false), 1);
 	store_until(store, store->rig->origin->l2.purged_count == 1);
 	store->mood = STORE_GOOD;
 	store_fetch(store, "/a", "", RIG_FRESH);
@@ -367,18 +460,16 @@ Test(origin_l2, what_was_purged_while_the_node_was_away_does_not_come_back)
 Test(origin_l2, a_purge_while_it_is_asked_for_voids_the_answer)
 {
 	struct store *store = store_new("");
-	struct hf_key key = { "http://a.test/a", 15, 0 };
 	struct rig_client client;
 	const char *head;
 
-	key.hash = hf_cache_hash(store->rig->cache, key.ptr, key.len);
 	store_fetch(store, "/a", "", RIG_FRESH);
 	store_until(store, store->sets == 1);
 	store_forget(store, "/a");
 	rig_get(store->rig, &client, "/a", "");
 	for (uint32_t i = 0; i < 3; i++) /* the question goes out; the store is not looked at */
 		rig_turn(store->rig);
-	(void)origin_purge_key(store->rig->origin, &key, false);
+	(void)store_purge(store, "/a", /* soft= */ false);
 	store_until(store, rig_requests(store->rig) == 2);
 	rig_answer(rig_asked(store->rig, &head), RIG_FRESH, 1000);
 	store_until(store, rig_client_at_end(&client));
@@ -447,17 +538,15 @@ Test(origin_l2, write_around_leaves_l1_as_it_is_if_the_node_took_it)
 Test(origin_l2, write_around_does_not_bring_back_what_was_purged_meanwhile)
 {
 	struct store *store = store_new("\"mode\":\"write-around\",");
-	struct hf_key key = { "http://a.test/a", 15, 0 };
 	struct rig_client client;
 	const char *head;
 
-	key.hash = hf_cache_hash(store->rig->cache, key.ptr, key.len);
 	rig_get(store->rig, &client, "/a", "");
 	store_until(store, rig_requests(store->rig) == 1);
 	store->mood = STORE_FULL;
 	rig_answer(rig_asked(store->rig, &head), RIG_FRESH, 1000);
 	rig_until(store->rig, rig_client_at_end(&client)); /* the node has not answered yet */
-	(void)origin_purge_key(store->rig->origin, &key, false);
+	(void)store_purge(store, "/a", /* soft= */ false);
 	store_until(store, stat_of(HF_STAT_L2_SET_FALLBACK) == 1);
 	cr_assert_null(rig_lookup(store->rig, "/a", ""));
 	rig_end(store->rig, &client);

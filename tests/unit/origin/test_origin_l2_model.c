@@ -216,12 +216,8 @@ static void model_forget_l1(struct model *model, uint32_t url)
 
 static void model_cut(struct store *store)
 {
-	for (uint32_t i = 0; i < store->conns; i++) {
-		(void)close(store->fd[i]);
-		free(store->in[i].data);
-		store->in[i] = (struct rig_buf){ 0 };
-	}
-	store->conns = 0;
+	while (store->conns > 0)
+		store_hang_up(store, store->conns - 1);
 }
 
 static void model_fault(struct model *model)
@@ -229,7 +225,8 @@ static void model_fault(struct model *model)
 	struct store *store = model->store;
 	uint32_t item = store->items > 0 ? model_random(model, store->items) : 0;
 
-	switch (model_random(model, 6)) {
+	store->backwards = model_random(model, 2);
+	switch (model_random(model, 7)) {
 	case 0:
 		model_cut(store);
 		break;
@@ -252,6 +249,9 @@ static void model_fault(struct model *model)
 		break;
 	case 5:
 		store->mood = STORE_SILENT;
+		break;
+	case 6:
+		store->mood = STORE_BUSY;
 		break;
 	}
 }
@@ -286,8 +286,8 @@ static void model_run(uint64_t seed, uint32_t steps)
 	uint64_t give_up_us;
 	bool busy = true;
 
-	rig->conf.l2.read_timeout_ms = 30; /* none is late but who is silent */
-	rig->conf.l2.write_timeout_ms = 30;
+	rig->conf.l2.read_timeout_ms = 3; /* who is busy is late too */
+	rig->conf.l2.write_timeout_ms = 3;
 	hf_origin_conf_set(rig->origin, &rig->conf);
 	for (uint32_t i = 0; i < MODEL_URLS; i++)
 		(void)snprintf(model.url[i].path, sizeof(model.url[i].path), "/u%u", i);
