@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tcp_conn.h"
+#include "tcp_open.h"
 #include "tcp_priv.h"
+#include "tcp_recv.h"
+#include "tcp_send.h"
 
 #define WHEEL_SLOTS 4096
 #define CFG_MS_MAX  (1U << 28) /* three days; the wheel reaches that far */

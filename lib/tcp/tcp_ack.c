@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "hf_tcp.h"
 
+#include "tcp_conn.h"
+#include "tcp_loss.h"
+#include "tcp_opt.h"
 #include "tcp_priv.h"
+#include "tcp_recv.h"
+#include "tcp_send.h"
 
 /* RFC 5681 §2: an ACK that says nothing but "something behind this arrived". */
 static bool ack_is_duplicate(const struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)

@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "tcp_conn.h"
 #include "tcp_priv.h"
+#include "tcp_recv.h"
+#include "tcp_send.h"
 
 #define TCP_MSS_CHECKED (TCP_MSS_FLOOR - 12) /* with timestamps */
 

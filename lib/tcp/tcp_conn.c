@@ -3,7 +3,11 @@
 
 #include <string.h>
 
+#include "tcp_conn.h"
+#include "tcp_open.h"
 #include "tcp_priv.h"
+#include "tcp_recv.h"
+#include "tcp_send.h"
 
 bool tcp_conn_live(const struct hf_tcp *tcp, uint32_t index)
 {

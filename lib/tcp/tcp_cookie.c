@@ -19,6 +19,8 @@
  */
 #include "hf_tcp.h"
 
+#include "tcp_open.h"
+#include "tcp_opt.h"
 #include "tcp_priv.h"
 
 #define COOKIE_PERIOD_US     64000000ULL

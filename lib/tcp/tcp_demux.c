@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "tcp_open.h"
 #include "tcp_priv.h"
+#include "tcp_send.h"
 
 uint64_t tcp_demux_hash(const struct hf_sipkey *key, const struct tcp_flow *flow)
 {

@@ -4,7 +4,12 @@
  */
 #include "hf_tcp.h"
 
+#include "tcp_conn.h"
+#include "tcp_open.h"
+#include "tcp_opt.h"
 #include "tcp_priv.h"
+#include "tcp_recv.h"
+#include "tcp_send.h"
 
 #define TCP_PAWS_IDLE_MS (24U * 86400 * 1000) /* RFC 7323 §5.5 */
 

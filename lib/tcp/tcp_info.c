@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "hf_tcp.h"
 
+#include "tcp_conn.h"
 #include "tcp_priv.h"
 
 static const char *const info_states[] = {

@@ -19,7 +19,10 @@
 
 #include "hf_wipe.h"
 
+#include "tcp_conn.h"
+#include "tcp_opt.h"
 #include "tcp_priv.h"
+#include "tcp_recv.h"
 
 HF_STATIC_ASSERT(TCP_RANGES_MAX < 64, "a bit for each range");
 

@@ -7,6 +7,7 @@
 
 #include "hf_bytes.h"
 
+#include "tcp_opt.h"
 #include "tcp_priv.h"
 
 enum opt_kind {

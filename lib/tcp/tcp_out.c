@@ -4,7 +4,13 @@
  */
 #include "hf_tcp.h"
 
+#include "tcp_conn.h"
+#include "tcp_loss.h"
+#include "tcp_open.h"
+#include "tcp_opt.h"
 #include "tcp_priv.h"
+#include "tcp_recv.h"
+#include "tcp_send.h"
 
 /* A place in the send queue. */
 struct out_cursor {

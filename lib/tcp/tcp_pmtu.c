@@ -9,7 +9,11 @@
  */
 #include "hf_tcp.h"
 
+#include "tcp_conn.h"
+#include "tcp_loss.h"
+#include "tcp_open.h"
 #include "tcp_priv.h"
+#include "tcp_send.h"
 
 #define HEADERS4 40 /* IP and TCP without options */
 #define HEADERS6 60

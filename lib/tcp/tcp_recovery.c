@@ -14,7 +14,11 @@
  */
 #include "hf_tcp.h"
 
+#include "tcp_conn.h"
+#include "tcp_loss.h"
+#include "tcp_opt.h"
 #include "tcp_priv.h"
+#include "tcp_send.h"
 
 /* Bytes in the network (RFC 6675 §4's pipe). Without SACK each duplicate ACK says that one segment left. */
 uint32_t tcp_recovery_pipe(const struct hf_tcp_conn *conn)

@@ -10,7 +10,9 @@
  */
 #include "hf_tcp.h"
 
+#include "tcp_conn.h"
 #include "tcp_priv.h"
+#include "tcp_recv.h"
 
 static uint32_t rx_buf_len(const struct tcp_rxbuf *buf)
 {

@@ -6,7 +6,9 @@
 
 #include <errno.h>
 
+#include "tcp_conn.h"
 #include "tcp_priv.h"
+#include "tcp_send.h"
 
 #define SHARE_SPANS_MIN 16
 

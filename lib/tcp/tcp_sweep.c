@@ -5,6 +5,7 @@
  */
 #include "hf_tcp.h"
 
+#include "tcp_conn.h"
 #include "tcp_priv.h"
 
 #define SWEEP_LOOKS 1024 /* at connections and spans, in one call */

@@ -7,7 +7,13 @@
 
 #include <errno.h>
 
+#include "tcp_conn.h"
+#include "tcp_loss.h"
+#include "tcp_open.h"
+#include "tcp_opt.h"
 #include "tcp_priv.h"
+#include "tcp_recv.h"
+#include "tcp_send.h"
 
 #define ISN_TICK_US   4          /* RFC 6528 §3 */
 #define ISN_REUSE     (1U << 17) /* above what an old connection of these addresses sent */

@@ -6,7 +6,10 @@
  */
 #include "hf_tcp.h"
 
+#include "tcp_conn.h"
+#include "tcp_loss.h"
 #include "tcp_priv.h"
+#include "tcp_send.h"
 
 #define NEVER 0
 

@@ -9,6 +9,7 @@
  */
 #include "hf_tcp.h"
 
+#include "tcp_conn.h"
 #include "tcp_priv.h"
 
 #define TRACE_UNIT_SHIFT 7 /* 128 us */

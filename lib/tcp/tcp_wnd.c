@@ -21,6 +21,7 @@
 #include "hf_tcp.h"
 
 #include "tcp_priv.h"
+#include "tcp_recv.h"
 
 /* A window that takes longer to arrive than this says nothing of the round trip. */
 #define WND_RTT_MAX_US 2000000

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tcp_opt.h"
 #include "tcp_priv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <criterion/criterion.h>
 
+#include "tcp_open.h"
+#include "tcp_opt.h"
 #include "tcp_priv.h"
 
 #define IRS    0xfffffff0U

@@ -10,7 +10,9 @@
 
 #include "hf_stat.h"
 #include "hf_tcp.h"
+#include "tcp_opt.h"
 #include "tcp_priv.h"
+#include "tcp_recv.h"
 
 #define TO_SEQ   0xffffc000U /* all of it crosses 2^32 */
 #define TO_SPAN  60000

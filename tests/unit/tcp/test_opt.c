@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 
 #include "tcp_helper.h"
+#include "tcp_opt.h"
 
 #define NOP    1
 #define MSS    2, 4, 5, 180

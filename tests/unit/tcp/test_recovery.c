@@ -3,6 +3,7 @@
  * Losses with and without SACK, reductions and their undoing.
  */
 #include "tcp_helper.h"
+#include "tcp_loss.h"
 
 #define S TH_MSS
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tcp_helper.h"
+#include "tcp_loss.h"
 
 Test(tcp_rexmit, rfc6298_s2_2_the_first_sample_sets_srtt_and_rto)
 {

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "tcp_helper.h"
+#include "tcp_opt.h"
 
 Test(tcp_rx, a_hole_is_acknowledged_at_once_and_filled_in_order)
 {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tcp_conn.h"
 #include "tcp_priv.h"
 
 #define UNIT_US 128ULL
