@@ -75,14 +75,7 @@ struct hf_l2_limits hf_origin_l2_limits(const struct hf_conf *of)
 
 /* ---- the edges ---- */
 
-#define until(condition)                                                                           \
-	do {                                                                                       \
-		uint64_t give_up_us = hf_clock_us() + RIG_PATIENCE_MS * 1000ULL;                   \
-		while (!(condition)) {                                                             \
-			(void)poll(NULL, 0, 2);                                                    \
-			cr_assert_lt(hf_clock_us(), give_up_us, "never: %s", #condition);          \
-		}                                                                                  \
-	} while (0)
+#define until(condition) rig_turn_until(poll(NULL, 0, 2), condition)
 
 /* How often it carried that out. */
 static uint32_t seen(struct edge *edge, const char *text)

@@ -11,12 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-#include <criterion/criterion.h>
-
-#include "hf_stat.h"
 
 #include "l2_client.h"
 #include "rig_redis.h"
@@ -121,14 +116,7 @@ static inline void rig_turn(struct rig *rig)
 		rig_node_turn(&rig->node[i]);
 }
 
-#define rig_until(rig, condition)                                                                  \
-	do {                                                                                       \
-		uint64_t give_up_us = hf_clock_us() + RIG_PATIENCE_MS * 1000ULL;                   \
-		while (!(condition)) {                                                             \
-			rig_turn(rig);                                                             \
-			cr_assert(hf_clock_us() < give_up_us, "never: %s", #condition);            \
-		}                                                                                  \
-	} while (0)
+#define rig_until(rig, condition) rig_turn_until(rig_turn(rig), condition)
 
 static inline void rig_settle(struct rig *rig)
 {
@@ -194,11 +182,7 @@ static inline struct rig *rig_new(uint32_t connections)
 	struct rig *rig = calloc(1, sizeof(*rig));
 	struct hf_err err = { "" };
 
-	static bool registered; /* a test may have rigs one after the other */
-
-	if (!registered)
-		(void)hf_stat_register("test");
-	registered = true;
+	rig_stat();
 	rig->now_us = hf_clock_us();
 	for (uint32_t i = 0; i < RIG_NODES; i++)
 		rig->node[i].listener = -1;

@@ -5,40 +5,16 @@
 #ifndef L2_RIG_REDIS_H
 #define L2_RIG_REDIS_H
 
-#include <arpa/inet.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <criterion/criterion.h>
-
-#include "hf_base.h"
-
-#define RIG_PATIENCE_MS 20000
-
-/* PORT 0: one that is free, which it is then. */
-static inline int rig_listener(uint16_t *port)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-		.sin_port = htons(*port) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	socklen_t len = sizeof(at);
-	int on = 1;
-
-	cr_assert(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
-	cr_assert(bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0);
-	cr_assert(listen(fd, 64) == 0);
-	cr_assert(getsockname(fd, (struct sockaddr *)&at, &len) == 0);
-	*port = ntohs(at.sin_port);
-	return fd;
-}
+#include "../loopback.h"
 
 struct rig_redis {
 	pid_t pid;
@@ -73,7 +49,7 @@ static inline void rig_redis_wait(const struct rig_redis *redis)
 	int fd;
 
 	for (uint32_t i = 0; (fd = rig_redis_connect(redis)) < 0; i++) {
-		cr_assert_lt(i, RIG_PATIENCE_MS);
+		cr_assert_lt(i, RIG_PATIENCE_US / 1000);
 		(void)poll(NULL, 0, 1);
 	}
 	(void)close(fd);

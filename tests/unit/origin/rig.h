@@ -8,24 +8,19 @@
 #ifndef ORIGIN_RIG_H
 #define ORIGIN_RIG_H
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-#include <criterion/criterion.h>
 
 #include "hf_origin.h"
 
+#include "../loopback.h"
 #include "origin_priv.h"
 
-#define RIG_CONNS_MAX   256
-#define RIG_PATIENCE_US 20000000
+#define RIG_CONNS_MAX 256
 
 struct rig_buf {
 	char *data;
@@ -102,18 +97,7 @@ static inline char *rig_body(size_t len)
 
 static inline void rig_listen(struct rig *rig)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-		.sin_port = htons(rig->port) };
-	socklen_t len = sizeof(at);
-	int on = 1;
-
-	rig->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	cr_assert(setsockopt(rig->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
-	cr_assert(bind(rig->listener, (struct sockaddr *)&at, sizeof(at)) == 0);
-	cr_assert(listen(rig->listener, 256) == 0);
-	cr_assert(getsockname(rig->listener, (struct sockaddr *)&at, &len) == 0);
-	rig->port = ntohs(at.sin_port);
+	rig->listener = rig_listener(&rig->port);
 }
 
 /* A listener of an address whose queue is full: no SYN to it is answered. *PORT 0: any. -1: no such address. */
@@ -156,6 +140,18 @@ static inline struct hf_state *rig_state_for(const struct rig *rig, const char *
 	return state;
 }
 
+/* The document TEXT is in force from each thread's next turn on. */
+static inline void rig_state_text(struct rig *rig, const char *text)
+{
+	struct hf_state *before = rig->state;
+
+	cr_assert(hf_state_parse(text, strlen(text), stderr, &rig->state) == 0);
+	hf_origin_state_set(rig->origin, rig->state);
+	if (rig->second)
+		hf_origin_state_set(rig->second, rig->state);
+	hf_state_unref(before);
+}
+
 /* From now on a.test is at URL. */
 static inline void rig_origin_url(struct rig *rig, const char *url)
 {
@@ -167,9 +163,7 @@ static inline void rig_origin_url(struct rig *rig, const char *url)
 		"\"routes\":[{\"id\":\"r\",\"host\":\"a.test\",\"path\":\"/\","
 		"\"group\":\"g\"}]}",
 		url);
-	hf_state_unref(rig->state);
-	cr_assert(hf_state_parse(text, strlen(text), stderr, &rig->state) == 0);
-	hf_origin_state_set(rig->origin, rig->state);
+	rig_state_text(rig, text);
 }
 
 static inline void rig_state(struct rig *rig)
@@ -221,11 +215,7 @@ static inline void rig_up(struct rig *rig, size_t memory)
 		.buf_len = 16384 };
 	struct hf_err err = { "" };
 
-	static bool registered; /* a test may have rigs one after the other */
-
-	if (!registered)
-		(void)hf_stat_register("test");
-	registered = true;
+	rig_stat();
 	hf_rcu_register();
 	cr_assert(hf_arena_new(memory, false, &err, &rig->arena) == 0, "%s", err.text);
 	cache_cfg.arena = rig->arena;
@@ -509,15 +499,30 @@ static inline void rig_turn(struct rig *rig)
 	rig_reclaim(rig);
 }
 
-/* Turns until it is so; a test that waits in vain fails here. */
-#define rig_until(rig, condition)                                                                  \
-	do {                                                                                       \
-		uint64_t give_up_us = hf_clock_us() + RIG_PATIENCE_US;                             \
-		while (!(condition)) {                                                             \
-			rig_turn(rig);                                                             \
-			cr_assert(hf_clock_us() < give_up_us, "never: %s", #condition);            \
-		}                                                                                  \
-	} while (0)
+#define rig_until(rig, condition) rig_turn_until(rig_turn(rig), condition)
+
+/* The state has one group, with FIELDS, and in it an origin for each letter of IDS, all the rig's server. */
+static inline void rig_group(struct rig *rig, const char *fields, const char *ids)
+{
+	char text[8192];
+	int len = snprintf(text, sizeof(text),
+		"{\"schema\":1,\"version\":\"1\",\"groups\":[{\"id\":\"g\"%s%s}],\"routes\":["
+		"{\"id\":\"r\",\"host\":\"*\",\"path\":\"/\",\"group\":\"g\"}],\"origins\":[",
+		*fields ? "," : "", fields);
+
+	for (const char *id = ids; *id; id++)
+		len += snprintf(text + len, sizeof(text) - (size_t)len,
+			"%s{\"group\":\"g\",\"id\":\"%c\",\"url\":\"http://127.0.0.1:%u\"}",
+			id == ids ? "" : ",", *id, rig->port);
+	(void)snprintf(text + len, sizeof(text) - (size_t)len, "]}");
+	rig_state_text(rig, text);
+	rig_turn(rig);
+}
+
+static inline struct origin_peer *rig_peer(const struct rig *rig, uint32_t at)
+{
+	return rig->origin->view->group[0].peer[at];
+}
 
 /* As many turns as anything that is under way on loopback takes; for what must not happen. */
 static inline void rig_settle(struct rig *rig)
@@ -544,6 +549,18 @@ static inline void rig_parse(struct hf_span head, struct hf_http_req *ret_req)
 	cr_assert(hf_http_req_parse(head.ptr, head.len, &limits, ret_req, &fault) == HF_PARSE_DONE);
 }
 
+/* The next request of a connection: its head, or NULL. */
+static inline const char *rig_conn_asked(struct rig_conn *conn)
+{
+	char *head = conn->in.data ? conn->in.data + conn->seen : NULL;
+	char *end = head ? strstr(head, "\r\n\r\n") : NULL;
+
+	if (!end || conn->fd < 0)
+		return NULL;
+	conn->seen += (size_t)(end + 4 - head);
+	return head;
+}
+
 /* The next request that came, in the order of connections: its head and where to answer. */
 static inline struct rig_conn *rig_asked(struct rig *rig, const char **ret_head)
 {
@@ -551,15 +568,12 @@ static inline struct rig_conn *rig_asked(struct rig *rig, const char **ret_head)
 
 	for (;;) {
 		for (uint32_t i = 0; i < rig->conns; i++) {
-			struct rig_conn *conn = &rig->conn[i];
-			char *head = conn->in.data ? conn->in.data + conn->seen : NULL;
-			char *end = head ? strstr(head, "\r\n\r\n") : NULL;
+			const char *head = rig_conn_asked(&rig->conn[i]);
 
-			if (!end || conn->fd < 0)
+			if (!head)
 				continue;
-			conn->seen += (size_t)(end + 4 - head);
 			*ret_head = head;
-			return conn;
+			return &rig->conn[i];
 		}
 		rig_turn(rig);
 		cr_assert(hf_clock_us() < give_up_us, "never: a request");

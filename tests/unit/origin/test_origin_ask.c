@@ -19,7 +19,6 @@ static struct hf_auth *auth;
 /* Another state is in force: the group "s" has SERVICES, and the route says MORE. */
 static void set_state_of(struct rig *rig, uint32_t services, const char *flow, const char *more)
 {
-	struct hf_state *before = rig->state;
 	char text[8192], list[4096] = "";
 
 	for (uint32_t i = 0; i < services; i++)
@@ -34,9 +33,7 @@ static void set_state_of(struct rig *rig, uint32_t services, const char *flow, c
 		"\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"],"
 		"\"routes\":[{\"id\":\"r\",\"host\":\"*\",\"path\":\"/\",\"group\":\"g\"%s}]}",
 		rig->port, list, flow, more);
-	cr_assert(hf_state_parse(text, strlen(text), stderr, &rig->state) == 0);
-	hf_origin_state_set(rig->origin, rig->state);
-	hf_state_unref(before);
+	rig_state_text(rig, text);
 	rig_settle(rig);
 }
 

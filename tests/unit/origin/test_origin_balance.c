@@ -5,29 +5,6 @@
 #define AFFINITY "\"balance\":\"prefix_affinity\""
 #define BY_BODY  AFFINITY ",\"affinity\":{\"by\":\"body\"}"
 
-/* Origins o1 .. of IDS, all the rig's server. */
-static void set_group(struct rig *rig, const char *fields, const char *ids)
-{
-	char text[8192];
-	int len;
-	struct hf_state *state = NULL;
-
-	len = snprintf(text, sizeof(text),
-		"{\"schema\":1,\"version\":\"1\",\"groups\":[{\"id\":\"g\",%s}],\"routes\":[{"
-		"\"id\":"
-		"\"r\",\"host\":\"*\",\"path\":\"/\",\"group\":\"g\"}],\"origins\":[",
-		fields);
-	for (const char *id = ids; *id; id++)
-		len += snprintf(text + len, sizeof(text) - (size_t)len,
-			"%s{\"group\":\"g\",\"id\":\"%c\",\"url\":\"http://127.0.0.1:%u\"}",
-			id == ids ? "" : ",", *id, rig->port);
-	(void)snprintf(text + len, sizeof(text) - (size_t)len, "]}");
-	cr_assert_eq(hf_state_parse(text, strlen(text), stderr, &state), 0);
-	hf_origin_state_set(rig->origin, state);
-	hf_state_unref(state);
-	rig_turn(rig);
-}
-
 static uint64_t fetches_of(const struct rig *rig, char id)
 {
 	const struct origin_view *view = rig->origin->view;
@@ -65,7 +42,7 @@ Test(origin_balance, by_hash_a_url_goes_to_one_origin_and_the_others_share)
 	struct rig *rig = rig_new();
 	char path[16];
 
-	set_group(rig, "\"balance\":\"hash\"", "abc");
+	rig_group(rig, "\"balance\":\"hash\"", "abc");
 	for (int i = 0; i < 8; i++)
 		get(rig, "/same");
 	cr_expect(fetches_of(rig, 'a') == 8 || fetches_of(rig, 'b') == 8 ||
@@ -85,7 +62,7 @@ Test(origin_balance, by_affinity_what_begins_alike_goes_together)
 	const char *head;
 	struct rig_conn *conn;
 
-	set_group(rig, AFFINITY, "ab");
+	rig_group(rig, AFFINITY, "ab");
 	rig_get(rig, &busy, "/busy", ""); /* a: it is the first */
 	conn = rig_asked(rig, &head);
 	get(rig, "/x/1"); /* b: it is idle */
@@ -111,7 +88,7 @@ Test(origin_balance, a_further_try_is_learnt_but_not_counted_again)
 
 	rig->origin->retry_pause_us = 1000;
 	rig->conf.origin.retries = 1;
-	set_group(rig, AFFINITY, "ab");
+	rig_group(rig, AFFINITY, "ab");
 	rig_get(rig, &client, "/x/1", "");
 	rig_say(rig_asked(rig, &head), "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
 	rig_answer(rig_asked(rig, &head), "Cache-Control: no-store\r\n", 3);
@@ -128,20 +105,20 @@ Test(origin_balance, what_was_learnt_stays_over_states_but_not_of_who_left)
 {
 	struct rig *rig = rig_new();
 
-	set_group(rig, AFFINITY, "ab");
+	rig_group(rig, AFFINITY, "ab");
 	get(rig, "/x/1");
 	cr_expect_eq(fetches_of(rig, 'a'), 1);
-	set_group(rig, AFFINITY, "ba");
+	rig_group(rig, AFFINITY, "ba");
 	get(rig, "/x/2");
 	cr_expect_eq(fetches_of(rig, 'a'), 2, "known, though b is the first now");
 	expect_counts(1, 1, 0);
-	set_group(rig, AFFINITY, "b");
-	set_group(rig, AFFINITY, "ba");
+	rig_group(rig, AFFINITY, "b");
+	rig_group(rig, AFFINITY, "ba");
 	get(rig, "/x/2");
 	cr_expect_eq(fetches_of(rig, 'a'), 0, "another a");
 	cr_expect_eq(fetches_of(rig, 'b'), 1);
 	expect_counts(1, 2, 2);
-	set_group(rig, AFFINITY ",\"affinity\":{\"alpha\":2}", "ab");
+	rig_group(rig, AFFINITY ",\"affinity\":{\"alpha\":2}", "ab");
 	get(rig, "/x/2");
 	cr_expect_eq(fetches_of(rig, 'a'), 1, "set otherwise: nothing is known");
 	rig_free(rig);
@@ -151,15 +128,15 @@ Test(origin_balance, what_was_learnt_ends_when_the_group_is_balanced_otherwise)
 {
 	struct rig *rig = rig_new();
 
-	set_group(rig, AFFINITY, "ba");
+	rig_group(rig, AFFINITY, "ba");
 	for (int i = 0; i < 2; i++) {
-		rig->origin->view->group[0].peer[0]->drained = true;
+		rig_peer(rig, 0)->drained = true;
 		get(rig, "/x/1"); /* a */
 		cr_expect_eq(hf_stat_sum(HF_STAT_ROUTING_HIT), (uint64_t)i);
-		set_group(rig, AFFINITY, "ba");
+		rig_group(rig, AFFINITY, "ba");
 	}
-	set_group(rig, "\"balance\":\"hash\"", "ba");
-	set_group(rig, AFFINITY, "ba");
+	rig_group(rig, "\"balance\":\"hash\"", "ba");
+	rig_group(rig, AFFINITY, "ba");
 	get(rig, "/x/1");
 	expect_counts(1, 2, 0);
 	cr_expect_eq(fetches_of(rig, 'b'), 1);
@@ -171,12 +148,12 @@ Test(origin_balance, an_origin_that_is_elsewhere_holds_nothing)
 	struct rig *rig = rig_new();
 	uint16_t port = rig->port;
 
-	set_group(rig, AFFINITY, "a");
+	rig_group(rig, AFFINITY, "a");
 	get(rig, "/x/1");
 	rig->port = 1;
-	set_group(rig, AFFINITY, "a");
+	rig_group(rig, AFFINITY, "a");
 	rig->port = port;
-	set_group(rig, AFFINITY, "a");
+	rig_group(rig, AFFINITY, "a");
 	get(rig, "/x/1");
 	expect_counts(0, 2, 2);
 	rig_free(rig);
@@ -188,13 +165,13 @@ Test(origin_balance, a_group_that_grows_beyond_its_table_begins_anew)
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$";
 	struct rig *rig = rig_new();
 
-	set_group(rig, AFFINITY, "a");
+	rig_group(rig, AFFINITY, "a");
 	get(rig, "/x/1");
-	set_group(rig, AFFINITY, many + 10);
-	set_group(rig, AFFINITY, "ba");
+	rig_group(rig, AFFINITY, many + 10);
+	rig_group(rig, AFFINITY, "ba");
 	get(rig, "/x/1");
 	expect_counts(0, 2, 2);
-	set_group(rig, AFFINITY, many);
+	rig_group(rig, AFFINITY, many);
 	get(rig, "/x/1");
 	expect_counts(0, 3, 2);
 	cr_expect_eq(rig->origin->view->group[0].affinity->slots_max, 256);
@@ -205,7 +182,7 @@ Test(origin_balance, what_is_too_much_is_counted)
 {
 	struct rig *rig = rig_new();
 
-	set_group(rig, AFFINITY ",\"affinity\":{\"cap\":2}", "ab");
+	rig_group(rig, AFFINITY ",\"affinity\":{\"cap\":2}", "ab");
 	get(rig, "/a/b/c");
 	get(rig, "/d");
 	cr_expect_eq(hf_stat_sum(HF_STAT_ROUTING_TRUNCATIONS), 1);
@@ -228,12 +205,12 @@ Test(origin_balance, what_waits_for_its_turn_goes_where_the_latest_state_says)
 	struct rig *rig = rig_new();
 	struct rig_client client[2];
 
-	set_group(rig, AFFINITY, "a");
+	rig_group(rig, AFFINITY, "a");
 	rig->origin->slots_max = 1;
 	rig_get(rig, &client[0], "/1", "");
 	rig_get(rig, &client[1], "/2", "");
 	rig_until(rig, rig_requests(rig) == 1);
-	set_group(rig, AFFINITY, "b");
+	rig_group(rig, AFFINITY, "b");
 	finish(rig, &client[0]);
 	finish(rig, &client[1]);
 	cr_expect_eq(fetches_of(rig, 'b'), 1, "not to one that has left");
@@ -311,7 +288,7 @@ Test(origin_balance, by_body_prompts_that_begin_alike_go_together)
 	memset(one, 'x', sizeof(one));
 	memset(other, 'x', sizeof(other));
 	memset(other + 600, 'y', 424);
-	set_group(rig, BY_BODY, "ab");
+	rig_group(rig, BY_BODY, "ab");
 	rig_get(rig, &busy, "/busy", "");
 	conn = rig_asked(rig, &head);
 	post_prompt(rig, one, sizeof(one));
@@ -336,7 +313,7 @@ Test(origin_balance, the_wait_for_a_body_is_bounded_by_time_and_by_bytes)
 	struct rig_client slow, large;
 	char bytes[8192] = { 0 };
 
-	set_group(rig, BY_BODY, "ab");
+	rig_group(rig, BY_BODY, "ab");
 	post(rig, &slow, 1000);
 	send_body(rig, &slow, bytes, 300, false);
 	rig_until(rig, rig_requests(rig) == 1); /* after ORIGIN_PREFIX_WAIT_US */
@@ -359,7 +336,7 @@ Test(origin_balance, who_leaves_while_its_body_is_awaited_is_gone)
 	struct rig *rig = rig_new();
 	struct rig_client client;
 
-	set_group(rig, BY_BODY, "ab");
+	rig_group(rig, BY_BODY, "ab");
 	post(rig, &client, 1000);
 	rig_turn(rig);
 	rig_end(rig, &client);
@@ -390,7 +367,7 @@ Test(origin_balance, it_is_explained_and_nothing_is_changed_by_that)
 	struct hf_state *state = rig_state_for(rig, "a.test");
 	struct hf_origin_call call;
 
-	set_group(rig, AFFINITY, "ab");
+	rig_group(rig, AFFINITY, "ab");
 	get(rig, "/x/y");
 	for (int i = 0; i < 3; i++) {
 		call = explain(rig, "http://a.test/x/z?q");
@@ -404,7 +381,7 @@ Test(origin_balance, it_is_explained_and_nothing_is_changed_by_that)
 		explained(&call);
 	}
 	expect_counts(0, 1, 0);
-	set_group(rig, "\"balance\":\"least_loaded\"", "ab");
+	rig_group(rig, "\"balance\":\"least_loaded\"", "ab");
 	for (int i = 0; i < 2; i++) {
 		call = explain(rig, "http://a.test/x");
 		cr_expect(call.candidate[0].chosen, "no turn is taken");

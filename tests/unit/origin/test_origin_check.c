@@ -10,34 +10,9 @@
 #define GOOD "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 3\r\n\r\nnew"
 #define UP   "\"health\":{\"path\":\"/up?now\",\"interval\":3600,\"timeout\":3600}"
 
-static void set_state(struct rig *rig, uint32_t origins, const char *health)
-{
-	char text[8192];
-	int len = snprintf(text, sizeof(text),
-		"{\"schema\":1,\"version\":\"2\",\"issued_at\":\"2026-01-01T00:00:00Z\","
-		"\"groups\":[{\"id\":\"g\"%s%s}],\"routes\":[{\"id\":\"r\",\"host\":\"*\","
-		"\"path\":\"/\",\"group\":\"g\"}],\"origins\":[",
-		*health ? "," : "", health);
-
-	for (uint32_t i = 0; i < origins; i++)
-		len += snprintf(text + len, sizeof(text) - (size_t)len,
-			"%s{\"group\":\"g\",\"id\":\"o%u\",\"url\":\"http://127.0.0.1:%u\"}",
-			i ? "," : "", i, rig->port);
-	(void)snprintf(text + len, sizeof(text) - (size_t)len, "]}");
-	hf_state_unref(rig->state);
-	cr_assert(hf_state_parse(text, strlen(text), stderr, &rig->state) == 0);
-	hf_origin_state_set(rig->origin, rig->state);
-	rig_settle(rig);
-}
-
-static struct origin_peer *peer_of(const struct rig *rig, uint32_t at)
-{
-	return rig->origin->view->group[0].peer[at];
-}
-
 static void let_it_be_due(struct rig *rig, uint32_t at)
 {
-	hf_timer_set(rig->origin->wheel, &peer_of(rig, at)->check.timer, 0);
+	hf_timer_set(rig->origin->wheel, &rig_peer(rig, at)->check.timer, 0);
 }
 
 static void check_is(struct rig *rig, uint32_t at, const char *answer)
@@ -53,7 +28,7 @@ static void check_is(struct rig *rig, uint32_t at, const char *answer)
 /* How many of COUNT fetches the origin gets. */
 static uint64_t share_of(struct rig *rig, uint32_t at, uint32_t count)
 {
-	uint64_t before = peer_of(rig, at)->fetches;
+	uint64_t before = rig_peer(rig, at)->fetches;
 	struct rig_client client;
 	const char *head;
 
@@ -63,7 +38,7 @@ static uint64_t share_of(struct rig *rig, uint32_t at, uint32_t count)
 		rig_until(rig, rig_client_at_end(&client));
 		rig_end(rig, &client);
 	}
-	return peer_of(rig, at)->fetches - before;
+	return rig_peer(rig, at)->fetches - before;
 }
 
 Test(origin_check, three_failures_among_the_last_eight_are_too_many)
@@ -88,7 +63,7 @@ Test(origin_check, an_unhealthy_origin_gets_nothing_while_another_is_well)
 	struct rig *rig = rig_new();
 	uint64_t requests;
 
-	set_state(rig, 2, UP);
+	rig_group(rig, UP, "ab");
 	requests = hf_stat_sum(HF_STAT_ORIGIN_REQUESTS);
 	check_is(rig, 0, OK);
 	check_is(rig, 0, BAD);
@@ -106,7 +81,7 @@ Test(origin_check, an_unhealthy_origin_gets_nothing_while_another_is_well)
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_REQUESTS), requests + 16, "they are no fetches");
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_CHECK_GOOD), 8);
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_CHECK_FAILED), 6);
-	cr_expect_eq(peer_of(rig, 0)->failures, 0);
+	cr_expect_eq(rig_peer(rig, 0)->failures, 0);
 	rig_free(rig);
 }
 
@@ -115,8 +90,8 @@ Test(origin_check, one_that_does_not_answer_in_time_failed)
 	struct rig *rig = rig_new();
 	const char *head;
 
-	set_state(rig, 1, UP);
-	peer_of(rig, 0)->check.timeout_ms = 20;
+	rig_group(rig, UP, "a");
+	rig_peer(rig, 0)->check.timeout_ms = 20;
 	let_it_be_due(rig, 0);
 	(void)rig_asked(rig, &head);
 	rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_CHECK_FAILED) == 1);
@@ -128,16 +103,16 @@ Test(origin_check, each_interval_once_across_states_until_they_say_otherwise)
 	struct rig *rig = rig_new();
 	struct origin_peer *peer;
 
-	set_state(rig, 2, UP);
-	peer = peer_of(rig, 0);
+	rig_group(rig, UP, "ab");
+	peer = rig_peer(rig, 0);
 	for (uint32_t i = 0; i < 3; i++)
 		check_is(rig, 0, BAD);
 	cr_expect_geq(peer->check.due_us, rig->origin->now_us + 3500000000);
-	set_state(rig, 2, UP);
-	cr_expect_eq(peer_of(rig, 0), peer);
+	rig_group(rig, UP, "ab");
+	cr_expect_eq(rig_peer(rig, 0), peer);
 	cr_expect_geq(peer->check.timer.due_us, rig->origin->now_us + 3500000000);
 	cr_expect(origin_check_is_bad(&peer->check), "what was found holds");
-	set_state(rig, 2, "");
+	rig_group(rig, "", "ab");
 	cr_expect_not(hf_timer_armed(&peer->check.timer));
 	cr_expect_not(origin_check_is_bad(&peer->check));
 	rig_free(rig);
@@ -150,13 +125,13 @@ Test(origin_check, who_left_is_not_asked_even_while_a_fetch_of_it_goes_on)
 	struct origin_peer *peer;
 	const char *head;
 
-	set_state(rig, 2, UP);
+	rig_group(rig, UP, "ab");
 	rig_get(rig, &client, "/a", "");
 	(void)rig_asked(rig, &head);
-	peer = peer_of(rig, peer_of(rig, 0)->in_flight ? 0 : 1);
-	let_it_be_due(rig, peer_of(rig, 0) == peer ? 0 : 1);
+	peer = rig_peer(rig, rig_peer(rig, 0)->in_flight ? 0 : 1);
+	let_it_be_due(rig, rig_peer(rig, 0) == peer ? 0 : 1);
 	(void)rig_asked(rig, &head);
-	set_state(rig, 0, UP);
+	rig_group(rig, UP, "");
 	cr_expect_not(hf_timer_armed(&peer->check.timer));
 	cr_expect(peer->check.easy, "what was asked is answered, or late");
 	rig_end(rig, &client);
@@ -166,9 +141,10 @@ Test(origin_check, who_left_is_not_asked_even_while_a_fetch_of_it_goes_on)
 
 Test(origin_check, sixteen_at_a_time)
 {
+	static const char forty[] = "abcdefghijklmnopqrstuvwxyz0123456789-._~";
 	struct rig *rig = rig_new();
 
-	set_state(rig, 40, UP);
+	rig_group(rig, UP, forty);
 	for (uint32_t i = 0; i < 40; i++)
 		let_it_be_due(rig, i);
 	rig_until(rig, rig_requests(rig) == 16);

@@ -7,28 +7,15 @@
 #define SECOND "HTTP/1.1 200 OK\r\n" RIG_FRESH "Content-Length: 6\r\n\r\nsecond"
 #define BAD    "HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nbad"
 
-static struct rig *hedge_rig(uint32_t after_ms, uint32_t max_in_flight, uint32_t origins)
+static struct rig *hedge_rig(uint32_t after_ms, uint32_t max_in_flight, const char *ids)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
-	char text[512];
-	int len = 0;
 
 	rig_conf(rig);
 	rig->conf.origin.hedge_after_ms = after_ms;
 	rig->conf.origin.max_in_flight = max_in_flight;
 	rig_up(rig, 64 << 20);
-	len += snprintf(text, sizeof(text),
-		"{\"schema\":1,\"version\":\"2\",\"issued_at\":\"2026-01-01T00:00:00Z\","
-		"\"routes\":[{\"id\":\"r\",\"host\":\"*\",\"path\":\"/\",\"group\":\"g\"}],"
-		"\"origins\":[");
-	for (uint32_t i = 0; i < origins; i++)
-		len += snprintf(text + len, sizeof(text) - (size_t)len,
-			"%s{\"group\":\"g\",\"id\":\"o%u\",\"url\":\"http://127.0.0.1:%u\"}",
-			i ? "," : "", i, rig->port);
-	(void)snprintf(text + len, sizeof(text) - (size_t)len, "]}");
-	hf_state_unref(rig->state);
-	cr_assert(hf_state_parse(text, strlen(text), stderr, &rig->state) == 0);
-	hf_origin_state_set(rig->origin, rig->state);
+	rig_group(rig, "", ids);
 	rig_settle(rig);
 	return rig;
 }
@@ -37,7 +24,7 @@ static struct rig *hedge_rig(uint32_t after_ms, uint32_t max_in_flight, uint32_t
 static struct rig *hedged(
 	struct rig_client *client, struct rig_conn **ret_first, struct rig_conn **ret_second)
 {
-	struct rig *rig = hedge_rig(1, 0, 2);
+	struct rig *rig = hedge_rig(1, 0, "ab");
 	const char *head;
 
 	rig_get(rig, client, "/a", "");
@@ -64,7 +51,7 @@ static void expect_one_fetch(
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_HEDGE_WON), hedge == HF_STAT_ORIGIN_HEDGE_WON);
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_HEDGE_LOST), hedge == HF_STAT_ORIGIN_HEDGE_LOST);
 	for (uint32_t i = 0; i < 2; i++)
-		cr_expect_eq(rig->origin->view->group[0].peer[i]->in_flight, 0);
+		cr_expect_eq(rig_peer(rig, i)->in_flight, 0);
 	rig_free(rig);
 }
 
@@ -144,8 +131,7 @@ Test(origin_hedge, the_second_fails_and_the_first_goes_on)
 			rig_say(second, BAD);
 		else
 			rig_conn_close(second);
-		rig_until(rig, rig->origin->view->group[0].peer[1]->failures +
-				       rig->origin->view->group[0].peer[0]->failures);
+		rig_until(rig, rig_peer(rig, 1)->failures + rig_peer(rig, 0)->failures);
 		rig_until(rig, hf_origin_in_flight(rig->origin) == 1);
 		cr_expect(!client.head && !client.fail);
 		rig_answer(first, RIG_FRESH, 10);
@@ -254,27 +240,27 @@ static void expect_single(struct rig *rig, const char *request)
 
 Test(origin_hedge, it_is_off_by_default)
 {
-	expect_single(hedge_rig(0, 0, 2), A_GET);
+	expect_single(hedge_rig(0, 0, "ab"), A_GET);
 }
 
 Test(origin_hedge, a_group_of_one_has_no_second)
 {
-	expect_single(hedge_rig(1, 0, 1), A_GET);
+	expect_single(hedge_rig(1, 0, "a"), A_GET);
 }
 
 Test(origin_hedge, other_methods_are_asked_once)
 {
-	expect_single(hedge_rig(1, 0, 2), "DELETE /a HTTP/1.1\r\nHost: a.test\r\n\r\n");
+	expect_single(hedge_rig(1, 0, "ab"), "DELETE /a HTTP/1.1\r\nHost: a.test\r\n\r\n");
 }
 
 Test(origin_hedge, without_a_slot_there_is_no_second)
 {
-	expect_single(hedge_rig(1, 1, 2), A_GET);
+	expect_single(hedge_rig(1, 1, "ab"), A_GET);
 }
 
 Test(origin_hedge, without_a_token_there_is_no_second)
 {
-	struct rig *rig = hedge_rig(1, 0, 2);
+	struct rig *rig = hedge_rig(1, 0, "ab");
 
 	rig->origin->retries.tokens = 0;
 	rig->origin->retries.filled_us = rig->origin->now_us;

@@ -555,13 +555,9 @@ Test(origin_resume, what_waits_for_the_slot_keeps_to_its_state_and_origin)
 	struct rig_client client[2];
 	struct rig_conn *other;
 	struct rig *rig = paused_rig(client, 1, &other);
-	static const char none[] = "{\"schema\":1,\"version\":\"2\",\"origins\":[],\"routes\":[]}";
-	struct hf_state *state = NULL;
 
 	rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_QUEUED) == 1);
-	cr_assert_eq(hf_state_parse(none, sizeof(none) - 1, stderr, &state), 0);
-	hf_origin_state_set(rig->origin, state);
-	hf_state_unref(state);
+	rig_state_text(rig, "{\"schema\":1,\"version\":\"2\",\"origins\":[],\"routes\":[]}");
 	rig_settle(rig);
 	rig_answer(other, RIG_FRESH, 10);
 	say_part(asked_from(rig, 10, "\"a\""), TAG_A, 10, LENGTH);

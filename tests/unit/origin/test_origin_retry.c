@@ -22,28 +22,6 @@ static struct rig *retry_rig(uint32_t max_in_flight)
 	return rig;
 }
 
-static void two_origins(struct rig *rig)
-{
-	char text[512];
-
-	(void)snprintf(text, sizeof(text),
-		"{\"schema\":1,\"version\":\"2\",\"issued_at\":\"2026-01-01T00:00:00Z\","
-		"\"origins\":["
-		"{\"group\":\"g\",\"id\":\"o1\",\"url\":\"http://127.0.0.1:%u\"},"
-		"{\"group\":\"g\",\"id\":\"o2\",\"url\":\"http://127.0.0.1:%u\"}],"
-		"\"routes\":[{\"id\":\"r\",\"host\":\"*\",\"path\":\"/\",\"group\":\"g\"}]}",
-		rig->port, rig->port);
-	hf_state_unref(rig->state);
-	cr_assert(hf_state_parse(text, strlen(text), stderr, &rig->state) == 0);
-	hf_origin_state_set(rig->origin, rig->state);
-	rig_settle(rig);
-}
-
-static struct origin_peer *peer_of(const struct rig *rig, uint32_t at)
-{
-	return rig->origin->view->group[0].peer[at];
-}
-
 static struct origin_fetch *only_fetch(const struct rig *rig)
 {
 	struct hf_list *it = hf_list_first(&rig->origin->all);
@@ -294,17 +272,17 @@ Test(origin_retry, the_next_try_goes_to_another_origin_though_that_has_more_to_d
 	const char *head;
 	uint32_t busy;
 
-	two_origins(rig);
+	rig_group(rig, "", "ab");
 	rig_get(rig, &slow, "/slow", "");
 	conn = rig_asked(rig, &head);
-	busy = peer_of(rig, 0)->in_flight > 0 ? 0 : 1;
+	busy = rig_peer(rig, 0)->in_flight > 0 ? 0 : 1;
 	for (uint32_t i = 1; i <= 5; i++) {
 		rig_get(rig, &client, "/a", "Cache-Control: no-store\r\n");
 		rig_say(rig_asked(rig, &head), BAD);
 		rig_say(rig_asked(rig, &head), GOOD);
 		expect_new(rig, &client);
-		cr_expect_eq(peer_of(rig, busy)->fetches, 1 + i);
-		cr_expect_eq(peer_of(rig, 1 - busy)->fetches, i);
+		cr_expect_eq(rig_peer(rig, busy)->fetches, 1 + i);
+		cr_expect_eq(rig_peer(rig, 1 - busy)->fetches, i);
 	}
 	rig_say(conn, GOOD);
 	expect_new(rig, &slow);
@@ -367,9 +345,7 @@ static void one_refuses(struct rig *rig)
 		"{\"group\":\"g\",\"id\":\"o2\",\"url\":\"http://127.0.0.1:%u\"}],"
 		"\"routes\":[{\"id\":\"r\",\"host\":\"*\",\"path\":\"/\",\"group\":\"g\"}]}",
 		rig->port);
-	hf_state_unref(rig->state);
-	cr_assert(hf_state_parse(text, strlen(text), stderr, &rig->state) == 0);
-	hf_origin_state_set(rig->origin, rig->state);
+	rig_state_text(rig, text);
 	rig_settle(rig);
 }
 

@@ -10,7 +10,6 @@
 /* From now on the route says LEAVE. */
 static void route_says(struct rig *rig, const char *leave)
 {
-	struct hf_state *state = NULL;
 	char text[512];
 
 	(void)snprintf(text, sizeof(text),
@@ -18,10 +17,7 @@ static void route_says(struct rig *rig, const char *leave)
 		"\"url\":\"http://127.0.0.1:%u\"}],\"routes\":[{\"id\":\"r\",\"host\":\"a.test\","
 		"\"path\":\"/\",\"group\":\"g\",\"store_secret_query\":%s}]}",
 		rig->port, leave);
-	cr_assert(hf_state_parse(text, strlen(text), stderr, &state) == 0);
-	hf_origin_state_set(rig->origin, state);
-	hf_state_unref(rig->state);
-	rig->state = state;
+	rig_state_text(rig, text);
 	rig_turn(rig);
 }
 

@@ -21,7 +21,6 @@ static struct rig *slots_rig(uint32_t threads, uint32_t max_in_flight, uint32_t 
 /* Hosts a.test and b.test go to groups a and b of so many origins, each the rig's server. */
 static void set_groups(struct rig *rig, uint32_t origins, uint32_t a_max, uint32_t b_max)
 {
-	struct hf_state *state = NULL;
 	char text[4096];
 	int at = snprintf(text, sizeof(text),
 		"{\"schema\":1,\"version\":\"1\",\"groups\":[{\"id\":\"a\",\"max_in_flight\":%u},"
@@ -35,11 +34,7 @@ static void set_groups(struct rig *rig, uint32_t origins, uint32_t a_max, uint32
 			"%s{\"group\":\"%s\",\"id\":\"o%u\",\"url\":\"http://127.0.0.1:%u\"}",
 			i ? "," : "", i % 2 ? "b" : "a", i, rig->port);
 	(void)snprintf(text + at, sizeof(text) - (size_t)at, "]}");
-	cr_assert_eq(hf_state_parse(text, strlen(text), stderr, &state), 0);
-	hf_origin_state_set(rig->origin, state);
-	if (rig->second)
-		hf_origin_state_set(rig->second, state);
-	hf_state_unref(state);
+	rig_state_text(rig, text);
 	rig_turn(rig);
 }
 

@@ -146,12 +146,10 @@ static bool storm_peer(struct storm *storm)
 
 	for (uint32_t i = 0; i < rig->conns; i++) {
 		struct rig_conn *conn = &rig->conn[(first + i) % rig->conns];
-		char *head = conn->in.data ? conn->in.data + conn->seen : NULL;
-		char *end = head ? strstr(head, "\r\n\r\n") : NULL;
+		const char *head = rig_conn_asked(conn);
 
-		if (!end || conn->fd < 0)
+		if (!head)
 			continue;
-		conn->seen += (size_t)(end + 4 - head);
 		if (!conn->eof && !conn->close_after)
 			storm_answer(storm, conn, head);
 		return true;

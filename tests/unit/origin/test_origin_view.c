@@ -252,7 +252,6 @@ Test(origin_view, another_generation_is_another_origin)
 static void set_policy(struct rig *rig, const char *policy)
 {
 	char text[1024];
-	struct hf_state *state = NULL;
 
 	(void)snprintf(text, sizeof(text),
 		"{\"schema\":1,\"version\":\"1\",\"policies\":[{\"id\":\"p\",%s}],"
@@ -260,9 +259,7 @@ static void set_policy(struct rig *rig, const char *policy)
 		"\"routes\":[{\"id\":\"1\",\"host\":\"*\",\"path\":\"/\",\"group\":\"g\"},"
 		"{\"id\":\"2\",\"host\":\"*\",\"path\":\"/p\",\"group\":\"g\",\"policy\":\"p\"}]}",
 		policy, rig->port);
-	cr_assert_eq(hf_state_parse(text, strlen(text), stderr, &state), 0);
-	hf_origin_state_set(rig->origin, state);
-	hf_state_unref(state);
+	rig_state_text(rig, text);
 	rig_turn(rig);
 }
 
