@@ -24,6 +24,10 @@
  *           traceparent goes on as it came, but with no refresh.
  *           V9 a request of a route with an auth flow is answered from cache or origin only while lib/auth holds an
  *           allow for its credential, looked up in the same turn; without one the service is asked first.
+ *           V10 who asks and finds no send memory has done its part, and is not idle. Of send buffers the last eighth
+ *           is for connections that hold nothing, of spans see hf_tcp.h: these come before all who hold some. A client
+ *           whose earlier answers are under way must take them at http.body_rate. Who waits for what others hold is
+ *           answered within ten seconds, or refused: with 503 if there is a span for it, else its connection is closed.
  * Limits    connections: the TCP table; requests at origin threads: exchanges_max; both shed with a reason.
  */
 #ifndef HF_SERVE_H

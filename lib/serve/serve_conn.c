@@ -35,6 +35,15 @@ void serve_conn_idle(struct hf_serve *serve, struct serve_conn *conn)
 			serve, conn, SERVE_TIMER_IDLE, serve->conf->http.idle_timeout_ms * 1000ULL);
 }
 
+void serve_conn_wait(struct hf_serve *serve, struct serve_conn *conn)
+{
+	hf_tcp_idle_set(serve->tcp, conn->tcp, false);
+	if (hf_tcp_queued(conn->tcp) > 0)
+		serve_send_watch(serve, conn);
+	else if (conn->timer != SERVE_TIMER_ROOM)
+		serve_timer_set(serve, conn, SERVE_TIMER_ROOM, SERVE_ROOM_WAIT_US);
+}
+
 /* Everything of the connection but TCP's part goes back. */
 void serve_conn_forget(struct hf_serve *serve, struct serve_conn *conn)
 {
@@ -142,6 +151,22 @@ static void conn_send_rate(struct hf_serve *serve, struct serve_conn *conn)
 		conn_send_mark(serve, conn);
 }
 
+/* It waited for memory as long as it may: nothing of the request was looked at. */
+static void conn_room_over(struct hf_serve *serve, struct serve_conn *conn)
+{
+	static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+				      "Cache-Control: no-store\r\nRetry-After: 1\r\n"
+				      "Connection: close\r\n\r\n";
+
+	HF_ASSERT(!conn->req);
+	(void)hf_drop(HF_DROP_REQ_NO_ROOM);
+	if (hf_tcp_send_space(serve->tcp, conn->tcp) >= sizeof(refusal) &&
+		hf_tcp_send(serve->tcp, conn->tcp, refusal, sizeof(refusal) - 1, NULL,
+			/* zero_copy= */ false) == 0)
+		hf_stat_inc(HF_STAT_HTTP_5XX);
+	(void)serve_conn_close(serve, conn);
+}
+
 static void conn_timer(struct hf_serve *serve, struct serve_conn *conn)
 {
 	switch ((enum serve_timer)conn->timer) {
@@ -161,6 +186,9 @@ static void conn_timer(struct hf_serve *serve, struct serve_conn *conn)
 		return;
 	case SERVE_TIMER_SEND:
 		conn_send_rate(serve, conn);
+		return;
+	case SERVE_TIMER_ROOM:
+		conn_room_over(serve, conn);
 		return;
 	case SERVE_TIMER_NONE:
 		break;

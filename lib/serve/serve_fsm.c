@@ -27,10 +27,12 @@ void serve_want_space(struct serve_conn *conn)
 }
 
 /* Of send buffers one of many connections may hold no more than leaves some to the others: a 64th of what is
- * free. Each is in a span of its own. */
+ * free, and one when they are short. Each is in a span of its own. */
 static bool fsm_has_its_share(const struct hf_serve *serve, const struct serve_conn *conn)
 {
-	uint32_t share = hf_max_u32(SERVE_SHARE_MIN, hf_pool_free_count(&serve->txbuf_pool) / 64);
+	uint32_t free_count = hf_pool_free_count(&serve->txbuf_pool);
+	uint32_t share =
+		serve_txbufs_short(serve) ? 1 : hf_max_u32(SERVE_SHARE_MIN, free_count / 64);
 
 	return hf_tcp_queued_spans(conn->tcp) >= share;
 }
@@ -43,8 +45,13 @@ static struct serve_req *fsm_begin(struct hf_serve *serve, struct serve_conn *co
 			(void)serve_conn_close(serve, conn);
 			return NULL;
 		}
-	} else if (hf_tcp_send_space(serve->tcp, conn->tcp) < SERVE_SPACE_MIN ||
-		   fsm_has_its_share(serve, conn)) {
+		/* only now: not between requests that came together */
+		if (conn->timer != SERVE_TIMER_IDLE)
+			serve_conn_idle(serve, conn);
+		return NULL;
+	}
+	if (hf_tcp_send_space(serve->tcp, conn->tcp) < SERVE_SPACE_MIN ||
+		fsm_has_its_share(serve, conn)) {
 		serve_want_space(conn);
 	} else {
 		conn->req = serve_req_new(serve, conn);
@@ -54,8 +61,7 @@ static struct serve_req *fsm_begin(struct hf_serve *serve, struct serve_conn *co
 		}
 		serve_again(serve, conn);
 	}
-	if (conn->timer != SERVE_TIMER_IDLE) /* only now: not between requests that came together */
-		serve_conn_idle(serve, conn);
+	serve_conn_wait(serve, conn);
 	return NULL;
 }
 

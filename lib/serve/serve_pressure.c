@@ -23,15 +23,10 @@ bool serve_exchanges_short(const struct hf_serve *serve)
 	return hf_xchg_out_count(serve->xchgs, serve->worker) >= max - max / 8;
 }
 
-static bool pressure_on_txbufs(const struct hf_serve *serve)
-{
-	return hf_pool_free_count(&serve->txbuf_pool) <= serve->txbuf_pool.count / 8;
-}
-
 static bool pressure_is_on(const struct hf_serve *serve)
 {
 	return hf_cache_is_short(serve->cache) || serve_exchanges_short(serve) ||
-	       hf_tcp_rx_is_short(serve->tcp) || pressure_on_txbufs(serve);
+	       hf_tcp_rx_is_short(serve->tcp) || serve_txbufs_short(serve);
 }
 
 static bool pressure_holds(void *arg, const struct hf_ref *ref)
@@ -39,7 +34,7 @@ static bool pressure_holds(void *arg, const struct hf_ref *ref)
 	const struct hf_serve *serve = arg;
 
 	if (serve_ref_is_txbuf(ref))
-		return pressure_on_txbufs(serve);
+		return serve_txbufs_short(serve);
 	if (serve_ref_is_xchg(ref) && serve_exchanges_short(serve))
 		return true;
 	return hf_cache_is_short(serve->cache) &&

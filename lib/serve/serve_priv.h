@@ -39,9 +39,10 @@
 #define SERVE_REQUESTS_TURN  32          /* pipelined requests of one connection in one turn */
 #define SERVE_RATE_PERIOD_US 10000000    /* over which the least body rate is measured */
 #define SERVE_RATE_SHORT     16384 /* bytes a second: the most that is asked while others wait */
-#define SERVE_SHARE_MIN      8     /* send buffers of one connection, whatever the others have */
-#define SERVE_REPLIES_TURN   256   /* messages of one origin thread in one turn */
-#define SERVE_PART_HEAD_MAX  8192  /* bytes of the head of a 304 or 206; larger: the whole as 200 */
+#define SERVE_SHARE_MIN      8 /* send buffers of one connection, as long as they are not short */
+#define SERVE_ROOM_WAIT_US   10000000 /* a request waits for send memory so long at most */
+#define SERVE_REPLIES_TURN   256      /* messages of one origin thread in one turn */
+#define SERVE_PART_HEAD_MAX  8192 /* bytes of the head of a 304 or 206; larger: the whole as 200 */
 #define SERVE_BOUNDARY_LEN   16
 #define SERVE_SAMPLE_OF      1000000 /* trace.sample: of so many requests */
 #define SERVE_ASKS_MAX       3  /* of one request: what it was told may be gone before it looks */
@@ -70,7 +71,8 @@ enum serve_timer {
 	SERVE_TIMER_IDLE,
 	SERVE_TIMER_HEAD,
 	SERVE_TIMER_UPLOAD,
-	SERVE_TIMER_SEND
+	SERVE_TIMER_SEND,
+	SERVE_TIMER_ROOM
 };
 
 /* Heads, small bodies, chunk framing: bytes that live until they are acknowledged. */
@@ -198,6 +200,12 @@ struct hf_serve {
 	uint64_t random_count;
 };
 
+/* The send buffers that are left are for those who hold none. */
+static inline bool serve_txbufs_short(const struct hf_serve *serve)
+{
+	return hf_pool_free_count(&serve->txbuf_pool) <= serve->txbuf_pool.count / 8;
+}
+
 /* serve.c */
 /* What nobody can tell in advance: boundaries that no body holds by design, ids of spans. */
 uint64_t serve_random(struct hf_serve *serve);
@@ -213,6 +221,8 @@ void serve_want_space(struct serve_conn *conn);
 void serve_events(struct hf_serve *serve);
 /* Waits for the next request. */
 void serve_conn_idle(struct hf_serve *serve, struct serve_conn *conn);
+/* It asked, and there is no room for an answer: it waits, for its own ACKs or for what others hold. */
+void serve_conn_wait(struct hf_serve *serve, struct serve_conn *conn);
 void serve_timer_set(
 	struct hf_serve *serve, struct serve_conn *conn, enum serve_timer kind, uint64_t after_us);
 void serve_timer_stop(struct hf_serve *serve, struct serve_conn *conn);

@@ -20,6 +20,10 @@
  *           reference it took on their owner: when they are acknowledged, or the connection ends, and
  *           no emit descriptor names them any more. A release function may not call hf_tcp_*.
  * Promises  see the tests: tests/unit/tcp, tests/sim.
+ *           Who gets spans: one connection may hold a 64th of what is free. The last eighth is for those
+ *           who hold less than two, and nobody gets more of it than that before its peer acknowledges: so
+ *           small answers get out, and every reader that acknowledges gets on, however many do not. Who
+ *           asks while no more than the eighth is left has the longest stalled shed, and takes its place.
  * Limits    Everything in struct hf_tcp_cfg; fixed at boot. Out of anything: a segment is dropped with
  *           a reason, a SYN is answered by a cookie, or a connection is shed: the oldest TIME_WAIT, then
  *           the longest idle, the longest stalled, the oldest that we closed; never an assertion.
@@ -222,7 +226,7 @@ uint32_t hf_tcp_unread(const struct hf_tcp_conn *conn);
 /* The first n unread bytes are done with: the window opens by as much. */
 void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n);
 /* Bytes that hf_tcp_send takes now; 0 also when spans are low or this connection holds its share of
- * them, and then HF_TCP_EV_WRITABLE comes by itself. When they are low, the slowest reader is shed. */
+ * them, and then HF_TCP_EV_WRITABLE comes by itself. When they are low, the longest stalled is shed. */
 uint32_t hf_tcp_send_space(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* HF_TCP_EV_WRITABLE, once, when no more than `queued` bytes are left unacknowledged. What hf_tcp_send
  * refuses with -EAGAIN asks for half of send_queue_max by itself. Nothing queued: nothing to wait for,

@@ -104,6 +104,7 @@ int hf_tcp_new(const struct hf_tcp_cfg *cfg, uint64_t now_us, struct hf_tcp **re
 	/* a window's worth of full buffers, twice */
 	tcp->ooo_max = 2 * (cfg->rcv_wnd_max / TCP_RXBUF_BYTES) + 8;
 	tcp->spans_low = hf_min_u32(64, cfg->spans_max / 4);
+	tcp->spans_reserve = tcp->spans_low + cfg->spans_max / 8;
 	if (!tcp_alloc(tcp, now_us)) {
 		hf_tcp_free(tcp);
 		return -ENOMEM;

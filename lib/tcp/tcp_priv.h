@@ -301,6 +301,7 @@ struct hf_tcp {
 	struct tcp_flight_pools records;
 	uint64_t *live; /* a bit for each element of conns */
 	uint32_t conns_low, ooo_max, spans_low;
+	uint32_t spans_reserve; /* with so many left it is for those who hold next to none */
 	struct tcp_list ready, events, place[TCP_PLACE_COUNT];
 	uint32_t emit_count;
 	struct hf_tcp_emit *emit;

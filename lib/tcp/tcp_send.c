@@ -10,7 +10,8 @@
 #include "tcp_priv.h"
 #include "tcp_send.h"
 
-#define SHARE_SPANS_MIN 16
+#define SHARE_SPANS_MIN   16
+#define SHARE_SPANS_SHORT 2
 
 static void send_tx_start(struct hf_tcp_conn *conn, struct tcp_tx *tx)
 {
@@ -122,24 +123,31 @@ static bool send_may(const struct hf_tcp_conn *conn)
 }
 
 /* One of many connections may hold no more of the spans than leaves some to the others: a 64th of what
- * is free, and always so many that a response gets on. */
-static bool send_has_its_share(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
+ * is free, and always so many that a response gets on. Of the reserve, so many that a small one does. */
+static bool send_has_its_share(
+	const struct hf_tcp *tcp, const struct hf_tcp_conn *conn, uint32_t free_count)
 {
-	uint32_t share = hf_max_u32(SHARE_SPANS_MIN, hf_pool_free_count(&tcp->spans) / 64);
+	uint32_t share = free_count > tcp->spans_reserve
+				 ? hf_max_u32(SHARE_SPANS_MIN, free_count / 64)
+				 : SHARE_SPANS_SHORT;
 
 	return conn->tx && conn->tx->spans >= share;
 }
 
 uint32_t hf_tcp_send_space(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
+	uint32_t free_count;
+
 	if (!send_may(conn))
 		return 0;
-	if (send_has_its_share(tcp, conn)) {
+	if (hf_unlikely(hf_pool_free_count(&tcp->spans) <= tcp->spans_reserve))
+		tcp_conn_shed_stalled(tcp, conn);
+	free_count = hf_pool_free_count(&tcp->spans);
+	if (send_has_its_share(tcp, conn, free_count)) { /* its own ACKs will say when it gets on */
 		hf_tcp_writable_at(conn, conn->tx->len / 4 * 3);
 		return 0;
 	}
-	if (hf_pool_free_count(&tcp->spans) <= tcp->spans_low) {
-		tcp_conn_shed_stalled(tcp, conn);
+	if (free_count <= tcp->spans_low) {
 		send_starve(tcp, conn);
 		return 0;
 	}

@@ -77,4 +77,5 @@ X(REQ_AUTH_MISSING,      REQUEST, "req_auth_missing",      "Protected, and witho
 X(REQ_AUTH_DENIED,       REQUEST, "req_auth_denied",       "The auth service said no")
 X(REQ_AUTH_ERROR,        REQUEST, "req_auth_error",        "The auth service gave no answer that counts")
 X(REQ_AUTH_STATE,        REQUEST, "req_auth_state",        "Another state came into force, and its route asks for another permission; 503")
+X(REQ_NO_ROOM,           REQUEST, "req_no_room",           "No send buffer in time for an answer; 503 or connection closed")
 /* clang-format on */

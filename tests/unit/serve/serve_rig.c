@@ -9,12 +9,7 @@
 
 static const char rig_head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n";
 
-void rig_open(struct rig *rig)
-{
-	rig_open_with(rig, 0);
-}
-
-void rig_open_with(struct rig *rig, uint32_t connections_per_address)
+static void rig_begin(struct rig *rig, uint32_t connections_per_address, uint32_t spans_max)
 {
 	struct hf_cache_cfg cache = { .shards = 1, .workers = 1, .leases_max = 16 };
 	struct hf_xchg_cfg xchgs = {
@@ -46,6 +41,8 @@ void rig_open_with(struct rig *rig, uint32_t connections_per_address)
 	rig->link = hf_xchg_link(rig->xchgs, 0, 0);
 	hf_tcp_cfg_default(&tcp);
 	tcp.conns_max = 64;
+	if (spans_max)
+		tcp.spans_max = spans_max;
 	cr_assert_eq(hf_tcp_new(&tcp, rig->now_us, &rig->tcp), 0);
 	cr_assert_eq(hf_tcp_listen(rig->tcp, 80), 0);
 	serve.conf = &rig->conf;
@@ -58,6 +55,21 @@ void rig_open_with(struct rig *rig, uint32_t connections_per_address)
 	serve.reqlog = hf_reqlog_ring(rig->reqlog, 0);
 	cr_assert_eq(hf_serve_new(&serve, rig->now_us, NULL, &rig->serve), 0);
 	rig_wait(rig, 0);
+}
+
+void rig_open(struct rig *rig)
+{
+	rig_begin(rig, 0, 0);
+}
+
+void rig_open_with(struct rig *rig, uint32_t connections_per_address)
+{
+	rig_begin(rig, connections_per_address, 0);
+}
+
+void rig_open_spans(struct rig *rig, uint32_t spans_max)
+{
+	rig_begin(rig, 0, spans_max);
 }
 
 void rig_close(struct rig *rig)

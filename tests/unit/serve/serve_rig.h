@@ -45,6 +45,8 @@ struct rig {
 
 void rig_open(struct rig *rig);
 void rig_open_with(struct rig *rig, uint32_t connections_per_address);
+/* With so few spans for what is sent. */
+void rig_open_spans(struct rig *rig, uint32_t spans_max);
 void rig_close(struct rig *rig);
 /* Handshake of client `i`. */
 struct rig_client *rig_connect(struct rig *rig, uint32_t i);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "serve_priv.h"
 #include "serve_rig.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a.example\r\n\r\n"
@@ -328,6 +329,169 @@ Test(serve_slow, an_upload_that_finds_no_buffer_is_not_slow)
 	hf_xchg_put(rig.xchgs, others);
 	rig_wait(&rig, 25000000);
 	cr_assert(strstr(client->out, "408 "), "now it is");
+}
+
+/* ---- send memory ---- */
+
+#define CROWD (RIG_CLIENTS - 1)
+
+/* All but one client ask for much and acknowledge nothing. Of 128 spans the last 48 are the reserve, 32 the
+ * last that anybody begins with. */
+static struct rig_client *slow_crowd(void)
+{
+	rig_close(&rig);
+	rig_open_spans(&rig, 128);
+	rig_store(&rig, URL("/big"), 900000, 600);
+	rig_store(&rig, URL("/small"), 1000, 600);
+	for (uint32_t i = 0; i < RIG_CLIENTS; i++)
+		rig_connect(&rig, i);
+	for (uint32_t i = 0; i < CROWD; i++)
+		rig_send_deaf(&rig, &rig.client[i], GET("/big"));
+	return &rig.client[CROWD];
+}
+
+static uint32_t slow_answers(const struct rig_client *client, const char *status)
+{
+	uint32_t count = 0;
+
+	for (const char *at = client->out; (at = strstr(at, status)); at++)
+		count++;
+	return count;
+}
+
+Test(serve_slow, when_others_hold_the_send_memory_a_newcomer_is_served_at_once)
+{
+	struct rig_client *client = slow_crowd();
+
+	for (uint32_t i = 1; i <= 50; i++) {
+		rig_send_deaf(&rig, client, GET("/small"));
+		cr_assert_eq(slow_answers(client, "200 OK"), i, "in the same turn");
+		rig_ack(&rig, client, UINT32_MAX);
+	}
+	cr_assert_eq(slow_gone(), 0);
+}
+
+Test(serve_slow, who_acknowledges_gets_on_though_others_hold_the_send_memory)
+{
+	struct rig_client *client = slow_crowd();
+	uint32_t acks = 0;
+
+	rig_send_deaf(&rig, client, GET("/big"));
+	for (; client->out_len < 900000 && acks < 100; acks++)
+		rig_ack(&rig, client, UINT32_MAX);
+	cr_assert_gt(client->out_len, 900000, "%u bytes", client->out_len);
+	cr_assert_eq(slow_gone(), 0);
+}
+
+Test(serve_slow, send_memory_is_back_when_those_who_held_it_are_gone)
+{
+	struct rig_client *client = slow_crowd();
+
+	rig_wait_deaf(&rig, 30000000);
+	cr_assert_eq(slow_gone(), CROWD);
+	cr_assert_eq(dropped(HF_DROP_CONN_SEND_SLOW), CROWD);
+	cr_assert_eq(rig.serve->txbuf_pool.used, 0);
+	rig_send(&rig, client, GET("/big"));
+	cr_assert_gt(client->out_len, 900000);
+}
+
+/* Takes what send buffers there are; returns how many. */
+static uint32_t slow_take(struct serve_txbuf **taken)
+{
+	uint32_t count = 0;
+
+	while ((taken[count] = serve_txbuf_new(rig.serve)) != NULL)
+		count++;
+	return count;
+}
+
+Test(serve_slow, who_waits_for_a_send_buffer_is_not_idle)
+{
+	struct serve_txbuf *taken[64 + 1];
+	struct rig_client *client = rig_connect(&rig, 0);
+	uint32_t count;
+
+	rig.conf.http.idle_timeout_ms = 2000;
+	rig_store(&rig, URL("/small"), 10, 600);
+	count = slow_take(taken);
+	rig_send(&rig, client, GET("/small"));
+	cr_assert_null(hf_tcp_idle_oldest(rig.tcp), "nor is it shed as if it were");
+	rig_wait(&rig, SERVE_ROOM_WAIT_US - 100000);
+	cr_assert(!client->fin && !client->rst && client->out_len == 0);
+	while (count > 0)
+		hf_ref_put(&taken[--count]->ref);
+	rig_settle(&rig);
+	cr_assert(strstr(client->out, "200 OK"));
+	rig_wait(&rig, 1900000);
+	cr_assert(!client->fin, "idle from the answer on");
+	rig_wait(&rig, 200000);
+	cr_assert(client->fin);
+	cr_assert_eq(dropped(HF_DROP_CONN_IDLE), 1);
+	cr_assert_eq(dropped(HF_DROP_REQ_NO_ROOM), 0);
+}
+
+Test(serve_slow, who_waited_ten_seconds_for_a_send_buffer_is_refused)
+{
+	struct serve_txbuf *taken[64 + 1];
+	struct rig_client *client = rig_connect(&rig, 0);
+	uint32_t count = slow_take(taken);
+
+	rig_send(&rig, client, GET("/small"));
+	rig_wait(&rig, SERVE_ROOM_WAIT_US + 100000);
+	cr_assert_eq(strncmp(client->out, "HTTP/1.1 503 ", 13), 0, "%s", client->out);
+	cr_assert_not_null(strstr(client->out, "Connection: close\r\n\r\n"));
+	cr_assert(client->fin && !client->rst);
+	cr_assert_eq(dropped(HF_DROP_REQ_NO_ROOM), 1);
+	cr_assert_eq(dropped(HF_DROP_CONN_IDLE), 0);
+	cr_assert_eq(hf_serve_conn_count(rig.serve), 0);
+	while (count > 0)
+		hf_ref_put(&taken[--count]->ref);
+}
+
+/* Who holds all of them takes a little now and then: nobody has stalled. */
+Test(serve_slow, without_a_span_to_say_so_it_is_closed_and_counted)
+{
+	struct rig_client *client;
+	struct serve_conn *holder;
+
+	rig_close(&rig);
+	rig_open_spans(&rig, 128);
+	rig_connect(&rig, 0);
+	client = rig_connect(&rig, 1);
+	holder = hf_tcp_idle_oldest(rig.tcp);
+	while (hf_tcp_send(rig.tcp, holder->tcp, "a", 1, NULL, false) == 0)
+		;
+	rig_send_deaf(&rig, client, GET("/small"));
+	for (int i = 0; i < 102; i++) {
+		cr_assert(!client->fin, "%d tenths of a second", i);
+		rig_ack(&rig, &rig.client[0], 1);
+		while (hf_tcp_send(rig.tcp, holder->tcp, "a", 1, NULL, false) == 0)
+			;
+		rig_wait_deaf(&rig, 99000);
+	}
+	cr_assert(client->fin && client->out_len == 0);
+	cr_assert_eq(dropped(HF_DROP_REQ_NO_ROOM), 1);
+	cr_assert_eq(dropped(HF_DROP_CONN_IDLE), 0);
+}
+
+Test(serve_slow, who_waits_for_its_own_acknowledgements_must_take_what_it_has)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+	char gets[12 * sizeof(GET("/small"))];
+	uint32_t len = 0;
+
+	rig.conf.http.idle_timeout_ms = 2000;
+	rig_store(&rig, URL("/small"), 1000, 600);
+	for (int i = 0; i < 10; i++)
+		len += (uint32_t)sprintf(gets + len, GET("/small"));
+	rig_send_deaf(&rig, client, gets);
+	cr_assert_null(hf_tcp_idle_oldest(rig.tcp));
+	rig_wait_deaf(&rig, 9000000);
+	cr_assert(!client->fin && !client->rst, "not idle either");
+	rig_wait_deaf(&rig, 2000000);
+	cr_assert(client->rst);
+	cr_assert_eq(dropped(HF_DROP_CONN_SEND_SLOW), 1);
+	cr_assert_eq(dropped(HF_DROP_CONN_IDLE) + dropped(HF_DROP_REQ_NO_ROOM), 0);
 }
 
 /* ---- heads ---- */

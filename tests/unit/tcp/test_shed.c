@@ -535,14 +535,14 @@ Test(tcp_shed, one_reader_holds_no_more_than_its_share_of_the_spans)
 	th_done(&t);
 }
 
-Test(tcp_shed, the_slowest_reader_goes_when_spans_are_low)
+Test(tcp_shed, the_longest_stalled_goes_when_spans_are_low)
 {
 	struct hf_tcp_event event;
 	struct hf_tcp_conn *slow;
 	struct th t;
 
 	th_init(&t);
-	t.cfg.spans_max = 32; /* low at 8 */
+	t.cfg.spans_max = 32; /* low at 12 */
 	th_start(&t);
 	th_open_mss(&t, TH_MSS);
 	slow = t.conn;
@@ -554,11 +554,137 @@ Test(tcp_shed, the_slowest_reader_goes_when_spans_are_low)
 	t.sport++;
 	th_open_mss(&t, TH_MSS);
 	cr_assert_neq(t.conn, slow);
-	cr_assert_eq(shed_spans(&t), 8, "then they are low");
+	cr_assert_eq(shed_spans(&t), 16, "4, then they are low, and what it held is free at once");
 	cr_assert(hf_tcp_next_event(t.tcp, &event));
 	cr_assert_eq(event.conn, slow);
 	cr_assert_eq(event.what, HF_TCP_EV_CLOSED);
 	cr_assert_eq(th_stat(HF_STAT_TCP_SHED), 1);
+	th_done(&t);
+}
+
+/* ---- the last eighth of the spans ---- */
+
+#define CROWD 24
+
+/* Of 256 spans 96 are left, low at 64: a crowd of connections that acknowledge nothing has taken the rest.
+ * Returns how many. */
+static uint32_t shed_crowd(struct th *t)
+{
+	uint32_t count = 0;
+
+	th_init(t);
+	t->cfg.conns_max = 64;
+	t->cfg.emits_max = 1024;
+	th_start(t);
+	for (; t->tcp->spans.used < 160; count++) {
+		t->sport++;
+		th_open_mss(t, TH_MSS);
+		cr_assert_gt(shed_spans(t), 2);
+		th_flush(t);
+	}
+	cr_assert_eq(hf_pool_free_count(&t->tcp->spans), t->tcp->spans_reserve);
+	return count;
+}
+
+/* All that this peer was sent is acknowledged. */
+static void shed_ack(struct th *t)
+{
+	th_flush(t);
+	th_in(t, HF_TCP_ACK, 0, t->conn->snd_nxt - t->iss - 1, NULL);
+}
+
+Test(tcp_shed, of_the_reserve_a_newcomer_gets_two_spans_and_gets_on_as_it_acknowledges)
+{
+	struct th t;
+
+	shed_crowd(&t);
+	for (int i = 0; i < 16; i++) {
+		t.sport++;
+		th_open_mss(&t, TH_MSS);
+		cr_assert_eq(shed_spans(&t), 2, "newcomer %d", i);
+		if (i % 2)
+			continue; /* half of them are of the crowd */
+		for (int k = 0; k < 20; k++) {
+			shed_ack(&t);
+			cr_assert(t.events & HF_TCP_EV_WRITABLE);
+			cr_assert_eq(shed_spans(&t), 2);
+		}
+		shed_ack(&t);
+	}
+	cr_assert_eq(th_stat(HF_STAT_TCP_SHED), 0);
+	th_done(&t);
+}
+
+Test(tcp_shed, who_holds_something_leaves_the_reserve_to_newcomers)
+{
+	struct hf_tcp_conn *holder;
+	struct th t, after;
+
+	shed_crowd(&t);
+	holder = t.conn;
+	after = t;
+	after.sport++;
+	th_open_mss(&after, TH_MSS);
+	cr_assert_eq(shed_spans(&after), 2);
+	th_in(&t, HF_TCP_ACK, 0, 1, NULL); /* of the 16 */
+	cr_assert_eq(hf_tcp_send_space(t.tcp, holder), 0);
+	th_tick(&t, 100000);
+	cr_assert_eq(t.events & HF_TCP_EV_WRITABLE, 0, "and does not ask again");
+	th_done(&t);
+}
+
+Test(tcp_shed, without_a_reserve_too_a_newcomer_takes_the_place_of_the_longest_stalled)
+{
+	uint32_t crowd;
+	struct th t;
+
+	crowd = shed_crowd(&t);
+	while (hf_pool_free_count(&t.tcp->spans) > t.tcp->spans_low) {
+		t.sport++;
+		th_open_mss(&t, TH_MSS);
+		cr_assert_eq(shed_spans(&t), 2);
+		th_flush(&t);
+		crowd++;
+	}
+	t.sport++;
+	th_open_mss(&t, TH_MSS);
+	cr_assert_eq(shed_spans(&t), 0, "nobody has stalled yet");
+	for (int i = 0; i < 20; i++) {
+		struct hf_tcp_conn *conn = t.conn;
+
+		th_tick(&t, 100000);
+		t.conn = conn;
+	}
+	cr_assert_eq(hf_tcp_conn_count(t.tcp), crowd + 1);
 	cr_assert_gt(shed_spans(&t), 0);
+	cr_assert_geq(th_stat(HF_STAT_TCP_SHED), 1);
+	th_done(&t);
+}
+
+Test(tcp_shed, spans_are_back_when_those_who_held_them_are_gone)
+{
+	struct hf_tcp_conn *crowd[CROWD];
+	uint32_t count;
+	struct th t;
+
+	th_init(&t);
+	t.cfg.conns_max = 64;
+	t.cfg.emits_max = 1024;
+	th_start(&t);
+	for (count = 0; count < CROWD; count++) {
+		t.sport++;
+		th_open_mss(&t, TH_MSS);
+		crowd[count] = t.conn;
+		(void)shed_spans(&t);
+		th_flush(&t);
+	}
+	cr_assert_leq(hf_pool_free_count(&t.tcp->spans), t.tcp->spans_reserve);
+	while (count > 0)
+		hf_tcp_abort(t.tcp, crowd[--count]);
+	hf_tcp_check(t.tcp);
+	cr_assert_eq(t.tcp->spans.used, 0);
+	t.sport++;
+	th_open_mss(&t, TH_MSS);
+	cr_assert_eq(shed_spans(&t), 16, "the usual share");
 	th_done(&t);
 }
