@@ -83,16 +83,18 @@ def test_goodput_in_a_syn_flood(start, nginx, device, rate):
 
 def test_all_send_memory_in_use(start, nginx):
     """More unacknowledged answers than there is room for: the rest waits or is refused, what is
-    small is still served, and all is back when they are gone."""
+    small is still served, and all is back when they are gone. 800 hold all but the reserve; how
+    many of the others come while it lasts is the machine's speed."""
     hf = start(nginx.url, runtime=SHORT, http={"body_rate": "64KiB", "idle_timeout": "2s"})
-    path = f"/length/{nginx.file(MIB)}"
+    path = f"/length/{nginx.file(4 * MIB)}"
     warm(hf, path)
     count = 500 if SANITIZED else 8000
     with Attack(hf, "noack", count=count, seconds=4, path=path, inflight=256) as run:
-        with harmless(hf, seconds=3, rss=RSS_GROWTH + 128 * MIB):
+        with harmless(hf, seconds=3, rss=RSS_GROWTH + 128 * MIB) as growth:
             pass
-    assert run.said["opened"] >= 0.9 * count, run.said
+    assert run.said["opened"] >= 0.25 * count, run.said
+    assert SANITIZED or growth["stats"]["tcp_shed_total"] > 0, "there was room for all"
     connections_go(hf, timeout=60)
-    assert curl(url(path)).sha256 == body_hash(MIB)
+    assert curl(url(path)).sha256 == body_hash(4 * MIB)
     rate, errors = wrk(HIT, seconds=1)
     assert rate > 0 and not errors

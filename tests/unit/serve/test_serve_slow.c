@@ -395,31 +395,58 @@ Test(serve_slow, send_memory_is_back_when_those_who_held_it_are_gone)
 	cr_assert_gt(client->out_len, 900000);
 }
 
-/* Takes what send buffers there are; returns how many. */
-static uint32_t slow_take(struct serve_txbuf **taken)
+/* Takes all send buffers but so many; returns how many. */
+static uint32_t slow_take(struct serve_txbuf **taken, uint32_t but)
 {
 	uint32_t count = 0;
 
-	while ((taken[count] = serve_txbuf_new(rig.serve)) != NULL)
-		count++;
+	for (; hf_pool_free_count(&rig.serve->txbuf_pool) > but; count++)
+		taken[count] = serve_txbuf_new(rig.serve);
 	return count;
+}
+
+static void slow_give(struct serve_txbuf **taken, uint32_t count)
+{
+	while (count > 0)
+		hf_ref_put(&taken[--count]->ref);
+}
+
+Test(serve_slow, the_last_eighth_of_the_send_buffers_is_for_who_has_none)
+{
+	struct serve_txbuf *taken[64];
+	uint32_t count;
+
+	rig_store(&rig, URL("/small"), 1000, 600); /* each answer has a buffer of its own */
+	for (uint32_t i = 0; i < RIG_CLIENTS; i++)
+		rig_connect(&rig, i);
+	count = slow_take(taken, RIG_CLIENTS);
+	for (uint32_t i = 0; i < RIG_CLIENTS; i++) {
+		rig_send_deaf(&rig, &rig.client[i], GET("/small") GET("/small") GET("/small"));
+		cr_assert_eq(slow_answers(&rig.client[i], "200 OK"), 1, "%u", i);
+	}
+	rig_ack(&rig, &rig.client[5], UINT32_MAX);
+	cr_assert_eq(slow_answers(&rig.client[5], "200 OK"), 2);
+	slow_give(taken, count);
+	rig_settle(&rig);
+	for (uint32_t i = 0; i < RIG_CLIENTS; i++)
+		cr_assert_eq(slow_answers(&rig.client[i], "200 OK"), 3, "%u", i);
 }
 
 Test(serve_slow, who_waits_for_a_send_buffer_is_not_idle)
 {
-	struct serve_txbuf *taken[64 + 1];
-	struct rig_client *client = rig_connect(&rig, 0);
+	struct serve_txbuf *taken[64];
+	struct rig_client *client;
 	uint32_t count;
 
 	rig.conf.http.idle_timeout_ms = 2000;
+	client = rig_connect(&rig, 0);
 	rig_store(&rig, URL("/small"), 10, 600);
-	count = slow_take(taken);
+	count = slow_take(taken, 0);
 	rig_send(&rig, client, GET("/small"));
 	cr_assert_null(hf_tcp_idle_oldest(rig.tcp), "nor is it shed as if it were");
 	rig_wait(&rig, SERVE_ROOM_WAIT_US - 100000);
 	cr_assert(!client->fin && !client->rst && client->out_len == 0);
-	while (count > 0)
-		hf_ref_put(&taken[--count]->ref);
+	slow_give(taken, count);
 	rig_settle(&rig);
 	cr_assert(strstr(client->out, "200 OK"));
 	rig_wait(&rig, 1900000);
@@ -432,9 +459,9 @@ Test(serve_slow, who_waits_for_a_send_buffer_is_not_idle)
 
 Test(serve_slow, who_waited_ten_seconds_for_a_send_buffer_is_refused)
 {
-	struct serve_txbuf *taken[64 + 1];
+	struct serve_txbuf *taken[64];
 	struct rig_client *client = rig_connect(&rig, 0);
-	uint32_t count = slow_take(taken);
+	uint32_t count = slow_take(taken, 0);
 
 	rig_send(&rig, client, GET("/small"));
 	rig_wait(&rig, SERVE_ROOM_WAIT_US + 100000);
@@ -444,8 +471,7 @@ Test(serve_slow, who_waited_ten_seconds_for_a_send_buffer_is_refused)
 	cr_assert_eq(dropped(HF_DROP_REQ_NO_ROOM), 1);
 	cr_assert_eq(dropped(HF_DROP_CONN_IDLE), 0);
 	cr_assert_eq(hf_serve_conn_count(rig.serve), 0);
-	while (count > 0)
-		hf_ref_put(&taken[--count]->ref);
+	slow_give(taken, count);
 }
 
 /* Who holds all of them takes a little now and then: nobody has stalled. */
