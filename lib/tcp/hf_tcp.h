@@ -20,10 +20,10 @@
  *           reference it took on their owner: when they are acknowledged, or the connection ends, and
  *           no emit descriptor names them any more. A release function may not call hf_tcp_*.
  * Promises  see the tests: tests/unit/tcp, tests/sim.
- *           Who gets spans: one connection may hold a 64th of what is free. The last eighth is for those
- *           who hold less than two, and nobody gets more of it than that before its peer acknowledges: so
- *           small answers get out, and every reader that acknowledges gets on, however many do not. Who
- *           asks while no more than the eighth is left has the longest stalled shed, and takes its place.
+ *           Who gets spans: one connection may hold a 64th of what is free, and always 16. The last eighth
+ *           is for those who hold less than two: to all others hf_tcp_send_space says 0 until their peer
+ *           acknowledges. So small answers get out, and every reader that acknowledges gets on, however
+ *           many do not. Whoever asks while the last eighth is begun has the longest stalled shed.
  * Limits    Everything in struct hf_tcp_cfg; fixed at boot. Out of anything: a segment is dropped with
  *           a reason, a SYN is answered by a cookie, or a connection is shed: the oldest TIME_WAIT, then
  *           the longest idle, the longest stalled, the oldest that we closed; never an assertion.
