@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -72,42 +73,18 @@ class Redis:
 
 
 class Wire:
-    """In front of a server; each piece of what goes to it and comes back may take a while."""
+    """In front of a server (wire.py)."""
 
     def __init__(self, to):
-        self.to, self.delay = to, 0.0
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.port = self.server.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.process = subprocess.Popen([sys.executable, harness.ROOT / "tests/system/wire.py", str(to)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
 
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=self._join, args=(self.server.accept()[0],),
-                                 daemon=True).start()
-
-    def _join(self, near):
-        try:
-            far = socket.create_connection(("127.0.0.1", self.to))
-        except OSError:
-            near.close()
-            return
-        threading.Thread(target=self._carry, args=(far, near), daemon=True).start()
-        self._carry(near, far)
-
-    def _carry(self, source, sink):
-        with contextlib.suppress(OSError):
-            while part := source.recv(1 << 16):
-                time.sleep(self.delay / 2)
-                sink.sendall(part)
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+    def slow(self, delay):
+        print(delay, file=self.process.stdin, flush=True)
 
     def close(self):
-        with contextlib.suppress(OSError):
-            self.server.shutdown(socket.SHUT_RDWR)
-        self.server.close()
+        self.process.communicate()
 
 
 @contextlib.contextmanager
@@ -129,8 +106,8 @@ def get(hf, path, *options):
 
 
 @contextlib.contextmanager
-def fleet(start, tmp_path, nodes=3, timeout="10s", origin=None, wire=None, **l2):
-    """Two Holdfasts that share so many servers; both go by one document. timeout: the servers', which a busy
+def fleet(start, tmp_path, nodes=3, edges=2, timeout="10s", origin=None, wire=None, **l2):
+    """So many Holdfasts that share so many servers; all go by one document. timeout: the servers', which a busy
     machine must not bring about where nothing is to fail. wire: what is in front of the first server."""
     with contextlib.ExitStack() as stack:
         origin = stack.enter_context(origin or harness.Origin())
@@ -148,13 +125,13 @@ def fleet(start, tmp_path, nodes=3, timeout="10s", origin=None, wire=None, **l2)
         plane = stack.enter_context(
             ControlPlane(tmp_path, document("v1", origin.url, l2=tier)))
         plane.tier = tier
-        both = [start(origin.url, control_plane={**plane.config, "state_file": ""},
-                      l2={"secret_file": str(secret), "connect_timeout": timeout,
-                          "read_timeout": timeout, "write_timeout": timeout},
-                      bootstrap=False) for _ in range(2)]
-        for hf in both:
+        holdfasts = [start(origin.url, control_plane={**plane.config, "state_file": ""},
+                           l2={"secret_file": str(secret), "connect_timeout": timeout,
+                               "read_timeout": timeout, "write_timeout": timeout},
+                           bootstrap=False) for _ in range(edges)]
+        for hf in holdfasts:
             harness.wait_until(lambda hf=hf: hf.stat("l2_shards") == nodes, what="the ring")
-        yield origin, servers, plane, both
+        yield origin, servers, plane, holdfasts
 
 
 def test_what_one_fetched_another_has_from_l2(start, tmp_path):
@@ -188,32 +165,45 @@ def test_what_one_fetched_another_has_from_l2(start, tmp_path):
             a.ctl("purge", "--prefix", "/1")
         assert len(origin.seen) == 12
 
-        def slow(conn, request):
-            conn.settimeout(10)
-            time.sleep(0.3)  # so that the others ask meanwhile
-            harness.say(conn, request, b"slow", FRESH)
-            return True
-
-        def popular(path):
-            """How often all these who want it at once made us ask for it."""
-            origin.on(path, slow)
-            clients = [threading.Thread(target=get, args=(hf, path)) for hf in (a, b, a, b)]
-            for client in clients:
-                client.start()
-            for client in clients:
-                client.join()
-            return origin.count(path)
-        assert popular("/slow") <= 2
-        leased = document("v2", origin.url, l2={**plane.tier, "lease_ms": 10000})
-        plane.state(leased)
-        for hf in (a, b):
-            hf.wait_log('state "v2" is in force')
-        assert popular("/leased") == 1
-
         rows = b.ctl("l2", "status")["rows"]
         assert [row[0] for row in rows] == ["n0", "n1", "n2"]
         assert {row[5] for row in rows} == {"closed"}
         assert "open-sesame" not in "".join(a.lines + b.lines)
+
+
+def test_cold_nodes_ask_for_a_popular_key_once_with_a_lease(start, tmp_path):
+    with fleet(start, tmp_path, nodes=1, edges=4) as (origin, _, plane, edges):
+        def popular(path):
+            """Two clients at each edge want it at once, and no edge has it: how often the origin was asked, and
+            how many edges had it from L2."""
+            gate, body = threading.Event(), os.urandom(5000)
+
+            def held(conn, request):
+                assert gate.wait(30)
+                harness.say(conn, request, body, FRESH)
+                return True
+            origin.on(path, held)
+            replies, missed, found = [], *([hf.stat(name) for hf in edges]
+                                           for name in ("l2_miss_total", "l2_hit_total"))
+            clients = [threading.Thread(target=lambda hf=hf: replies.append(get(hf, path).body))
+                       for hf in edges for _ in range(2)]
+            for client in clients:
+                client.start()
+            try:
+                for hf, before in zip(edges, missed):
+                    harness.wait_until(lambda hf=hf, before=before: hf.stat("l2_miss_total") > before,
+                                       what="a miss at each")
+            finally:
+                gate.set()
+                for client in clients:
+                    client.join()
+            assert replies == [body] * len(clients)
+            return origin.count(path), sum(hf.stat("l2_hit_total") for hf in edges) - sum(found)
+        assert popular("/each") == (len(edges), 0)
+        plane.state(document("v2", origin.url, l2={**plane.tier, "lease_ms": 60000}))
+        for hf in edges:
+            hf.wait_log('state "v2" is in force')
+        assert popular("/leased") == (1, len(edges) - 1)
 
 
 def test_what_nobody_could_tell_is_not_served_for_longer_than_l1_ttl(start, tmp_path):
@@ -375,17 +365,14 @@ def test_what_an_ill_server_costs(start, tmp_path):
     def wire(port):
         wires.append(Wire(port))
         return wires[0]
-
-    def slow(delay):
-        wires[0].delay = delay
     (tmp_path / "nginx").mkdir()
     with fleet(start, tmp_path, timeout="25ms", origin=harness.Nginx(tmp_path / "nginx"),
                wire=wire) as (_, (server, *_), plane, both):
         faults = {
             "killed": (server.kill, server.begin),
             "hung": (lambda: server.stop(True), lambda: server.stop(False)),
-            "slow, 10 ms": (lambda: slow(0.010), lambda: slow(0)),
-            "slow, 100 ms": (lambda: slow(0.100), lambda: slow(0)),
+            "slow, 10 ms": (lambda: wires[0].slow(0.010), lambda: wires[0].slow(0)),
+            "slow, 100 ms": (lambda: wires[0].slow(0.100), lambda: wires[0].slow(0)),
             "cut": (lambda: cut(server, True), lambda: cut(server, False)),
             "full": (lambda: server.ask("CONFIG", "SET", "maxmemory", "1"),
                      lambda: server.ask("CONFIG", "SET", "maxmemory", "0")),
@@ -395,23 +382,27 @@ def test_what_an_ill_server_costs(start, tmp_path):
             return all(row[5] == "closed" for hf in both for row in hf.ctl("l2", "status")["rows"])
 
         def failures():
-            return sum(row[9] for hf in both for row in hf.ctl("l2", "status")["rows"]
-                       if row[0] == "n0")
+            return sum(row[9] for hf in both for row in hf.ctl("l2", "status")["rows"])
         with Load(both) as load:
             time.sleep(3)
             for fault, (begin, end) in faults.items():
-                harness.wait_until(closed, timeout=30, what="all nodes back")
-                found = {}
+                found, failed = {}, {}
                 for when, change in ("before", lambda: None), ("during", begin), ("after", end):
                     change()
-                    since, failed = time.monotonic(), failures()
+                    since = time.monotonic()
+                    if when != "during":
+                        harness.wait_until(closed, timeout=30, what="all nodes back")
+                    back, failed[when] = time.monotonic() - since, -failures()
                     time.sleep(8)
                     found[when] = load.figures(since)
+                    failed[when] += failures()
                     figures = ", ".join(
                         f"{kind} {p50:.1f}/{p99:.1f}/{most:.1f}"
                         for kind, (p50, p99, most) in found[when].items())
                     print(f"{fault:12} {when:6} p50/p99/max ms: {figures}; "
-                          f"failed questions: {failures() - failed}")
+                          f"failed questions: {failed[when]}" +
+                          (f"; all back after {1000 * back:.0f} ms" if when == "after" else ""))
+                assert failed["before"] == failed["after"] == 0
                 assert not load.failed
                 for kind in load.KINDS:  # L2's timeout, twice, beside what the machine does
                     assert found["during"][kind][1] <= found["before"][kind][1] + 60
