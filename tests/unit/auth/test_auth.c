@@ -43,17 +43,22 @@ static struct hf_auth_id id_of(unsigned who)
 
 static bool put_at(enum hf_auth_cache cache, unsigned who, bool allow, uint64_t now_us)
 {
+	char lines[] = "X-User: u\r\n", body[] = "no";
 	struct hf_auth_id id = id_of(who);
 	struct hf_auth_decision decision = { .allow = allow,
 		.status = allow ? 200 : 403,
 		.decided_us = now_us,
 		.ttl_us = TTL,
-		.lines = HF_SPAN("X-User: u\r\n"),
-		.body = HF_SPAN("no") };
+		.lines = { lines, strlen(lines) },
+		.body = { body, strlen(body) } };
 	uint8_t hash[HF_SHA256_LEN];
+	bool kept;
 
 	hf_sha256(&who, sizeof(who), hash);
-	return hf_auth_put(auth, cache, &id, hash, hf_auth_epoch(auth, cache), &decision);
+	kept = hf_auth_put(auth, cache, &id, hash, hf_auth_epoch(auth, cache), &decision);
+	memset(lines, 'x', strlen(lines)); /* it is copied */
+	memset(body, 'x', strlen(body));
+	return kept;
 }
 
 static void put(unsigned who, bool allow)
@@ -108,6 +113,19 @@ Test(auth, what_was_never_decided_is_absent)
 	put(1, true);
 	cr_expect_eq(look(2), HF_AUTH_MISS_ABSENT);
 	cr_expect_eq(look_at(HF_AUTH_AUTH_GATEWAY, 1, NOW), HF_AUTH_MISS_ABSENT);
+}
+
+Test(auth, both_halves_of_an_id_count)
+{
+	struct hf_auth_id id[2] = { id_of(1), id_of(1) };
+	const struct hf_auth_decision *decision;
+
+	put(1, true);
+	id[0].word[0] ^= 1ULL << 63; /* in the same bucket */
+	id[1].word[1] ^= 1;
+	for (int i = 0; i < 2; i++)
+		cr_expect_eq(hf_auth_lookup(auth, HF_AUTH_AGENT_IDENTITY, &id[i], NOW, &decision),
+			HF_AUTH_MISS_ABSENT);
 }
 
 Test(auth, an_allow_is_a_hit_and_a_deny_a_negative_one)
@@ -261,6 +279,10 @@ Test(auth, revocations_of_others_are_no_reason_to_ask_again_unless_they_were_too
 	epoch = hf_auth_epoch(auth, HF_AUTH_AGENT_IDENTITY);
 	(void)hf_auth_revoke(auth, HF_AUTH_AGENT_IDENTITY, NULL);
 	cr_expect_not(hf_auth_put(auth, HF_AUTH_AGENT_IDENTITY, &id, hash, epoch, &decision));
+	epoch = hf_auth_epoch(auth, HF_AUTH_AGENT_IDENTITY);
+	for (unsigned i = 0; i < HF_AUTH_REVOKED_KNOWN; i++)
+		(void)revoke_one(2); /* one in the place where all of them were */
+	cr_expect(hf_auth_put(auth, HF_AUTH_AGENT_IDENTITY, &id, hash, epoch, &decision));
 }
 
 Test(auth, each_result_is_counted_for_its_cache)
@@ -305,6 +327,8 @@ Test(auth, status_tells_how_many_there_are_and_how_old)
 
 	put(1, true);
 	cr_assert(put_at(HF_AUTH_AGENT_IDENTITY, 2, false, NOW + TTL));
+	hf_auth_info(auth, HF_AUTH_AGENT_IDENTITY, NOW + TTL, &info);
+	cr_expect_eq(info.expired, 0);
 	hf_auth_info(auth, HF_AUTH_AGENT_IDENTITY, NOW + TTL + S, &info);
 	cr_expect_eq(info.entries, 2);
 	cr_expect_eq(info.allowed, 1);

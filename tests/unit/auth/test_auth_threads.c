@@ -5,6 +5,7 @@
 #include "hf_auth.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include <criterion/criterion.h>
@@ -112,5 +113,49 @@ Test(auth_threads, a_revoked_decision_is_found_by_no_lookup_that_begins_later)
 	for (int i = 0; i <= READERS; i++)
 		cr_assert_eq(pthread_join(thread[i], NULL), 0);
 	cr_expect_eq(atomic_load(&bad), 0);
+	hf_auth_free(auth);
+}
+
+static void *reclaim_once(void *arg)
+{
+	(void)arg;
+	(void)hf_auth_reclaim_step(auth);
+	return NULL;
+}
+
+static bool is_taken(void)
+{
+	struct auth_table *table = &auth->table[HF_AUTH_AGENT_API_KEY];
+	bool taken;
+
+	cr_assert_eq(pthread_mutex_lock(&table->mutex), 0);
+	taken = hf_list_empty(&table->retired);
+	cr_assert_eq(pthread_mutex_unlock(&table->mutex), 0);
+	return taken;
+}
+
+Test(auth_threads, what_was_looked_up_stays_until_the_next_quiescent_state)
+{
+	const struct hf_auth_decision *decision;
+	struct hf_auth_id id;
+	pthread_t thread;
+	unsigned who;
+
+	(void)hf_stat_register("test");
+	cr_assert_eq(hf_auth_new(ENTRIES, &auth), 0);
+	hf_rcu_register();
+	id = id_of(5);
+	cr_assert(put(5, 1));
+	cr_assert_eq(hf_auth_lookup(auth, HF_AUTH_AGENT_API_KEY, &id, 0, &decision), HF_AUTH_HIT);
+	(void)hf_auth_revoke(auth, HF_AUTH_AGENT_API_KEY, NULL);
+	cr_assert_eq(pthread_create(&thread, NULL, reclaim_once, NULL), 0);
+	while (!is_taken())
+		(void)sched_yield();
+	for (int i = 0; i < 1000; i++)
+		(void)sched_yield(); /* it would be wiped by now */
+	memcpy(&who, decision->lines.ptr, sizeof(who));
+	cr_expect_eq(who, 5);
+	hf_rcu_unregister();
+	cr_assert_eq(pthread_join(thread, NULL), 0);
 	hf_auth_free(auth);
 }

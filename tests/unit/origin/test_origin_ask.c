@@ -64,8 +64,8 @@ static struct hf_auth_id id_of(const char *credential)
 }
 
 /* As lib/serve does. */
-static void ask_by(
-	struct rig *rig, uint32_t worker, struct rig_client *client, const char *credential)
+static void ask_of(struct rig *rig, uint32_t worker, uint32_t flow, struct rig_client *client,
+	const char *credential)
 {
 	struct hf_xchg *xchg = hf_xchg_get(rig->net, worker);
 	int len = snprintf(
@@ -77,7 +77,7 @@ static void ask_by(
 	xchg->lines = (struct hf_span){ xchg->buf, (size_t)len };
 	xchg->to = hf_xchg_link(rig->net, worker, 0);
 	xchg->ask.state = hf_state_ref(rig->state);
-	xchg->ask.flow = &rig->state->flow[0];
+	xchg->ask.flow = &rig->state->flow[flow];
 	xchg->ask.id = id_of(credential);
 	xchg->ask.credential = (struct hf_span){ xchg->buf + 7, strlen(credential) };
 	hf_xchg_to_origin(xchg->to, HF_XCHG_ASK, xchg);
@@ -85,7 +85,7 @@ static void ask_by(
 
 static void ask(struct rig *rig, struct rig_client *client, const char *credential)
 {
-	ask_by(rig, 0, client, credential);
+	ask_of(rig, 0, 0, client, credential);
 }
 
 static enum hf_auth_result found(const char *credential, const struct hf_auth_decision **ret)
@@ -146,7 +146,7 @@ Test(origin_ask, workers_that_ask_the_same_wait_for_one_question)
 	const char *head;
 
 	for (uint32_t i = 0; i < 9; i++)
-		ask_by(rig, i % 3, &client[i], "k");
+		ask_of(rig, i % 3, 0, &client[i], "k");
 	conn = rig_asked(rig, &head);
 	rig_settle(rig);
 	cr_expect_eq(rig_requests(rig), 1);
@@ -158,6 +158,41 @@ Test(origin_ask, workers_that_ask_the_same_wait_for_one_question)
 	cr_expect_eq(found("k", &decision), HF_AUTH_HIT);
 	cr_expect_eq(rig_requests(rig), 1);
 	cr_expect_eq(hf_stat_sum(HF_STAT_AUTH_ASKED_ALLOW), 1);
+	down(rig);
+}
+
+Test(origin_ask, who_asks_for_another_cache_asks_for_himself)
+{
+	struct rig *rig = up();
+	struct rig_client client[2];
+
+	set_state_of(rig, 1,
+		FLOW("") ",{\"id\":\"i\",\"cache\":\"agent_identity\",\"credential\":{\"in\":"
+			 "\"header\","
+			 "\"name\":\"x-key\"},\"service\":{\"group\":\"s\"}}",
+		PROTECTED);
+	for (uint32_t i = 0; i < 2; i++)
+		ask_of(rig, 0, i, &client[i], "k");
+	rig_until(rig, rig_requests(rig) == 2);
+	down(rig);
+}
+
+Test(origin_ask, a_decision_is_as_old_as_its_question)
+{
+	struct rig *rig = up();
+	const struct hf_auth_decision *decision = NULL;
+	struct rig_client client;
+	struct rig_conn *conn;
+	const char *head;
+	uint64_t asked_us;
+
+	ask(rig, &client, "k");
+	conn = rig_asked(rig, &head);
+	asked_us = hf_clock_us();
+	rig_say(conn, ALLOW);
+	rig_until(rig, client.gone);
+	cr_assert_eq(found("k", &decision), HF_AUTH_HIT);
+	cr_expect_leq(decision->decided_us, asked_us);
 	down(rig);
 }
 

@@ -639,3 +639,82 @@ Test(origin_l2, who_leaves_while_it_is_asked_leaves_nothing_behind)
 	cr_assert_eq(rig_requests(store->rig), 0);
 	store_free(store);
 }
+
+/* As the store's own state, but the route lets URLs with secrets be stored. */
+static void store_lets_secrets_be(struct store *store)
+{
+	struct hf_state *state = NULL;
+	char text[1024];
+
+	(void)snprintf(text, sizeof(text),
+		"{\"schema\":1,\"version\":\"2\",\"origins\":[{\"group\":\"g\",\"id\":\"o1\","
+		"\"url\":\"http://127.0.0.1:%u\"}],\"routes\":[{\"id\":\"r\",\"host\":\"a.test\","
+		"\"path\":\"/\",\"group\":\"g\",\"store_secret_query\":true}],"
+		"\"l2\":{\"nodes\":[{\"id\":\"n\",\"url\":\"redis://127.0.0.1:%u\"}]}}",
+		store->rig->port, store->port);
+	cr_assert(hf_state_parse(text, strlen(text), stderr, &state) == 0);
+	hf_origin_state_set(store->rig->origin, state);
+	hf_state_unref(state);
+	rig_turn(store->rig);
+	cr_assert(origin_l2_set(store->rig->origin));
+}
+
+/* What is under way has its end. */
+static void store_settle(struct store *store)
+{
+	for (uint32_t i = 0; i < 10; i++) {
+		rig_turn(store->rig);
+		store_turn(store);
+	}
+}
+
+Test(origin_l2, a_url_with_a_secret_goes_no_further_than_l1)
+{
+	struct store *store = store_new("");
+
+	store_lets_secrets_be(store);
+	store_fetch(store, "/a?token=s3cret", "", RIG_FRESH);
+	cr_assert(rig_lookup(store->rig, "/a?token=s3cret", ""));
+	store_fetch(store, "/b?token=s3cret", "",
+		"Cache-Control: max-age=60\r\nVary: Accept-Language\r\n");
+	store_settle(store);
+	cr_assert_eq(store->gets, 0);
+	cr_assert_eq(store->sets, 0);
+	store_free(store);
+}
+
+Test(origin_l2, a_lease_is_taken_for_as_long_as_the_state_says)
+{
+	struct store *store = store_new("\"lease_ms\":5000,");
+	struct rig_client client;
+
+	rig_get(store->rig, &client, "/a", "");
+	store_until(store, rig_requests(store->rig) == 1);
+	cr_assert_eq(store->sets, 1);
+	cr_assert_eq(store->px_ms, 5000);
+	rig_finish(store->rig, &client);
+	store_until(store, client.gone);
+	store_free(store);
+}
+
+Test(origin_l2, who_asks_anew_because_a_304_did_not_fit_asks_the_origin)
+{
+	struct store *store = store_new("");
+	struct rig_client client;
+	const char *head;
+
+	store_fetch(store, "/a", "",
+		"Cache-Control: max-age=1, stale-if-error=600\r\nETag: \"x\"\r\nAge: 1\r\n");
+	store_until(store, store->sets == 1);
+	store_forget(store, "/a");
+	rig_get(store->rig, &client, "/a", "");
+	store_until(store, rig_requests(store->rig) == 2);
+	rig_say(rig_asked(store->rig, &head), "HTTP/1.1 304 Not Modified\r\nETag: \"y\"\r\n\r\n");
+	store_until(store, rig_requests(store->rig) == 3);
+	cr_assert_eq(store->gets, 2);
+	rig_answer(rig_asked(store->rig, &head), RIG_FRESH, 1000);
+	cr_assert(!rig_head_has(head, "If-None-Match: \"x\""));
+	store_until(store, rig_client_at_end(&client));
+	rig_end(store->rig, &client);
+	store_free(store);
+}
