@@ -239,6 +239,7 @@ void origin_l2_due(struct hf_origin *origin, struct origin_fetch *fetch)
 	HF_ASSERT(fetch->state == ORIGIN_L2 && !fetch->l2.ask.request);
 	hf_wipe_free(fetch->l2.vary); /* there may be other names now */
 	fetch->l2.vary = NULL;
+	fetch->l2.vary_len = 0;
 	fetch->l2.ask.done = l2_done;
 	if (origin_l2_set(origin) && !l2_is_deleted(origin, fetch)) {
 		origin_l2_key(origin, &fetch->key, &key);

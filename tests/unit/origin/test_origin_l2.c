@@ -718,3 +718,251 @@ Test(origin_l2, who_asks_anew_because_a_304_did_not_fit_asks_the_origin)
 	rig_end(store->rig, &client);
 	store_free(store);
 }
+
+/* ---- names, and the variants under them ---- */
+
+#define BY_LANGUAGE "Cache-Control: max-age=600\r\nVary: Accept-Language\r\n"
+#define DE          "Accept-Language: de\r\n"
+#define EN          "Accept-Language: en\r\n"
+
+/* L1 alone forgets all of /a. */
+static void store_forget_variants(struct store *store)
+{
+	const struct hf_key key = { "http://a.test/a", 15,
+		hf_cache_hash(store->rig->cache, "http://a.test/a", 15) };
+
+	hf_shard_purge(store->rig->shard, &key, /* soft= */ false);
+}
+
+/* The key of /a, without variant. */
+static const char *store_base(void)
+{
+	static struct hf_l2_key key;
+
+	hf_l2_key_of("holdfast", HF_SPAN("http://a.test/a"), &key);
+	return key.text;
+}
+
+static void store_put_text(struct store *store, const char *text)
+{
+	store_put(store, store_base(), text, strlen(text));
+}
+
+static uint64_t store_commands(const struct store *store)
+{
+	struct hf_l2_node_status status;
+
+	cr_assert_eq(hf_l2_tell(store->rig->origin->l2.client, &status, 1), 1);
+	return status.commands;
+}
+
+Test(origin_l2, names_that_another_edge_stored_meanwhile_stay)
+{
+	struct store *store = store_new("");
+	struct rig_client client;
+	const char *head;
+
+	rig_get(store->rig, &client, "/a", DE);
+	store_until(store, rig_requests(store->rig) == 1);
+	store_put_text(store, "another one's");
+	rig_answer(rig_asked(store->rig, &head), BY_LANGUAGE, 1000);
+	store_until(store, store->sets == 2);
+	cr_assert_str_eq(store_find(store, store_base())->data, "another one's");
+	store_until(store, rig_client_at_end(&client));
+	rig_end(store->rig, &client);
+	store_free(store);
+}
+
+Test(origin_l2, names_take_the_place_of_a_response_that_was_for_all)
+{
+	struct store *store = store_new("");
+
+	store_fetch(store, "/a", "", "Cache-Control: max-age=1, stale-if-error=600\r\nAge: 1\r\n");
+	store_until(store, store->sets == 1);
+	store_forget(store, "/a");
+	store_fetch(store, "/a", DE, BY_LANGUAGE);
+	store_until(store, store->sets == 3);
+	store_forget_variants(store);
+	store_hit(store, "/a", DE);
+	store_free(store);
+}
+
+Test(origin_l2, names_take_the_place_of_other_names)
+{
+	static const char by_both[] =
+		"Cache-Control: max-age=600\r\nVary: Accept-Language, X-Kind\r\n";
+	struct store *store = store_new("");
+
+	store_fetch(store, "/a", DE, BY_LANGUAGE);
+	store_until(store, store->sets == 2);
+	store_forget_variants(store);
+	store_fetch(store, "/a", EN "X-Kind: 1\r\n", by_both);
+	store_until(store, store->sets == 4);
+	store_forget_variants(store);
+	store_hit(store, "/a", EN "X-Kind: 1\r\n");
+	store_free(store);
+}
+
+Test(origin_l2, names_that_stay_as_they_are_are_kept_for_longer)
+{
+	struct store *store = store_new("");
+	uint64_t before;
+
+	store_fetch(store, "/a", DE, BY_LANGUAGE);
+	store_until(store, store->sets == 2);
+	store_forget_variants(store);
+	before = store_commands(store);
+	store_fetch(store, "/a", EN, BY_LANGUAGE);
+	store_until(store, store->sets == 3);
+	cr_assert_eq(
+		store_commands(store) - before, 4, "two questions, the names' time, one response");
+	store_free(store);
+}
+
+Test(origin_l2, a_variant_that_was_validated_leaves_the_others_theirs)
+{
+	struct store *store = store_new("");
+	struct rig_client client;
+	const char *head;
+
+	store_fetch(store, "/a", DE,
+		"Cache-Control: max-age=1, stale-if-error=600\r\nETag: \"x\"\r\nAge: 1\r\n"
+		"Vary: Accept-Language\r\n");
+	store_until(store, store->sets == 2);
+	store_forget_variants(store);
+	store_fetch(store, "/a", EN, BY_LANGUAGE);
+	store_until(store, store->sets == 3);
+	store_forget_variants(store);
+	rig_get(store->rig, &client, "/a", DE);
+	store_until(store, rig_requests(store->rig) == 3);
+	rig_say(rig_asked(store->rig, &head),
+		"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nCache-Control: max-age=60\r\n\r\n");
+	cr_assert(rig_head_has(head, "If-None-Match: \"x\""));
+	store_until(store, rig_client_at_end(&client));
+	rig_end(store->rig, &client);
+	store_until(store, store->sets == 4);
+	store_forget_variants(store);
+	store_hit(store, "/a", EN);
+	store_hit(store, "/a", DE);
+	store_free(store);
+}
+
+Test(origin_l2, variants_do_not_outlive_a_purge_of_their_names)
+{
+	struct store *store = store_new("");
+	struct hf_key key = { "http://a.test/a", 15, 0 };
+
+	key.hash = hf_cache_hash(store->rig->cache, key.ptr, key.len);
+	store_fetch(store, "/a", DE, BY_LANGUAGE);
+	store_until(store, store->sets == 2);
+	store_forget_variants(store);
+	store_fetch(store, "/a", EN, BY_LANGUAGE);
+	store_until(store, store->sets == 3);
+	(void)origin_purge_key(store->rig->origin, &key, false);
+	store_until(store, store->dels == 1 && hf_list_empty(&store->rig->origin->l2.dels));
+	store_fetch(store, "/a", DE, BY_LANGUAGE);
+	store_until(store, store->sets == 5);
+	store_forget_variants(store);
+	store_fetch(store, "/a", EN, BY_LANGUAGE);
+	store_free(store);
+}
+
+Test(origin_l2, without_knowing_what_names_there_are_a_variant_stays_in_l1)
+{
+	static const char *const modes[] = { "", "\"mode\":\"write-around\"," };
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(modes); i++) {
+		struct store *store = store_new(modes[i]);
+		struct rig_client client;
+		const char *head;
+
+		store->mood = STORE_ERROR;
+		rig_get(store->rig, &client, "/a", DE);
+		store_until(store, rig_requests(store->rig) == 1);
+		store->mood = STORE_GOOD;
+		rig_answer(rig_asked(store->rig, &head), BY_LANGUAGE, 1000);
+		store_until(store, rig_client_at_end(&client));
+		rig_end(store->rig, &client);
+		store_settle(store);
+		cr_assert_eq(store->sets, 0);
+		cr_assert(rig_lookup(store->rig, "/a", DE));
+		store_free(store);
+	}
+}
+
+Test(origin_l2, a_lease_finds_a_response_for_all_where_names_were)
+{
+	struct store *store = store_new("\"lease_ms\":5000,");
+	struct rig_buf *base;
+
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_until(store, store->dels == 1);
+	base = store_find(store, store_base());
+	rig_buf_add(&store->late.value, base->data, base->len);
+	base->len = 0;
+	store_forget(store, "/a");
+	store_fetch(store, "/a", DE, BY_LANGUAGE);
+	store_until(store, store->dels == 2);
+	store_forget_variants(store);
+	store->late.key = store_base();
+	store_hit(store, "/a", EN); /* names, no variant, the lease, and then that */
+	store_until(store, store->dels == 3);
+	free(store->late.value.data);
+	store_free(store);
+}
+
+/* ---- times, and who waits ---- */
+
+Test(origin_l2, the_time_that_the_origin_took_is_part_of_the_age)
+{
+	struct store *store = store_new("");
+	const struct hf_key key = { "http://a.test/a", 15,
+		hf_cache_hash(store->rig->cache, "http://a.test/a", 15) };
+	struct hf_l2_want want = { .url = HF_SPAN("http://a.test/a") };
+	struct hf_l2_value value;
+	struct origin_fetch *fetch;
+	struct rig_client client;
+	const char *head;
+
+	rig_get(store->rig, &client, "/a", "");
+	store_until(store, rig_requests(store->rig) == 1);
+	fetch = origin_map_next(store->rig->origin, &key, NULL);
+	cr_assert(fetch);
+	fetch->sent_us -= 10 * 1000000;
+	rig_answer(rig_asked(store->rig, &head), RIG_FRESH, 1000);
+	store_until(store, store->sets == 1);
+	cr_assert_leq(store->px_ms, 50000);
+	want.now_us = origin_l2_unix_us();
+	cr_assert_eq(
+		hf_l2_decode(store->rig->origin->l2.codec,
+			(struct hf_span){ store->item[0].value.data, store->item[0].value.len },
+			&want, &value),
+		HF_L2_GOOD);
+	cr_assert_leq(value.asked_us, want.now_us - 10 * 1000000);
+	cr_assert_geq(value.record.age_us, 10 * 1000000);
+	store_until(store, rig_client_at_end(&client));
+	rig_end(store->rig, &client);
+	store_free(store);
+}
+
+Test(origin_l2, when_l2_fails_whom_nothing_stale_suits_is_answered_by_the_origin)
+{
+	struct store *store = store_new("");
+	struct rig_client german, english;
+	const char *head;
+
+	store_fetch(store, "/a", DE,
+		"Cache-Control: max-age=60, stale-if-error=600\r\nVary: Accept-Language\r\n");
+	rig_lookup(store->rig, "/a", DE)->born_us -= 100LL * 1000000;
+	store->mood = STORE_ERROR;
+	rig_get(store->rig, &german, "/a", DE); /* who asks for both */
+	rig_get(store->rig, &english, "/a", EN);
+	store_until(store, rig_client_at_end(&german) && rig_requests(store->rig) == 2);
+	rig_answer(rig_asked(store->rig, &head), BY_LANGUAGE, 500);
+	cr_assert(rig_head_has(head, "Accept-Language: en"));
+	store_until(store, rig_client_at_end(&english));
+	cr_assert_eq(english.read_len, 500);
+	rig_end(store->rig, &german);
+	rig_end(store->rig, &english);
+	store_free(store);
+}
