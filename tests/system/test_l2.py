@@ -126,6 +126,7 @@ def fleet(start, tmp_path, nodes=3, edges=2, timeout="10s", origin=None, wire=No
             ControlPlane(tmp_path, document("v1", origin.url, l2=tier)))
         plane.tier = tier
         holdfasts = [start(origin.url, control_plane={**plane.config, "state_file": ""},
+                           cache={"memory": "32MiB"},  # a purge's walk waits after each step
                            l2={"secret_file": str(secret), "connect_timeout": timeout,
                                "read_timeout": timeout, "write_timeout": timeout},
                            bootstrap=False) for _ in range(edges)]
