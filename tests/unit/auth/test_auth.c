@@ -43,21 +43,23 @@ static struct hf_auth_id id_of(unsigned who)
 
 static bool put_at(enum hf_auth_cache cache, unsigned who, bool allow, uint64_t now_us)
 {
-	char lines[] = "X-User: u\r\n", body[] = "no";
+	static char lines[16], body[4];
 	struct hf_auth_id id = id_of(who);
 	struct hf_auth_decision decision = { .allow = allow,
 		.status = allow ? 200 : 403,
 		.decided_us = now_us,
 		.ttl_us = TTL,
-		.lines = { lines, strlen(lines) },
-		.body = { body, strlen(body) } };
+		.lines = { lines, 11 },
+		.body = { body, 2 } };
 	uint8_t hash[HF_SHA256_LEN];
 	bool kept;
 
+	memcpy(lines, "X-User: u\r\n", 11);
+	memcpy(body, "no", 2);
 	hf_sha256(&who, sizeof(who), hash);
 	kept = hf_auth_put(auth, cache, &id, hash, hf_auth_epoch(auth, cache), &decision);
-	memset(lines, 'x', strlen(lines)); /* it is copied */
-	memset(body, 'x', strlen(body));
+	memset(lines, 'x', sizeof(lines)); /* it is copied */
+	memset(body, 'x', sizeof(body));
 	return kept;
 }
 
