@@ -84,6 +84,7 @@ static inline void store_claim(struct store *store, int fd, const struct hf_span
 	const struct rig_buf *at = store_find(store, arg[1].ptr);
 
 	store->sets++;
+	store->px_ms = strtoull(arg[4].ptr, NULL, 10);
 	if (store->mood == STORE_FULL) {
 		store_say(fd, STORE_OOM, strlen(STORE_OOM));
 	} else if (at && at->len > 0) {

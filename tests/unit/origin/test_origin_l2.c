@@ -850,16 +850,14 @@ Test(origin_l2, a_variant_that_was_validated_leaves_the_others_theirs)
 Test(origin_l2, variants_do_not_outlive_a_purge_of_their_names)
 {
 	struct store *store = store_new("");
-	struct hf_key key = { "http://a.test/a", 15, 0 };
 
-	key.hash = hf_cache_hash(store->rig->cache, key.ptr, key.len);
 	store_fetch(store, "/a", DE, BY_LANGUAGE);
 	store_until(store, store->sets == 2);
 	store_forget_variants(store);
 	store_fetch(store, "/a", EN, BY_LANGUAGE);
 	store_until(store, store->sets == 3);
-	(void)origin_purge_key(store->rig->origin, &key, false);
-	store_until(store, store->dels == 1 && hf_list_empty(&store->rig->origin->l2.dels));
+	(void)store_purge(store, "/a", /* soft= */ false);
+	store_until(store, store->purges == 1 && hf_list_empty(&store->rig->origin->l2.dels));
 	store_fetch(store, "/a", DE, BY_LANGUAGE);
 	store_until(store, store->sets == 5);
 	store_forget_variants(store);
