@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "bench_misses.h"
 #include "hf_base.h"
 
 #define BENCH_ROUNDS_MAX 101
@@ -57,22 +58,30 @@ static inline void bench_run(
 	const struct bench_stage *stages, uint32_t count, void *ctx, uint32_t rounds)
 {
 	static double ns[BENCH_STAGES_MAX][BENCH_ROUNDS_MAX];
+	double misses[BENCH_STAGES_MAX][BENCH_MISSES]; /* of the last round */
 
 	HF_ASSERT(count <= BENCH_STAGES_MAX && rounds > 0 && rounds <= BENCH_ROUNDS_MAX);
+	bench_misses_open();
 	for (uint32_t r = 0; r < rounds; r++) {
 		for (uint32_t s = 0; s < count; s++) {
 			uint64_t begin_ns;
 
 			if (stages[s].before)
 				stages[s].before(ctx, stages[s].ops);
+			bench_misses_reset();
+			bench_misses_begin();
 			begin_ns = bench_ns();
 			stages[s].run(ctx, stages[s].ops);
 			ns[s][r] = (double)(bench_ns() - begin_ns) / stages[s].ops;
+			bench_misses_end();
+			bench_misses_read(misses[s]);
 		}
 	}
 	for (uint32_t s = 0; s < count; s++) {
 		qsort(ns[s], rounds, sizeof(ns[s][0]), bench_by_value);
-		printf("%-28s %8.2f ns\n", stages[s].name, ns[s][rounds / 2]);
+		printf("%-28s %8.2f ns", stages[s].name, ns[s][rounds / 2]);
+		bench_misses_tell(misses[s], stages[s].ops);
+		printf("\n");
 	}
 }
 

@@ -2,6 +2,8 @@
  *
  * What a worker does for a hit between TCP in and TCP out: parse the head, build the key, hash it, look the
  * object up, judge its freshness, write the answer's head. Keys in random order, of as many objects as asked for.
+ * Beside them what a line costs of the memory where these objects are, at random too, when the next one is known only
+ * then: by this a lookup among more objects may be slower for each line that it reads, and no more.
  */
 #include <string.h>
 
@@ -18,6 +20,8 @@ struct bench {
 	struct hf_arena *arena;
 	struct hf_cache *cache;
 	uint64_t random, sum;
+	const void *base; /* of the memory that holds objects */
+	uint64_t lines;
 	struct hf_http_req req;
 	struct hf_cache_req facts;
 	struct hf_key key[OPS];
@@ -114,6 +118,22 @@ static void bench_lookup(void *ctx, uint32_t ops)
 	}
 }
 
+static void bench_line(void *ctx, uint32_t ops)
+{
+	struct bench *bench = ctx;
+	const uint8_t *base = bench->base;
+	uint64_t state = bench->random;
+
+	for (uint32_t i = 0; i < ops; i++) {
+		uint64_t at;
+
+		state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+		at = (uint64_t)((unsigned __int128)state * bench->lines >> 64) * HF_CACHE_LINE;
+		state += base[at]; /* so the next one waits for it */
+	}
+	bench->random = state;
+}
+
 static void bench_rules(void *ctx, uint32_t ops)
 {
 	struct bench *bench = ctx;
@@ -156,19 +176,25 @@ int main(int argc, char **argv)
 	static struct bench bench = { .objects = 1000000, .random = 1 };
 	const struct bench_stage stages[] = { { "parse", OPS, bench_parse, NULL },
 		{ "key", OPS, bench_build_key, NULL }, { "hash", OPS, bench_hash, bench_keys },
-		{ "lookup", OPS, bench_lookup, NULL }, { "rules", OPS, bench_rules, NULL },
+		{ "lookup", OPS, bench_lookup, NULL }, { "a line of memory", OPS, bench_line, NULL },
+		{ "rules", OPS, bench_rules, NULL },
 		{ "freshness", OPS, bench_fresh, NULL }, { "head", OPS, bench_answer, NULL } };
-	uint32_t rounds = 5;
+	uint32_t rounds = 5, hugepages = 0;
+	size_t region, page;
+	void *base;
 	const struct bench_option options[] = { { "objects", &bench.objects, 1, 16000000 },
-		{ "rounds", &rounds, 1, BENCH_ROUNDS_MAX } };
+		{ "rounds", &rounds, 1, BENCH_ROUNDS_MAX }, { "hugepages", &hugepages, 0, 1 } };
 	struct hf_cache_cfg cfg = { .shards = 1, .workers = 1, .leases_max = 16 };
 
 	bench_options(argc, argv, options, HF_ARRAY_LEN(options));
-	HF_ASSERT(hf_arena_new((size_t)bench.objects * 1024 + (64 << 20), false, NULL,
+	HF_ASSERT(hf_arena_new((size_t)bench.objects * 1024 + (64 << 20), hugepages, NULL,
 			  &bench.arena) == 0);
 	cfg.arena = bench.arena;
 	HF_ASSERT(hf_cache_new(&cfg, NULL, &bench.cache) == 0);
 	bench_fill(&bench);
+	hf_arena_region(bench.arena, &base, &region, &page); /* it hands out from its beginning */
+	bench.base = region > 0 ? base : bench.text; /* in sanitizer builds there is no region */
+	bench.lines = (region > 0 ? hf_arena_used(bench.arena) : sizeof(bench.text)) / HF_CACHE_LINE;
 	bench_run(stages, HF_ARRAY_LEN(stages), &bench, rounds);
 	hf_cache_free(bench.cache);
 	hf_arena_free(bench.arena);
