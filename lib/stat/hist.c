@@ -26,13 +26,15 @@ const struct hf_hist_info hf_hist_infos[HF_HIST_COUNT] = {
 static struct hf_hist_cells hist_unread[HF_HIST_COUNT];
 _Thread_local struct hf_hist_cells *hf_hist_own = hist_unread;
 
-static struct hf_hist_cells hist_blocks[HF_STAT_BLOCKS_MAX][HF_HIST_COUNT]
-	__attribute__((aligned(HF_CACHE_LINE)));
+/* A thread's: no line of it is another's. */
+static struct hist_block {
+	struct hf_hist_cells cells[HF_HIST_COUNT];
+} HF_ALIGNED(HF_CACHE_LINE) hist_blocks[HF_STAT_BLOCKS_MAX];
 
 void hist_own_set(uint32_t i)
 {
 	HF_ASSERT(i < HF_STAT_BLOCKS_MAX);
-	hf_hist_own = hist_blocks[i];
+	hf_hist_own = hist_blocks[i].cells;
 }
 
 void hf_hist_sum(enum hf_hist id, struct hf_hist_view *ret_view)
@@ -40,7 +42,7 @@ void hf_hist_sum(enum hf_hist id, struct hf_hist_view *ret_view)
 	HF_ASSERT(id < HF_HIST_COUNT);
 	memset(ret_view, 0, sizeof(*ret_view));
 	for (uint32_t b = 0; hf_stat_block_at(b) != NULL; b++) {
-		const struct hf_hist_cells *cells = &hist_blocks[b][id];
+		const struct hf_hist_cells *cells = &hist_blocks[b].cells[id];
 
 		for (uint32_t i = 0; i < HF_HIST_BUCKETS; i++) {
 			uint64_t n = atomic_load_explicit(&cells->bucket[i], memory_order_acquire);

@@ -194,7 +194,7 @@ class Shared:
         yield size, "pipelined 16", self.measure(size, "--pipeline", 16)
         yield size, "connection a request", self.measure(size, "--requests-per-connection", 1)
         yield size, "half of its maximum", self.measure(size, "--rate", full["requests_s"] / 2)
-        yield size, "200 a second", self.measure(size, "--rate", 200, "--connections", 1)
+        yield size, "1000 a second", self.measure(size, "--rate", 1000, "--connections", 1)
         yield size, "misses", self.misses(size)
         yield 16384, "misses", self.misses(16384)
         yield size, "idle", self.idle()

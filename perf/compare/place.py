@@ -8,8 +8,10 @@ import contextlib
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
+import sys
 import time
 
 from harness import HF_LOAD, PEER4, V4, free_port, sh
@@ -91,8 +93,10 @@ class Wire:
 
 
 def isolate():
-    """Into namespaces of our own: network, mounts, and the names of network namespaces."""
+    """Into namespaces of our own: network, mounts, and the names of network namespaces. Who is terminated from now on
+    ends what it began."""
     import conftest  # noqa: F401
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.makedirs("/run/netns", exist_ok=True)
     sh("mount", "-t", "tmpfs", "none", "/run/netns")
 

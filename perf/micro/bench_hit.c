@@ -291,7 +291,8 @@ static void client_headers(struct hit *hit, const struct client *client, uint8_t
 	memcpy(ip->dst, hit_server_ip, 4);
 	ip->csum = (uint16_t)~hf_pkt_sum(0, ip, sizeof(*ip));
 	*tcp = (struct hf_pkt_tcp){ .flags = flags,
-		.wnd_be = hit->opts->body > HIT_SMALL ? __builtin_bswap16(65536 >> HIT_WSCALE) : 0xffff };
+		.wnd_be = hit->opts->body > HIT_SMALL ? __builtin_bswap16(65536 >> HIT_WSCALE)
+						      : 0xffff };
 	tcp->off = (uint8_t)((sizeof(*tcp) + opt_len) / 4 << 4);
 	tcp->sport_be = __builtin_bswap16(client->port);
 	tcp->dport_be = __builtin_bswap16(80);
@@ -393,8 +394,7 @@ static uint16_t client_port(const struct hit *hit, uint32_t from)
 	const struct hf_ip peer = net_ip_from4(hit_client_ip), local = net_ip_from4(hit_server_ip);
 
 	for (uint32_t port = from; port <= UINT16_MAX; port++) {
-		if (net_spread_worker(hit_shared, &peer, &local,
-			    __builtin_bswap16((uint16_t)port),
+		if (net_spread_worker(hit_shared, &peer, &local, __builtin_bswap16((uint16_t)port),
 			    __builtin_bswap16(80)) == hit->worker)
 			return (uint16_t)port;
 	}
@@ -571,8 +571,8 @@ int main(int argc, char **argv)
 	const struct bench_option options[] = { { "clients", &opts.clients, 1, HIT_CLIENTS },
 		{ "objects", &opts.objects, 1, 16000000 }, { "pipeline", &opts.pipeline, 1, 20 },
 		{ "turns", &opts.turns, 1, 10000000 }, { "burst", &opts.burst, 1, HF_NET_BURST },
-		{ "body", &opts.body, 1, HIT_BODY_MAX }, { "workers", &opts.workers, 1, HIT_WORKERS },
-		{ "apart", &opts.apart, 0, 1 } };
+		{ "body", &opts.body, 1, HIT_BODY_MAX },
+		{ "workers", &opts.workers, 1, HIT_WORKERS }, { "apart", &opts.apart, 0, 1 } };
 	uint64_t all = 0;
 
 	bench_options(argc, argv, options, HF_ARRAY_LEN(options));

@@ -176,8 +176,8 @@ int main(int argc, char **argv)
 	static struct bench bench = { .objects = 1000000, .random = 1 };
 	const struct bench_stage stages[] = { { "parse", OPS, bench_parse, NULL },
 		{ "key", OPS, bench_build_key, NULL }, { "hash", OPS, bench_hash, bench_keys },
-		{ "lookup", OPS, bench_lookup, NULL }, { "a line of memory", OPS, bench_line, NULL },
-		{ "rules", OPS, bench_rules, NULL },
+		{ "lookup", OPS, bench_lookup, NULL },
+		{ "a line of memory", OPS, bench_line, NULL }, { "rules", OPS, bench_rules, NULL },
 		{ "freshness", OPS, bench_fresh, NULL }, { "head", OPS, bench_answer, NULL } };
 	uint32_t rounds = 5, hugepages = 0;
 	size_t region, page;
@@ -194,7 +194,8 @@ int main(int argc, char **argv)
 	bench_fill(&bench);
 	hf_arena_region(bench.arena, &base, &region, &page); /* it hands out from its beginning */
 	bench.base = region > 0 ? base : bench.text; /* in sanitizer builds there is no region */
-	bench.lines = (region > 0 ? hf_arena_used(bench.arena) : sizeof(bench.text)) / HF_CACHE_LINE;
+	bench.lines =
+		(region > 0 ? hf_arena_used(bench.arena) : sizeof(bench.text)) / HF_CACHE_LINE;
 	bench_run(stages, HF_ARRAY_LEN(stages), &bench, rounds);
 	hf_cache_free(bench.cache);
 	hf_arena_free(bench.arena);

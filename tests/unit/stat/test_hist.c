@@ -223,3 +223,22 @@ Test(hist, who_did_not_register_adds_where_nobody_reads)
 	cr_expect_eq(view.count, 7);
 	cr_expect_eq(view.sum, 35);
 }
+
+static void *register_and_tell(void *arg)
+{
+	cr_assert_not_null(hf_stat_register("aligned"));
+	*(uintptr_t *)arg = (uintptr_t)hf_hist_own;
+	return NULL;
+}
+
+Test(hist, no_line_of_a_thread_is_another_s)
+{
+	for (int i = 0; i < 3; i++) {
+		pthread_t thread;
+		uintptr_t own = 1;
+
+		cr_assert_eq(pthread_create(&thread, NULL, register_and_tell, &own), 0);
+		pthread_join(thread, NULL);
+		cr_assert_eq(own % HF_CACHE_LINE, 0);
+	}
+}
