@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""perf/compare: what it makes of the figures of a run, and that it runs."""
+"""perf/compare and perf/turns: what they make of the figures of a run, and that the first runs."""
+import importlib.machinery
+import importlib.util
 import json
 import subprocess
 import sys
@@ -65,6 +67,21 @@ def test_medians_tables_and_json(tmp_path):
     lines = "\n".join(report.text(json.loads(json.dumps(result))))
     assert "| 64 | nginx | 3 | 0.0 | 1.00 | 1 | 2 | 3 | 1 | 0 |" in lines
     assert "1000000 frames/s of 1518 bytes, 1518.0 MB/s" in lines and "idle" not in lines
+
+
+def test_turns_are_the_loops_own_where_it_had_its_cpu():
+    loader = importlib.machinery.SourceFileLoader("turns", str(ROOT / "perf/turns"))
+    turns = importlib.util.module_from_spec(importlib.util.spec_from_loader("turns", loader))
+    loader.exec_module(turns)
+    inf = float("inf")
+
+    def sample(waited_ms, short, all_turns):
+        waited_ns = waited_ms * 1_000_000
+        return waited_ns, {5e-4: short, 1.048e-3: short, 8e-3: all_turns, inf: all_turns}, waited_ns
+    # the third interval lost its CPU and had a long turn; the one after it may have the rest of that turn
+    samples = [sample(*seen) for seen in ((0, 0, 0), (0, 10, 10), (0, 20, 20), (5, 29, 30), (5, 39, 40), (5, 49, 50))]
+    assert turns.judged(samples) == ((50, 1, 8e-3), (20, 0, 5e-4), 0.5)
+    assert turns.judged(samples[:1]) == ((0, 0, 0), (0, 0, 0), 0)
 
 
 def test_it_runs(tmp_path):
