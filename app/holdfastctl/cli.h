@@ -48,14 +48,16 @@ int cli_credential(json_t *given, struct hf_err *err);
 
 /* ---- cli_show.c ---- */
 
-/* {"columns":[],"rows":[]} as a table ("cut": there are more rows), {"text":""} as it is, anything else as "key: value". */
+/* {"columns":[],"rows":[]} as a table ("cut": there are more rows), {"text":""} as it is, anything
+ * else as "key: value". */
 void cli_show(const json_t *result, FILE *out);
 /* TEXT without control characters, LF and tabs as an exception if `lines`. */
 void cli_show_text(const char *text, bool lines, FILE *out);
 
 /* ---- cli_watch.c: until the server ends it, or Ctrl-C, or what is written to is gone ---- */
 
-/* What comes behind an answer with "stream": lines of requests, and tables. `once`: the first of them. */
+/* What comes behind an answer with "stream": lines of requests, and tables. `once`: the first of
+ * them. */
 enum cli_exit cli_stream(struct cli_call *call, bool json, bool once);
 /* REQUEST, which is `stats`, each second: ANSWER is the first one. */
 enum cli_exit cli_watch_stats(

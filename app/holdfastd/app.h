@@ -10,8 +10,8 @@
  *        |-- reqlog       thread_reqlog.c   the request log
  *        |-- spread       thread_spread.c   purges of and for other edges
  *        \-- reclaim      thread_reclaim.c  grace periods
- * Threads   struct app is built by boot and read-only afterwards, but for the atomics in it and what is the
- *           control thread's own.
+ * Threads   struct app is built by boot and read-only afterwards, but for the atomics in it and
+ *           what is the control thread's own.
  */
 #ifndef APP_H
 #define APP_H
@@ -187,7 +187,8 @@ const char *app_state_version(const struct hf_sync_info *info);
 /* commands_auth.c: protected routes. */
 int app_auth_boot(struct app *app, struct hf_err *err) HF_MUST_CHECK;
 void app_auth_undo(struct app *app);
-/* Control, sync, boot, one at a time: when it returns every worker goes by STATE, and what it revokes is revoked. */
+/* Control, sync, boot, one at a time: when it returns every worker goes by STATE, and what it
+ * revokes is revoked. */
 void app_auth_state(struct app *app, struct hf_state *state);
 json_t *app_command_auth_status(struct app *app);
 json_t *app_command_auth_revoke(struct app *app, const json_t *args, struct hf_err *err);
@@ -208,8 +209,8 @@ void app_spread_invalidated(void *arg, struct hf_span key);
 json_t *app_command_l2_status(struct app *app, bool *ret_internal, struct hf_err *err);
 
 /* commands_origin.c: those about origins. */
-/* Of every origin of the state, group by group; to be freed. NULL: an origin thread does not answer. Not for lcores
- * and origin threads. */
+/* Of every origin of the state, group by group; to be freed. NULL: an origin thread does not
+ * answer. Not for lcores and origin threads. */
 struct hf_origin_load *app_origin_loads(
 	struct app *app, const struct hf_state *state, struct hf_err *err);
 json_t *app_command_origin_list(struct app *app, bool *ret_internal, struct hf_err *err);
@@ -224,8 +225,8 @@ struct app_purge {
 	bool soft;
 };
 
-/* Control and sync: nobody is answered with it any more. 0, -EINVAL: it names nothing that could be stored;
- * -EBUSY, -ETIMEDOUT. */
+/* Control and sync: nobody is answered with it any more. 0, -EINVAL: it names nothing that could be
+ * stored; -EBUSY, -ETIMEDOUT. */
 int app_purge(struct app *app, const struct app_purge *what, uint64_t *ret_count,
 	struct hf_err *err) HF_MUST_CHECK;
 /* lib/sync's purge. */
@@ -251,7 +252,8 @@ int app_config_load(const char *path, FILE *errors, struct hf_conf **ret_conf) H
 /* All there are; the threads have ended. */
 void app_config_free(struct app *app);
 
-/* warm.c: the cache over a restart. Before the threads begin: purges count for what comes from the file. */
+/* warm.c: the cache over a restart. Before the threads begin: purges count for what comes from the
+ * file. */
 int app_warm_boot(struct app *app, struct hf_err *err) HF_MUST_CHECK;
 /* Loads, in a thread of its own, and the end of that. */
 int app_warm_load(struct app *app, struct hf_err *err) HF_MUST_CHECK;

@@ -167,7 +167,8 @@ static void undo_ports(struct app *app)
 		hf_port_close(app->port[i]);
 }
 
-/* A driver may wait for its other end for ever (virtio_user as a server does): a signal ends that. */
+/* A driver may wait for its other end for ever (virtio_user as a server does): a signal ends
+ * that. */
 static void *boot_ports_watch(void *arg)
 {
 	static const struct timespec period = { .tv_nsec = BOOT_TICK_MS * 1000000L };
@@ -330,7 +331,8 @@ static void undo_ctl(struct app *app)
 	hf_ctl_free(app->ctl);
 }
 
-/* A new state is in force. Workers go first: what it protects is not fetched before they ask for permission. */
+/* A new state is in force. Workers go first: what it protects is not fetched before they ask for
+ * permission. */
 static void boot_sync_apply(void *arg, struct hf_state *state)
 {
 	struct app *app = arg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What the commands of the socket do; lib/ctl has read, checked and will answer them. Those about the
- * cache are in commands_cache.c, and so on.
+ * What the commands of the socket do; lib/ctl has read, checked and will answer them. Those about
+ * the cache are in commands_cache.c, and so on.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Protected routes: the state that workers go by, revocation, and the commands about decisions. No credential
- * comes here: who revokes one says its SHA-256.
+ * Protected routes: the state that workers go by, revocation, and the commands about decisions. No
+ * credential comes here: who revokes one says its SHA-256.
  */
 #include <errno.h>
 #include <stdlib.h>

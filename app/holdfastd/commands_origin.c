@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Commands about origins: list, explain, and what the operator changes (lib/state/hf_state_overlay.h).
+ * Commands about origins: list, explain, and what the operator changes
+ * (lib/state/hf_state_overlay.h).
  */
 #include <errno.h>
 #include <stdlib.h>

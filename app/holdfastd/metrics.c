@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What lib/metrics asks the application, from threads of its own: what changes here are atomics only, but for what
- * the origin threads are asked.
+ * What lib/metrics asks the application, from threads of its own: what changes here are atomics
+ * only, but for what the origin threads are asked.
  */
 #include <stdio.h>
 #include <unistd.h>

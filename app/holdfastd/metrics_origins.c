@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What is told of each origin: of the first METRICS_ORIGINS_MAX, whose names fit, so that who registers many
- * does not make as many series.
+ * What is told of each origin: of the first METRICS_ORIGINS_MAX, whose names fit, so that who
+ * registers many does not make as many series.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * A purge, by the operator or by a state document: carried out by the origin threads that own what it names.
- * One at a time: the control thread and the sync thread wait a moment for each other.
+ * A purge, by the operator or by a state document: carried out by the origin threads that own what
+ * it names. One at a time: the control thread and the sync thread wait a moment for each other.
  */
 #include <errno.h>
 #include <time.h>

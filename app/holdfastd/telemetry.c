@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * DPDK's telemetry: what `holdfastctl stats` and `drops` tell, for dpdk-telemetry.py and what else speaks to
- * its socket. Asked on threads of DPDK's; only sums are read, which any thread may.
+ * DPDK's telemetry: what `holdfastctl stats` and `drops` tell, for dpdk-telemetry.py and what else
+ * speaks to its socket. Asked on threads of DPDK's; only sums are read, which any thread may.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +15,8 @@
 HF_STATIC_ASSERT(HF_STAT_COUNT <= RTE_TEL_MAX_DICT_ENTRIES, "each has an entry");
 HF_STATIC_ASSERT(HF_DROP_COUNT <= RTE_TEL_MAX_DICT_ENTRIES, "each has an entry");
 
-/* DPDK's names are of letters, digits and "_": of `class="absent"` the value goes behind the name. */
+/* DPDK's names are of letters, digits and "_": of `class="absent"` the value goes behind the
+ * name. */
 static void telemetry_name(
 	const char *name, const char *labels, char ret_text[RTE_TEL_MAX_STRING_LEN])
 {

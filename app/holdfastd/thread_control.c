@@ -62,7 +62,8 @@ static bool control_drained(const struct app *app, uint64_t since_us, uint64_t n
 	return true;
 }
 
-/* What registered, went or expired takes effect. Who said so is answered when no fetch begins by what was before. */
+/* What registered, went or expired takes effect. Who said so is answered when no fetch begins by
+ * what was before. */
 static void control_registry(struct app *app)
 {
 	uint64_t now_us = hf_clock_us(), settled;

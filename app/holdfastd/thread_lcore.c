@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * THE LOOP: one worker's turn from NIC queue to NIC queue. Nothing in it blocks, locks, allocates or
- * makes a system call, but for the sleep of an idle worker (`idle: adaptive`).
+ * THE LOOP: one worker's turn from NIC queue to NIC queue. Nothing in it blocks, locks, allocates
+ * or makes a system call, but for the sleep of an idle worker (`idle: adaptive`).
  */
 #include <poll.h>
 #include <stdio.h>
@@ -73,8 +73,8 @@ struct lcore_measure {
 	bool busy;
 };
 
-/* A hit is answered within the turn that takes its request up. So what is told of it is that turn, from
- * the poll to the device queue: no request needs a clock of its own. */
+/* A hit is answered within the turn that takes its request up. So what is told of it is that turn,
+ * from the poll to the device queue: no request needs a clock of its own. */
 static void lcore_measure_take(struct lcore_measure *measure, uint64_t now_ns)
 {
 	uint64_t hits =
@@ -150,8 +150,8 @@ static void lcore_bed_make(const struct app_worker *worker, struct lcore_bed *re
 		ret_bed->fd[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
 }
 
-/* Until a frame comes, or a timer is due. Origin threads do not wake us: while they have something of ours, and
- * where devices do not either, it is a nap. */
+/* Until a frame comes, or a timer is due. Origin threads do not wake us: while they have something
+ * of ours, and where devices do not either, it is a nap. */
 static void lcore_sleep(const struct app_worker *worker, struct lcore_bed *bed, uint64_t now_us)
 {
 	bool waits = bed->count > 0 && hf_xchg_out_count(worker->app->xchgs, worker->index) == 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What an operator purges here is purged at every edge that shares the second tier, and the other way round.
+ * What an operator purges here is purged at every edge that shares the second tier, and the other
+ * way round.
  *
  *      control --app_spread_tell--> outbox --> nodes of L2 --> heard --app_purge_unlink--> origin threads
  *      state, configuration -------------------> which nodes
@@ -180,7 +181,8 @@ static void spread_told(void *arg, bool told)
 	(void)pthread_mutex_unlock(&spread->lock);
 }
 
-/* What found no room is told as if it was everything, when there is room again, and not for one more place only. */
+/* What found no room is told as if it was everything, when there is room again, and not for one
+ * more place only. */
 static void spread_lump(struct app_spread *spread)
 {
 	const struct app_purge all = { .soft = true };

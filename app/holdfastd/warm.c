@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The warm start: at shutdown the cache goes into a file, at start a thread of its own reads that and hands to
- * each origin thread what is its.
+ * The warm start: at shutdown the cache goes into a file, at start a thread of its own reads that
+ * and hands to each origin thread what is its.
  *
- *      boot: is there a file? origin threads remember purges from now on -> ... -> ready -> load, in a thread
+ *      boot: is there a file? origin threads remember purges from now on -> ... -> ready -> load,
+ *            in a thread
  *      shutdown: load ends -> threads end -> save
  */
 #include <errno.h>
@@ -68,8 +69,8 @@ int app_warm_boot(struct app *app, struct hf_err *err)
 
 /* ---- load ---- */
 
-/* Waits for the origin thread, and then a little, so that commands get at its mailbox as well. False: it is over
- * with this process. */
+/* Waits for the origin thread, and then a little, so that commands get at its mailbox as well.
+ * False: it is over with this process. */
 static bool warm_post(struct warm_load *load, uint32_t index, struct hf_span frames)
 {
 	static const struct timespec pause = { .tv_nsec = 50000 };

@@ -6,7 +6,8 @@
 #include "hf_log.h"
 #include "hf_stat.h"
 
-/* One complaint for each time that a thread gets stuck; another when it goes on. True while it is. */
+/* One complaint for each time that a thread gets stuck; another when it goes on. True while it
+ * is. */
 static bool watchdog_look(const char *what, uint32_t index, uint64_t beat_us, uint64_t now_us,
 	uint64_t limit_us, uint64_t *reported_us)
 {

@@ -28,7 +28,8 @@ static void admin_address(const struct sockaddr *from, uint8_t ret_address[16])
 			16);
 }
 
-/* The one that has been without a request longest, of ADDRESS or (NULL) of all. Returns how many there are. */
+/* The one that has been without a request longest, of ADDRESS or (NULL) of all. Returns how many
+ * there are. */
 static uint32_t admin_oldest(
 	struct hf_admin *admin, const uint8_t *address, struct admin_conn **ret_oldest)
 {

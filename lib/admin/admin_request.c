@@ -3,7 +3,8 @@
  * A request of the admin listener, from its head to its answer.
  *
  *      head -> resource, method, `head` -- refused: answered at once, a body is not read
- *           -> body, up to body_max -> `answer` -- due later: the connection rests until hf_admin_release
+ *           -> body, up to body_max -> `answer` -- due later: the connection rests until
+ *                                                  hf_admin_release
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -247,7 +248,8 @@ static void request_expect(struct MHD_Connection *connection, struct admin_reque
 	request->too_large = request->expected != SIZE_MAX && request->expected > max;
 }
 
-/* The head is there. What has no body is answered in the next call, which lets the connection live on. */
+/* The head is there. What has no body is answered in the next call, which lets the connection live
+ * on. */
 static enum MHD_Result request_begin(struct hf_admin *admin, struct MHD_Connection *connection,
 	const char *path, const char *method, void **request_context)
 {

@@ -2,21 +2,22 @@
  *
  * admin - the admin listener: HTTP for operators and origins, answered from a table of resources.
  *
- * What      Whoever has something to show or to be told gives resources to the application, which hands
- *           them all over here.
+ * What      Whoever has something to show or to be told gives resources to the application, which
+ *           hands them all over here.
  * Picture
  *      lib/metrics  --resources--+
- *                                +--> hf_admin_new --> libmicrohttpd's thread: head -> [body] -> answer
+ *                                +--> hf_admin_new --> libmicrohttpd's thread: head -> [body]
+ *                                |                                                  -> answer
  *      lib/registry --resources--+
- * Threads   boot: new, free. Any: release. The functions of resources are called from the listener's one thread, and hold
- *           it up.
- * Promises  A1 without an address there is no thread and no socket.  A2 whatever a client does, memory is
- *           bounded, and the next client is answered: for a connection too many the one that has been
- *           without a request longest is cut.  A3 a body is not waited for where the head is refused.
- *           A4 what no resource takes is a 4xx that says why, counted and told to the log.  A5 an answer may be
- *           held until what it says is so: that holds up nobody else.
- * Limits    64 connections, 32 from one address; heads of 16 KiB, bodies of body_max; 10 s of silence; an answer is
- *           held for HF_ADMIN_HOLD_US.
+ * Threads   boot: new, free. Any: release. The functions of resources are called from the
+ *           listener's one thread, and hold it up.
+ * Promises  A1 without an address there is no thread and no socket.  A2 whatever a client does,
+ *           memory is bounded, and the next client is answered: for a connection too many the one
+ *           that has been without a request longest is cut.  A3 a body is not waited for where the
+ *           head is refused.  A4 what no resource takes is a 4xx that says why, counted and told to
+ *           the log.  A5 an answer may be held until what it says is so: that holds up nobody else.
+ * Limits    64 connections, 32 from one address; heads of 16 KiB, bodies of body_max; 10 s of
+ *           silence; an answer is held for HF_ADMIN_HOLD_US.
  * Tests     tests/unit/admin
  */
 #ifndef HF_ADMIN_H
@@ -70,7 +71,8 @@ struct hf_admin_cfg {
 /* boot. With listen "" NULL. An address that cannot be had is an error. */
 int hf_admin_new(const struct hf_admin_cfg *cfg, struct hf_err *err,
 	struct hf_admin **ret_admin) HF_MUST_CHECK;
-/* Answers that are due at UPTO or before go, and those that were held long enough. NULL is nothing. */
+/* Answers that are due at UPTO or before go, and those that were held long enough. NULL is
+ * nothing. */
 void hf_admin_release(struct hf_admin *admin, uint64_t upto, uint64_t now_us);
 /* NULL is nothing. */
 void hf_admin_free(struct hf_admin *admin);

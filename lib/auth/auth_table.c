@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The tables: readers walk a bucket's chain without a lock, writers take the table's mutex. An entry is never
- * changed: another decision is another entry, which stands in its place.
+ * The tables: readers walk a bucket's chain without a lock, writers take the table's mutex. An
+ * entry is never changed: another decision is another entry, which stands in its place.
  */
 #include "hf_auth.h"
 

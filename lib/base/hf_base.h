@@ -2,11 +2,12 @@
  *
  * base - what every file needs: assertions, spans, errors told to an operator, small arithmetic.
  *
- * What      HF_ASSERT is always compiled in: a failed one is a bug of ours and ends the process with
- *           a dump. HF_ASSERT_HOT guards per-packet loops, in CI and debug builds only.
+ * What      HF_ASSERT is always compiled in: a failed one is a bug of ours and ends the process
+ *           with a dump. HF_ASSERT_HOT guards per-packet loops, in CI and debug builds only.
  *           hf_never(c) marks a branch that cannot be taken but is defended all the same.
  * Threads   any. No state but the panic hook, which boot sets once.
- * Promises  An assertion's expression is evaluated exactly once (HF_ASSERT) or not at all (HOT, off).
+ * Promises  An assertion's expression is evaluated exactly once (HF_ASSERT) or not at all (HOT,
+ *           off).
  */
 #ifndef HF_BASE_H
 #define HF_BASE_H
@@ -74,7 +75,8 @@ struct hf_err {
 	char text[512];
 };
 
-/* Sets the text; ERR may be NULL. Returns `code`, so that `return hf_err_set(err, -EINVAL, ...)`. */
+/* Sets the text; ERR may be NULL. Returns `code`, so that
+ * `return hf_err_set(err, -EINVAL, ...)`. */
 int hf_err_set(struct hf_err *err, int code, const char *format, ...) HF_PRINTF(3, 4);
 
 /* Called once by a failing assertion before the process aborts; boot points it at the dumper. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * bytes - unaligned loads and stores in network order, and what is left behind the last whole word. Any
- * thread; pure.
+ * bytes - unaligned loads and stores in network order, and what is left behind the last whole word.
+ * Any thread; pure.
  */
 #ifndef HF_BYTES_H
 #define HF_BYTES_H
@@ -33,7 +33,8 @@ static inline uint64_t hf_load_be64(const void *p)
 	return __builtin_bswap64(v);
 }
 
-/* The LEN < 8 last bytes and zeroes behind them, as they would lie in a word of memory (x86: little endian). */
+/* The LEN < 8 last bytes and zeroes behind them, as they would lie in a word of memory (x86: little
+ * endian). */
 static inline uint64_t hf_load_rest(const void *p, size_t len)
 {
 	const uint8_t *at = (const uint8_t *)p;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * sha256 - SHA-256 (FIPS 180-4, by libcrypto), for names of secrets that somebody else can make too.
+ * sha256 - SHA-256 (FIPS 180-4, by libcrypto), for names of secrets that somebody else can make
+ * too.
  *
  * Threads   any; pure.
  */

@@ -204,8 +204,8 @@ struct hf_waker *hf_cache_reclaim_waker(struct hf_cache *cache)
 	return &cache->reclaim_waker;
 }
 
-/* What is retired while the owner has not taken the last chain yet waits for that: so no chain is put behind
- * another one. */
+/* What is retired while the owner has not taken the last chain yet waits for that: so no chain is
+ * put behind another one. */
 static struct hf_obj *cache_reclaim_take(struct hf_shard *shard, bool *ret_more)
 {
 	if (atomic_load_explicit(&shard->graced, memory_order_relaxed)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * May a response be stored, and how long does it live: RFC 9111 §3, §4.2; RFC 9213. The order of the
- * tests is the order of the reasons that an operator is told.
+ * May a response be stored, and how long does it live: RFC 9111 §3, §4.2; RFC 9213. The order of
+ * the tests is the order of the reasons that an operator is told.
  */
 #include "hf_cache_rules.h"
 
@@ -127,8 +127,8 @@ static bool admit_is_heuristic_status(uint16_t status)
 	}
 }
 
-/* What the origin said. False: nothing. Of several Expires the first counts (§4.2.1); one that is no date
- * has passed (§5.3). */
+/* What the origin said. False: nothing. Of several Expires the first counts (§4.2.1); one that is
+ * no date has passed (§5.3). */
 static bool admit_explicit(const struct admit_facts *facts, uint32_t *ret_lifetime_s)
 {
 	const struct hf_http_cc *cc = &facts->cc;
@@ -165,7 +165,8 @@ static bool admit_heuristic(const struct admit_facts *facts, uint32_t *ret_lifet
 	return tenth_s > 0;
 }
 
-/* What the operator says when the origin is silent. Errors that pass (405, 414, 501) get nothing. */
+/* What the operator says when the origin is silent. Errors that pass (405, 414, 501) get
+ * nothing. */
 static uint32_t admit_default(const struct admit_facts *facts, const struct hf_cache_policy *policy)
 {
 	uint16_t status = facts->resp->status;
@@ -194,7 +195,8 @@ static enum admit_source admit_lifetime(const struct admit_facts *facts,
 	life->lifetime_s = 0;
 	if (admit_explicit(facts, &life->lifetime_s))
 		return ADMIT_SAID;
-	/* How long something was gone says nothing about how long it stays so: negative_ttl rules. */
+	/* How long something was gone says nothing about how long it stays so: negative_ttl
+	 * rules. */
 	if (!negative && admit_heuristic(facts, &life->lifetime_s))
 		return ADMIT_GUESSED;
 	life->lifetime_s = hf_min_u32(admit_default(facts, policy), HF_HTTP_DELTA_MAX);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Room for a block that was refused though the shard uses less than it may: what is free lies in pieces
- * between objects.
+ * Room for a block that was refused though the shard uses less than it may: what is free lies in
+ * pieces between objects.
  *
- * What      After hours of pages come videos: evicting what is worth least frees one place in each of
- *           many slabs, and no slab as a whole, which chunks of bodies need. So neighbours go
+ * What      After hours of pages come videos: evicting what is worth least frees one place in each
+ *           of many slabs, and no slab as a whole, which chunks of bodies need. So neighbours go
  *           together, whatever they are worth: all objects that begin or end in one window of
  *           the arena's addresses, then in the next one.
  * Picture   arena   [        |window  |        |  ...  ]  CLEAR_WINDOWS of them
- *           table   ------------>                         each object: in the window? some at a time
+ *           table   ------------>                        each object: in the window? some at a time
  * Threads   the shard's owner.
  */
 #include "hf_cache.h"

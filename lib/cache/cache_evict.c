@@ -10,7 +10,8 @@
 
 #define EVICT_RECALL_SCAN_MAX 64
 #define EVICT_IDLE_PART       5
-#define EVICT_CANDIDATES      32 /* the least of so many is of the least three percent, in the mean */
+/* The least of so many is of the least three percent, in the mean. */
+#define EVICT_CANDIDATES      32
 
 static struct hf_obj *evict_obj(struct hf_list *link)
 {
@@ -108,8 +109,8 @@ bool hf_shard_has_room(const struct hf_shard *shard, uint64_t cost)
 }
 
 /* Within the budget and refused all the same: the arena is full of fragments. Only what comes back
- * helps. What is worth least lies scattered: until a part of the budget is idle between what is kept it
- * goes nevertheless, then neighbours do, whatever they are worth. */
+ * helps. What is worth least lies scattered: until a part of the budget is idle between what is
+ * kept it goes nevertheless, then neighbours do, whatever they are worth. */
 static void evict_fragments(struct hf_shard *shard, uint64_t goal)
 {
 	if (evict_outlook(shard) > shard->budget / EVICT_IDLE_PART && cache_clear(shard, goal))

@@ -51,7 +51,8 @@ static bool fresh_is_refused(
 	return req->has_min_fresh && life->lifetime_s - age_s < req->min_fresh_s;
 }
 
-/* Does the client accept what is stale by `past_s`? It must say so, and nothing may speak against it. */
+/* Does the client accept what is stale by `past_s`? It must say so, and nothing may speak against
+ * it. */
 static bool fresh_stale_is_accepted(const struct hf_http_cc *req, uint32_t age_s, uint32_t past_s)
 {
 	if (req->no_cache || req->has_min_fresh || !req->has_max_stale)

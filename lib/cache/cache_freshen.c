@@ -3,7 +3,7 @@
  * Freshening (RFC 9111 §4.3.4): a new head for a body that is stored already.
  *
  * Picture   objects that share a chain of chunks (O7 of hf_object.h), linked by age:
- *             first stored <--older-- freshened <--older-- freshened again     first of each --> chain
+ *             first stored <--older-- freshened <--older-- freshened again  first of each --> chain
  *                   lent   --newer-->   lent    --newer-->  counts the chain
  */
 #include "hf_cache.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What a purge names, from the words of an operator or of a state document to those of keys and fields.
+ * What a purge names, from the words of an operator or of a state document to those of keys and
+ * fields.
  */
 #include "hf_cache.h"
 

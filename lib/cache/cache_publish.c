@@ -109,7 +109,8 @@ static void publish_link(struct hf_shard *shard, struct hf_obj *obj)
 	hf_list_add_head(&shard->queue, &obj->queue);
 	shard->objects++;
 	old = cache_at(shard, obj->slot);
-	/* One store: a lookup finds the old one or the new one; then who has seen its end finds it (C1) */
+	/* One store: a lookup finds the old one or the new one; then who has seen its end finds it
+	 * (C1) */
 	atomic_store_explicit(
 		cache_slot_word(shard, obj->slot), cache_word(obj), memory_order_release);
 	publish_show(shard, obj);

@@ -2,8 +2,8 @@
  *
  * What leaves the table by name: one key, or all that a prefix or a tag names.
  *
- * An object never moves from one slot to another, so a walk from the first slot to the last meets each
- * one that was there when it began and is there still.
+ * An object never moves from one slot to another, so a walk from the first slot to the last meets
+ * each one that was there when it began and is there still.
  */
 #include "hf_cache.h"
 
@@ -51,7 +51,8 @@ static char purge_separator(struct hf_span name)
 	return 0;
 }
 
-/* A line of tags: takes its name off, and says what stands between the tags. False: another line. */
+/* A line of tags: takes its name off, and says what stands between the tags. False: another
+ * line. */
 static bool purge_is_tags(struct hf_span *line, char *ret_separator)
 {
 	const char *colon = line->len > 0 ? memchr(line->ptr, ':', line->len) : NULL;

@@ -6,13 +6,14 @@
 
 /* Of counts each time they are used: half is left after 44 times. */
 #define RATES_KEPT          (63.0 / 64)
-/* Touches that are expected, before any are seen, while an object stays idle for as long again; this
- * counts as much as one object that did. */
+/* Touches that are expected, before any are seen, while an object stays idle for as long again;
+ * this counts as much as one object that did. */
 #define RATES_FIRST         0.5
 #define RATES_FIRST_WEIGHT  1.0
 /* So many objects' time must be seen until a class's own rate counts as much as the common one. */
 #define RATES_COMMON_WEIGHT 4.0
-#define RATES_TAIL          0.01 /* less than this chance to stay untouched for so long matters not */
+/* Less than this chance to stay untouched for so long matters not. */
+#define RATES_TAIL          0.01
 
 /* Half octaves: 1, (1.5), 2, 3, 4, 6, 8 ... */
 static uint32_t rates_bin(uint32_t time)

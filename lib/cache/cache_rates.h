@@ -4,14 +4,15 @@
  *
  * What      An object's past is how often it was seen touched and how long the times between were;
  *           pasts that are alike are one class. It is idle since it was last seen touched. For each
- *           class and idle time are counted how often one was touched then, and for how long one was
- *           not: the quotient is the rate of touches (hazard rate; LHD, Beckmann et al., NSDI 2018,
- *           ranks by such counts as well).
+ *           class and idle time are counted how often one was touched then, and for how long one
+ *           was not: the quotient is the rate of touches (hazard rate; LHD, Beckmann et al., NSDI
+ *           2018, ranks by such counts as well).
  *           From the rates of a class follows an index for each idle time: the most touches for the
- *           time in the cache that keeping the object promises, however long it is then kept for its
- *           next touch (Gittins, Bandit Processes and Dynamic Allocation Indices, 1979). Where the
- *           rate falls the index is the rate, and the longest idle goes first, as in LRU. Where it
- *           is low now and high later, as in a loop, the index says whether the wait is worth it.
+ *           time in the cache that keeping the object promises, however long it is then kept for
+ *           its next touch (Gittins, Bandit Processes and Dynamic Allocation Indices, 1979). Where
+ *           the rate falls the index is the rate, and the longest idle goes first, as in LRU. Where
+ *           it is low now and high later, as in a loop, the index says whether the wait is worth
+ *           it.
  * Picture   idle     1  1.5  2   3   4   6   8  ...  2^24    half octaves of time: bins
  *           touches      .   2   1   .   .   9
  *           time         8  30  41  60  70  60             rate = touches / time

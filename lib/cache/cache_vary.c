@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Vary (RFC 9111 §4.1): the selecting fields of a request as a block of bytes. Two requests select the
- * same response when their blocks are equal.
+ * Vary (RFC 9111 §4.1): the selecting fields of a request as a block of bytes. Two requests select
+ * the same response when their blocks are equal.
  */
 #include "hf_cache_rules.h"
 
@@ -78,8 +78,8 @@ static void vary_put_list(struct vary_out *out, struct hf_span list, enum hf_htt
 	}
 }
 
-/* '+' and the values of all lines of that name, combined (RFC 9110 §5.3); '-': there is none, or it was for
- * us alone, and the origin never saw it. */
+/* '+' and the values of all lines of that name, combined (RFC 9110 §5.3); '-': there is none, or it
+ * was for us alone, and the origin never saw it. */
 static void vary_put_value(
 	struct vary_out *out, const struct hf_http_fields *fields, struct hf_span name)
 {
@@ -187,8 +187,8 @@ int hf_cache_vary_build(
 	return out.failed ? -ENOSPC : (int)out.len;
 }
 
-/* Takes the next record's name off the block. False at the end, and on what is no record (a block may
- * have come back from L2): then something is left. */
+/* Takes the next record's name off the block. False at the end, and on what is no record (a block
+ * may have come back from L2): then something is left. */
 static bool vary_next(struct hf_span *block, struct hf_span *ret_name)
 {
 	const char *zero = block->len > 0 ? memchr(block->ptr, '\0', block->len) : NULL;

@@ -4,10 +4,10 @@
  * (cache_rates.h), and what each saves, against the memory that it takes.
  *
  * What      Time is counted in objects stored by the shard: it runs with the turnover of the cache.
- *           Nobody tells when an object is touched: its mark is looked at now and then, and cleared.
- *           Those that left are remembered for a while, 8 bytes each. So what is asked for just too
- *           late is learnt too, which alone shows that keeping longer pays (in a loop nothing is ever
- *           touched in time); and an object that comes back goes on with its past.
+ *           Nobody tells when an object is touched: its mark is looked at now and then, and
+ *           cleared. Those that left are remembered for a while, 8 bytes each. So what is asked for
+ *           just too late is learnt too, which alone shows that keeping longer pays (in a loop
+ *           nothing is ever touched in time); and an object that comes back goes on with its past.
  * Picture   publish:  4 objects are looked at; some of those gone; now and then one class is learnt
  *           look:     idle time is counted; touched? is counted, the mark cleared
  *           evict:    32 are looked at; the one that is worth least goes
@@ -27,13 +27,14 @@
 #include "cache_priv.h"
 #include "cache_rates.h"
 
-#define WORTH_LOOKS      4 /* objects looked at for one stored, also while nothing need be evicted */
-/* A miss costs the transfer of the body and a round trip, in which TCP's first flight would bring so
- * many bytes. More favours small objects: fewer misses, but more bytes from origins. */
+/* Objects looked at for one stored, also while nothing need be evicted. */
+#define WORTH_LOOKS      4
+/* A miss costs the transfer of the body and a round trip, in which TCP's first flight would bring
+ * so many bytes. More favours small objects: fewer misses, but more bytes from origins. */
 #define WORTH_TRIP_BYTES 16384.0
 #define WORTH_GONE_WAYS  8
-/* Everything is gone through while a quarter of the objects is replaced, or in a small cache while so
- * many are stored. */
+/* Everything is gone through while a quarter of the objects is replaced, or in a small cache while
+ * so many are stored. */
 #define WORTH_ROUND_MIN  100
 
 /* An object that left. */

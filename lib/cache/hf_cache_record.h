@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * cache record - what is kept of a stored response beside its body, as bytes: of a snapshot's files (lib/snap)
- * and of values in L2 (lib/l2).
+ * cache record - what is kept of a stored response beside its body, as bytes: of a snapshot's files
+ * (lib/snap) and of values in L2 (lib/l2).
  *
  * Format    Numbers are big-endian.
  *             0  8  age, us                     8  8  length of the body
@@ -11,10 +11,11 @@
  *            34  1  1: with Authorization  2: no body (204)  4: was asked for again
  *            35  1  1: never stale  2: always validated  4: immutable  8: has a validator
  *            36  4  k   40  4  v   44  4  h
- *            48  k  key   48+k  v  Vary values (hf_cache_vary_build)   48+k+v  h  head, as it is stored: in
- *                   it are the validators and the tags
+ *            48  k  key   48+k  v  Vary values (hf_cache_vary_build)   48+k+v  h  head, as it is
+ *                   stored: in it are the validators and the tags
  * Threads   any; pure.
- * Promises  Of what is good nothing is against the rules of lib/cache: it could have been stored here.
+ * Promises  Of what is good nothing is against the rules of lib/cache: it could have been stored
+ *           here.
  * Tests     tests/unit/snap, tests/unit/l2, tests/fuzz/fuzz_{snapshot,l2_value}.c
  */
 #ifndef HF_CACHE_RECORD_H
@@ -47,12 +48,13 @@ struct hf_obj_spec hf_cache_record_spec(
 size_t hf_cache_record_len(const struct hf_cache_record *record);
 /* Writes them. */
 void hf_cache_record_put(char *buf, const struct hf_cache_record *record);
-/* The record at the beginning of BYTES, where its texts stay. Its length; 0: not what hf_cache_record_put
- * writes. */
+/* The record at the beginning of BYTES, where its texts stay. Its length; 0: not what
+ * hf_cache_record_put writes. */
 size_t hf_cache_record_get(struct hf_span bytes, struct hf_cache_record *ret_record);
 /* A response that may be stored, as lib/cache would have it. */
 bool hf_cache_record_is_good(const struct hf_cache_record *record);
-/* By what holds now: a route's leave to store the URL does not count, the operator's own names do. */
+/* By what holds now: a route's leave to store the URL does not count, the operator's own names
+ * do. */
 bool hf_cache_record_has_secret(const struct hf_cache_record *record);
 
 #endif

@@ -2,17 +2,17 @@
  *
  * cache rules - may it be stored, may it be used: RFC 9111 for a shared cache, as pure functions.
  *
- * What      admit: request and response -> store or not, why, and the object's life. fresh: life, age
- *           and the request's directives -> use, revalidate or not. vary: the selecting fields.
+ * What      admit: request and response -> store or not, why, and the object's life. fresh: life,
+ *           age and the request's directives -> use, revalidate or not. vary: the selecting fields.
  * Picture
  *      response --admit--> verdict.life ---(kept with the object)---> fresh_for(life, request, age)
  *      response + request --vary_build--> block --(kept)--> vary_matches(block, request)
  * Threads   any; pure.
- * Promises  When in doubt: not stored, or revalidated. `private` and `no-store` are never stored, where
- *           they are in force: a valid CDN-Cache-Control stands for Cache-Control and Expires as a whole
- *           (RFC 9213 §2.2), and must-understand lifts no-store for the statuses that are known here
- *           (RFC 9111 §5.2.2.3). Set-Cookie only with explicit public or s-maxage, and never its own
- *           bytes (verdict.scrub).
+ * Promises  When in doubt: not stored, or revalidated. `private` and `no-store` are never stored,
+ *           where they are in force: a valid CDN-Cache-Control stands for Cache-Control and Expires
+ *           as a whole (RFC 9213 §2.2), and must-understand lifts no-store for the statuses that
+ *           are known here (RFC 9111 §5.2.2.3). Set-Cookie only with explicit public or s-maxage,
+ *           and never its own bytes (verdict.scrub).
  * Files     cache_admit.c cache_fresh.c cache_vary.c tbl/admit.h
  * Tests     tests/unit/cache/test_cache_{admit,fresh,vary}.c
  */
@@ -62,7 +62,8 @@ enum hf_cache_use {
 	HF_CACHE_USE_REVALIDATE, /* not without asking the origin; only-if-cached: 504 */
 };
 
-/* age_s: the verdict's initial_age_s plus the time since it was received. req may be NULL: no directives. */
+/* age_s: the verdict's initial_age_s plus the time since it was received. req may be NULL: no
+ * directives. */
 enum hf_cache_use hf_cache_fresh_for(
 	const struct hf_cache_life *life, const struct hf_http_cc *req, uint32_t age_s);
 /* "Stale-but-valid": may it be served at that age because the origin cannot be asked? window_s is
@@ -79,8 +80,8 @@ bool hf_cache_life_is_useful(
 /* ---- admission ---- */
 
 struct hf_cache_policy {
-	uint32_t
-		default_ttl_s; /* 200, 203, 204, 300, 301, 308 without any freshness; 0: not stored */
+	/* 200, 203, 204, 300, 301, 308 without any freshness; 0: not stored */
+	uint32_t default_ttl_s;
 	uint32_t negative_ttl_s; /* 404, 410 without explicit freshness; 0: not stored */
 	uint32_t swr_s, sie_s;   /* where the response names none */
 	uint64_t object_max;     /* bytes of body; 0: no limit */

@@ -8,31 +8,34 @@
  *      hf_obj [ hot lines | key | vary | head | small body ]      one block of the arena
  *         first -> hf_chunk -> hf_chunk -> ...                    HF_ARENA_CHUNK bytes each
  *
- *             new          commit         end             publish        unlink         last unref
- *      (none) ---> NEW/FILLING ----> FILLING ----> READY ----> in the table ----> RETIRED ----> freed
- *                                       |  \--publish: in the table, then READY --^
- *                                       \--fail--> FAILED
- * Threads   The owner is the origin thread of the object's shard: it alone writes, but for `touched`
- *           and `holders`, in which an lcore sets a bit when it is clear, and `refreshing`.
+ *             new         commit        end          publish         unlink       last unref
+ *      (none) ---> NEW/FILLING ---> FILLING ---> READY ---> in the table ---> RETIRED ---> freed
+ *                                      |  \--publish: in the table, then READY --^
+ *                                      \--fail--> FAILED
+ * Threads   The owner is the origin thread of the object's shard: it alone writes, but for
+ *           `touched` and `holders`, in which an lcore sets a bit when it is clear, and
+ *           `refreshing`.
  * Lifetime  Numbered, so that reviews can cite them:
- *      O1  A pointer that hf_cache_lookup returned is borrowed: good until this lcore's next quiescent
- *          state. To keep it, take a lease in the same turn (hf_reader_lease).
+ *      O1  A pointer that hf_cache_lookup returned is borrowed: good until this lcore's next
+ *          quiescent state. To keep it, take a lease in the same turn (hf_reader_lease).
  *      O2  A pointer that came with an exchange is good until this lcore posts FINISH for it.
- *      O3  Head, key, vary never change after the object left its builder. `filled` only grows; bytes
- *          below it never change. A READY object is immutable but for its flags.
- *      O4  The owner counts references in `owner_refs` (plain integer): table, fill, each exchange, each
- *          lcore whose lease was recalled. Freed at 0.
+ *      O3  Head, key, vary never change after the object left its builder. `filled` only grows;
+ *          bytes below it never change. A READY object is immutable but for its flags.
+ *      O4  The owner counts references in `owner_refs` (plain integer): table, fill, each exchange,
+ *          each lcore whose lease was recalled. Freed at 0.
  *      O5  Leaving the table: unlink, then a grace period (reclaim thread), then every lcore in
- *          `holders` is asked (RECALL) and answers when its lease ended (RECALLED); then the table's
- *          reference goes. Grace ends borrowing, recall ends leases; both are needed.
- *      O6  Chunks of a streamed object (HF_OBJ_STREAM) behind every reader are freed while it fills; a
- *          reader at byte p may touch the chunk that holds byte p - 1, and no earlier one. Its bytes are
- *          sent by copy, never attached to a packet.
- *      O7  Objects that freshening made of one another share one chain of chunks, which is freed with the
- *          last of them. It counts as the newest one's (cost), and when that one is freed as the next
- *          older one's. Each is freed as soon as nobody needs it, whatever becomes of the others.
- *      O8  What is not stored may be one client's alone: every block of an object with HF_OBJ_STREAM (head,
- *          chunks) is wiped when it is freed, so that it is nowhere in the cache's memory afterwards.
+ *          `holders` is asked (RECALL) and answers when its lease ended (RECALLED); then the
+ *          table's reference goes. Grace ends borrowing, recall ends leases; both are needed.
+ *      O6  Chunks of a streamed object (HF_OBJ_STREAM) behind every reader are freed while it
+ *          fills; a reader at byte p may touch the chunk that holds byte p - 1, and no earlier one.
+ *          Its bytes are sent by copy, never attached to a packet.
+ *      O7  Objects that freshening made of one another share one chain of chunks, which is freed
+ *          with the last of them. It counts as the newest one's (cost), and when that one is freed
+ *          as the next older one's. Each is freed as soon as nobody needs it, whatever becomes of
+ *          the others.
+ *      O8  What is not stored may be one client's alone: every block of an object with
+ *          HF_OBJ_STREAM (head, chunks) is wiped when it is freed, so that it is nowhere in the
+ *          cache's memory afterwards.
  */
 #ifndef HF_OBJECT_H
 #define HF_OBJECT_H
@@ -158,8 +161,9 @@ static inline void hf_obj_make_stale(struct hf_obj *obj, uint64_t now_us)
 	atomic_fetch_or_explicit(&obj->flags, HF_OBJ_STALE, memory_order_release);
 }
 
-/* The age by which an object's life is judged (hf_cache_fresh_for, hf_cache_stale_is_valid): that of a
- * soft-purged one was its lifetime when it was purged, or more. What a client is told is hf_obj_age_s. */
+/* The age by which an object's life is judged (hf_cache_fresh_for, hf_cache_stale_is_valid): that
+ * of a soft-purged one was its lifetime when it was purged, or more. What a client is told is
+ * hf_obj_age_s. */
 static inline uint32_t hf_obj_life_age_s(const struct hf_obj *obj, uint64_t now_us)
 {
 	uint32_t age_s = hf_obj_age_s(obj, now_us);
@@ -189,8 +193,8 @@ static inline bool hf_obj_is_open_to(const struct hf_obj *obj, const struct hf_c
 	       (!req->has_secret_query || (flags & HF_OBJ_SECRET_OK));
 }
 
-/* ---- stale-while-revalidate: one refresh an object, and after one that brought nothing none within
- * the same second ---- */
+/* ---- stale-while-revalidate: one refresh an object, and after one that brought nothing none
+ * within the same second ---- */
 
 #define HF_OBJ_REFRESH_IDLE 0
 #define HF_OBJ_REFRESH_ON   1

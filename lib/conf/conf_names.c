@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Lists of names: response fields, query parameters, targets of tunnels. Kept in lower case, each once.
+ * Lists of names: response fields, query parameters, targets of tunnels. Kept in lower case, each
+ * once.
  */
 #include "hf_conf.h"
 

@@ -212,7 +212,8 @@ static bool value_vdev(const char *name, size_t len)
 	return true;
 }
 
-/* http[s]://HOST[:PORT][/PATH], without user, query or slash at the end; libcurl decides the rest. */
+/* http[s]://HOST[:PORT][/PATH], without user, query or slash at the end; libcurl decides the
+ * rest. */
 static bool value_url(const char *url)
 {
 	static const char *const schemes[] = { "http://", "https://" };

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * conf - the node-local configuration file: YAML in, one immutable struct out, or every error at once.
+ * conf - the node-local configuration file: YAML in, one immutable struct out, or every error at
+ * once.
  *
- * What      hf_conf_load reads the file with libcyaml, checks each value against tbl/params.h (name,
- *           type, range, default, help: one line a key) and the rules between keys.
+ * What      hf_conf_load reads the file with libcyaml, checks each value against tbl/params.h
+ *           (name, type, range, default, help: one line a key) and the rules between keys.
  * Threads   boot and control. The struct is read-only afterwards, any thread.
  * Lifetime  hf_conf_free; strings and arrays belong to the struct.
  * Promises  C1 every error of a file is reported in one run, each naming file, line, key, what was
  *           found and what is allowed.  C2 a file with an error yields no configuration at all.
- *           C3 hf_conf_print writes a file that loads to the same values.  C4 a configuration is never
- *           changed: hf_conf_merge makes another, in which no more differs than is marked so in tbl/params.h.
+ *           C3 hf_conf_print writes a file that loads to the same values.  C4 a configuration is
+ *           never changed: hf_conf_merge makes another, in which no more differs than is marked so
+ *           in tbl/params.h.
  */
 #ifndef HF_CONF_H
 #define HF_CONF_H
@@ -139,8 +141,8 @@ void hf_conf_free(struct hf_conf *conf);
 /* HOST:PORT or [IPv6]:PORT in its parts, without brackets; false: it is neither. */
 bool hf_conf_hostport(const char *text, char *ret_host, size_t size, uint16_t *ret_port);
 
-/* What a reload makes of RUNNING: a new configuration with FILE's values where tbl/params.h says LIVE, all
- * else as it is. -ENOMEM. */
+/* What a reload makes of RUNNING: a new configuration with FILE's values where tbl/params.h says
+ * LIVE, all else as it is. -ENOMEM. */
 int hf_conf_merge(const struct hf_conf *running, const struct hf_conf *file,
 	struct hf_conf **ret_conf) HF_MUST_CHECK;
 /* NULL: a port that there is not. */

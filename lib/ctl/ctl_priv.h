@@ -3,7 +3,8 @@
  * ctl_priv - one client's buffers, and the way from a line to its answer.
  *
  * Picture   ctl_sock.c: socket, epoll -> ctl_client.c: bytes to lines, answers to bytes
- *           -> ctl_cmd.c: a line to its answer; ctl_args.c: its arguments; ctl_stream.c: answers that go on
+ *           -> ctl_cmd.c: a line to its answer; ctl_args.c: its arguments; ctl_stream.c: answers
+ *           that go on
  */
 #ifndef HF_PRIV_CTL
 #error "ctl_priv.h is private to lib/ctl"

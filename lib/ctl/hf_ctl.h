@@ -3,17 +3,17 @@
  * ctl - the Unix socket on which operators ask and command: JSON lines, one answer a request.
  *
  * What      {"id":1,"command":"purge","args":{"url":"/x"}} -> {"id":1,"ok":true,"result":{...}} or
- *           {"id":1,"ok":false,"error":{"type":"client_error","message":"..."}}, where the error may
- *           have "errors": ["...", ...], each reason.
- *           tbl/ctl_cmds.h lists the commands; app gives each its function. Of some the answer goes on: behind
- *           it come lines {"id":1,"stream":{...}} until the client closes; what it asks
+ *           {"id":1,"ok":false,"error":{"type":"client_error","message":"..."}}, where the error
+ *           may have "errors": ["...", ...], each reason.
+ *           tbl/ctl_cmds.h lists the commands; app gives each its function. Of some the answer goes
+ *           on: behind it come lines {"id":1,"stream":{...}} until the client closes; what it asks
  *           meanwhile is answered in between.
  * Threads   control, all of it. Never blocks: a client that does not read is cut off.
  * Lifetime  new binds and listens (a stale socket file of a dead process is replaced, a live one is
  *           an error); free closes and unlinks.
- * Limits    64 clients, 64 KiB a line in, 8 MiB of answers queued for a client. One stream a client; its source is
- *           not asked while the client has not read what came before, and after 50 ticks in which it took nothing
- *           of that it is cut off.
+ * Limits    64 clients, 64 KiB a line in, 8 MiB of answers queued for a client. One stream a
+ *           client; its source is not asked while the client has not read what came before, and
+ *           after 50 ticks in which it took nothing of that it is cut off.
  */
 #ifndef HF_CTL_H
 #define HF_CTL_H
@@ -32,8 +32,8 @@ enum hf_ctl_cmd {
 };
 
 /* Carries out one command. ARGS is an object (never NULL). Returns the result, an object (a new
- * reference), or with `err` set NULL or an array of strings, every reason: then it is a client_error when
- * *ret_internal stays false. */
+ * reference), or with `err` set NULL or an array of strings, every reason: then it is a
+ * client_error when *ret_internal stays false. */
 typedef json_t *(*hf_ctl_fn)(
 	void *app, enum hf_ctl_cmd cmd, const json_t *args, bool *ret_internal, struct hf_err *err);
 
@@ -51,7 +51,8 @@ struct hf_ctl_arg {
 	uint32_t group; /* those of one group exclude each other; one is needed unless optional */
 };
 
-/* The next argument in the table's spelling; ret_arg->group is 0 before the first. NULL: there is none. */
+/* The next argument in the table's spelling; ret_arg->group is 0 before the first. NULL: there is
+ * none. */
 const char *hf_ctl_arg_next(const char *args, struct hf_ctl_arg *ret_arg);
 /* Are those GIVEN, an object, what the command takes? 0, or -1 with the reason. */
 int hf_ctl_args_check(
@@ -80,8 +81,8 @@ struct hf_ctl_source {
 	void *arg;
 };
 
-/* Within an hf_ctl_fn that then returns a result: the client hears from SOURCE from now on. -EBUSY: it has a
- * stream already. */
+/* Within an hf_ctl_fn that then returns a result: the client hears from SOURCE from now on. -EBUSY:
+ * it has a stream already. */
 int hf_ctl_stream_begin(
 	struct hf_ctl *ctl, const struct hf_ctl_source *source, struct hf_err *err) HF_MUST_CHECK;
 /* TEXT is a JSON object on one line. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * fallback - after so many failures in a row, live on what is known; after so many good answers, return.
+ * fallback - after so many failures in a row, live on what is known; after so many good answers,
+ * return.
  *
- * What      A machine of six states, one instance for the control plane and one for each group of origins.
- *           Pure: tbl/fallback_fsm.h says for every state and event what follows, the caller acts.
+ * What      A machine of six states, one instance for the control plane and one for each group of
+ *           origins. Pure: tbl/fallback_fsm.h says for every state and event what follows, the
+ *           caller acts.
  * Picture
  *                    failed            failures in a row
  *           NORMAL ---------> FAILING ------------------> FALLBACK <--failed-- RECOVERING
@@ -12,8 +14,9 @@
  *           HELD_ON, HELD_OFF: from everywhere by the operator, and back by AUTO
  * Threads   an instance belongs to one thread.
  * Promises  F1 one failure less than `failures` in a row enters nothing, one good answer less than
- *           `successes` leaves nothing: what flaps keeps the mode that it has.  F2 an answer that is refused
- *           for what it says is neither: it breaks a row.  F3 ENTER and LEAVE alternate, ENTER first.
+ *           `successes` leaves nothing: what flaps keeps the mode that it has.  F2 an answer that
+ *           is refused for what it says is neither: it breaks a row.  F3 ENTER and LEAVE alternate,
+ *           ENTER first.
  * Tests     tests/unit/fallback: every state with every event
  */
 #ifndef HF_FALLBACK_H

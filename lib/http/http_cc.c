@@ -61,8 +61,8 @@ void hf_http_cc_init(struct hf_http_cc *cc)
 	memset(cc, 0, sizeof(*cc));
 }
 
-/* An argument without its quotes: RFC 9111 §5.2 asks to take both forms. A quote or an escape that is left
- * makes neither a number nor a name. */
+/* An argument without its quotes: RFC 9111 §5.2 asks to take both forms. A quote or an escape that
+ * is left makes neither a number nor a name. */
 static struct hf_span cc_unquoted(struct hf_span arg)
 {
 	if (arg.len < 2 || arg.ptr[0] != '"' || arg.ptr[arg.len - 1] != '"')
@@ -81,8 +81,8 @@ static bool cc_may_leave_out(struct hf_span name)
 	       (!(flags & HF_HTTP_FIELD_END) || (flags & HF_HTTP_FIELD_SCRUB));
 }
 
-/* Names all of which may be left out; else the directive is taken as if it had no argument, as §5.2.2.4
- * permits. */
+/* Names all of which may be left out; else the directive is taken as if it had no argument, as
+ * §5.2.2.4 permits. */
 static bool cc_is_qualified(struct hf_span arg)
 {
 	struct hf_span list = cc_unquoted(arg);
@@ -99,7 +99,8 @@ static bool cc_is_qualified(struct hf_span arg)
 
 /* ---- directives ---- */
 
-/* What is no number means the most restrictive: stale at once, or for min-fresh never fresh enough. */
+/* What is no number means the most restrictive: stale at once, or for min-fresh never fresh
+ * enough. */
 static uint32_t cc_seconds(const struct http_cc_directive *d, bool has_arg, struct hf_span arg)
 {
 	uint32_t s;
@@ -151,8 +152,8 @@ static bool cc_is_open(struct hf_span item)
 	return quoted;
 }
 
-/* A directive's name and argument. RFC 9111 §5.2 has no white space around the '=': the name is known
- * nevertheless, but what stands there is no number and no list. */
+/* A directive's name and argument. RFC 9111 §5.2 has no white space around the '=': the name is
+ * known nevertheless, but what stands there is no number and no list. */
 struct cc_item {
 	struct hf_span name, arg;
 	bool has_arg, open;

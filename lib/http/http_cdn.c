@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * CDN-Cache-Control (RFC 9213): a dictionary of RFC 8941. Stricter than Cache-Control: what does not
- * parse is ignored as a whole, a directive whose value has another type alone.
+ * CDN-Cache-Control (RFC 9213): a dictionary of RFC 8941. Stricter than Cache-Control: what does
+ * not parse is ignored as a whole, a directive whose value has another type alone.
  */
 #include "hf_http.h"
 

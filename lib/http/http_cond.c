@@ -73,7 +73,8 @@ bool http_fields_date(
 	return line && hf_http_date_parse(line->value, now_s, ret_s) == 0;
 }
 
-/* One line of If-None-Match. False: malformed. *hit: one of its tags is `own`, both weak or strong. */
+/* One line of If-None-Match. False: malformed. *hit: one of its tags is `own`, both weak or
+ * strong. */
 static bool cond_tags(struct hf_span list, const struct http_etag *own, bool *hit)
 {
 	for (;;) {
@@ -112,8 +113,8 @@ static bool cond_none_match(const struct hf_http_req *req, const struct hf_http_
 	return hit;
 }
 
-/* RFC 9111 §4.3.2: Last-Modified, and where there is none the Date. A Last-Modified that is no date says
- * nothing. */
+/* RFC 9111 §4.3.2: Last-Modified, and where there is none the Date. A Last-Modified that is no date
+ * says nothing. */
 static bool cond_not_since(
 	const struct hf_http_req *req, const struct hf_http_fields *stored, int64_t now_s)
 {

@@ -66,8 +66,8 @@ static int date_to_unix(const struct date_parts *d, int64_t *ret_s)
 	return 0;
 }
 
-/* In any case: RFC 9111 §4.2 asks it of caches, who writes otherwise than RFC 9110 §5.6.7 means no other
- * date. */
+/* In any case: RFC 9111 §4.2 asks it of caches, who writes otherwise than RFC 9110 §5.6.7 means no
+ * other date. */
 static bool date_same(char a, char b)
 {
 	return http_lower(a) == http_lower(b);
@@ -120,8 +120,8 @@ static size_t date_match_one(const char *at, char kind, struct date_parts *d)
 	return 1;
 }
 
-/* Matches text against a pattern of the same length: Y D h m s stand for digits of that part, bbb for
- * a month's name, www for a day's, _ for a space or a digit of the day, all else for itself. */
+/* Matches text against a pattern of the same length: Y D h m s stand for digits of that part, bbb
+ * for a month's name, www for a day's, _ for a space or a digit of the day, all else for itself. */
 static int date_match(struct hf_span text, const char *pattern, struct date_parts *ret_parts)
 {
 	struct date_parts d = { 0 };

@@ -29,7 +29,8 @@ static const struct {
 
 HF_STATIC_ASSERT(HF_HTTP_FIELD_COUNT <= 64, "struct hf_http_fields.have is 64 bits");
 
-/* The known names by length, those of most requests first; 0 (OTHER) ends a row. A test looks every name up. */
+/* The known names by length, those of most requests first; 0 (OTHER) ends a row. A test looks every
+ * name up. */
 static const uint8_t fields_by_len[FIELDS_NAME_MAX + 1][8] = {
 	[2] = { HF_HTTP_FIELD_TE },
 	[3] = { HF_HTTP_FIELD_AGE, HF_HTTP_FIELD_VIA },
@@ -73,9 +74,9 @@ static uint64_t fields_load(const char *at, size_t len)
 	return v | FIELDS_CASE;
 }
 
-/* Same length. Eight bytes at once with the case bit set: among characters that are no controls only the
- * two cases of a letter then look alike, and those of '^' and '~' and their like, which no known name
- * has. */
+/* Same length. Eight bytes at once with the case bit set: among characters that are no controls
+ * only the two cases of a letter then look alike, and those of '^' and '~' and their like, which no
+ * known name has. */
 static bool fields_name_is(const char *name, struct hf_span lower)
 {
 	size_t at = 0;
@@ -224,8 +225,8 @@ static enum http_lines fields_line_end(const char **p, const char *end, bool bar
 	return HTTP_LINES_DONE;
 }
 
-/* Behind a name: its colon, with white space before it in an answer. Two readers of that may not agree
- * about the body's end, so it may not be what says that. */
+/* Behind a name: its colon, with white space before it in an answer. Two readers of that may not
+ * agree about the body's end, so it may not be what says that. */
 static enum http_lines fields_colon(
 	const char **p, const char *end, bool repair, const struct hf_http_line *line)
 {
@@ -244,8 +245,8 @@ static enum http_lines fields_colon(
 	return HTTP_LINES_DONE;
 }
 
-/* One "name: value" with its line end. A line that begins with white space (obs-fold, RFC 9112 §5.2)
- * has no name there and so is bad. */
+/* One "name: value" with its line end. A line that begins with white space (obs-fold, RFC 9112
+ * §5.2) has no name there and so is bad. */
 static enum http_lines fields_line(
 	const char **p, const char *end, bool repair, struct hf_http_line *ret_line)
 {

@@ -15,7 +15,8 @@
 enum range_spec {
 	RANGE_SPEC_BAD,
 	RANGE_SPEC_NOTHING, /* not satisfiable */
-	RANGE_SPEC_EMPTY, /* satisfiable, but no Content-Range can say it: a suffix of an empty body */
+	/* satisfiable, but no Content-Range can say it: a suffix of an empty body */
+	RANGE_SPEC_EMPTY,
 	RANGE_SPEC_SOME,
 };
 
@@ -75,9 +76,9 @@ static bool range_touch(const struct hf_http_range *a, const struct hf_http_rang
 	return a->begin < b->end + RANGE_GAP && b->begin < a->end + RANGE_GAP;
 }
 
-/* Adds a range to those kept, which are RANGE_GAP apart: it takes the place of the first that it touches,
- * and all others that it touches are part of it. What the sum touches was touched by one of them. False: too
- * many. */
+/* Adds a range to those kept, which are RANGE_GAP apart: it takes the place of the first that it
+ * touches, and all others that it touches are part of it. What the sum touches was touched by one
+ * of them. False: too many. */
 static bool range_keep(struct hf_http_range more, struct hf_http_range *kept, uint32_t *count)
 {
 	uint32_t to = 0, place = UINT32_MAX;
@@ -131,8 +132,8 @@ static enum hf_http_ranges range_set(
 	return *ret_count > 0 ? HF_HTTP_RANGES_SOME : HF_HTTP_RANGES_NONE;
 }
 
-/* RFC 9110 §8.8.2.2: a date is a strong validator when the response is at least a second younger than what
- * it says; else there may have been two versions in that second. */
+/* RFC 9110 §8.8.2.2: a date is a strong validator when the response is at least a second younger
+ * than what it says; else there may have been two versions in that second. */
 static bool range_date_is(struct hf_span value, const struct hf_http_fields *stored, int64_t now_s)
 {
 	int64_t asked_s, modified_s, date_s;

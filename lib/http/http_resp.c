@@ -8,8 +8,8 @@
 
 #include "http_priv.h"
 
-/* "HTTP/1.1 200", "HTTP/2 200": the version's end, or NULL. 2 and 3 count as 1.1: libcurl has undone
- * their framing. */
+/* "HTTP/1.1 200", "HTTP/2 200": the version's end, or NULL. 2 and 3 count as 1.1: libcurl has
+ * undone their framing. */
 static const char *resp_version(const char *at, const char *end, uint8_t *ret_minor)
 {
 	if (end - at < 7 || memcmp(at, "HTTP/", 5) != 0)
@@ -45,8 +45,8 @@ static int resp_status_line(struct hf_span line, struct hf_http_resp *resp)
 	return 0;
 }
 
-/* One length, said once (RFC 9110 §8.6 would let us take "5, 5"). Of codings nothing but chunked was
- * asked for (TE), and from a 1.0 server none at all (RFC 9112 §6.1). */
+/* One length, said once (RFC 9110 §8.6 would let us take "5, 5"). Of codings nothing but chunked
+ * was asked for (TE), and from a 1.0 server none at all (RFC 9112 §6.1). */
 static int resp_framing(struct hf_http_resp *resp)
 {
 	const struct hf_http_line *length =

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Fields and query parameters whose names say that their values are credentials: the tables, and the
- * operator's own.
+ * Fields and query parameters whose names say that their values are credentials: the tables, and
+ * the operator's own.
  */
 #include "hf_http.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * traceparent (W3C Trace Context, level 1 and 2): "00-" trace id "-" span id "-" flags, in lower-case hex.
+ * traceparent (W3C Trace Context, level 1 and 2): "00-" trace id "-" span id "-" flags, in
+ * lower-case hex.
  */
 #include "hf_http.h"
 

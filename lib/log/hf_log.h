@@ -2,11 +2,12 @@
  *
  * log - one line an event on stderr, rate-limited per call site; lcores go through a ring.
  *
- * What      `2026-11-21T07:00:00.123Z WARN origin: text` . Control, origin and boot threads write at
- *           once; an lcore's lines go into its bounded ring, which the control thread drains.
+ * What      `2026-11-21T07:00:00.123Z WARN origin: text` . Control, origin and boot threads write
+ *           at once; an lcore's lines go into its bounded ring, which the control thread drains.
  * Threads   any. On an lcore no system call: a full ring loses the line and counts it.
- * Promises  At most 10 lines a second from one call site; what was suppressed is said with the next.
- *           Nothing that looks like a credential is passed in: callers redact (hf_http_redact).
+ * Promises  At most 10 lines a second from one call site; what was suppressed is said with the
+ *           next. Nothing that looks like a credential is passed in: callers redact
+ *           (hf_http_redact).
  */
 #ifndef HF_LOG_H
 #define HF_LOG_H
@@ -33,7 +34,8 @@ enum hf_log_level hf_log_threshold(void);
 void hf_log_write(struct hf_log_site *site, enum hf_log_level level, const char *area,
 	const char *format, ...) HF_PRINTF(4, 5);
 
-/* From here on the calling thread logs into a ring of its own; boot of an lcore. -ENOMEM, -ENOSPC. */
+/* From here on the calling thread logs into a ring of its own; boot of an lcore. -ENOMEM,
+ * -ENOSPC. */
 int hf_log_ring_enter(void);
 /* Writes what the rings hold; control thread, some times a second and at the end. */
 void hf_log_drain(void);

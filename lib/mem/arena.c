@@ -55,7 +55,8 @@ static int arena_flags(const struct arena_part *part, size_t len)
 	return flags;
 }
 
-/* What a hook gave is never taken back: jemalloc keeps what it frees, joined with its neighbours. */
+/* What a hook gave is never taken back: jemalloc keeps what it frees, joined with its
+ * neighbours. */
 static void *arena_hook_alloc(extent_hooks_t *hooks, void *address, size_t size, size_t alignment,
 	bool *zero, bool *commit, unsigned index)
 {
@@ -219,7 +220,8 @@ static void arena_block_put(struct hf_arena *arena, void *block, size_t len)
 	dallocx(block, arena_flags(NULL, len));
 }
 
-#else /* HF_SANITIZED: each block is a malloc of its own, so that overflows and late uses are seen */
+#else
+/* HF_SANITIZED: each block is a malloc of its own, so that overflows and late uses are seen */
 
 struct hf_arena {
 	struct arena_region region;

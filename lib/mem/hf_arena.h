@@ -4,16 +4,17 @@
  *
  * What      One mmap of `size` bytes (hugepages where there are any) under a jemalloc arena whose
  *           extents come from nowhere else. It cannot grow: when it is full, alloc returns NULL.
- * Picture   region [ extent | extent | ... | untouched ]   <- extent hook hands out, never takes back
+ * Picture   region [ extent | extent | ... | untouched ] <- extent hook hands out, never takes back
  *             each extent: slabs of one size class, reused by jemalloc
- *           cut:   [ part 0          | part 1          | ... ]   each with slabs of its own: no owner's
- *                  blocks keep pages from another's
+ *           cut:   [ part 0          | part 1          | ... ]   each with slabs of its own: no
+ *                  owner's blocks keep pages from another's
  * Threads   alloc, free: origin and control threads (jemalloc locks inside). Never an lcore.
  * Lifetime  Everything allocated dies with hf_arena_free.
  * Promises  A1 resident memory of the region is at most `size`.  A2 hf_arena_used is the sum of the
- *           size classes of what is allocated.  A3 chunks of HF_ARENA_CHUNK bytes mixed with blocks of
- *           300 B - 12 KiB fill a region of 64 MiB to >= 90 % under churn, in the mean.  In
- *           sanitizer builds blocks come from malloc, with the same bound.  A4 the region is in no core dump.
+ *           size classes of what is allocated.  A3 chunks of HF_ARENA_CHUNK bytes mixed with blocks
+ *           of 300 B - 12 KiB fill a region of 64 MiB to >= 90 % under churn, in the mean.  In
+ *           sanitizer builds blocks come from malloc, with the same bound.  A4 the region is in no
+ *           core dump.
  */
 #ifndef HF_ARENA_H
 #define HF_ARENA_H

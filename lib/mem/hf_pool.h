@@ -2,7 +2,8 @@
  *
  * pool - a fixed number of equal elements for one thread, all memory taken at boot.
  *
- * What      A free list through the elements. Out of elements is weather, not a bug: get returns NULL.
+ * What      A free list through the elements. Out of elements is weather, not a bug: get returns
+ *           NULL.
  * Threads   One, its owner.
  * Lifetime  hf_pool_init .. hf_pool_fini; elements need not be returned before fini.
  * Promises  In sanitizer builds an element that is free is poisoned: use after put is reported.

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * wipe - memory that held what is one client's alone is emptied before it is given back, and left out of
- * core dumps.
+ * wipe - memory that held what is one client's alone is emptied before it is given back, and left
+ * out of core dumps.
  *
  * Threads   any
- * Promises  The compiler does not leave it out, as it may a memset before free. realloc leaves no copy
- *           where the block was.
+ * Promises  The compiler does not leave it out, as it may a memset before free. realloc leaves no
+ *           copy where the block was.
  */
 #ifndef HF_WIPE_H
 #define HF_WIPE_H

@@ -2,22 +2,24 @@
  *
  * metrics - what lib/stat counts, told to who asks (lib/admin) and to who is named (StatsD, OTLP).
  *
- * What      Resources of the admin listener: /metrics (Prometheus text), /healthz, /readyz, /dashboard
- *           (dashboard/: one page that draws what /metrics says). StatsD and OTLP/HTTP get a report each
- *           interval, if configuration or environment name a receiver. Each renders a snapshot. OTLP/HTTP gets spans of
- *           sampled requests, too.
+ * What      Resources of the admin listener: /metrics (Prometheus text), /healthz, /readyz,
+ *           /dashboard (dashboard/: one page that draws what /metrics says). StatsD and OTLP/HTTP
+ *           get a report each interval, if configuration or environment name a receiver. Each
+ *           renders a snapshot. OTLP/HTTP gets spans of sampled requests, too.
  * Picture
  *      lib/stat --+                    +-> metrics_prom    -> metrics_pages   (lib/admin's thread)
  *                 +-> metrics_snap ----+-> metrics_statsd --+
  *      gauges() --+                    +-> metrics_otlp   --+-> metrics_push  (one thread)
  *      lib/reqlog's thread: traced -> metrics_spans: queue --+
- * Threads   boot: new, free. The callbacks come from both threads, also at the same time. Spans come from lib/reqlog's.
- * Promises  M1 what is not asked for has no thread and no socket.  M2 whatever a receiver does, no thread waits
- *           for it but the one that sends, and memory is bounded.  M3 counters reach StatsD as differences
- *           whose sum is the counter: what could not be sent is in a later one.  M4 names are the same
- *           everywhere: `holdfast_` and the name in lib/stat's tables, unless that stands alone.
- * Limits    Two reports wait for OTLP. Spans of 2048 requests wait, then the oldest go and are counted; 512 spans
- *           are sent at a time.
+ * Threads   boot: new, free. The callbacks come from both threads, also at the same time. Spans
+ *           come from lib/reqlog's.
+ * Promises  M1 what is not asked for has no thread and no socket.  M2 whatever a receiver does, no
+ *           thread waits for it but the one that sends, and memory is bounded.  M3 counters reach
+ *           StatsD as differences whose sum is the counter: what could not be sent is in a later
+ *           one.  M4 names are the same everywhere: `holdfast_` and the name in lib/stat's tables,
+ *           unless that stands alone.
+ * Limits    Two reports wait for OTLP. Spans of 2048 requests wait, then the oldest go and are
+ *           counted; 512 spans are sent at a time.
  * Tests     tests/unit/metrics, tests/system/test_metrics.py
  */
 #ifndef HF_METRICS_H

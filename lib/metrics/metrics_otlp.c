@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * OTLP over HTTP with JSON: a report each interval. Reports are cumulative, so of two that wait the older is
- * dropped, and what is tried again is by then the newest one.
+ * OTLP over HTTP with JSON: a report each interval. Reports are cumulative, so of two that wait the
+ * older is dropped, and what is tried again is by then the newest one.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * ExportMetricsServiceRequest in proto3's JSON mapping: camelCase, 64-bit integers as strings, enums as
- * numbers. Counters and histograms are cumulative.
+ * ExportMetricsServiceRequest in proto3's JSON mapping: camelCase, 64-bit integers as strings,
+ * enums as numbers. Counters and histograms are cumulative.
  */
 #include <inttypes.h>
 #include <math.h>

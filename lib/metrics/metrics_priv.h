@@ -75,12 +75,13 @@ void metrics_statsd_write(struct hf_metrics_snap *snap, const struct hf_metrics_
 
 #define METRICS_URL_MAX 2048
 
-/* What OTLP is sent to; TARGET is metrics.otlp. OWN: the variable that holds the whole URL, PATH: what is behind
- * the others. False: there is no receiver. */
+/* What OTLP is sent to; TARGET is metrics.otlp. OWN: the variable that holds the whole URL, PATH:
+ * what is behind the others. False: there is no receiver. */
 bool metrics_otlp_url(const char *target, const char *own, const char *path, char *ret_url);
 /* Milliseconds from the variable NAME, or DEF. */
 uint32_t metrics_env_ms(const char *name, uint32_t def);
-/* The pairs of OTEL_EXPORTER_OTLP_HEADERS as lines; false: not of that form, and *lines is unchanged. */
+/* The pairs of OTEL_EXPORTER_OTLP_HEADERS as lines; false: not of that form, and *lines is
+ * unchanged. */
 bool metrics_otlp_headers(const char *pairs, struct curl_slist **lines);
 
 struct metrics_sender {
@@ -129,7 +130,8 @@ void metrics_otlp_finish(struct metrics_otlp *otlp);
 
 /* ---- metrics_otlp_json.c ---- */
 
-/* An ExportMetricsServiceRequest in the JSON mapping of proto3; to be freed. NULL without memory. */
+/* An ExportMetricsServiceRequest in the JSON mapping of proto3; to be freed. NULL without
+ * memory. */
 char *metrics_otlp_json(
 	const struct hf_metrics_snap *snap, const char *node, uint64_t start_time_ns);
 
@@ -164,7 +166,8 @@ void metrics_spans_finish(struct metrics_spans *spans);
 
 /* ---- metrics_spans_json.c ---- */
 
-/* An ExportTraceServiceRequest; to be freed. NULL without memory. KEY: of the hashes of cache keys. */
+/* An ExportTraceServiceRequest; to be freed. NULL without memory. KEY: of the hashes of cache
+ * keys. */
 char *metrics_spans_json(const struct metrics_span *span, uint32_t count, const char *node,
 	const struct hf_sipkey *key);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Spans of sampled requests: from the request log's thread through a queue to an OTLP receiver, in batches.
+ * Spans of sampled requests: from the request log's thread through a queue to an OTLP receiver, in
+ * batches.
  *
  *      lib/reqlog -> put -> queue -> batch -> sender
  *                             '-> full: the oldest goes

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * ExportTraceServiceRequest in proto3's JSON mapping as OTLP has it: ids in hex, 64-bit integers as strings, enums
- * as numbers. Names of attributes: OpenTelemetry's conventions for HTTP, and holdfast.* .
+ * ExportTraceServiceRequest in proto3's JSON mapping as OTLP has it: ids in hex, 64-bit integers as
+ * strings, enums as numbers. Names of attributes: OpenTelemetry's conventions for HTTP, and
+ * holdfast.* .
  */
 #include <inttypes.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * StatsD over UDP, with DogStatsD's tags: counters as differences, gauges, quantiles of what a histogram
- * got since the last report.
+ * StatsD over UDP, with DogStatsD's tags: counters as differences, gauges, quantiles of what a
+ * histogram got since the last report.
  */
 #include <errno.h>
 #include <inttypes.h>

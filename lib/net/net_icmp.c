@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * ICMP by type. Echo (RFC 792, RFC 4443 §4) is answered, at a bounded rate; errors about our segments
- * go to net_quote.c. What else there is, a server of TCP does not heed: source quench (RFC 6633),
- * redirects, router advertisements (its routes are configured), time exceeded, parameter problem.
+ * ICMP by type. Echo (RFC 792, RFC 4443 §4) is answered, at a bounded rate; errors about our
+ * segments go to net_quote.c. What else there is, a server of TCP does not heed: source quench (RFC
+ * 6633), redirects, router advertisements (its routes are configured), time exceeded, parameter
+ * problem.
  */
 #include "hf_net.h"
 

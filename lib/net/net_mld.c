@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Multicast listener reports (RFC 3810): a switch that snoops passes neighbour solicitations on only
- * to those who said that they listen to the solicited-node groups (RFC 4861 §7.2.1).
+ * Multicast listener reports (RFC 3810): a switch that snoops passes neighbour solicitations on
+ * only to those who said that they listen to the solicited-node groups (RFC 4861 §7.2.1).
  */
 #include "hf_net.h"
 
@@ -43,7 +43,8 @@ static void mld_group(const struct hf_ip *ip, uint8_t ret_group[16])
 	memcpy(ret_group + 13, ip->b + 13, 3);
 }
 
-/* A message of len bytes at *ret_data to a group, behind a router alert (RFC 2711). NULL: counted. */
+/* A message of len bytes at *ret_data to a group, behind a router alert (RFC 2711). NULL:
+ * counted. */
 static struct rte_mbuf *mld_new(struct hf_net *net, const struct net_port *port,
 	const uint8_t dst[16], uint32_t len, uint8_t **ret_data)
 {
@@ -140,7 +141,8 @@ int net_mld_query_in(struct hf_net *net, const struct net_frame *frame, const st
 		return hf_drop(HF_DROP_ICMP_BAD);
 	if (!net_icmp_may_answer(net))
 		return hf_drop(HF_DROP_ICMP_RATE);
-	/* At once: the random delay spares routers of many listeners, we are one with few groups. */
+	/* At once: the random delay spares routers of many listeners, we are one with few
+	 * groups. */
 	if (len == MLD1_LEN)
 		mld1_reports(net, frame->port);
 	else

@@ -144,7 +144,8 @@ int net_nd_in(struct hf_net *net, const struct net_frame *frame, const struct hf
 	bool solicitation;
 	const uint8_t *mac = NULL;
 
-	/* RFC 4861 §7.1: a router would have lowered the hop limit, so 255 was sent on this link. */
+	/* RFC 4861 §7.1: a router would have lowered the hop limit, so 255 was sent on this
+	 * link. */
 	if (ip->hops != 255 || len < sizeof(*nd) || nd->icmp.code != 0 || nd->target[0] == 0xff)
 		return hf_drop(HF_DROP_ICMP_BAD);
 	solicitation = nd->icmp.type == HF_PKT_ICMP6_NS;

@@ -127,8 +127,8 @@ struct net_frame {
 	uint32_t hops; /* spread: further workers that must see it */
 };
 
-/* What attaches a piece to a packet, in the mbuf's private area: never shared, so that the reference
- * count in shinfo stays 1. */
+/* What attaches a piece to a packet, in the mbuf's private area: never shared, so that the
+ * reference count in shinfo stays 1. */
 struct net_attach {
 	struct rte_mbuf_ext_shared_info shinfo;
 	struct hf_ref *ref;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * ICMP errors: what the router quotes of the packet it could not forward is taken apart here, lib/tcp
- * decides whether such a segment is in flight. Nothing is sent in answer (RFC 1122 §3.2.2).
+ * ICMP errors: what the router quotes of the packet it could not forward is taken apart here,
+ * lib/tcp decides whether such a segment is in flight. Nothing is sent in answer (RFC 1122 §3.2.2).
  */
 #include "hf_net.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * From the worker that received a frame to the one that has its flow. Ports without RSS: by a keyed
- * hash, in one step. Errors about flows of a port with RSS: the device's hash is not ours to know, so
- * they go round, once past every worker.
+ * hash, in one step. Errors about flows of a port with RSS: the device's hash is not ours to know,
+ * so they go round, once past every worker.
  */
 #include "hf_net.h"
 

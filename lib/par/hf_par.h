@@ -3,18 +3,19 @@
  * par - the threads: their classes, quiescent-state RCU, message rings, waking a sleeper.
  *
  * What      Classes make "may I call this here?" an assertion. RCU is liburcu's QSBR behind four
- *           names. A ring carries small messages one way between two threads (DPDK's rte_ring, single
- *           producer, single consumer). A waker gets a thread out of epoll only when it sleeps.
+ *           names. A ring carries small messages one way between two threads (DPDK's rte_ring,
+ *           single producer, single consumer). A waker gets a thread out of epoll only when it
+ *           sleeps.
  * Picture
  *      lcore  --ring-->  origin thread      online always, quiescent once per loop
  *      lcore  <--ring--  origin thread      online only while it reads RCU-protected memory
  *      control, reclaim                     offline; reclaim calls hf_rcu_synchronize
  * Threads   as said at each function.
  * Promises  P1 what was written before a post is seen by the drain that returns the message.
- *           P2 a message is delivered once, in order.  P3 a post after which hf_waker_wake was called
- *           is not slept over.
- * Limits    A ring holds the count it was made with; a full ring refuses (post returns false) and the
- *           poster keeps the message: each caller names what it does then.
+ *           P2 a message is delivered once, in order.  P3 a post after which hf_waker_wake was
+ *           called is not slept over.
+ * Limits    A ring holds the count it was made with; a full ring refuses (post returns false) and
+ *           the poster keeps the message: each caller names what it does then.
  */
 #ifndef HF_PAR_H
 #define HF_PAR_H
@@ -39,7 +40,8 @@ enum hf_thread_class {
 
 extern _Thread_local enum hf_thread_class hf_thread_own;
 
-/* The calling thread is of this class from now on, and counts into a statistics block called NAME. */
+/* The calling thread is of this class from now on, and counts into a statistics block called
+ * NAME. */
 void hf_thread_enter(enum hf_thread_class class, const char *name);
 
 /* Every other thread has ended: the caller may do from now on what any of them might. Shutdown. */
@@ -49,14 +51,16 @@ void hf_thread_alone(void);
 #define HF_ASSERT_THREAD(class)                                                                    \
 	HF_ASSERT(hf_thread_own == HF_THREAD_NONE || hf_thread_own == (class))
 
-/* RCU (urcu-qsbr). An lcore registers, stays online and says quiescent once per loop; around a sleep
- * it goes offline. Other threads are online only around lookups, and never block while online. */
+/* RCU (urcu-qsbr). An lcore registers, stays online and says quiescent once per loop; around a
+ * sleep it goes offline. Other threads are online only around lookups, and never block while
+ * online. */
 void hf_rcu_register(void);
 void hf_rcu_unregister(void);
 void hf_rcu_quiescent(void);
 void hf_rcu_online(void);
 void hf_rcu_offline(void);
-/* Returns when every thread that was online has been quiescent. Blocks; any but lcores and origin threads. */
+/* Returns when every thread that was online has been quiescent. Blocks; any but lcores and origin
+ * threads. */
 void hf_rcu_synchronize(void);
 
 /* One message. `kind` is the protocol's, `arg` and `ptr` what it says they are. */

@@ -130,8 +130,8 @@ void hf_waker_fini(struct hf_waker *waker)
 
 void hf_waker_sleep_begin(struct hf_waker *waker)
 {
-	/* Sequentially consistent against the fence in wake: either the waker sees `asleep`, or this
-	 * thread's next look at its rings sees the message. */
+	/* Sequentially consistent against the fence in wake: either the waker sees `asleep`, or
+	 * this thread's next look at its rings sees the message. */
 	atomic_store(&waker->asleep, true);
 	atomic_thread_fence(memory_order_seq_cst);
 }

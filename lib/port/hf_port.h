@@ -2,17 +2,18 @@
  *
  * port - NICs and virtual devices: EAL start, queues, offloads, bursts.
  *
- * What      Opens each `ports:` entry of the configuration (PCI address or vdev string) with as many
- *           queues as it and its driver allow, RSS where offered, checksum and segmentation offload
- *           where offered. drivers-config/<driver>.conf says what a driver needs; the quirks are data.
+ * What      Opens each `ports:` entry of the configuration (PCI address or vdev string) with as
+ *           many queues as it and its driver allow, RSS where offered, checksum and segmentation
+ *           offload where offered. drivers-config/<driver>.conf says what a driver needs; the
+ *           quirks are data.
  * Picture
  *           port with RSS and >= workers queues:  worker i polls rx queue i, sends on tx queue i
  *           any other:                            one worker (its owner) polls queue 0 and sends;
  *                                                 lib/net spreads flows to the others by ring
  * Threads   open, start, stop, close: boot and control. rx, tx: the lcore that owns the queue.
  * Lifetime  eal_init -> open* -> memory_register -> start* -> ... -> stop* -> close* -> eal_fini.
- * Promises  R1 FAST_FREE is never on (packets carry external buffers).  R2 what tx_burst refused stays
- *           queued, up to a bound; above it frames are dropped and counted (HF_DROP_TX_FULL).
+ * Promises  R1 FAST_FREE is never on (packets carry external buffers).  R2 what tx_burst refused
+ *           stays queued, up to a bound; above it frames are dropped and counted (HF_DROP_TX_FULL).
  *           R3 after fini no TAP interface, hugepage file or socket of ours is left.
  */
 #ifndef HF_PORT_H
@@ -77,7 +78,8 @@ uint16_t hf_port_rx(
 void hf_port_tx(struct hf_port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
 /* Offers again what the device refused before. Once per loop. */
 void hf_port_tx_flush(struct hf_port *port, uint16_t queue);
-/* A descriptor that is readable while the queue has frames; -1: the device has none, it must be polled. */
+/* A descriptor that is readable while the queue has frames; -1: the device has none, it must be
+ * polled. */
 int hf_port_rx_fd(const struct hf_port *port, uint16_t queue);
 /* Frames that wait for the device. */
 uint32_t hf_port_tx_pending(const struct hf_port *port, uint16_t queue);

@@ -30,8 +30,8 @@ struct mem_region {
 	rte_iova_t *iova; /* of each page */
 };
 
-/* Receiving and sending have pools of their own: a device that does not take our packets cannot stop
- * us from receiving. */
+/* Receiving and sending have pools of their own: a device that does not take our packets cannot
+ * stop us from receiving. */
 static struct {
 	uint32_t workers;
 	struct rte_mempool *rx[HF_CONF_WORKERS_MAX], *tx[HF_CONF_WORKERS_MAX];
@@ -96,8 +96,8 @@ static void mem_no_dump(
 }
 
 /* rte_pktmbuf_pool_create, but for a flag: an mbuf may cross a page where addresses are virtual.
- * Without hugepages each would have a 4 KiB page of its own, and AF_XDP, which registers the pool as
- * if it were dense, would refuse those at the end. */
+ * Without hugepages each would have a 4 KiB page of its own, and AF_XDP, which registers the pool
+ * as if it were dense, would refuse those at the end. */
 static struct rte_mempool *mem_pool_on(const char *name, uint32_t count, uint32_t room, int socket)
 {
 	struct rte_pktmbuf_pool_private priv = { .mbuf_data_room_size = (uint16_t)room };

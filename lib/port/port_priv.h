@@ -16,7 +16,8 @@
 
 #define PORT_DESC_MAX     2048
 #define PORT_DESC_DEFAULT 512
-#define PORT_TSO_MAX      64512 /* payload; with the largest headers an IP packet stays under 64 KiB */
+/* Payload; with the largest headers an IP packet stays under 64 KiB. */
+#define PORT_TSO_MAX      64512
 #define PORT_TX_PENDING   1024 /* frames kept for a queue that takes none; a power of two */
 #define PORT_TX_BURST     64
 #define PORT_TX_STUCK_US  100000 /* after so long without progress they are dropped */

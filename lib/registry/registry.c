@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Who is registered. Sorted by group and id for who asks; given by generation, so that of two with one URL the
- * first stays.
+ * Who is registered. Sorted by group and id for who asks; given by generation, so that of two with
+ * one URL the first stays.
  */
 #include "hf_registry.h"
 

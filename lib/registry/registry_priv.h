@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * registry_priv - the table (registry.c), the secret (registry_secret.c), and the resource that leads to both
- * (registry_http.c).
+ * registry_priv - the table (registry.c), the secret (registry_secret.c), and the resource that
+ * leads to both (registry_http.c).
  */
 #ifndef HF_PRIV_REGISTRY
 #error "registry_priv.h is private to lib/registry"
@@ -47,8 +47,9 @@ struct hf_registry {
 	struct hf_state *state; /* in force; a reference. NULL: none */
 };
 
-/* registry.c; each takes the lock. HTTP's status; 4xx, 5xx: every reason is on `errors`. *ret_json: it, or all of
- * them, as they are now. *ret_due: what hf_registry_settled says when it is in force; 0: nothing changed. */
+/* registry.c; each takes the lock. HTTP's status; 4xx, 5xx: every reason is on `errors`. *ret_json:
+ * it, or all of them, as they are now. *ret_due: what hf_registry_settled says when it is in force;
+ * 0: nothing changed. */
 unsigned registry_put(struct hf_registry *registry, const char *group, const char *id,
 	struct hf_span body, uint64_t now_us, FILE *errors, json_t **ret_json, uint64_t *ret_due);
 unsigned registry_delete(struct hf_registry *registry, const char *group, const char *id,

@@ -1,27 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * reqlog - the request log: a record of each request from the workers to whoever looks, and to a file.
+ * reqlog - the request log: a record of each request from the workers to whoever looks, and to a
+ * file.
  *
- * What      While somebody looks, a worker makes a record of each request and leaves it in its own ring.
- *           The log's thread takes them from there: for the watches (`holdfastctl log`, `top`) and the file.
- *           While traces are exported it does so for each sampled request too, for their exporter.
+ * What      While somebody looks, a worker makes a record of each request and leaves it in its own
+ *           ring. The log's thread takes them from there: for the watches (`holdfastctl log`,
+ *           `top`) and the file. While traces are exported it does so for each sampled request too,
+ *           for their exporter.
  * Picture
- *      worker -> ring (one each) -> log thread -> watch: filter -> lines     -> control -> a client of ctl
- *                                        |    \-> watch: the heaviest         -> control -> a client of ctl
- *                                        |-----> file: lines -> write(2)
- *                                        '-----> traces: sampled ones  -> lib/metrics
- * Threads   new, free: boot. wanted, put: the ring's worker. run: the log's thread. All else: control.
- * Promises  L1 while nobody looks and no traces are exported a request costs the load of one word.  L2 a worker never waits, makes no
- *           system call and takes no memory: what finds a ring full is lost and counted.  L3 whoever is slow,
- *           a watch or a disk, loses lines, which are counted, and holds up nobody.  L4 values of secret
- *           parameters (hf_http_redact) are in no record, and no field of a request but Host, User-Agent and, of a
- *           sampled one, traceparent.  L5 whatever
- *           bytes a client sends, a line of the log is one line, and a string in it stays one.  L6 a record
- *           is wiped where it was as soon as it is taken.
- * Limits    HF_REQLOG_RING records a worker; 16 watches; 1 MiB of lines waiting in each, and for the file.
- *           Host, target and agent are cut to 392 bytes together. Lines of several workers are not sorted.
- * Inside    reqlog_priv.h; reqlog_record.c (a record, the ring), reqlog_filter.c, reqlog_text.c (formats),
- *           reqlog_top.c (the heaviest: Metwally et al., Space-Saving), reqlog_file.c, reqlog.c (the thread)
+ *      worker -> ring (one each) -> log thread
+ *                                       |--> watch: filter -> lines -> control -> a client of ctl
+ *                                       |--> watch: the heaviest    -> control -> a client of ctl
+ *                                       |--> file: lines -> write(2)
+ *                                       '--> traces: sampled ones   -> lib/metrics
+ * Threads   new, free: boot. wanted, put: the ring's worker. run: the log's thread. All else:
+ *           control.
+ * Promises  L1 while nobody looks and no traces are exported a request costs the load of one word.
+ *           L2 a worker never waits, makes no system call and takes no memory: what finds a ring
+ *           full is lost and counted.  L3 whoever is slow, a watch or a disk, loses lines, which
+ *           are counted, and holds up nobody.  L4 values of secret parameters (hf_http_redact) are
+ *           in no record, and no field of a request but Host, User-Agent and, of a sampled one,
+ *           traceparent.  L5 whatever bytes a client sends, a line of the log is one line, and a
+ *           string in it stays one.  L6 a record is wiped where it was as soon as it is taken.
+ * Limits    HF_REQLOG_RING records a worker; 16 watches; 1 MiB of lines waiting in each, and for
+ *           the file. Host, target and agent are cut to 392 bytes together. Lines of several
+ *           workers are not sorted.
+ * Inside    reqlog_priv.h; reqlog_record.c (a record, the ring), reqlog_filter.c, reqlog_text.c
+ *           (formats), reqlog_top.c (the heaviest: Metwally et al., Space-Saving), reqlog_file.c,
+ *           reqlog.c (the thread)
  */
 #ifndef HF_REQLOG_H
 #define HF_REQLOG_H
@@ -128,18 +134,20 @@ void hf_reqlog_stop(struct hf_reqlog *log);
 
 /* ---- control ---- */
 
-/* From now on to this file, opened anew (it is appended to, and made with mode 0640); "" is none. A file that
- * cannot be opened is tried again every second, one that takes nothing more costs lines. */
+/* From now on to this file, opened anew (it is appended to, and made with mode 0640); "" is none. A
+ * file that cannot be opened is tried again every second, one that takes nothing more costs
+ * lines. */
 void hf_reqlog_file_set(struct hf_reqlog *log, const char *path, enum hf_reqlog_format format);
 
-/* From now on each record that is TRACED goes to PUT, on the log's thread; NULL: to nobody, and none is under way
- * when this returns. real_us: what is added to hf_clock_us to have microseconds since 1970. */
+/* From now on each record that is TRACED goes to PUT, on the log's thread; NULL: to nobody, and
+ * none is under way when this returns. real_us: what is added to hf_clock_us to have microseconds
+ * since 1970. */
 typedef void (*hf_reqlog_trace_fn)(
 	void *arg, const struct hf_reqlog_record *record, int64_t real_us);
 void hf_reqlog_trace_set(struct hf_reqlog *log, hf_reqlog_trace_fn put, void *arg);
 
-/* Requests whose head comes from now on and that FILTER names: words KEY=VALUE, all of which must hold; none is
- * all requests. -EINVAL with what is wrong and what is allowed, -ENOMEM, -ENOSPC. */
+/* Requests whose head comes from now on and that FILTER names: words KEY=VALUE, all of which must
+ * hold; none is all requests. -EINVAL with what is wrong and what is allowed, -ENOMEM, -ENOSPC. */
 int hf_reqlog_watch_lines(struct hf_reqlog *log, const char *filter, struct hf_err *err,
 	struct hf_reqlog_watch **ret_watch) HF_MUST_CHECK;
 /* BY: "keys", "clients" or "origins", NULL for keys. */
@@ -147,8 +155,8 @@ int hf_reqlog_watch_top(struct hf_reqlog *log, const char *by, struct hf_err *er
 	struct hf_reqlog_watch **ret_watch) HF_MUST_CHECK;
 void hf_reqlog_watch_free(struct hf_reqlog_watch *watch);
 
-/* The lines since the last take, each a JSON object and LF, and how many are missing. They are readable until
- * the next take. */
+/* The lines since the last take, each a JSON object and LF, and how many are missing. They are
+ * readable until the next take. */
 const char *hf_reqlog_lines_take(
 	struct hf_reqlog_watch *watch, size_t *ret_len, uint64_t *ret_lost);
 

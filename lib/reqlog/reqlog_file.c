@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The file: lines are collected and written in large pieces. What cannot be written is lost and counted.
+ * The file: lines are collected and written in large pieces. What cannot be written is lost and
+ * counted.
  */
 #include "hf_reqlog.h"
 

@@ -253,7 +253,8 @@ int reqlog_filter_parse(const char *text, struct hf_err *err, struct reqlog_filt
 
 /* ---- match ---- */
 
-/* A star that matched too little is tried again with one byte more: only the last one needs to be. */
+/* A star that matched too little is tried again with one byte more: only the last one needs to
+ * be. */
 bool reqlog_glob(const char *pattern, struct hf_span text, bool fold_case)
 {
 	const char *at = text.ptr, *end = text.ptr + text.len, *star = NULL, *resume = NULL;

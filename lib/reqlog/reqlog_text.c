@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * A record as a line: a JSON object, or NCSA's combined format. What clients sent is escaped byte by byte,
- * so that it can neither end a string nor a line.
+ * A record as a line: a JSON object, or NCSA's combined format. What clients sent is escaped byte
+ * by byte, so that it can neither end a string nor a line.
  */
 #include "hf_reqlog.h"
 
@@ -64,7 +64,8 @@ static struct tm text_time(int64_t us)
 	return tm;
 }
 
-/* A byte above 0x7e becomes the character of its number (Latin-1): nothing is lost, whatever it was. */
+/* A byte above 0x7e becomes the character of its number (Latin-1): nothing is lost, whatever it
+ * was. */
 static void text_json_string(struct text_line *line, const char *key, struct hf_span text)
 {
 	text_add(line, "\"%s\":\"", key);
@@ -94,7 +95,8 @@ static void text_json(struct text_line *line, const struct hf_reqlog_record *rec
 		record->cut ? "true" : "false");
 }
 
-/* A field that is not there is "-". Referer may hold what others keep secret in theirs: it is never there. */
+/* A field that is not there is "-". Referer may hold what others keep secret in theirs: it is never
+ * there. */
 static void text_combined(struct text_line *line, const struct hf_reqlog_record *record, int64_t us)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The heaviest of many, in little memory: Space-Saving (Metwally, Agrawal, El Abbadi, 2005). Who is not among
- * the entries takes the place of the least, and its count, which may be too much for it: `over` remembers.
- * After each period all counts shrink alike, which changes no order.
+ * The heaviest of many, in little memory: Space-Saving (Metwally, Agrawal, El Abbadi, 2005). Who is
+ * not among the entries takes the place of the least, and its count, which may be too much for it:
+ * `over` remembers. After each period all counts shrink alike, which changes no order.
  */
 #include "hf_reqlog.h"
 

@@ -2,9 +2,9 @@
  *
  * resp - writes message heads: what a client is sent, what an origin is asked, what is stored.
  *
- * What      Builders into the caller's buffer. What goes to a client is a stored block ("HTTP/1.1 200
- *           OK\r\nA: b\r\n", no empty line) plus what belongs to this response alone: Age, framing,
- *           Connection, Cache-Status.
+ * What      Builders into the caller's buffer. What goes to a client is a stored block ("HTTP/1.1
+ *           200 OK\r\nA: b\r\n", no empty line) plus what belongs to this response alone: Age,
+ *           framing, Connection, Cache-Status.
  * Picture
  *      struct hf_http_resp --hf_resp_store_head-----> block   (object memory, shared)
  *                     \----hf_resp_private_fields--> extra   (this client only: Set-Cookie ...)
@@ -12,10 +12,11 @@
  *      block's fields, cut to 304, 206, 416 --hf_resp_cut_build--> the same
  *      struct hf_http_req --hf_resp_request_head--> field lines for the origin
  * Threads   any; pure. No heap, no clock, no I/O.
- * Promises  A builder writes at most cap bytes, and returns 0 when it would not fit; then the buffer's
- *           contents are undefined. No NUL is added. Field text comes from lib/http's parsers, so no
- *           line can be injected; spans from the caller (date, names) are trusted.
- * Files     resp_buf.c resp_head.c resp_part.c resp_error.c resp_store.c resp_forward.c tbl/status.h
+ * Promises  A builder writes at most cap bytes, and returns 0 when it would not fit; then the
+ *           buffer's contents are undefined. No NUL is added. Field text comes from lib/http's
+ *           parsers, so no line can be injected; spans from the caller (date, names) are trusted.
+ * Files     resp_buf.c resp_head.c resp_part.c resp_error.c resp_store.c resp_forward.c
+ *           tbl/status.h
  * Tests     tests/unit/resp
  */
 #ifndef HF_RESP_H
@@ -140,9 +141,11 @@ struct hf_resp_forward {
 	struct hf_span client;    /* the client's address as text, IPv6 without brackets */
 	struct hf_span proto;     /* "http" or "https" */
 	struct hf_span via;       /* our name in Via (RFC 9110 §7.6.3) */
-	/* traceparent to send in the place of what came; NULL: that goes on unchanged, as does tracestate */
+	/* traceparent to send in the place of what came; NULL: that goes on unchanged, as does
+	 * tracestate */
 	const struct hf_http_trace *trace;
-	bool trace_begins; /* with `trace`: it is not the client's, whose tracestate does not belong to it */
+	/* with `trace`: it is not the client's, whose tracestate does not belong to it */
+	bool trace_begins;
 };
 
 /* Field lines for the origin, Host first, without request line, framing fields and empty line.

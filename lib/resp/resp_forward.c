@@ -11,8 +11,8 @@
 #define FORWARD_OWN_MAX  512
 #define FORWARD_NAME_MAX 64 /* longer than any known name */
 
-/* "Content_Length", "X_Forwarded_For": what runs behind a gateway interface (RFC 3875 §4.1.18) cannot tell
- * it from a name that we answer for. */
+/* "Content_Length", "X_Forwarded_For": what runs behind a gateway interface (RFC 3875 §4.1.18)
+ * cannot tell it from a name that we answer for. */
 static bool forward_is_disguised(struct hf_span name)
 {
 	char plain[FORWARD_NAME_MAX];

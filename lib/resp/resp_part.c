@@ -6,8 +6,8 @@
 
 #include "resp_priv.h"
 
-/* RFC 9110 §15.4.5. Last-Modified only where no ETag does its work. CDN-Cache-Control guides the next
- * cache as Cache-Control does; Cache-Status and Via tell of this message. */
+/* RFC 9110 §15.4.5. Last-Modified only where no ETag does its work. CDN-Cache-Control guides the
+ * next cache as Cache-Control does; Cache-Status and Via tell of this message. */
 static bool part_is_of_304(const struct hf_http_line *line, const struct hf_http_fields *stored)
 {
 	switch (line->id) {
@@ -28,8 +28,8 @@ static bool part_is_of_304(const struct hf_http_line *line, const struct hf_http
 	}
 }
 
-/* All of the 200 (RFC 9110 §15.3.7) but what is true of its whole content only (RFC 9530 §2), and what
- * we say ourselves. */
+/* All of the 200 (RFC 9110 §15.3.7) but what is true of its whole content only (RFC 9530 §2), and
+ * what we say ourselves. */
 static bool part_is_of_206(const struct hf_http_line *line, enum hf_resp_part part)
 {
 	switch (line->id) {

@@ -3,29 +3,33 @@
  * route - which origin of a group a request goes to.
  *
  * What      Three ways to choose among candidates, which the caller describes anew each time:
- *             least loaded  fewest fetches under way for its weight; among equals they take turns by weight
+ *             least loaded  fewest fetches under way for its weight; among equals they take turns
+ *                           by weight
  *             hash          rendezvous: the same key, the same origin, for as long as that is there
  *             affinity      the origin that already holds the longest prefix of the request
- *           For affinity a table remembers which origins hold which prefix. A request is cut into blocks,
- *           path segments or each 256 bytes of its body; a block's digest is chained to the one before it, so it
- *           stands for the whole prefix up to there.
+ *           For affinity a table remembers which origins hold which prefix. A request is cut into
+ *           blocks, path segments or each 256 bytes of its body; a block's digest is chained to the
+ *           one before it, so it stands for the whole prefix up to there.
  *             score = contiguous_depth / blocks - alpha * (pending - mean) / max(1, mean)
- *           The highest score is chosen, among equals the least loaded, then the first. Where no candidate
- *           holds anything, the least loaded, then the first.
+ *           The highest score is chosen, among equals the least loaded, then the first. Where no
+ *           candidate holds anything, the least loaded, then the first.
  * Picture   digests -> node, node, node ...          one node a prefix, in order of use
  *                        \-> {slot, generation, until} the origins that took it last
- *           slot -> generation: another one when the origin has left, which ends what its entries say
+ *           slot -> generation: another one when the origin has left, which ends what its entries
+ *                               say
  * Threads   one, that of the table's owner. Pure: no clock, no heap but in table_new.
- * Promises  U1 never more than `cap` nodes; the least recently learnt goes first, of one request the deepest.
- *           U2 learning evicts nothing of its own batch; of one that is longer than `cap` the first blocks are
- *              learnt, and it is counted.
- *           U3 who has left is never chosen, and what it held counts no more, for whoever gets its slot neither.
+ * Promises  U1 never more than `cap` nodes; the least recently learnt goes first, of one request
+ *              the deepest.
+ *           U2 learning evicts nothing of its own batch; of one that is longer than `cap` the first
+ *              blocks are learnt, and it is counted.
+ *           U3 who has left is never chosen, and what it held counts no more, for whoever gets its
+ *              slot neither.
  *           U4 asking changes nothing of what is known, nor of what goes first.
  *           U5 hash: without one of n origins only its keys move, in proportion to the weights.
- *           U6 what holds a prefix holds all that is shorter: with the set of a short one full, a longer one
- *              tells.
- * Limits    HF_ROUTE_BLOCKS_MAX blocks of a request count, HF_ROUTE_HOLDERS_MAX origins a node, the latest
- *           ones. 128 bytes for each of `cap`, of which only what is used is memory.
+ *           U6 what holds a prefix holds all that is shorter: with the set of a short one full, a
+ *              longer one tells.
+ * Limits    HF_ROUTE_BLOCKS_MAX blocks of a request count, HF_ROUTE_HOLDERS_MAX origins a node, the
+ *           latest ones. 128 bytes for each of `cap`, of which only what is used is memory.
  * Tests     tests/unit/route; perf/micro/bench_route.c
  */
 #ifndef HF_ROUTE_H
@@ -87,10 +91,12 @@ struct hf_route_blocks {
 	uint64_t digest[HF_ROUTE_BLOCKS_MAX];
 };
 
-/* HOST tells paths of different hosts apart. Empty segments are none, and a query is no part of it. */
+/* HOST tells paths of different hosts apart. Empty segments are none, and a query is no part of
+ * it. */
 void hf_route_blocks_path(const struct hf_route_table *table, struct hf_span host,
 	struct hf_span path, struct hf_route_blocks *ret_blocks);
-/* The complete blocks of a body's first bytes; what is behind HF_ROUTE_BLOCKS_MAX of them does not count. */
+/* The complete blocks of a body's first bytes; what is behind HF_ROUTE_BLOCKS_MAX of them does not
+ * count. */
 void hf_route_blocks_body(const struct hf_route_table *table, struct hf_span host,
 	struct hf_span body, struct hf_route_blocks *ret_blocks);
 

@@ -23,8 +23,8 @@ static const struct hf_route_origin *route_least(
 	return least;
 }
 
-/* Among equals each earns its weight at every choice, and who has most pays for all: turns in proportion to
- * the weights, and mixed. */
+/* Among equals each earns its weight at every choice, and who has most pays for all: turns in
+ * proportion to the weights, and mixed. */
 uint32_t hf_route_least_loaded(struct hf_route_origin *origins, uint32_t count)
 {
 	const struct hf_route_origin *least = route_least(origins, count);
@@ -57,8 +57,9 @@ static double route_chance(uint64_t key, uint64_t name)
 	return ((double)(x >> 12) + 0.5) * 0x1p-52;
 }
 
-/* The logarithm of a number in (0, 1), by IEEE 754's basic operations alone: libm's last bit depends on the processor,
- * and where a key goes shall not. ln m = 2 artanh((m - 1) / (m + 1)), to ten digits. */
+/* The logarithm of a number in (0, 1), by IEEE 754's basic operations alone: libm's last bit
+ * depends on the processor, and where a key goes shall not. ln m = 2 artanh((m - 1) / (m + 1)), to
+ * ten digits. */
 static double route_log(double x)
 {
 	static const double terms[] = { 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7,
@@ -73,8 +74,8 @@ static double route_log(double x)
 	return exponent * M_LN2 + 2 * s * sum;
 }
 
-/* Weighted rendezvous: the logarithm makes the chance of being first proportional to the weight. Whatever the order
- * of the origins, the same one is first. */
+/* Weighted rendezvous: the logarithm makes the chance of being first proportional to the weight.
+ * Whatever the order of the origins, the same one is first. */
 uint32_t hf_route_hash(const struct hf_route_origin *origins, uint32_t count, uint64_t key)
 {
 	uint32_t best = HF_ROUTE_NONE;

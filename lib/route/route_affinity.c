@@ -3,8 +3,8 @@
 
 #include "route_priv.h"
 
-/* How deep each origin holds the blocks: into the slots, under the question's number. Entries of who has
- * left. */
+/* How deep each origin holds the blocks: into the slots, under the question's number. Entries of
+ * who has left. */
 static uint32_t affinity_match(
 	struct hf_route_table *table, const struct hf_route_blocks *blocks, uint64_t now_us)
 {

@@ -169,7 +169,8 @@ static void table_hold(struct hf_route_table *table, struct route_node *node,
 	memcpy(node->holder, kept, sizeof(kept));
 }
 
-/* First what is known is put out of the way of eviction, then the deepest is learnt first: it goes first. */
+/* First what is known is put out of the way of eviction, then the deepest is learnt first: it goes
+ * first. */
 void hf_route_learn(struct hf_route_table *table, const struct hf_route_blocks *blocks,
 	struct hf_route_slot slot, uint64_t now_us)
 {

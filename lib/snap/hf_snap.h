@@ -2,30 +2,35 @@
  *
  * snap - a snapshot of the cache, written at shutdown and loaded at the next start.
  *
- * What      Stored responses, worthiest first, up to a number of bytes. A file is loaded at most once: to open
- *           it is to remove it, so that nothing comes back that was purged since. Records keep their age; the
- *           time between save and load counts. The number of shards may differ: records go by their keys.
+ * What      Stored responses, worthiest first, up to a number of bytes. A file is loaded at most
+ *           once: to open it is to remove it, so that nothing comes back that was purged since.
+ *           Records keep their age; the time between save and load counts. The number of shards may
+ *           differ: records go by their keys.
  * Picture
  *      save (all threads have ended):  hf_cache_rank -> frames -> FILE.new -> FILE
- *      load:  reader (a thread of its own, may block)         fill (the shard's owner, in small portions)
- *               hf_snap_next: read, checksum, validate  --frames-->  hf_snap_fill_take: object, body, publish
- * Format    Numbers are big-endian. FILE = preamble, head frame, for each response an object frame and the body
- *           frames that make up its length, end frame; nothing behind.
+ *      load:  reader (a thread of its own, may block)   fill (the shard's owner, in small portions)
+ *             hf_snap_next: read, checksum,  --frames-->  hf_snap_fill_take: object, body, publish
+ *                           validate
+ * Format    Numbers are big-endian. FILE = preamble, head frame, for each response an object frame
+ *           and the body frames that make up its length, end frame; nothing behind.
  *             preamble      0  8  "hfsnap\r\n"     8  4  version, HF_SNAP_VERSION
  *             frame         0  4  length n of the payload, HF_SNAP_FRAME_MAX at most
  *                           4  4  kind: "head", "objt", "body", "end."
  *                           8  n  payload
- *                           8+n 8 SipHash-1-3 of all before it, with the key (time of save of the head
- *                                 frame's payload; in the head frame 0), number of the frame from 0
+ *                           8+n 8 SipHash-1-3 of all before it, with the key (time of save of
+ *                                 the head frame's payload; in the head frame 0), number of the
+ *                                 frame from 0
  *             head  16      0  8  time of save, Unix, us      8  8  the same, monotonic clock
  *             objt          0  n  a record: hf_cache_record.h
  *             body          0  n  bytes of the body, HF_SNAP_BODY_MAX at most
  *             end.  8       0  8  number of objt frames
  * Threads   save: the last one. reader: one. fill: the shard's owner.
- * Promises  S1 the first frame that is not what it should be ends a load; what came before stays. S2 no
- *           credential, no URL with one is written, or loaded. S3 no response is younger than it was, nor
- *           served beyond its windows: with a clock that went back nothing is loaded. S4 what was purged or
- *           invalidated since the load began is not put back, nor what the origin said may not be stored.
+ * Promises  S1 the first frame that is not what it should be ends a load; what came before stays.
+ *              S2 no
+ *           credential, no URL with one is written, or loaded. S3 no response is younger than it
+ *           was, nor served beyond its windows: with a clock that went back nothing is loaded. S4
+ *           what was purged or invalidated since the load began is not put back, nor what the
+ *           origin said may not be stored.
  *           S5 nothing leaves the cache for what is loaded, nor is replaced by it.
  * Limits    A reader needs 256 KiB, a fill 160 KiB and the texts of HF_SNAP_FORGOTTEN_MAX purges.
  * Tests     tests/unit/snap, tests/fuzz/fuzz_snapshot.c, tests/system/test_warm.py
@@ -81,11 +86,12 @@ struct hf_snap_frame {
 	struct hf_span key; /* OBJECT */
 };
 
-/* Opens the file and removes it. -ENOENT: there is none. Others are told in `err`: -EBADMSG, it is no snapshot
- * of this version, or damaged, or from a time that is to come. */
+/* Opens the file and removes it. -ENOENT: there is none. Others are told in `err`: -EBADMSG, it is
+ * no snapshot of this version, or damaged, or from a time that is to come. */
 int hf_snap_open(const char *file, struct hf_snap_time now, struct hf_err *err,
 	struct hf_snap_reader **ret_reader) HF_MUST_CHECK;
-/* OBJECT, BODY or END. -EBADMSG: damaged; or another -errno. Not to be called again after END or an error. */
+/* OBJECT, BODY or END. -EBADMSG: damaged; or another -errno. Not to be called again after END or an
+ * error. */
 int hf_snap_next(struct hf_snap_reader *reader, struct hf_snap_frame *ret_frame,
 	struct hf_err *err) HF_MUST_CHECK;
 void hf_snap_close(struct hf_snap_reader *reader);
@@ -98,7 +104,8 @@ int64_t hf_snap_saved_clock_us(const struct hf_snap_reader *reader);
 
 struct hf_snap_fill;
 
-/* A run of whole frames of one shard, in the order of the file; a response's may be in several runs. */
+/* A run of whole frames of one shard, in the order of the file; a response's may be in several
+ * runs. */
 struct hf_snap_run {
 	struct hf_span frames;
 	int64_t saved_clock_us;

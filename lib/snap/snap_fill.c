@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What a snapshot brings back into one shard, and what it must not: keys that were purged since the load began
- * are bits of a table, by their hashes; purges of many are kept as they were asked for.
+ * What a snapshot brings back into one shard, and what it must not: keys that were purged since the
+ * load began are bits of a table, by their hashes; purges of many are kept as they were asked for.
  */
 #include "hf_snap.h"
 

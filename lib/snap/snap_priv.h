@@ -30,9 +30,11 @@ struct snap_seal {
 void snap_put_preamble(char *buf);
 /* 0; -EBADMSG told in `err`. */
 int snap_check_preamble(const char *buf, struct hf_err *err) HF_MUST_CHECK;
-/* Frame head and tail around LEN bytes of payload that are at buf + SNAP_FRAME_HEAD. Returns all its bytes. */
+/* Frame head and tail around LEN bytes of payload that are at buf + SNAP_FRAME_HEAD. Returns all
+ * its bytes. */
 size_t snap_put_frame(char *buf, enum hf_snap_kind kind, size_t len, const struct snap_seal *seal);
-/* The payload's length and kind, from SNAP_FRAME_HEAD bytes. False: no such kind, or too long for it. */
+/* The payload's length and kind, from SNAP_FRAME_HEAD bytes. False: no such kind, or too long for
+ * it. */
 bool snap_get_frame_head(const char *buf, size_t *ret_len, enum hf_snap_kind *ret_kind);
 bool snap_check_frame(const char *buf, size_t len, const struct snap_seal *seal);
 

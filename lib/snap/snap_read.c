@@ -62,8 +62,8 @@ static int read_frame(struct hf_snap_reader *reader, enum hf_snap_kind *ret_kind
 	return 0;
 }
 
-/* The monotonic clock cannot go back: it says how much time there was at least, unless the machine was booted
- * since. */
+/* The monotonic clock cannot go back: it says how much time there was at least, unless the machine
+ * was booted since. */
 static int read_times(struct hf_snap_reader *reader, struct hf_span payload,
 	struct hf_snap_time now, struct hf_err *err)
 {

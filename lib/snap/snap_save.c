@@ -79,8 +79,9 @@ static bool save_is_wanted(
 {
 	uint32_t age_s = hf_obj_age_s(obj, out->save->now.clock_us);
 
-	/* Scrubbed when it was stored; but what would be a credential to the one who loads stays here. Nor can all
-	 * that is served be read again: there may be more fields than a parser takes. */
+	/* Scrubbed when it was stored; but what would be a credential to the one who loads stays
+	 * here. Nor can all that is served be read again: there may be more fields than a parser
+	 * takes. */
 	if (!hf_cache_record_is_good(object) || hf_cache_record_has_secret(object))
 		return false;
 	return !(atomic_load(&obj->flags) & HF_OBJ_STALE) &&

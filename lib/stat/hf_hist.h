@@ -3,14 +3,16 @@
  * hist - histograms with a bounded error, one block for each thread, summed when read.
  *
  * What      tbl/hists.h lists them. A value goes into one of 1088 buckets: the values to 64 have a
- *           bucket each (0 counts as 1), above each power of two has 32. A bucket holds (low, high], so every
- *           power of two, and 1.5 of it, ends a bucket: Prometheus' `le` bounds are exact.
+ *           bucket each (0 counts as 1), above each power of two has 32. A bucket holds (low,
+ *           high], so every power of two, and 1.5 of it, ends a bucket: Prometheus' `le` bounds are
+ *           exact.
  * Picture   thread -> its block of buckets <- (relaxed loads) - any thread: view over all blocks
  * Threads   hf_hist_add: any, on its own block only. All else: any.
  * Lifetime  As hf_stat's blocks: hf_stat_register gives both.
- * Promises  Adding is 26 instructions (x86-64): two stores on lines of the thread's own, no branch but
- *           for a new maximum, no division. A quantile is within 1/64 (1.6 %) of the value of that rank; counts,
- *           sums and the maximum are exact. What a view shows adds up: its count is its buckets'.
+ * Promises  Adding is 26 instructions (x86-64): two stores on lines of the thread's own, no branch
+ *           but for a new maximum, no division. A quantile is within 1/64 (1.6 %) of the value of
+ *           that rank; counts, sums and the maximum are exact. What a view shows adds up: its count
+ *           is its buckets'.
  * Limits    Values to 2^38 (274 s); above they count as one bucket, whose quantile is the maximum.
  *           8.7 KB a histogram and thread, of which only pages with values in them are memory.
  */
@@ -51,7 +53,8 @@ struct hf_hist_view {
 
 extern _Thread_local struct hf_hist_cells *hf_hist_own; /* [HF_HIST_COUNT] */
 
-/* The bucket of VALUE: 32 for each power of two of value - 1, which is what makes bounds inclusive. */
+/* The bucket of VALUE: 32 for each power of two of value - 1, which is what makes bounds
+ * inclusive. */
 static inline uint32_t hf_hist_bucket(uint64_t value)
 {
 	uint64_t v = value - (value > 0);
@@ -61,7 +64,8 @@ static inline uint32_t hf_hist_bucket(uint64_t value)
 	return hf_min_u32(i, HF_HIST_BUCKETS - 1);
 }
 
-/* COUNT values of the same size. The bucket comes last: who sees it there sees sum and max with it. */
+/* COUNT values of the same size. The bucket comes last: who sees it there sees sum and max with
+ * it. */
 static inline void hf_hist_add_many(enum hf_hist id, uint64_t value, uint64_t count)
 {
 	struct hf_hist_cells *cells = &hf_hist_own[id];

@@ -64,7 +64,8 @@ extern const struct hf_drop_info hf_drop_infos[HF_DROP_COUNT];
 
 /* "frame", "segment", "connection", "request". */
 const char *hf_drop_layer_name(enum hf_drop_layer layer);
-/* What is held, divided by this, is in UNIT: 10^9 for "seconds", 10^6 for "ratio", 1 for all else. */
+/* What is held, divided by this, is in UNIT: 10^9 for "seconds", 10^6 for "ratio", 1 for all
+ * else. */
 uint32_t hf_stat_divisor(const char *unit);
 /* NAME, or NAME{LABELS} when there are labels; cut at CAP. */
 void hf_stat_title(const char *name, const char *labels, char *buf, size_t cap);
@@ -122,8 +123,8 @@ static inline enum hf_drop hf_drop(enum hf_drop reason)
 /* Sums over every registered thread; each value is right, all together are no single instant. */
 uint64_t hf_stat_sum(enum hf_stat id);
 uint64_t hf_drop_sum(enum hf_drop reason);
-/* Keeps cache_miss_rate: of the last 60 whole seconds and the one that runs. One thread, a few times a
- * second. */
+/* Keeps cache_miss_rate: of the last 60 whole seconds and the one that runs. One thread, a few
+ * times a second. */
 void hf_stat_miss_rate_tick(uint64_t now_us);
 /* The i-th registered block, NULL past the last. */
 const struct hf_stat_block *hf_stat_block_at(uint32_t i);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * cache_miss_rate: what the counters were at the start of each of the last seconds, and what they are now.
+ * cache_miss_rate: what the counters were at the start of each of the last seconds, and what they
+ * are now.
  */
 #include "hf_stat.h"
 

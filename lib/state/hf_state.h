@@ -2,31 +2,37 @@
  *
  * state - the document that says which origins there are and which requests go to them.
  *
- * What      JSON {schema:1, version, issued_at, origins:[], routes:[], ...} -> an immutable snapshot.
- *             groups:   {"id":"demo", "max_in_flight":64}: may be without origins, until some register
- *                       (lib/registry)
- *                       "health":{"path":"/up", "interval":10, "timeout":2}: its origins are asked for that
+ * What      JSON {schema:1, version, issued_at, origins:[], routes:[], ...} -> an immutable
+ *           snapshot.
+ *             groups:   {"id":"demo", "max_in_flight":64}: may be without origins, until some
+ *                       register (lib/registry)
+ *                       "health":{"path":"/up", "interval":10, "timeout":2}: its origins are asked
+ *                       for that
  *                       "balance":"least_loaded", "hash" or "prefix_affinity", with it
  *                       "affinity":{"by":"path" or "body", "alpha":1.0, "cap":65536, "ttl":300}
  *             origins:  {"group":"demo", "id":"o1", "url":"http://127.0.0.1:8080", "weight":1}
  *             policies: {"id":"static", "default_ttl":60, "stale_if_error":600}: what the node's
  *                       configuration says otherwise, for the routes that name it
  *             routes:   {"id":"default", "host":"*", "path":"/", "group":"demo", "policy":"static"}
- *                       "store_secret_query":true: URLs with a token-like parameter may be stored, too
+ *                       "store_secret_query":true: URLs with a token-like parameter may be stored,
+ *                       too
  *                       "auth":"api": only who that flow allows
  *             auth_flows: {"id":"api", "credential":{"in":"header", "name":"authorization"},
- *                       "cache":"agent_api_key", "service":{"group":"authz", "path":"/check"}}; README.md has all
+ *                       "cache":"agent_api_key", "service":{"group":"authz", "path":"/check"}};
+ *                       README.md has all
  *             auth_revoked: ["9f86d0...", ...]: SHA-256 of credentials that nobody is allowed with
- *             purges:   {"id":"p7", "prefix":"/img/", "soft":true}: what lib/sync has carried out, once
- *           A route's host is exact, "*.suffix" or "*"; the most specific host wins, then the longest
- *           path prefix (whole segments), then the first.
- * Threads   parse: boot, sync, control. ref, lookup: any, on a snapshot they hold; unref: any but lcores.
+ *             purges:   {"id":"p7", "prefix":"/img/", "soft":true}: what lib/sync has carried out,
+ *                       once
+ *           A route's host is exact, "*.suffix" or "*"; the most specific host wins, then the
+ *           longest path prefix (whole segments), then the first.
+ * Threads   parse: boot, sync, control. ref, lookup: any, on a snapshot they hold; unref: any but
+ *           lcores.
  * Lifetime  parse gives one reference; the last unref frees.
  * Promises  S1 a document with any error is refused whole, with every reason (JSON path, found,
  *           allowed).  S2 unknown fields are ignored and counted.
- * Limits    8 MiB, depth 16, 4096 origins, routes, groups, 1024 policies, 1024 purges, 128 nodes of L2, strings 1 KiB, the
- *           version and ids of purges 127 bytes, what a purge names 8 KiB, 2^20 prefixes of all groups, 256 flows,
- *           4096 revoked credentials.
+ * Limits    8 MiB, depth 16, 4096 origins, routes, groups, 1024 policies, 1024 purges, 128 nodes of
+ *           L2, strings 1 KiB, the version and ids of purges 127 bytes, what a purge names 8 KiB,
+ *           2^20 prefixes of all groups, 256 flows, 4096 revoked credentials.
  */
 #ifndef HF_STATE_H
 #define HF_STATE_H
@@ -48,9 +54,9 @@ struct hf_state_origin {
 	char *url;       /* "http://host:port", no trailing slash, no path */
 	uint32_t weight; /* 1-100 */
 	enum hf_state_from from;
-	uint64_t
-		generation; /* another one: another origin, though of the same id; 0: not registered */
-	bool drained;       /* by the operator: no new fetches */
+	/* another one: another origin, though of the same id; 0: not registered */
+	uint64_t generation;
+	bool drained; /* by the operator: no new fetches */
 };
 
 /* Each of its origins is asked for PATH, by every origin thread. */
@@ -95,8 +101,8 @@ struct hf_state_purge {
 };
 
 enum hf_state_credential { HF_STATE_HEADER, HF_STATE_COOKIE, HF_STATE_QUERY, HF_STATE_MTLS };
-/* What of a protected route may be stored: what its response says is for all (RFC 9111 §3.5, as with
- * Authorization), nothing, or what any response may be. */
+/* What of a protected route may be stored: what its response says is for all (RFC 9111 §3.5, as
+ * with Authorization), nothing, or what any response may be. */
 enum hf_state_share { HF_STATE_SHARE_EXPLICIT, HF_STATE_SHARE_NONE, HF_STATE_SHARE_ANY };
 
 #define HF_STATE_TELL_METHOD 1U
@@ -115,7 +121,8 @@ struct hf_state_net {
 	uint32_t bits;
 };
 
-/* Who may have what a route has: whom GROUP says yes to. What it is told is what its decision is kept under. */
+/* Who may have what a route has: whom GROUP says yes to. What it is told is what its decision is
+ * kept under. */
 struct hf_state_flow {
 	char *id;
 	uint64_t digest; /* of all that is said of it; never 0 */
@@ -130,8 +137,8 @@ struct hf_state_flow {
 	unsigned tell;                 /* HF_STATE_TELL_* */
 	struct hf_state_names headers; /* of the request, that it is told too */
 	uint32_t timeout_ms, ttl_s, negative_ttl_s;
-	uint32_t
-		fallback_ttl_s; /* an allow of this age counts in fallback, when it gives no answer; 0: none */
+	/* an allow of this age counts in fallback, when it gives no answer; 0: none */
+	uint32_t fallback_ttl_s;
 	uint16_t error_status;
 	struct hf_state_names add;    /* of an allow, to the origin: in the place of the client's */
 	struct hf_state_names remove; /* of the request, before it goes to the origin */
@@ -201,8 +208,8 @@ int hf_state_parse(
 /* The same with the operator's changes, or NULL; they make no good document a bad one. */
 int hf_state_parse_with(const char *text, size_t len, const struct hf_state_overlay *overlay,
 	FILE *errors, struct hf_state **ret_state) HF_MUST_CHECK;
-/* The text of a file, to be freed; of one that is too long as much as makes hf_state_parse refuse it. 0 or
- * -errno. */
+/* The text of a file, to be freed; of one that is too long as much as makes hf_state_parse refuse
+ * it. 0 or -errno. */
 int hf_state_read(const char *file, char **ret_text, size_t *ret_len) HF_MUST_CHECK;
 /* The same from a file, its name before each reason. */
 int hf_state_load(const char *file, FILE *errors, struct hf_state **ret_state) HF_MUST_CHECK;

@@ -63,8 +63,8 @@ static void auth_check_word(struct state_check *check, const char *path, const j
 	state_check_refuse(check, path, key, value, allowed);
 }
 
-/* A field that a flow may set, take away or send along: none that frames a message, asks for a part, or is
- * ours to say. */
+/* A field that a flow may set, take away or send along: none that frames a message, asks for a
+ * part, or is ours to say. */
 static bool auth_is_field(const char *name)
 {
 	struct hf_span span = { name, strlen(name) };

@@ -69,7 +69,8 @@ static const char *overlay_string(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-/* GROUP alone, "GROUP ID" and "GROUP  URL" are one set of names: there is no space in any of them. */
+/* GROUP alone, "GROUP ID" and "GROUP  URL" are one set of names: there is no space in any of
+ * them. */
 static void overlay_name(char *ret_name, const char *group, const char *id)
 {
 	(void)snprintf(ret_name, OVERLAY_NAME_MAX, "%s %s", group, id);

@@ -2,10 +2,11 @@
  *
  * state_priv - what checking a document shares with building the snapshot.
  *
- * Picture   text -> state.c: size, depth, jansson -> state_check.c: every reason at once -> state.c:
- *           the snapshot, which nothing can refuse any more -> state_route.c: sorted for lookups
- *           state_rules.c does both for policies and purges, state_auth.c for auth flows; state_overlay.c: what operator and registry
- *           say, put into the JSON before it is checked; state_registration.c: what an origin says of itself
+ * Picture   text -> state.c: size, depth, jansson -> state_check.c: every reason at once ->
+ *           state.c: the snapshot, which nothing can refuse any more -> state_route.c: sorted for
+ *           lookups state_rules.c does both for policies and purges, state_auth.c for auth flows;
+ *           state_overlay.c: what operator and registry say, put into the JSON before it is
+ *           checked; state_registration.c: what an origin says of itself
  */
 #ifndef HF_PRIV_STATE
 #error "state_priv.h is private to lib/state"
@@ -62,7 +63,8 @@ void state_check_unknown(struct state_check *check, const json_t *object, const 
 /* Remembers the name; refuses one that was there. */
 int state_check_unique(struct state_check *check, json_t *names, const char *name, const char *path,
 	const json_t *id);
-/* The word under KEY, or NULL when it was refused; of at most MAX characters, or STATE_STRING_MAX. */
+/* The word under KEY, or NULL when it was refused; of at most MAX characters, or
+ * STATE_STRING_MAX. */
 const char *state_check_name(struct state_check *check, const char *path, const json_t *object,
 	const char *key, size_t max);
 const char *state_check_string(

@@ -86,7 +86,8 @@ static void sync_mode_set(struct hf_sync *sync, uint32_t bit, bool on)
 		atomic_fetch_and(sync->cfg.mode, ~bit);
 }
 
-/* When the state expires; UINT64_MAX: never. What was loaded from a file has no age and is expired. */
+/* When the state expires; UINT64_MAX: never. What was loaded from a file has no age and is
+ * expired. */
 static uint64_t sync_expires_us(const struct hf_sync *sync)
 {
 	if (!sync_has_peer(sync))

@@ -79,12 +79,13 @@ struct hf_sync {
 };
 
 /* sync.c */
-/* The configuration that was set since, if one was; between two uses of cfg.conf, without the lock. */
+/* The configuration that was set since, if one was; between two uses of cfg.conf, without the
+ * lock. */
 bool sync_conf_adopt(struct hf_sync *sync);
 /* One question, and what its answer changes. */
 void sync_ask(struct hf_sync *sync);
-/* What follows from that when all threads run: purges, as far as they go until then, and behind the last
- * one the acknowledgement. */
+/* What follows from that when all threads run: purges, as far as they go until then, and behind the
+ * last one the acknowledgement. */
 void sync_settle(struct hf_sync *sync, uint64_t until_us);
 
 /* sync_http.c */
@@ -99,8 +100,8 @@ void sync_http_sleep(struct hf_sync *sync, uint64_t us);
 void sync_http_wake(struct hf_sync *sync);
 
 /* sync_take.c; the lock is held */
-/* A text from SOURCE: good, then it is in force and kept; else REFUSED with an acknowledgement that says
- * why. */
+/* A text from SOURCE: good, then it is in force and kept; else REFUSED with an acknowledgement that
+ * says why. */
 enum sync_outcome sync_take(
 	struct hf_sync *sync, const char *text, size_t len, const char *source, const char *etag);
 /* What arrived was no document at all. */

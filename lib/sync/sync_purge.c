@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The purges of documents. A document that came into force has them carried out by the sync thread, oldest
- * document first; it is acknowledged behind them, and while some are left an expired state stays so. Between two
- * of many the control plane is asked at its time, unless the history is full.
+ * The purges of documents. A document that came into force has them carried out by the sync thread,
+ * oldest document first; it is acknowledged behind them, and while some are left an expired state
+ * stays so. Between two of many the control plane is asked at its time, unless the history is full.
  *
- * Ids are remembered, so that a purge that stands in many documents is carried out once. In doubt it is
- * carried out again: after a start, when it was not done in time, and when SYNC_PURGES_KNOWN others came
- * since a document had it.
+ * Ids are remembered, so that a purge that stands in many documents is carried out once. In doubt
+ * it is carried out again: after a start, when it was not done in time, and when SYNC_PURGES_KNOWN
+ * others came since a document had it.
  */
 #include "hf_sync.h"
 
@@ -18,7 +18,8 @@
 #include "hf_stat.h"
 #include "sync_priv.h"
 
-/* Objects keep the order in which keys came: the first is the one that was seen last the longest ago. */
+/* Objects keep the order in which keys came: the first is the one that was seen last the longest
+ * ago. */
 static void purge_remember(struct hf_sync *sync, const char *id)
 {
 	(void)json_object_del(sync->purged, id);

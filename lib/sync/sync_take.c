@@ -11,7 +11,8 @@
 #include "hf_state_file.h"
 #include "sync_priv.h"
 
-/* Replaces what was not delivered: the control plane wants to know how it stands now. Takes ERRORS. */
+/* Replaces what was not delivered: the control plane wants to know how it stands now. Takes
+ * ERRORS. */
 static void take_acknowledge(
 	struct hf_sync *sync, const char *version, bool applied, json_t *errors)
 {

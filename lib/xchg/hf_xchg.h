@@ -1,32 +1,37 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * xchg - an exchange: one request that a worker hands to an origin thread, and the answer's way back.
+ * xchg - an exchange: one request that a worker hands to an origin thread, and the answer's way
+ * back.
  *
- * What      The only thing that serve (lcore) and origin (thread) share beside the cache: the exchange,
- *           its messages, and the two rings between each worker and each origin thread. And what one
- *           origin thread wants of another, which owns another part of the keys: errands.
+ * What      The only thing that serve (lcore) and origin (thread) share beside the cache: the
+ *           exchange, its messages, and the two rings between each worker and each origin thread.
+ *           And what one origin thread wants of another, which owns another part of the keys:
+ *           errands.
  * Picture
- *      worker i                                                origin thread j (owner of the key's shard)
+ *      worker i                                       origin thread j (owner of the key's shard)
  *        START, BODY, CREDIT, FINISH, RECALLED   -- to_origin ring -->
- *                                         <-- to_worker ring --   HEAD, MORE, FAIL, BODY_DONE, GONE, RECALL
+ *                        <-- to_worker ring --   HEAD, MORE, FAIL, BODY_DONE, GONE, RECALL
  *
  *      worker: get -> fill in the request -> START ......... FINISH -> (GONE) -> put
- *      origin:            HEAD (object attached) or FAIL, then MORE when more is readable or it ended
+ *      origin:          HEAD (object attached) or FAIL, then MORE when more is readable or it ended
  *      background (a refresh that nobody waits for): START ... GONE, no other message
  *      a question to an auth service: ASK ... GONE, no other message; the worker listens for GONE
- * Threads   The worker owns the exchange before START and after GONE. Between them each side writes only
- *           its own part; `consumed` and the two flags are atomic. Errands: origin threads, by a mutex.
- * Lifetime  A worker that is done, or whose client left, posts FINISH once, at any time after START.
- *           Until then the object is readable (O2). The origin thread answers GONE, its last message. A
- *           background exchange is the origin thread's from START on: GONE comes without FINISH.
+ * Threads   The worker owns the exchange before START and after GONE. Between them each side writes
+ *           only its own part; `consumed` and the two flags are atomic. Errands: origin threads, by
+ *           a mutex.
+ * Lifetime  A worker that is done, or whose client left, posts FINISH once, at any time after
+ *           START. Until then the object is readable (O2). The origin thread answers GONE, its last
+ *           message. A background exchange is the origin thread's from START on: GONE comes without
+ *           FINISH.
  * Promises  X1 at most one MORE is under way for an exchange (`more_posted`), one CREDIT
- *           (`credit_posted`).  X2 the rings hold every message that can be under way at once, so that a
- *           post never fails: START 1, FINISH 1, BODY HF_XCHG_BODIES_MAX, CREDIT 1 per exchange, RECALLED
- *           HF_CACHE_RECALLS_MAX; likewise back.  X3 the origin thread reads a request body only as fast
- *           as it sends it: a worker has HF_XCHG_BODIES_MAX buffers out at most.  X4 what was written of a
- *           request (head, lines, key, body) is wiped when its buffer goes back; an errand's key too.
- * Limits    exchanges_max and bodies_max a worker, from configuration; none free: the caller sheds (503)
- *           or waits (body).
+ *           (`credit_posted`).  X2 the rings hold every message that can be under way at once, so
+ *           that a post never fails: START 1, FINISH 1, BODY HF_XCHG_BODIES_MAX, CREDIT 1 per
+ *           exchange, RECALLED HF_CACHE_RECALLS_MAX; likewise back.  X3 the origin thread reads a
+ *           request body only as fast as it sends it: a worker has HF_XCHG_BODIES_MAX buffers out
+ *           at most.  X4 what was written of a request (head, lines, key, body) is wiped when its
+ *           buffer goes back; an errand's key too.
+ * Limits    exchanges_max and bodies_max a worker, from configuration; none free: the caller sheds
+ *           (503) or waits (body).
  */
 #ifndef HF_XCHG_H
 #define HF_XCHG_H
@@ -45,8 +50,8 @@
 
 #define HF_XCHG_BODIES_MAX 4
 #define HF_XCHG_BODY_LEN   16352
-/* Bytes of a stream ahead of its slowest reader. More than half of a connection's send queue: then TCP
- * tells of acknowledged bytes while there are others to send. */
+/* Bytes of a stream ahead of its slowest reader. More than half of a connection's send queue: then
+ * TCP tells of acknowledged bytes while there are others to send. */
 #define HF_XCHG_WINDOW     (768 * 1024)
 
 enum hf_xchg_msg {
@@ -106,12 +111,14 @@ struct hf_xchg {
 	uint16_t worker, shard;
 	uint16_t bodies_out;
 	bool finished;
-	/* the request: written before START, then read-only; `cause` the origin thread's until HEAD */
+	/* the request: written before START, then read-only; `cause` the origin thread's until
+	 * HEAD */
 	enum hf_xchg_cause cause;
 	enum hf_http_method method;
-	bool shared; /* a GET whose answer may be stored and shared, if it allows: coalesce by key */
-	/* stale-while-revalidate's refresh (RFC 5861 §3): has no owner and gets no answer; the worker posts
-	 * START only and has it back with GONE */
+	/* a GET whose answer may be stored and shared, if it allows: coalesce by key */
+	bool shared;
+	/* stale-while-revalidate's refresh (RFC 5861 §3): has no owner and gets no answer; the
+	 * worker posts START only and has it back with GONE */
 	bool background;
 	bool has_authorization;
 	uint64_t auth; /* digest of the flow that allowed it (lib/state); 0: none was asked */
@@ -142,7 +149,8 @@ struct hf_xchg {
 	/* both */
 	_Atomic uint64_t consumed; /* body bytes acknowledged by the client; worker writes */
 	_Atomic bool more_posted;  /* origin sets, worker clears before it reads `filled` */
-	/* heads of interim answers (RFC 9110 §15.2) behind `lines`, in buf; origin adds whole ones */
+	/* heads of interim answers (RFC 9110 §15.2) behind `lines`, in buf; origin adds whole
+	 * ones */
 	_Atomic uint32_t interim_len;
 	_Atomic bool
 		credit_wanted; /* origin sets when it waits, worker clears when it posts CREDIT */
@@ -191,7 +199,8 @@ void hf_xchg_to_worker(struct hf_link *link, enum hf_xchg_msg kind, void *ptr);
 
 /* ---- errands: origin thread to origin thread ---- */
 
-/* "Let nobody find this key any more": from one origin thread to the key's owner, and back when done. */
+/* "Let nobody find this key any more": from one origin thread to the key's owner, and back when
+ * done. */
 struct hf_errand {
 	struct hf_list link; /* in a letter box */
 	uint32_t from;

@@ -145,7 +145,8 @@ struct hf_xchg *hf_xchg_get(struct hf_xchg_net *net, uint32_t worker)
 	return xchg;
 }
 
-/* Bytes of buf that were written: lines and interim heads are the last of them. Without lines nobody knows. */
+/* Bytes of buf that were written: lines and interim heads are the last of them. Without lines
+ * nobody knows. */
 static size_t xchg_used(const struct hf_xchg *xchg)
 {
 	if (xchg->lines.len == 0)
