@@ -520,6 +520,24 @@ class Conn(socket.socket):
         self.close()
 
 
+class Clients:
+    """Threads that RUN, one for each of ARGS, from the beginning of `with` to its end, which sets `stop`."""
+
+    def __init__(self, run, args):
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=run, args=each) for each in args]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+
 def connect(host=V4, port=80, timeout=15):
     conn = Conn(socket.AF_INET6 if ":" in host else socket.AF_INET)
     conn.settimeout(timeout * SLOW)

@@ -297,27 +297,17 @@ def test_no_request_fails_whatever_servers_do(start, tmp_path):
 
 # ---- figures ----
 
-class Load:
+class Load(harness.Clients):
     """Requests at a constant rate, whatever becomes of them: of what both have in L1, of what the other one
     fetched a second ago, of what nobody has."""
     KINDS, RATE, EACH = ("hit", "L2", "miss"), 20, 3  # a second and connection; connections of a kind
 
     def __init__(self, edges):
-        self.took, self.failed, self.done = [], [], threading.Event()
+        self.took, self.failed = [], []
         self.fetched, self.number = {hf: [] for hf in edges}, itertools.count()
         other = dict(zip(edges, reversed(edges)))
-        self.threads = [threading.Thread(target=self._client, args=(hf, other[hf], kind))
-                        for hf in edges for kind in self.KINDS for _ in range(self.EACH)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.done.set()
-        for thread in self.threads:
-            thread.join()
+        super().__init__(self._client, [(hf, other[hf], kind)
+                                        for hf in edges for kind in self.KINDS for _ in range(self.EACH)])
 
     def _path(self, hf, other, kind):
         if kind == "hit":
@@ -335,7 +325,7 @@ class Load:
             conn.connect((harness.V4, 80))
             conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             stream, due = conn.makefile("rb"), time.monotonic()
-            while not self.done.is_set():
+            while not self.stop.is_set():
                 due += 1 / self.RATE
                 time.sleep(max(0, due - time.monotonic()))
                 path = self._path(hf, other, kind)

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import signal
-import threading
 
 import pytest
 
@@ -60,12 +59,12 @@ def get(path):
     return harness.curl(URL + path).status
 
 
-class Load:
+class Load(harness.Clients):
     """Requests, each for something else, one after the other on each connection, until the end."""
 
     def __init__(self, conns, path=b"/%d/%d"):
-        self.path, self.stop, self.statuses = path, threading.Event(), [[] for _ in range(conns)]
-        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(conns)]
+        super().__init__(self.run, [(i,) for i in range(conns)])
+        self.path, self.statuses = path, [[] for _ in range(conns)]
 
     def run(self, index):
         with harness.connect() as conn, conn.makefile("rb") as stream:
@@ -74,16 +73,6 @@ class Load:
                 path = self.path % (index, len(statuses))
                 conn.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path)
                 statuses.append(harness.read_answer(stream).status)
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
 
     def wait_more(self):
         """Until every request that is under way now has ended, and some more on each connection."""

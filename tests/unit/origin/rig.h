@@ -580,6 +580,14 @@ static inline struct rig_conn *rig_asked(struct rig *rig, const char **ret_head)
 	}
 }
 
+/* The next request that comes is answered. */
+static inline void rig_reply(struct rig *rig, const char *answer)
+{
+	const char *head;
+
+	rig_say(rig_asked(rig, &head), answer);
+}
+
 /* Fills in a request as lib/serve does, and posts START. */
 static inline void rig_start_with(
 	struct rig *rig, struct rig_client *client, const char *text, bool background)
@@ -754,7 +762,8 @@ static inline void rig_end_all(struct rig *rig, struct rig_client *client, uint3
 {
 	for (uint32_t i = 0; i < count; i++)
 		rig_end(rig, &client[i]);
-	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
+	rig_until(rig, hf_origin_in_flight(rig->origin) == 0 &&
+			       (!rig->second || hf_origin_in_flight(rig->second) == 0));
 	rig_free(rig);
 }
 

@@ -332,7 +332,7 @@ Test(origin_ask, what_is_left_on_a_connection_is_not_the_answer_to_the_next_ques
 			rig_say(conn, ALLOW);
 		rig_settle(rig);
 		ask(rig, &client, "l");
-		rig_say(rig_asked(rig, &head), deny);
+		rig_reply(rig, deny);
 		rig_until(rig, client.gone);
 		cr_expect_eq(found("l", &decision), HF_AUTH_HIT_NEGATIVE);
 	}
@@ -375,9 +375,9 @@ Test(origin_ask, a_service_that_fails_is_followed_by_the_next)
 
 	set_state_of(rig, 3, FLOW(""), PROTECTED);
 	ask(rig, &client, "k");
-	rig_say(rig_asked(rig, &head), "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+	rig_reply(rig, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
 	rig_asked(rig, &head)->close_after = true;
-	rig_say(rig_asked(rig, &head), ALLOW);
+	rig_reply(rig, ALLOW);
 	rig_until(rig, client.gone);
 	cr_expect_eq(found("k", &decision), HF_AUTH_HIT);
 	cr_expect_eq(hf_stat_sum(HF_STAT_AUTH_ASKED_ERROR), 0);
@@ -459,7 +459,6 @@ Test(origin_ask, what_was_not_allowed_by_the_route_in_force_is_neither_fetched_n
 {
 	struct rig *rig = up();
 	struct rig_client client, joins;
-	const char *head;
 	uint64_t digest = rig->state->flow[0].digest;
 
 	rig_get(rig, &client, "/a", "");
@@ -469,8 +468,8 @@ Test(origin_ask, what_was_not_allowed_by_the_route_in_force_is_neither_fetched_n
 	rig_end(rig, &client);
 	rig_get(rig, &client, "/a", "");
 	client.xchg->auth = digest;
-	rig_say(rig_asked(rig, &head), "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
-				       "Content-Length: 99\r\n\r\n");
+	rig_reply(rig, "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
+		       "Content-Length: 99\r\n\r\n");
 	rig_get(rig, &joins, "/a", "");
 	rig_until(rig, joins.fail && client.head);
 	rig_end(rig, &joins);
@@ -479,7 +478,7 @@ Test(origin_ask, what_was_not_allowed_by_the_route_in_force_is_neither_fetched_n
 	set_state_of(rig, 1, FLOW(""), "");
 	rig_get(rig, &client, "/b", "");
 	client.xchg->auth = digest;
-	rig_say(rig_asked(rig, &head), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	rig_reply(rig, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 	rig_until(rig, rig_client_at_end(&client));
 	rig_end(rig, &client);
 	down(rig);

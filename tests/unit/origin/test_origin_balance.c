@@ -90,7 +90,7 @@ Test(origin_balance, a_further_try_is_learnt_but_not_counted_again)
 	rig->conf.origin.retries = 1;
 	rig_group(rig, AFFINITY, "ab");
 	rig_get(rig, &client, "/x/1", "");
-	rig_say(rig_asked(rig, &head), "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+	rig_reply(rig, "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
 	rig_answer(rig_asked(rig, &head), "Cache-Control: no-store\r\n", 3);
 	rig_expect_body(rig, &client, 3);
 	rig_end(rig, &client);

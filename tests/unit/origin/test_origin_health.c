@@ -32,11 +32,10 @@ static void expect_stale(struct rig *rig, struct rig_client *client)
 static void fall(struct rig *rig, uint32_t failures)
 {
 	struct rig_client client;
-	const char *head;
 
 	for (; failures > 0; failures--) {
 		rig_get(rig, &client, "/fails", "");
-		rig_say(rig_asked(rig, &head), BAD);
+		rig_reply(rig, BAD);
 		rig_until(rig, rig_client_at_end(&client));
 		rig_end(rig, &client);
 	}
@@ -68,7 +67,7 @@ Test(origin_health, who_may_have_a_stale_one_does_not_wait_for_a_silent_group)
 	rig->conf.origin.patience_ms = 10000;
 	rig_store(rig, "/c", SIE, 1000, 100);
 	rig_get(rig, &c, "/c", "");
-	rig_say(rig_asked(rig, &head), NEW);
+	rig_reply(rig, NEW);
 	rig_until(rig, rig_client_at_end(&c));
 	cr_expect_not(c.xchg->stale, "the group was heard");
 	rig_end(rig, &c);
@@ -89,7 +88,7 @@ Test(origin_health, one_slow_answer_of_a_group_that_is_heard_is_waited_for)
 	conn = rig_asked(rig, &head);
 	for (until_us = hf_clock_us() + 600000; hf_clock_us() < until_us;) {
 		rig_get(rig, &other, "/other", "Cache-Control: no-store\r\n");
-		rig_say(rig_asked(rig, &head), NEW);
+		rig_reply(rig, NEW);
 		rig_until(rig, rig_client_at_end(&other));
 		rig_end(rig, &other);
 	}
@@ -143,11 +142,11 @@ Test(origin_health,
 	cr_expect_not(late.head, "it allows nothing stale");
 	rig_say(conn, NEW);
 	rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_GROUPS_FALLEN) == 0);
-	rig_say(rig_asked(rig, &head), NEW);
+	rig_reply(rig, NEW);
 	rig_until(rig, rig_client_at_end(&late));
 	rig_store(rig, "/b", SIE, 1000, 100);
 	rig_get(rig, &b, "/b", "");
-	rig_say(rig_asked(rig, &head), NEW);
+	rig_reply(rig, NEW);
 	rig_until(rig, rig_client_at_end(&b));
 	cr_expect_not(b.xchg->stale);
 	rig_end(rig, &a);
@@ -275,7 +274,7 @@ Test(origin_health, what_an_earlier_state_asked_counts_for_the_group_that_is_in_
 	rig_until(rig, rig_client_at_end(&slow));
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_GROUPS_FALLEN), 0);
 	rig_get(rig, &a, "/a", "");
-	rig_say(rig_asked(rig, &head), NEW);
+	rig_reply(rig, NEW);
 	rig_until(rig, rig_client_at_end(&a));
 	cr_expect_not(a.xchg->stale, "the group answers again");
 	rig_end(rig, &slow);
@@ -330,7 +329,7 @@ Test(origin_health, nobody_joins_a_fetch_that_hangs_and_its_answer_is_outdated)
 	rig->conf.origin.patience_ms = 10000;
 	rig->origin->view->group[0].health->suspect = false; /* another was heard */
 	rig_get(rig, &b, "/a", "");
-	rig_say(rig_asked(rig, &head), NEW);
+	rig_reply(rig, NEW);
 	rig_until(rig, rig_client_at_end(&b));
 	cr_expect_eq(b.body.len, 3);
 	rig_say(hangs,

@@ -86,12 +86,11 @@ Test(origin_late, who_says_the_beginning_of_a_body)
 {
 	struct rig *rig = late_rig();
 	struct rig_client client;
-	const char *head;
 
 	rig->conf.origin.between_bytes_timeout_ms = 30;
 	rig_up(rig, 64 << 20);
 	rig_get(rig, &client, "/a", "");
-	rig_say(rig_asked(rig, &head), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+	rig_reply(rig, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
 	rig_until(rig, rig_client_cut(&client));
 	expect_counted(rig, &client);
 }

@@ -69,7 +69,6 @@ Test(origin_retry, errors_that_pass_are_asked_again_and_counted_by_status)
 		{ 503, HF_STAT_ORIGIN_RETRY_503 }, { 504, HF_STAT_ORIGIN_RETRY_504 } };
 	struct rig *rig = retry_rig(0);
 	struct rig_client client;
-	const char *head;
 	char text[128];
 
 	for (size_t i = 0; i < HF_ARRAY_LEN(each); i++) {
@@ -77,8 +76,8 @@ Test(origin_retry, errors_that_pass_are_asked_again_and_counted_by_status)
 		rig_get(rig, &client, text, "");
 		(void)snprintf(text, sizeof(text), "HTTP/1.1 %u No\r\nContent-Length: 2\r\n\r\nno",
 			each[i].status);
-		rig_say(rig_asked(rig, &head), text);
-		rig_say(rig_asked(rig, &head), GOOD);
+		rig_reply(rig, text);
+		rig_reply(rig, GOOD);
 		expect_new(rig, &client);
 		cr_expect_eq(hf_stat_sum(each[i].why), 1);
 	}
@@ -98,21 +97,21 @@ Test(origin_retry, what_brings_no_head_is_asked_again_and_counted_by_how)
 
 	rig_get(rig, &client, "/reset", "");
 	reset(rig_asked(rig, &head));
-	rig_say(rig_asked(rig, &head), GOOD);
+	rig_reply(rig, GOOD);
 	expect_new(rig, &client);
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_RETRY_RESET), 1);
 	rig_get(rig, &client, "/eof", "");
 	conn = rig_asked(rig, &head);
 	rig_say(conn, "HTTP/1.1 200 OK\r\nX-Half");
 	conn->close_after = true;
-	rig_say(rig_asked(rig, &head), GOOD);
+	rig_reply(rig, GOOD);
 	expect_new(rig, &client);
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_RETRY_EOF), 1);
 	rig->conf.origin.first_byte_timeout_ms = 20; /* of the first try */
 	rig_get(rig, &client, "/late", "");
 	(void)rig_asked(rig, &head);
 	rig->conf.origin.first_byte_timeout_ms = 10000;
-	rig_say(rig_asked(rig, &head), GOOD);
+	rig_reply(rig, GOOD);
 	expect_new(rig, &client);
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_RETRY_TIMEOUT), 1);
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_FETCH_SUCCESS), 3);
@@ -145,7 +144,6 @@ Test(origin_retry, a_refused_connection_is_tried_again)
 {
 	struct rig *rig = retry_rig(0);
 	struct rig_client client;
-	const char *head;
 
 	(void)close(rig->listener);
 	rig->listener = -1;
@@ -154,7 +152,7 @@ Test(origin_retry, a_refused_connection_is_tried_again)
 	rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_RETRY_REFUSED) == 1);
 	cr_expect_eq(hf_origin_in_flight(rig->origin), 0);
 	rig_listen(rig);
-	rig_say(rig_asked(rig, &head), GOOD);
+	rig_reply(rig, GOOD);
 	expect_new(rig, &client);
 	rig_free(rig);
 }
@@ -167,7 +165,7 @@ Test(origin_retry, after_four_tries_the_last_answer_is_the_clients)
 
 	rig_get(rig, &client, "/a", "");
 	for (uint32_t i = 0; i < 4; i++)
-		rig_say(rig_asked(rig, &head), BAD);
+		rig_reply(rig, BAD);
 	cr_assert_eq(answer_of(rig, &client), 503);
 	rig_until(rig, rig_client_at_end(&client));
 	cr_expect(client.body.len == 4 && memcmp(client.body.data, "last", 4) == 0);
@@ -189,10 +187,9 @@ static void expect_one_try(struct rig *rig, const char *request, const char *ans
 {
 	uint32_t before = rig_requests(rig);
 	struct rig_client client;
-	const char *head;
 
 	rig_start_text(rig, &client, request);
-	rig_say(rig_asked(rig, &head), answer);
+	rig_reply(rig, answer);
 	(void)answer_of(rig, &client);
 	rig_settle(rig);
 	cr_expect_eq(rig_requests(rig), before + 1, "%s: %s", request, answer);
@@ -239,11 +236,10 @@ Test(origin_retry, rfc9110_9_2_2_other_idempotent_methods_are_repeated_too)
 {
 	struct rig *rig = retry_rig(0);
 	struct rig_client client;
-	const char *head;
 
 	rig_start_text(rig, &client, "DELETE /a HTTP/1.1\r\nHost: a.test\r\n\r\n");
-	rig_say(rig_asked(rig, &head), BAD);
-	rig_say(rig_asked(rig, &head), "HTTP/1.1 204 Gone\r\n\r\n");
+	rig_reply(rig, BAD);
+	rig_reply(rig, "HTTP/1.1 204 Gone\r\n\r\n");
 	cr_assert_eq(answer_of(rig, &client), 204);
 	rig_end(rig, &client);
 	rig_free(rig);
@@ -253,11 +249,9 @@ Test(origin_retry, retry_after_of_a_second_is_waited_for)
 {
 	struct rig *rig = retry_rig(0);
 	struct rig_client client;
-	const char *head;
 
 	rig_get(rig, &client, "/a", "");
-	rig_say(rig_asked(rig, &head),
-		"HTTP/1.1 503 No\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n");
+	rig_reply(rig, "HTTP/1.1 503 No\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n");
 	rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_RETRY_503) == 1);
 	cr_expect_geq(only_fetch(rig)->timer.due_us, only_fetch(rig)->sent_us + 1000000);
 	rig_end(rig, &client);
@@ -278,8 +272,8 @@ Test(origin_retry, the_next_try_goes_to_another_origin_though_that_has_more_to_d
 	busy = rig_peer(rig, 0)->in_flight > 0 ? 0 : 1;
 	for (uint32_t i = 1; i <= 5; i++) {
 		rig_get(rig, &client, "/a", "Cache-Control: no-store\r\n");
-		rig_say(rig_asked(rig, &head), BAD);
-		rig_say(rig_asked(rig, &head), GOOD);
+		rig_reply(rig, BAD);
+		rig_reply(rig, GOOD);
 		expect_new(rig, &client);
 		cr_expect_eq(rig_peer(rig, busy)->fetches, 1 + i);
 		cr_expect_eq(rig_peer(rig, 1 - busy)->fetches, i);
@@ -298,12 +292,12 @@ Test(origin_retry, in_the_pause_the_slot_is_anothers)
 	rig->origin->retry_pause_us = 100000;
 	rig_get(rig, &a, "/a", "");
 	rig_get(rig, &b, "/b", "");
-	rig_say(rig_asked(rig, &head), BAD);
+	rig_reply(rig, BAD);
 	rig_say(rig_asked(rig, &head), GOOD);
 	cr_expect(strncmp(head, "GET /b ", 7) == 0);
 	expect_new(rig, &b);
 	cr_expect_eq(hf_stat_sum(HF_STAT_ORIGIN_IN_FLIGHT), 0);
-	rig_say(rig_asked(rig, &head), GOOD);
+	rig_reply(rig, GOOD);
 	expect_new(rig, &a);
 	rig_free(rig);
 }
@@ -353,7 +347,6 @@ Test(origin_retry, a_refused_one_goes_to_another_origin_whatever_the_budget)
 {
 	struct rig *rig = retry_rig(0);
 	struct rig_client client;
-	const char *head;
 
 	one_refuses(rig);
 	rig->conf.origin.retry_budget = 0;
@@ -361,7 +354,7 @@ Test(origin_retry, a_refused_one_goes_to_another_origin_whatever_the_budget)
 		rig->origin->retries.tokens = 0;
 		rig->origin->retries.filled_us = hf_clock_us();
 		rig_get(rig, &client, "/a", "Cache-Control: no-store\r\n");
-		rig_say(rig_asked(rig, &head), GOOD);
+		rig_reply(rig, GOOD);
 		expect_new(rig, &client);
 	}
 	cr_expect_gt(hf_stat_sum(HF_STAT_ORIGIN_RETRY_REFUSED), 0);
@@ -430,7 +423,7 @@ Test(origin_retry, who_may_have_a_stale_one_does_not_wait_for_a_retry)
 	rig_get(rig, &late, "/a", "");
 	rig_expect_body(rig, &late, 1000);
 	cr_expect_eq(only_fetch(rig)->state, ORIGIN_RETRY);
-	rig_say(rig_asked(rig, &head), GOOD);
+	rig_reply(rig, GOOD);
 	expect_new(rig, &waits);
 	rig_end(rig, &has);
 	rig_end(rig, &late);
@@ -450,7 +443,7 @@ Test(origin_retry, what_stands_for_everyone_who_waits_ends_the_tries)
 		if (i == 0)
 			reset(rig_asked(rig, &head));
 		else
-			rig_say(rig_asked(rig, &head), BAD);
+			rig_reply(rig, BAD);
 		rig_expect_body(rig, &client, 1000);
 		cr_expect(client.xchg->stale);
 		rig_end(rig, &client);
@@ -491,7 +484,7 @@ Test(origin_retry, a_refresh_asks_once_unless_somebody_waits)
 	rig_refresh(rig, &refresh, "/a", "");
 	rig_get(rig, &client, "/a", "");
 	reset(rig_asked(rig, &head));
-	rig_say(rig_asked(rig, &head), GOOD);
+	rig_reply(rig, GOOD);
 	expect_new(rig, &client);
 	rig_until(rig, refresh.gone);
 	rig_free(rig);
@@ -506,14 +499,14 @@ Test(origin_retry, who_leaves_in_the_pause_leaves_it_to_the_others)
 	rig->origin->retry_pause_us = 50000;
 	rig_get(rig, &a, "/a", "X-Who: a\r\n");
 	rig_get(rig, &b, "/a", "X-Who: b\r\n");
-	rig_say(rig_asked(rig, &head), BAD);
+	rig_reply(rig, BAD);
 	rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_RETRY_503) == 1);
 	rig_end(rig, &a);
 	rig_say(rig_asked(rig, &head), GOOD);
 	cr_expect(rig_head_has(head, "X-Who: b\r\n"));
 	expect_new(rig, &b);
 	rig_get(rig, &a, "/c", "");
-	rig_say(rig_asked(rig, &head), BAD);
+	rig_reply(rig, BAD);
 	rig_until(rig, hf_stat_sum(HF_STAT_ORIGIN_RETRY_503) == 2);
 	rig_end(rig, &a);
 	cr_expect_null(only_fetch(rig));
@@ -530,7 +523,7 @@ Test(origin_retry, an_answer_of_a_later_try_is_stored_and_validators_are_asked_a
 
 	rig_store(rig, "/a", "Cache-Control: max-age=90\r\nETag: \"1\"\r\n", 1000, 100);
 	rig_get(rig, &client, "/a", "");
-	rig_say(rig_asked(rig, &head), BAD);
+	rig_reply(rig, BAD);
 	rig_say(rig_asked(rig, &head), "HTTP/1.1 304 Same\r\nETag: \"1\"\r\n" RIG_FRESH "\r\n");
 	cr_expect(rig_head_has(head, "If-None-Match: \"1\"\r\n"));
 	rig_expect_body(rig, &client, 1000);

@@ -422,7 +422,7 @@ Test(origin_reval, rfc9111_4_1_an_answer_that_may_not_be_stored_ends_its_own_var
 	rig_answer(rig_asked(rig, &head), RIG_FRESH "Vary: Accept\r\n", 2000);
 	rig_expect_body(rig, &client[0], 2000);
 	rig_get(rig, &client[1], "/a", "Accept: c/c\r\n");
-	rig_say(rig_asked(rig, &head), "HTTP/1.1 406 No\r\nContent-Length: 0\r\n\r\n");
+	rig_reply(rig, "HTTP/1.1 406 No\r\nContent-Length: 0\r\n\r\n");
 	rig_until(rig, rig_client_at_end(&client[1]));
 	cr_assert(rig_lookup(rig, "/a", ""), "of another request");
 	cr_assert(rig_lookup(rig, "/a", "Accept: b/b\r\n"));
@@ -548,12 +548,11 @@ Test(origin_reval, what_cannot_be_updated_is_served_as_it_is)
 	struct rig *rig = rig_new();
 	struct rig_client client;
 	struct rig_buf text = { 0 };
-	const char *head;
 
 	rig_buf_add(&text, ok, sizeof(ok) - 1);
 	add_lines(&text, 'X');
 	rig_get(rig, &client, "/a", "");
-	rig_say(rig_asked(rig, &head), text.data);
+	rig_reply(rig, text.data);
 	rig_until(rig, rig_client_at_end(&client));
 	rig_end(rig, &client);
 	rig_lookup(rig, "/a", "")->born_us -= 100000000;
@@ -561,7 +560,7 @@ Test(origin_reval, what_cannot_be_updated_is_served_as_it_is)
 	rig_buf_add(&text, not_modified, sizeof(not_modified) - 1);
 	add_lines(&text, 'Y');
 	rig_get(rig, &client, "/a", "");
-	rig_say(rig_asked(rig, &head), text.data);
+	rig_reply(rig, text.data);
 	rig_until(rig, rig_client_at_end(&client));
 	cr_assert_eq(client.xchg->obj->status, 200);
 	cr_assert(!client.xchg->stored && !rig_has(rig_head_of(&client), "Y-0000"));
@@ -603,13 +602,12 @@ static void head_of(struct rig *rig, const char *request, uint32_t older_s, cons
 {
 	struct rig_client client;
 	char text[512];
-	const char *head;
 
 	rig_store(rig, "/a", RIG_FRESH TAG_A LM "X-Old: 1\r\n", 1000, older_s);
 	(void)snprintf(text, sizeof(text), "HEAD /a HTTP/1.1\r\nHost: a.test\r\n%s\r\n", request);
 	rig_start_text(rig, &client, text);
 	(void)snprintf(text, sizeof(text), "HTTP/1.1 %s\r\n", answer);
-	rig_say(rig_asked(rig, &head), text);
+	rig_reply(rig, text);
 	rig_until(rig, client.head);
 	rig_end(rig, &client);
 	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);

@@ -128,7 +128,6 @@ Test(origin_slots, G17_the_limit_of_the_node_holds_over_all_its_threads)
 	answer_all(rig, MANY, 1);
 	for (uint32_t i = 0; i < MANY; i++)
 		rig_expect_body(rig, &client[i], 10);
-	rig_until(rig, hf_origin_in_flight(rig->second) == 0);
 	rig_end_all(rig, client, MANY);
 }
 
@@ -143,7 +142,6 @@ Test(origin_slots, G17_that_of_an_origin_too)
 	answer_all(rig, MANY, 2);
 	for (uint32_t i = 0; i < MANY; i++)
 		rig_expect_body(rig, &client[i], 10);
-	rig_until(rig, hf_origin_in_flight(rig->second) == 0);
 	rig_end_all(rig, client, MANY);
 }
 
@@ -225,7 +223,6 @@ Test(origin_slots, storms_of_clients_that_leave_the_queue_are_no_fetches_and_the
 	get_of(rig, &busy[1], "b.test", 1000); /* nothing of the storm is left at the gates */
 	rig_answer(rig_asked(rig, &head), "", 10);
 	rig_expect_body(rig, &busy[1], 10);
-	rig_until(rig, hf_origin_in_flight(rig->second) == 0);
 	rig_end_all(rig, busy, 2);
 }
 
@@ -252,7 +249,6 @@ Test(origin_slots, G17_an_adaptive_limit_begins_with_its_least_and_grows_while_a
 	cr_expect_gt(most, 2);
 	for (uint32_t i = 0; i < 60; i++)
 		rig_expect_body(rig, &client[i], 10);
-	rig_until(rig, hf_origin_in_flight(rig->second) == 0);
 	rig_end_all(rig, client, 60);
 }
 

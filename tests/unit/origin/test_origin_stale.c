@@ -63,14 +63,13 @@ Test(origin_stale, rfc5861_4_other_errors_are_shown)
 	for (uint32_t i = 0; i < 3; i++) {
 		struct rig *rig = rig_new();
 		struct rig_client client;
-		const char *head;
 		char text[256];
 
 		rig_store(rig, "/a", SIE TAG, 1000, 100);
 		rig_get(rig, &client, "/a", "");
 		(void)snprintf(text, sizeof(text), "HTTP/1.1 %u No\r\nContent-Length: 0\r\n\r\n",
 			status[i]);
-		rig_say(rig_asked(rig, &head), text);
+		rig_reply(rig, text);
 		rig_until(rig, rig_client_at_end(&client));
 		cr_assert_eq(client.xchg->obj->status, status[i]);
 		cr_assert(!client.xchg->stale);
@@ -172,11 +171,10 @@ static void expect_error(const char *stored, uint32_t older_s, const char *reque
 {
 	struct rig *rig = rig_new();
 	struct rig_client client;
-	const char *head;
 
 	rig_store(rig, "/a", stored, 1000, older_s);
 	rig_get(rig, &client, "/a", request);
-	rig_say(rig_asked(rig, &head), ERROR);
+	rig_reply(rig, ERROR);
 	rig_until(rig, rig_client_at_end(&client));
 	cr_assert_eq(client.xchg->obj->status, 503, "%s %s", stored, request);
 	cr_assert(!client.xchg->stale && !client.xchg->local);
@@ -207,14 +205,13 @@ Test(origin_stale, rfc5861_4_the_window_of_a_soft_purged_one_begins_with_the_pur
 	for (uint32_t since_s = 500; since_s <= 700; since_s += 200) {
 		struct rig *rig = rig_new();
 		struct rig_client client;
-		const char *head;
 
 		rig_store(rig, "/a", "Cache-Control: max-age=6000, stale-if-error=600\r\n", 1000,
 			100);
 		hf_obj_make_stale(rig_lookup(rig, "/a", ""), rig->origin->now_us);
 		rig_lookup(rig, "/a", "")->born_us -= since_s * 1000000LL;
 		rig_get(rig, &client, "/a", "");
-		rig_say(rig_asked(rig, &head), ERROR);
+		rig_reply(rig, ERROR);
 		if (since_s < 600)
 			expect_stale(rig, &client, 503);
 		else
@@ -234,11 +231,10 @@ Test(origin_stale,
 {
 	struct rig *rig = rig_new();
 	struct rig_client client;
-	const char *head;
 
 	rig_store(rig, "/a", SIE TAG, 1000, 100);
 	rig_get(rig, &client, "/a", "Cache-Control: no-cache\r\n");
-	rig_say(rig_asked(rig, &head), ERROR);
+	rig_reply(rig, ERROR);
 	rig_until(rig, rig_client_at_end(&client));
 	cr_assert_eq(client.xchg->obj->status, 503);
 	cr_assert(!client.xchg->stored);
@@ -251,11 +247,10 @@ Test(origin_stale, an_error_is_stored_where_nothing_can_stand_for_it)
 {
 	struct rig *rig = rig_new();
 	struct rig_client client;
-	const char *head;
 
 	rig_store(rig, "/a", RIG_FRESH TAG, 1000, 100);
 	rig_get(rig, &client, "/a", "");
-	rig_say(rig_asked(rig, &head), ERROR);
+	rig_reply(rig, ERROR);
 	rig_until(rig, rig_client_at_end(&client));
 	rig_until(rig, hf_origin_in_flight(rig->origin) == 0);
 	cr_assert_eq(rig_lookup(rig, "/a", "")->status, 503);
@@ -271,11 +266,10 @@ Test(origin_stale, rfc5861_4_the_request_may_say_it_as_well)
 {
 	struct rig *rig = rig_new();
 	struct rig_client client;
-	const char *head;
 
 	rig_store(rig, "/a", RIG_FRESH TAG, 1000, 100);
 	rig_get(rig, &client, "/a", "Cache-Control: stale-if-error=600\r\n");
-	rig_say(rig_asked(rig, &head), ERROR);
+	rig_reply(rig, ERROR);
 	expect_stale(rig, &client, 503);
 	rig_end_all(rig, &client, 1);
 }
@@ -298,7 +292,7 @@ Test(origin_stale, each_reader_gets_what_its_request_allows)
 	rig_until(rig, rig_client_at_end(&client[0]));
 	cr_assert_eq(client[0].xchg->obj->status, 503);
 	cr_assert(!client[0].xchg->stored);
-	rig_say(rig_asked(rig, &head), ERROR); /* asked for itself */
+	rig_reply(rig, ERROR); /* asked for itself */
 	rig_until(rig, rig_client_at_end(&client[2]));
 	cr_assert_eq(client[2].xchg->obj->status, 503);
 	cr_assert_eq(rig_requests(rig), 3);
@@ -309,16 +303,15 @@ Test(origin_stale, head_and_allowed_credentials_get_it_too)
 {
 	struct rig *rig = rig_new();
 	struct rig_client client[2];
-	const char *head;
 
 	rig_store(rig, "/a", "Cache-Control: public, max-age=60, stale-if-error=600\r\n" TAG, 1000,
 		100);
 	rig_start_text(rig, &client[0], "HEAD /a HTTP/1.1\r\nHost: a.test\r\n\r\n");
-	rig_say(rig_asked(rig, &head), "HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\n");
+	rig_reply(rig, "HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\n");
 	client[0].eager = true;
 	expect_stale(rig, &client[0], 503);
 	rig_get(rig, &client[1], "/a", "Authorization: Basic eA==\r\n");
-	rig_say(rig_asked(rig, &head), ERROR);
+	rig_reply(rig, ERROR);
 	expect_stale(rig, &client[1], 503);
 	rig_end_all(rig, client, 2);
 }
@@ -327,12 +320,11 @@ Test(origin_stale, unsafe_requests_get_the_error)
 {
 	struct rig *rig = rig_new();
 	struct rig_client client;
-	const char *head;
 
 	rig_store(rig, "/a", SIE TAG, 1000, 100);
 	rig_start_text(rig, &client, "POST /a HTTP/1.1\r\nHost: a.test\r\n\r\n");
 	client.eager = true;
-	rig_say(rig_asked(rig, &head), ERROR);
+	rig_reply(rig, ERROR);
 	rig_until(rig, rig_client_at_end(&client));
 	cr_assert_eq(client.xchg->obj->status, 503);
 	cr_assert(rig_lookup(rig, "/a", ""));
@@ -527,7 +519,7 @@ Test(origin_stale, clients_who_joined_a_refresh_that_failed_get_the_stale_one)
 	rig_say(conn, ERROR);
 	expect_stale(rig, &waits[0], 503);
 	cr_assert(client.gone);
-	rig_say(rig_asked(rig, &head), ERROR);
+	rig_reply(rig, ERROR);
 	rig_until(rig, rig_client_at_end(&waits[1]));
 	cr_assert_eq(waits[1].xchg->obj->status, 503);
 	cr_assert_eq(rig_requests(rig), 3);
@@ -735,7 +727,7 @@ Test(origin_stale, a_304_to_conditions_that_passed_is_the_client_s)
 	rig_until(rig, rig_client_at_end(&client));
 	rig_end(rig, &client);
 	rig_get(rig, &client, "/a", "If-None-Match: \"a\"\r\n");
-	rig_say(rig_asked(rig, &head), "HTTP/1.1 304 Not Modified\r\n\r\n");
+	rig_reply(rig, "HTTP/1.1 304 Not Modified\r\n\r\n");
 	rig_until(rig, client.head);
 	cr_assert_eq(client.xchg->obj->status, 304);
 	rig_end_all(rig, &client, 1);

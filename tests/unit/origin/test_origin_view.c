@@ -176,11 +176,10 @@ Test(origin_view, failures_are_known_by_origin)
 {
 	struct rig *rig = rig_new();
 	struct rig_client client;
-	const char *head;
 
 	set_drained(rig, true, false);
 	rig_get(rig, &client, "/a", "");
-	rig_say(rig_asked(rig, &head), "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+	rig_reply(rig, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
 	rig_until(rig, rig_client_at_end(&client));
 	cr_expect_eq(load_of(rig, 0).failures, 0);
 	cr_expect_eq(load_of(rig, 1).failures, 1);
@@ -266,10 +265,9 @@ static void set_policy(struct rig *rig, const char *policy)
 static bool is_stored(struct rig *rig, const char *path, const char *answer)
 {
 	struct rig_client client;
-	const char *head;
 
 	rig_get(rig, &client, path, "");
-	rig_say(rig_asked(rig, &head), answer);
+	rig_reply(rig, answer);
 	rig_until(rig, rig_client_at_end(&client));
 	rig_end(rig, &client);
 	return rig_lookup(rig, path, "") != NULL;
