@@ -17,7 +17,7 @@
  *           for Connection options (at most HF_HTTP_CONN_OPTIONS_MAX) times lines.
  * Limits    struct hf_http_limits; HF_HTTP_LINES_MAX lines; request targets with bytes outside ASCII
  *           are refused.
- * Files     http_req.c http_resp.c http_fields.c http_chunk.c http_list.c http_cc.c http_cdn.c
+ * Files     http_req.c http_memo.c http_resp.c http_fields.c http_chunk.c http_list.c http_cc.c http_cdn.c
  *           http_date.c http_cond.c http_range.c http_key.c http_secret.c http_trace.c tbl/fields.h tbl/methods.h
  *           tbl/secrets.h
  * Tests     tests/unit/http, tests/fuzz/fuzz_{http_req,http_resp,chunked,cache_control,range,date,traceparent}.c

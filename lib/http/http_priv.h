@@ -97,6 +97,16 @@ bool http_fields_mark_hops(struct hf_http_fields *fields);
 /* keep-alive or close, by version and Connection (RFC 9112 §9.3). */
 bool http_fields_keep_alive(const struct hf_http_fields *fields, uint8_t minor);
 
+struct hf_http_memo;
+
+/* Are these the memo's bytes at *p? Then the fields of REQ are what they were, and *p moves behind them. The version
+ * is there, what the request line means is not. */
+bool http_memo_tell(const struct hf_http_memo *memo, const char **p, const char *end,
+	uint32_t lines_max, struct hf_http_req *req);
+/* What TEXT meant; before the request line's meaning. */
+void http_memo_keep(
+	struct hf_http_memo *memo, const char *text, size_t len, const struct hf_http_req *req);
+
 /* An entity tag (RFC 9110 §8.8.3). */
 struct http_etag {
 	struct hf_span opaque; /* without the quotes */

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "hf_http_memo.h"
+
 #include "http_priv.h"
 
 #define REQ_EMPTY_LINES_MAX 4 /* RFC 9112 §2.2 wants at least one */
@@ -314,7 +316,8 @@ static unsigned req_max_forwards(struct hf_http_req *req)
 	return 0;
 }
 
-static unsigned req_meaning(struct hf_http_req *req)
+/* Of the fields alone. */
+static unsigned req_fields_meaning(struct hf_http_req *req)
 {
 	const uint64_t conditional =
 		1ULL << HF_HTTP_FIELD_IF_MATCH | 1ULL << HF_HTTP_FIELD_IF_NONE_MATCH |
@@ -325,10 +328,6 @@ static unsigned req_meaning(struct hf_http_req *req)
 
 	if (status == 0)
 		status = req_host(req);
-	if (status == 0)
-		status = req_form(req);
-	if (status == 0)
-		status = req_max_forwards(req);
 	if (status == 0 && !http_fields_mark_hops(&req->fields))
 		status = 400;
 	if (status != 0)
@@ -343,9 +342,17 @@ static unsigned req_meaning(struct hf_http_req *req)
 	return 0;
 }
 
+/* Of the request line with them. */
+static unsigned req_line_meaning(struct hf_http_req *req)
+{
+	unsigned status = req_form(req);
+
+	return status == 0 ? req_max_forwards(req) : status;
+}
+
 /* ---- all of it ---- */
 
-static unsigned req_fields(
+static unsigned req_field_lines(
 	const char **p, const char *end, uint32_t lines_max, struct hf_http_req *req)
 {
 	switch (http_lines_parse(p, end, lines_max, /* repair= */ false, &req->fields)) {
@@ -361,8 +368,25 @@ static unsigned req_fields(
 	return 400;
 }
 
+/* The field lines and what they mean: told by the memo, or parsed and kept in it. */
+static unsigned req_fields(struct hf_http_memo *memo, const char **p, const char *end,
+	uint32_t lines_max, struct hf_http_req *req)
+{
+	const char *text = *p;
+	unsigned status;
+
+	if (memo && http_memo_tell(memo, p, end, lines_max, req))
+		return 0;
+	status = req_field_lines(p, end, lines_max, req);
+	if (status == 0)
+		status = req_fields_meaning(req);
+	if (status == 0 && memo)
+		http_memo_keep(memo, text, (size_t)(*p - text), req);
+	return status;
+}
+
 /* *ret_over: what MORE means when there may be no more. */
-static unsigned req_syntax(const char **p, const char *end, const struct hf_http_limits *limits,
+static unsigned req_line(const char **p, const char *end, const struct hf_http_limits *limits,
 	struct hf_http_req *req, uint16_t *ret_over)
 {
 	unsigned status = req_empty_lines(p, end);
@@ -376,18 +400,16 @@ static unsigned req_syntax(const char **p, const char *end, const struct hf_http
 	if (status != 0)
 		return status;
 	*ret_over = 431;
-	status = req_version(p, end, req);
-	if (status != 0)
-		return status;
-	return req_fields(p, end, limits->lines_max, req);
+	return req_version(p, end, req);
 }
 
 const struct hf_http_limits hf_http_no_limits = {
 	.head_max = UINT32_MAX, .uri_max = UINT32_MAX, .lines_max = HF_HTTP_LINES_MAX
 };
 
-enum hf_parse hf_http_req_parse(const char *buf, size_t len, const struct hf_http_limits *limits,
-	struct hf_http_req *ret_req, struct hf_http_fault *ret_fault)
+enum hf_parse hf_http_memo_parse(struct hf_http_memo *memo, const char *buf, size_t len,
+	const struct hf_http_limits *limits, struct hf_http_req *ret_req,
+	struct hf_http_fault *ret_fault)
 {
 	const char *p = buf;
 	/* What lies beyond the limit is not looked at, so that cuts make no difference. */
@@ -397,16 +419,24 @@ enum hf_parse hf_http_req_parse(const char *buf, size_t len, const struct hf_htt
 
 	HF_ASSERT(limits->lines_max <= HF_HTTP_LINES_MAX);
 	HF_ASSERT(limits->head_max > 0 && limits->uri_max > 0);
-	status = len == 0 ? REQ_MORE : req_syntax(&p, end, limits, ret_req, &over);
+	status = len == 0 ? REQ_MORE : req_line(&p, end, limits, ret_req, &over);
+	if (status == 0)
+		status = req_fields(memo, &p, end, limits->lines_max, ret_req);
 	if (status == REQ_MORE && len < limits->head_max)
 		return HF_PARSE_MORE;
 	if (status == REQ_MORE)
 		return req_fault(ret_fault, over);
 	if (status == 0)
-		status = req_meaning(ret_req);
+		status = req_line_meaning(ret_req);
 	if (status != 0)
 		return req_fault(ret_fault, (uint16_t)status);
 	ret_req->head_len = (size_t)(p - buf);
 	HF_ASSERT_HOT(ret_req->head_len <= len);
 	return HF_PARSE_DONE;
+}
+
+enum hf_parse hf_http_req_parse(const char *buf, size_t len, const struct hf_http_limits *limits,
+	struct hf_http_req *ret_req, struct hf_http_fault *ret_fault)
+{
+	return hf_http_memo_parse(NULL, buf, len, limits, ret_req, ret_fault);
 }

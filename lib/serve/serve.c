@@ -159,6 +159,7 @@ void hf_serve_conf_set(struct hf_serve *serve, const struct hf_conf *conf)
 	/* buffers have its size */
 	HF_ASSERT(conf->http.header_bytes == serve->conf->http.header_bytes);
 	serve_conf_take(serve, conf);
+	hf_http_memo_forget(&serve->memo);
 	hf_tcp_drain_rate_set(serve->tcp, conf->http.body_rate);
 }
 

@@ -27,6 +27,7 @@
 #include "hf_cache_rules.h"
 #include "hf_hist.h"
 #include "hf_http.h"
+#include "hf_http_memo.h"
 #include "hf_list.h"
 #include "hf_pool.h"
 #include "hf_resp.h"
@@ -179,7 +180,8 @@ struct hf_serve {
 	char date[HF_HTTP_DATE_LEN];
 	/* of the request that is being looked at; valid from READ to HIT or MISS, in one turn */
 	struct hf_http_req http;
-	struct hf_span head; /* its bytes */
+	struct hf_http_memo memo; /* what READ parsed before */
+	struct hf_span head;      /* its bytes */
 	struct hf_key key;
 	const struct hf_state_flow *flow;       /* that allowed it; NULL: its route has none */
 	const struct hf_auth_decision *allowed; /* by this */

@@ -145,7 +145,8 @@ enum serve_go serve_read(struct hf_serve *serve, struct serve_req *req)
 	if (req->read_len > 0 && !read_is_worth(serve, req))
 		return read_more(serve, req);
 	in = read_contiguous(serve, req->conn);
-	switch (hf_http_req_parse(in.ptr, in.len, &serve->limits, &serve->http, &fault)) {
+	switch (hf_http_memo_parse(
+		&serve->memo, in.ptr, in.len, &serve->limits, &serve->http, &fault)) {
 	case HF_PARSE_MORE:
 		read_wipe(serve);
 		req->read_len = hf_tcp_unread(req->conn->tcp);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Request heads: what a client may send first. Whatever parses becomes a key, is redacted, and means the same
- * when its parts are written again.
+ * when its parts are written again, and when it comes again.
  * Needs: http.
  */
 #include <stdint.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "hf_http.h"
+#include "hf_http_memo.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -116,6 +117,53 @@ static void check_redacted(const struct hf_http_req *req)
 	HF_ASSERT(len <= req->target.len * 4 + 3);
 }
 
+static void check_same(const struct hf_http_req *a, const struct hf_http_req *b)
+{
+	HF_ASSERT(a->method == b->method && a->form == b->form && a->body == b->body);
+	HF_ASSERT(a->minor == b->minor && a->keep_alive == b->keep_alive);
+	HF_ASSERT(a->expect_continue == b->expect_continue);
+	HF_ASSERT(a->expect_unknown == b->expect_unknown && a->te_trailers == b->te_trailers);
+	HF_ASSERT(a->has_authorization == b->has_authorization && a->has_range == b->has_range);
+	HF_ASSERT(a->has_conditional == b->has_conditional && a->max_forwards == b->max_forwards);
+	HF_ASSERT(a->content_length == b->content_length && a->head_len == b->head_len);
+	HF_ASSERT(a->authority.ptr == b->authority.ptr && a->authority.len == b->authority.len);
+	HF_ASSERT(hf_span_eq(a->path_query, b->path_query));
+	HF_ASSERT(a->fields.have == b->fields.have && a->fields.count == b->fields.count);
+	for (uint32_t i = 0; i < a->fields.count; i++) {
+		const struct hf_http_line *x = &a->fields.lines[i], *y = &b->fields.lines[i];
+
+		HF_ASSERT(x->name.ptr == y->name.ptr && x->name.len == y->name.len);
+		HF_ASSERT(x->value.ptr == y->value.ptr && x->value.len == y->value.len);
+		HF_ASSERT(x->id == y->id && x->hop == y->hop);
+	}
+}
+
+/* A memo changes nothing, of a head that comes again and of what came behind it. */
+static void check_memo(const char *buf, size_t size)
+{
+	static struct hf_http_req plain, told;
+	struct hf_http_memo memo = { .len = 0 };
+	struct hf_http_fault fault, told_fault;
+
+	for (unsigned round = 0; round < 3; round++) {
+		size_t at = 0;
+		enum hf_parse verdict;
+
+		do {
+			verdict = hf_http_req_parse(buf + at, size - at, &limits, &plain, &fault);
+			HF_ASSERT(verdict == hf_http_memo_parse(&memo, buf + at, size - at, &limits,
+						     &told, &told_fault));
+			if (verdict == HF_PARSE_BAD)
+				HF_ASSERT(fault.status == told_fault.status &&
+					  fault.reason == told_fault.reason);
+			if (verdict != HF_PARSE_DONE)
+				break;
+			check_same(&plain, &told);
+			at += plain.head_len;
+		} while (at < size);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct hf_http_req req;
@@ -138,6 +186,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (whole == HF_PARSE_BAD)
 		HF_ASSERT(fault.status >= 400 && fault.reason != HF_DROP_NONE);
+	check_memo(buf, size);
 	free(buf);
 	return 0;
 }

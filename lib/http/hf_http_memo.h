@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * memo - a head that repeats is not parsed again.
+ *
+ * What      Behind the request line most heads are what the head before was, byte for byte. What the field lines of
+ *           that one meant is kept with a copy of their bytes; a head with the same bytes there means the same.
+ * Picture
+ *      GET /a HTTP/1.1 CRLF | Host: x CRLF User-Agent: y CRLF CRLF      parsed, then kept
+ *      GET /b HTTP/1.1 CRLF | Host: x CRLF User-Agent: y CRLF CRLF      compared, and its lines told
+ *        always parsed         the memo's text
+ * Threads   one at a time; each worker has its own.
+ * Lifetime  What is told points into the caller's buffer, never into the memo.
+ * Promises  N1 hf_http_memo_parse gives what hf_http_req_parse gives, of any bytes, whatever was parsed before.
+ *           N2 Heads with a credential (hf_http_field_is_secret, Cookie), a body or an expectation are not kept.
+ * Limits    HF_HTTP_MEMO_MAX bytes, HF_HTTP_MEMO_LINES lines, one head, which comes from a request of HTTP/1.1. A head is
+ *           kept when it is as long as the one before, so that heads that differ do not cost a copy each.
+ * Files     http_memo.c, http_req.c
+ * Tests     tests/unit/http/test_memo.c, tests/fuzz/fuzz_http_req.c
+ */
+#ifndef HF_HTTP_MEMO_H
+#define HF_HTTP_MEMO_H
+
+#include "hf_http.h"
+
+#define HF_HTTP_MEMO_MAX   1024
+#define HF_HTTP_MEMO_LINES 24
+
+/* All zero: nothing is kept. */
+struct hf_http_memo {
+	uint32_t len;     /* of text; 0: nothing */
+	uint32_t len_was; /* of the last field lines that were parsed */
+	bool keep_alive, te_trailers, has_range, has_conditional;
+	uint32_t count;
+	uint64_t have;
+	struct hf_span authority; /* in text, as the names and values are */
+	struct hf_http_line line[HF_HTTP_MEMO_LINES];
+	char text[HF_HTTP_MEMO_MAX]; /* field lines and the empty line */
+};
+
+/* hf_http_req_parse with a memory. */
+enum hf_parse hf_http_memo_parse(struct hf_http_memo *memo, const char *buf, size_t len,
+	const struct hf_http_limits *limits, struct hf_http_req *ret_req,
+	struct hf_http_fault *ret_fault) HF_MUST_CHECK;
+/* What is a credential may have changed. */
+void hf_http_memo_forget(struct hf_http_memo *memo);
+
+#endif

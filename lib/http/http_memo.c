@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hf_http_memo.h"
+
+#include <string.h>
+
+#include "http_priv.h"
+
+static struct hf_span memo_moved(struct hf_span text, const char *from, const char *to)
+{
+	return (struct hf_span){ to + (text.ptr - from), text.len };
+}
+
+static void memo_lines(struct hf_http_line *to, const struct hf_http_line *from, uint32_t count,
+	const char *from_text, const char *to_text)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		to[i].name = memo_moved(from[i].name, from_text, to_text);
+		to[i].value = memo_moved(from[i].value, from_text, to_text);
+		to[i].id = from[i].id;
+		to[i].hop = from[i].hop;
+	}
+}
+
+bool http_memo_tell(const struct hf_http_memo *memo, const char **p, const char *end,
+	uint32_t lines_max, struct hf_http_req *req)
+{
+	const char *text = *p;
+
+	if (memo->len == 0 || (size_t)(end - text) < memo->len || req->minor == 0 ||
+		memo->count > lines_max || memcmp(text, memo->text, memo->len) != 0)
+		return false;
+	req->body = HF_HTTP_BODY_NONE;
+	req->content_length = 0;
+	req->expect_continue = false;
+	req->expect_unknown = false;
+	req->has_authorization = false;
+	req->keep_alive = memo->keep_alive;
+	req->te_trailers = memo->te_trailers;
+	req->has_range = memo->has_range;
+	req->has_conditional = memo->has_conditional;
+	req->authority = memo_moved(memo->authority, memo->text, text);
+	req->fields.have = memo->have;
+	req->fields.count = memo->count;
+	memo_lines(req->fields.lines, memo->line, memo->count, memo->text, text);
+	*p = text + memo->len;
+	return true;
+}
+
+static bool memo_may_keep(const struct hf_http_req *req)
+{
+	if (req->minor == 0 || req->body != HF_HTTP_BODY_NONE ||
+		req->fields.count > HF_HTTP_MEMO_LINES ||
+		(req->fields.have & (1ULL << HF_HTTP_FIELD_COOKIE | 1ULL << HF_HTTP_FIELD_EXPECT |
+					    1ULL << HF_HTTP_FIELD_CONTENT_LENGTH)))
+		return false;
+	for (uint32_t i = 0; i < req->fields.count; i++)
+		if (hf_http_field_is_secret(req->fields.lines[i].id, req->fields.lines[i].name))
+			return false;
+	return true;
+}
+
+void http_memo_keep(
+	struct hf_http_memo *memo, const char *text, size_t len, const struct hf_http_req *req)
+{
+	bool again = len == memo->len_was;
+
+	memo->len_was = (uint32_t)hf_min_size(len, UINT32_MAX);
+	if (!again || len > HF_HTTP_MEMO_MAX || !memo_may_keep(req))
+		return;
+	HF_ASSERT_HOT(req->authority.len > 0 && !req->has_authorization);
+	memcpy(memo->text, text, len);
+	memo->len = (uint32_t)len;
+	memo->keep_alive = req->keep_alive;
+	memo->te_trailers = req->te_trailers;
+	memo->has_range = req->has_range;
+	memo->has_conditional = req->has_conditional;
+	memo->authority = memo_moved(req->authority, text, memo->text);
+	memo->have = req->fields.have;
+	memo->count = req->fields.count;
+	memo_lines(memo->line, req->fields.lines, req->fields.count, text, memo->text);
+}
+
+void hf_http_memo_forget(struct hf_http_memo *memo)
+{
+	memset(memo, 0, sizeof(*memo));
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Heads that repeat: what the memo tells is what parsing gives, and what it may not keep it does not.
+ */
+#include "req_rig.h"
+
+#include "hf_http_memo.h"
+
+#define FIELDS "Host: a\r\nAccept: */*\r\nX-Y:  z \r\nConnection: x-y\r\n"
+
+static struct hf_http_memo memo;
+static struct hf_http_req told;
+
+static void keep(const char *text)
+{
+	for (unsigned i = 0; i < 2; i++)
+		cr_assert_eq(hf_http_memo_parse(&memo, text, strlen(text), &limits, &told, &fault),
+			HF_PARSE_DONE);
+}
+
+static void assert_same_line(const struct hf_http_line *a, const struct hf_http_line *b)
+{
+	cr_assert(a->name.ptr == b->name.ptr && a->name.len == b->name.len);
+	cr_assert(a->value.ptr == b->value.ptr && a->value.len == b->value.len);
+	cr_assert(a->id == b->id && a->hop == b->hop);
+}
+
+/* As without a memo; and from the memo, or not. */
+static void assert_same(const char *text, bool from_memo)
+{
+	/* what no head here says: it shows whether the memo spoke */
+	const uint64_t mark = 1ULL << HF_HTTP_FIELD_WARNING;
+	size_t len = strlen(text);
+	const char *at = guard_at_end(text, len);
+
+	cr_assert_eq(hf_http_req_parse(at, len, &limits, &req, &fault), HF_PARSE_DONE);
+	memo.have |= mark;
+	cr_assert_eq(hf_http_memo_parse(&memo, at, len, &limits, &told, &fault), HF_PARSE_DONE);
+	memo.have &= ~mark;
+	cr_assert_eq(told.fields.have, req.fields.have | (from_memo ? mark : 0), "%s", text);
+	cr_assert_eq(told.head_len, req.head_len);
+	cr_assert(told.body == req.body && told.form == req.form);
+	cr_assert_eq(told.keep_alive, req.keep_alive);
+	cr_assert_eq(told.te_trailers, req.te_trailers);
+	cr_assert_eq(told.has_range, req.has_range);
+	cr_assert_eq(told.has_conditional, req.has_conditional);
+	cr_assert_eq(told.has_authorization, req.has_authorization);
+	cr_assert_eq(told.max_forwards, req.max_forwards);
+	cr_assert(told.target.ptr == req.target.ptr && told.target.len == req.target.len);
+	cr_assert(hf_span_eq(told.path_query, req.path_query));
+	cr_assert(told.authority.ptr == req.authority.ptr);
+	cr_assert_eq(told.authority.len, req.authority.len);
+	cr_assert_eq(told.fields.count, req.fields.count);
+	for (uint32_t i = 0; i < req.fields.count; i++)
+		assert_same_line(&told.fields.lines[i], &req.fields.lines[i]);
+}
+
+Test(http_memo, a_head_that_repeats_is_told_as_it_would_be_parsed)
+{
+	keep("GET /a HTTP/1.1\r\n" FIELDS "\r\n");
+	assert_same("GET /other?x HTTP/1.1\r\n" FIELDS "\r\n", true);
+	cr_assert(told.fields.lines[2].hop, "x-y is named by Connection");
+	assert_same("GET /a HTTP/1.1\r\n" FIELDS "\r\nGET /behind", true);
+	assert_same("HEAD /a HTTP/1.1\r\n" FIELDS "\r\n", true);
+}
+
+Test(http_memo, what_fields_mean_is_told_with_them)
+{
+	static const char *const lines[] = { "TE: trailers", "Range: bytes=0-1", "If-Match: *",
+		"If-None-Match: *", "Connection: close", "Accept: a" };
+	char text[200];
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(lines); i++) {
+		snprintf(text, sizeof(text), "GET /a HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n", lines[i]);
+		keep(text);
+		memset(&told, i % 2 ? 0xff : 0, sizeof(told));
+		assert_same(text, true);
+	}
+}
+
+Test(http_memo, what_the_request_line_says_is_its_own)
+{
+	keep("GET /a HTTP/1.1\r\n" FIELDS "Max-Forwards: 3\r\n\r\n");
+	assert_same("GET http://b.example/a HTTP/1.1\r\n" FIELDS "Max-Forwards: 3\r\n\r\n", true);
+	assert_span(told.authority, "b.example");
+	assert_same("OPTIONS /a HTTP/1.1\r\n" FIELDS "Max-Forwards: 3\r\n\r\n", true);
+	cr_assert_eq(told.max_forwards, 3);
+	assert_same("GET /a HTTP/1.0\r\n" FIELDS "Max-Forwards: 3\r\n\r\n", false);
+	cr_assert(!told.keep_alive);
+}
+
+Test(http_memo, the_authority_of_one_target_is_not_kept)
+{
+	keep("GET http://b.example/a HTTP/1.1\r\n" FIELDS "\r\n");
+	assert_same("GET /a HTTP/1.1\r\n" FIELDS "\r\n", true);
+	assert_span(told.authority, "a");
+}
+
+Test(http_memo, a_byte_more_or_other_is_another_head)
+{
+	keep("GET /a HTTP/1.1\r\nHost: a\r\nAccept: b\r\n\r\n");
+	assert_same("GET /a HTTP/1.1\r\nHost: a\r\nAccept: c\r\n\r\n", false);
+	keep("GET /a HTTP/1.1\r\nHost: a\r\nAccept: b\r\n\r\n");
+	assert_same("GET /a HTTP/1.1\r\nHost: a\r\nAccept: b\r\nTE: trailers\r\n\r\n", false);
+	cr_assert(told.te_trailers);
+}
+
+Test(http_memo, a_head_that_is_not_whole_waits)
+{
+	const char *text = "GET /a HTTP/1.1\r\n" FIELDS "\r\n";
+
+	keep(text);
+	for (size_t len = 0; len < strlen(text); len++)
+		cr_assert_eq(hf_http_memo_parse(
+				     &memo, guard_at_end(text, len), len, &limits, &told, &fault),
+			HF_PARSE_MORE);
+}
+
+Test(http_memo, limits_that_became_less_hold)
+{
+	const struct hf_http_limits lines = { .head_max = 1000, .uri_max = 100, .lines_max = 3 };
+	const struct hf_http_limits head = { .head_max = 40, .uri_max = 40, .lines_max = 10 };
+	const char *text = "GET /a HTTP/1.1\r\n" FIELDS "\r\n";
+
+	keep(text);
+	cr_assert_eq(
+		hf_http_memo_parse(&memo, text, strlen(text), &lines, &told, &fault), HF_PARSE_BAD);
+	cr_assert_eq(fault.status, 431);
+	cr_assert_eq(
+		hf_http_memo_parse(&memo, text, strlen(text), &head, &told, &fault), HF_PARSE_BAD);
+	cr_assert_eq(fault.status, 431);
+}
+
+Test(http_memo, credentials_bodies_and_expectations_are_not_kept)
+{
+	static const char *const lines[] = { "Cookie: a=b", "Authorization: Basic eDp5",
+		"Proxy-Authorization: Basic eDp5", "X-Api-Key: s", "Traceparent: s",
+		"Content-Length: 0", "Content-Length: 3", "Transfer-Encoding: chunked",
+		"Expect: 100-continue" };
+	char text[200];
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(lines); i++) {
+		hf_http_memo_forget(&memo);
+		snprintf(text, sizeof(text), "GET /a HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n", lines[i]);
+		keep(text);
+		keep(text);
+		cr_assert_eq(memo.len, 0, "%s", lines[i]);
+		cr_assert(memmem(memo.text, sizeof(memo.text), lines[i], 8) == NULL);
+	}
+}
+
+Test(http_memo, what_the_operator_calls_a_credential_is_none_to_keep)
+{
+	static const struct hf_names fields = { .count = 1, .name = { "x-y" } }, none;
+
+	hf_http_secrets_set(&fields, &none);
+	keep("GET /a HTTP/1.1\r\n" FIELDS "\r\n");
+	cr_assert_eq(memo.len, 0);
+	hf_http_secrets_set(&none, &none);
+	keep("GET /a HTTP/1.1\r\n" FIELDS "\r\n");
+	cr_assert_gt(memo.len, 0);
+	hf_http_memo_forget(&memo);
+	cr_assert(memmem(memo.text, sizeof(memo.text), "X-Y", 3) == NULL);
+}
+
+Test(http_memo, what_is_too_long_or_has_too_many_lines_is_not_kept)
+{
+	char text[2000] = "GET /a HTTP/1.1\r\nHost: a\r\nX: ";
+	size_t len = strlen(text);
+
+	memset(text + len, 'x', HF_HTTP_MEMO_MAX);
+	strcpy(text + len + HF_HTTP_MEMO_MAX, "\r\n\r\n");
+	keep(text);
+	keep(text);
+	cr_assert_eq(memo.len, 0);
+	strcpy(text, "GET /a HTTP/1.1\r\nHost: a\r\n");
+	for (unsigned i = 0; i < HF_HTTP_MEMO_LINES; i++)
+		strcat(text, "X: x\r\n");
+	strcat(text, "\r\n");
+	keep(text);
+	keep(text);
+	cr_assert_eq(memo.len, 0);
+}
+
+Test(http_memo, heads_that_differ_in_length_are_not_copied)
+{
+	const char *other = "GET /a HTTP/1.1\r\nHost: bb\r\n\r\n";
+
+	keep("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+	cr_assert_eq(hf_http_memo_parse(&memo, other, strlen(other), &limits, &told, &fault),
+		HF_PARSE_DONE);
+	assert_same("GET /a HTTP/1.1\r\nHost: a\r\n\r\n", true);
+}
