@@ -35,6 +35,7 @@ static inline void lookup_bucket(struct lookup *lookup, const struct cache_bucke
 {
 	const uint64_t hash = key->hash;
 
+#pragma GCC unroll 8
 	for (uint32_t i = 0; i < CACHE_BUCKET_WORDS; i++) {
 		uint64_t word = atomic_load_explicit(&bucket->word[i], memory_order_acquire);
 		struct hf_obj *obj = cache_word_obj(word);

@@ -97,7 +97,7 @@ static inline uint64_t cache_word(const struct hf_obj *obj)
 
 static inline bool cache_word_has_tag(uint64_t word, uint64_t hash)
 {
-	return word != 0 && word >> 48 == (hash >> 32 & 0xffff);
+	return word >> 48 == (hash >> 32 & 0xffff) && word != 0;
 }
 
 static inline struct hf_obj *cache_word_obj(uint64_t word)
