@@ -6,60 +6,92 @@
 
 #include "resp_priv.h"
 
-static void head_put_framing(struct resp_buf *out, const struct hf_resp_head *head)
+#define HEAD_OWN_MAX    256 /* of what head_add_own adds */
+#define HEAD_STATUS_MAX 96  /* of head->cache_status */
+
+/* These look at no room: the caller has. Of a literal each is a few stores. */
+static inline char *head_add(char *at, struct hf_span text)
+{
+	memcpy(at, text.ptr, text.len);
+	return at + text.len;
+}
+
+static inline char *head_add_u64(char *at, uint64_t value)
+{
+	size_t count = resp_u64_len(value);
+
+	resp_u64_write(at, count, value);
+	return at + count;
+}
+
+static inline char *head_add_framing(char *at, const struct hf_resp_head *head)
 {
 	switch (head->framing) {
 	case HF_RESP_BODY_LENGTH:
-		resp_put(out, HF_SPAN("Content-Length: "));
-		resp_put_u64(out, head->content_length);
-		resp_put(out, HF_SPAN("\r\n"));
-		break;
+		at = head_add(at, HF_SPAN("Content-Length: "));
+		at = head_add_u64(at, head->content_length);
+		return head_add(at, HF_SPAN("\r\n"));
 	case HF_RESP_BODY_CHUNKED:
-		resp_put(out, HF_SPAN("Transfer-Encoding: chunked\r\n"));
-		break;
+		return head_add(at, HF_SPAN("Transfer-Encoding: chunked\r\n"));
 	case HF_RESP_BODY_NONE:
 	case HF_RESP_BODY_CLOSE:
 		break;
 	}
+	return at;
 }
 
 /* Said only when it is not the version's default (RFC 9112 §9.3). */
-static void head_put_connection(struct resp_buf *out, const struct hf_resp_head *head)
+static inline char *head_add_connection(char *at, const struct hf_resp_head *head)
 {
 	bool alive = head->keep_alive && head->framing != HF_RESP_BODY_CLOSE;
 
 	if (!alive && head->minor >= 1)
-		resp_put(out, HF_SPAN("Connection: close\r\n"));
-	else if (alive && head->minor == 0)
-		resp_put(out, HF_SPAN("Connection: keep-alive\r\n"));
+		return head_add(at, HF_SPAN("Connection: close\r\n"));
+	if (alive && head->minor == 0)
+		return head_add(at, HF_SPAN("Connection: keep-alive\r\n"));
+	return at;
 }
 
-/* Of each hit: the buffer's place is in a copy that nobody else sees, so that it stays in registers. */
-void resp_put_own(struct resp_buf *out, const struct hf_resp_head *head)
+/* All of it but head->extra; HEAD_OWN_MAX bytes at most. */
+static inline char *head_add_own(char *at, const struct hf_resp_head *head)
 {
-	struct resp_buf own = *out;
-
-	HF_ASSERT(head->framing != HF_RESP_BODY_CHUNKED || head->minor >= 1);
-	resp_put(&own, head->extra);
 	if (head->date.len > 0) {
-		resp_put(&own, HF_SPAN("Date: "));
-		resp_put(&own, head->date);
-		resp_put(&own, HF_SPAN("\r\n"));
+		HF_ASSERT(head->date.len == HF_HTTP_DATE_LEN);
+		at = head_add(at, HF_SPAN("Date: "));
+		at = head_add(at, (struct hf_span){ head->date.ptr, HF_HTTP_DATE_LEN });
+		at = head_add(at, HF_SPAN("\r\n"));
 	}
 	if (head->age_s >= 0) {
-		resp_put(&own, HF_SPAN("Age: "));
-		resp_put_u64(&own, hf_min_u64((uint64_t)head->age_s, HF_HTTP_DELTA_MAX));
-		resp_put(&own, HF_SPAN("\r\n"));
+		at = head_add(at, HF_SPAN("Age: "));
+		at = head_add_u64(at, hf_min_u64((uint64_t)head->age_s, HF_HTTP_DELTA_MAX));
+		at = head_add(at, HF_SPAN("\r\n"));
 	}
-	head_put_framing(&own, head);
-	head_put_connection(&own, head);
+	at = head_add_framing(at, head);
+	at = head_add_connection(at, head);
 	if (head->cache_status != NULL) {
-		resp_put(&own, HF_SPAN("Cache-Status: holdfast; "));
-		resp_put_text(&own, head->cache_status);
-		resp_put(&own, HF_SPAN("\r\n"));
+		size_t len = strlen(head->cache_status);
+
+		HF_ASSERT(len <= HEAD_STATUS_MAX);
+		at = head_add(at, HF_SPAN("Cache-Status: holdfast; "));
+		at = head_add(at, (struct hf_span){ head->cache_status, len });
+		at = head_add(at, HF_SPAN("\r\n"));
 	}
-	resp_put(&own, HF_SPAN("\r\n"));
-	*out = own;
+	return head_add(at, HF_SPAN("\r\n"));
+}
+
+void resp_put_own(struct resp_buf *out, const struct hf_resp_head *head)
+{
+	char own[HEAD_OWN_MAX];
+	char *at = own;
+
+	HF_ASSERT(head->framing != HF_RESP_BODY_CHUNKED || head->minor >= 1);
+	resp_put(out, head->extra);
+	if (hf_likely(out->cap - out->len >= HEAD_OWN_MAX)) { /* of each hit: in place */
+		at = out->ptr + out->len;
+		out->len += (size_t)(head_add_own(at, head) - at);
+		return;
+	}
+	resp_put(out, (struct hf_span){ own, (size_t)(head_add_own(at, head) - at) });
 }
 
 size_t hf_resp_head_build(char *buf, size_t cap, const struct hf_resp_head *head)

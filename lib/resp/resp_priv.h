@@ -38,22 +38,34 @@ static inline void resp_put(struct resp_buf *out, struct hf_span text)
 	out->len += text.len;
 }
 
-static inline void resp_put_u64(struct resp_buf *out, uint64_t value)
+static inline size_t resp_u64_len(uint64_t value)
 {
 	size_t count = 1;
-	char *at;
 
 	for (uint64_t power = 10; value >= power && count < 20; power *= 10)
 		count++;
+	return count;
+}
+
+/* COUNT: its resp_u64_len. */
+static inline void resp_u64_write(char *at, size_t count, uint64_t value)
+{
+	at += count;
+	do
+		*--at = (char)('0' + value % 10);
+	while ((value /= 10) > 0);
+}
+
+static inline void resp_put_u64(struct resp_buf *out, uint64_t value)
+{
+	size_t count = resp_u64_len(value);
+
 	if (hf_unlikely(count > out->cap - out->len)) {
 		resp_overflow(out);
 		return;
 	}
+	resp_u64_write(out->ptr + out->len, count, value);
 	out->len += count;
-	at = out->ptr + out->len;
-	do
-		*--at = (char)('0' + value % 10);
-	while ((value /= 10) > 0);
 }
 
 static inline void resp_put_text(struct resp_buf *out, const char *text)

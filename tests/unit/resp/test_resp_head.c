@@ -101,21 +101,41 @@ Test(resp_head, numbers_of_every_length)
 		"Content-Length: 18446744073709551615\r\n"));
 }
 
-Test(resp_head, what_does_not_fit_is_0_and_never_written_past_the_end)
+/* With less room than it needs, just enough, and plenty: the same bytes or none. */
+static void assert_bounded(const struct hf_resp_head *h)
 {
-	struct hf_resp_head h = head_of(HF_RESP_BODY_LENGTH);
-	size_t len = hf_resp_head_build(buf, sizeof(buf), &h);
+	size_t len = hf_resp_head_build(buf, sizeof(buf), h);
 
-	h.cache_status = "hit";
-	len = hf_resp_head_build(buf, sizeof(buf), &h);
-	for (size_t cap = 0; cap <= len; cap++) {
+	cr_assert_gt(len, 0);
+	for (size_t cap = 0; cap <= len + 300; cap++) {
 		char *room = malloc(cap + 1); /* the sanitizer watches its end */
+		size_t got;
 
 		room[cap] = 'Z';
-		cr_assert_eq(hf_resp_head_build(room, cap, &h), cap == len ? len : 0);
+		got = hf_resp_head_build(room, cap, h);
+		cr_assert_eq(got, cap >= len ? len : 0);
+		cr_assert_eq(memcmp(room, buf, got), 0);
 		cr_assert_eq(room[cap], 'Z');
 		free(room);
 	}
+}
+
+Test(resp_head, what_does_not_fit_is_0_and_never_written_past_the_end)
+{
+	struct hf_resp_head h = head_of(HF_RESP_BODY_LENGTH);
+	char status[97];
+
+	h.cache_status = "hit";
+	assert_bounded(&h);
+	memset(status, 'x', sizeof(status) - 1);
+	status[sizeof(status) - 1] = '\0';
+	h = (struct hf_resp_head){ .keep_alive = true,
+		.age_s = INT64_MAX,
+		.date = HF_SPAN("Sun, 06 Nov 1994 08:49:37 GMT"),
+		.framing = HF_RESP_BODY_LENGTH,
+		.content_length = UINT64_MAX,
+		.cache_status = status };
+	assert_bounded(&h); /* all that there is, at its longest */
 }
 
 Test(resp_error, a_404_is_complete)
