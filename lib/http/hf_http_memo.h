@@ -10,11 +10,12 @@
  *        always parsed         the memo's text
  * Threads   one at a time; each worker has its own.
  * Lifetime  What is told points into the caller's buffer, never into the memo.
- * Promises  N1 hf_http_memo_parse gives what hf_http_req_parse gives, of any bytes, whatever was parsed before.
+ * Promises  N1 hf_http_memo_parse gives what hf_http_req_parse gives, of any bytes, whatever was parsed before;
+ *           hf_http_memo_key what hf_http_key_build gives.
  *           N2 Heads with a credential (hf_http_field_is_secret, Cookie), a body or an expectation are not kept.
  * Limits    HF_HTTP_MEMO_MAX bytes, HF_HTTP_MEMO_LINES lines, one head, which comes from a request of HTTP/1.1. A head is
  *           kept when it is as long as the one before, so that heads that differ do not cost a copy each.
- * Files     http_memo.c, http_req.c
+ * Files     http_memo.c, http_req.c, http_key.c
  * Tests     tests/unit/http/test_memo.c, tests/fuzz/fuzz_http_req.c
  */
 #ifndef HF_HTTP_MEMO_H
@@ -24,6 +25,7 @@
 
 #define HF_HTTP_MEMO_MAX   1024
 #define HF_HTTP_MEMO_LINES 24
+#define HF_HTTP_MEMO_SITE  64
 
 /* All zero: nothing is kept. */
 struct hf_http_memo {
@@ -34,13 +36,19 @@ struct hf_http_memo {
 	uint64_t have;
 	struct hf_span authority; /* in text, as the names and values are */
 	struct hf_http_line line[HF_HTTP_MEMO_LINES];
-	char text[HF_HTTP_MEMO_MAX]; /* field lines and the empty line */
+	uint32_t site_len, prefix_len;
+	char site[HF_HTTP_MEMO_SITE];        /* an authority, as it was spelt with "http" */
+	char prefix[HF_HTTP_MEMO_SITE + 16]; /* a key's beginning, which it gave */
+	char text[HF_HTTP_MEMO_MAX];         /* field lines and the empty line */
 };
 
 /* hf_http_req_parse with a memory. */
 enum hf_parse hf_http_memo_parse(struct hf_http_memo *memo, const char *buf, size_t len,
 	const struct hf_http_limits *limits, struct hf_http_req *ret_req,
 	struct hf_http_fault *ret_fault) HF_MUST_CHECK;
+/* hf_http_key_build with a memory: of what the last authority behind "http" became. */
+int hf_http_memo_key(struct hf_http_memo *memo, char *buf, size_t cap, struct hf_span scheme,
+	struct hf_span authority, struct hf_span path_query) HF_MUST_CHECK;
 /* What is a credential may have changed. */
 void hf_http_memo_forget(struct hf_http_memo *memo);
 

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "hf_http_memo.h"
+
 #include "http_priv.h"
 
 /* Host and port of an authority; host with its brackets. */
@@ -248,12 +250,10 @@ static void key_put_path(struct key_out *out, struct hf_span path_query)
 		/* lower= */ false);
 }
 
-int hf_http_key_build(char *buf, size_t cap, struct hf_span scheme, struct hf_span authority,
-	struct hf_span path_query)
+/* Up to the path. */
+static int key_put_site(struct key_out *out, struct hf_span scheme, struct hf_span authority)
 {
-	struct key_out out = { .buf = buf, .cap = hf_min_size(cap, INT32_MAX) };
 	bool https = hf_span_caseeq(scheme, HF_SPAN("https"));
-	struct hf_span prefix = https ? HF_SPAN("https://") : HF_SPAN("http://");
 	struct key_authority a;
 
 	if (!https && !hf_span_eq(scheme, HF_SPAN("http")) &&
@@ -261,12 +261,50 @@ int hf_http_key_build(char *buf, size_t cap, struct hf_span scheme, struct hf_sp
 		return -EINVAL;
 	if (key_split(authority, &a) != 0)
 		return -EINVAL;
+	key_put_span(out, https ? HF_SPAN("https://") : HF_SPAN("http://"));
+	key_put_host(out, a.host);
+	key_put_port(out, a.port, https);
+	return 0;
+}
+
+static int key_end(struct key_out *out, struct hf_span path_query)
+{
 	if (path_query.len > 0 && path_query.ptr[0] != '/' && path_query.ptr[0] != '?')
 		return -EINVAL;
-	key_put_span(&out, prefix);
-	key_put_host(&out, a.host);
-	key_put_port(&out, a.port, https);
-	key_put_path(&out, path_query);
-	HF_ASSERT(out.len <= out.cap);
-	return out.full ? -ENOSPC : (int)out.len;
+	key_put_path(out, path_query);
+	HF_ASSERT(out->len <= out->cap);
+	return out->full ? -ENOSPC : (int)out->len;
+}
+
+int hf_http_key_build(char *buf, size_t cap, struct hf_span scheme, struct hf_span authority,
+	struct hf_span path_query)
+{
+	struct key_out out = { .buf = buf, .cap = hf_min_size(cap, INT32_MAX) };
+
+	if (key_put_site(&out, scheme, authority) != 0)
+		return -EINVAL;
+	return key_end(&out, path_query);
+}
+
+int hf_http_memo_key(struct hf_http_memo *memo, char *buf, size_t cap, struct hf_span scheme,
+	struct hf_span authority, struct hf_span path_query)
+{
+	struct key_out out = { .buf = buf, .cap = hf_min_size(cap, INT32_MAX) };
+	bool fits = authority.len > 0 && authority.len <= HF_HTTP_MEMO_SITE && scheme.len == 4 &&
+		    memcmp(scheme.ptr, "http", 4) == 0;
+
+	if (fits && authority.len == memo->site_len &&
+		memcmp(authority.ptr, memo->site, authority.len) == 0) {
+		key_put_span(&out, (struct hf_span){ memo->prefix, memo->prefix_len });
+		return key_end(&out, path_query);
+	}
+	if (key_put_site(&out, scheme, authority) != 0)
+		return -EINVAL;
+	if (fits && !out.full && out.len <= sizeof(memo->prefix)) {
+		memcpy(memo->site, authority.ptr, authority.len);
+		memcpy(memo->prefix, buf, out.len);
+		memo->site_len = (uint32_t)authority.len;
+		memo->prefix_len = (uint32_t)out.len;
+	}
+	return key_end(&out, path_query);
 }

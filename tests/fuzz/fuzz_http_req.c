@@ -138,6 +138,17 @@ static void check_same(const struct hf_http_req *a, const struct hf_http_req *b)
 	}
 }
 
+static void check_same_key(struct hf_http_memo *memo, const struct hf_http_req *req)
+{
+	static char plain[8192], kept[8192];
+	int len = hf_http_key_build(
+		plain, sizeof(plain), req->scheme, req->authority, req->path_query);
+
+	HF_ASSERT(len == hf_http_memo_key(memo, kept, sizeof(kept), req->scheme, req->authority,
+				 req->path_query));
+	HF_ASSERT(len < 0 || memcmp(plain, kept, (size_t)len) == 0);
+}
+
 /* A memo changes nothing, of a head that comes again and of what came behind it. */
 static void check_memo(const char *buf, size_t size)
 {
@@ -159,6 +170,7 @@ static void check_memo(const char *buf, size_t size)
 			if (verdict != HF_PARSE_DONE)
 				break;
 			check_same(&plain, &told);
+			check_same_key(&memo, &told);
 			at += plain.head_len;
 		} while (at < size);
 	}
