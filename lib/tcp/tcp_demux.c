@@ -9,7 +9,18 @@
 
 uint64_t tcp_demux_hash(const struct hf_sipkey *key, const struct tcp_flow *flow)
 {
-	return hf_siphash(key, flow, sizeof(*flow));
+	struct {
+		uint8_t peer[4], local[4];
+		uint16_t peer_port, local_port;
+	} four;
+
+	if (!hf_ip_is4(&flow->peer) || !hf_ip_is4(&flow->local))
+		return hf_siphash(key, flow, sizeof(*flow));
+	memcpy(four.peer, flow->peer.b + 12, sizeof(four.peer)); /* the rest says only that */
+	memcpy(four.local, flow->local.b + 12, sizeof(four.local));
+	four.peer_port = flow->peer_port;
+	four.local_port = flow->local_port;
+	return hf_siphash(key, &four, sizeof(four));
 }
 
 struct tcp_flow tcp_demux_flow(const struct hf_tcp_seg *seg)
