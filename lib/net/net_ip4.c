@@ -68,7 +68,8 @@ static int ip4_header(const struct net_frame *frame, uint32_t *ret_ihl, uint32_t
 		return hf_drop(HF_DROP_IP_BAD_HEADER);
 	if (!frame->port->info.rx_csum ||
 		(flags != RTE_MBUF_F_RX_IP_CKSUM_GOOD && flags != RTE_MBUF_F_RX_IP_CKSUM_BAD)) {
-		if (hf_pkt_sum(0, ip, ihl) != 0xffff)
+		if ((hf_likely(ihl == sizeof(*ip)) ? hf_pkt_sum_ip4(ip) : hf_pkt_sum(0, ip, ihl)) !=
+			0xffff)
 			return hf_drop(HF_DROP_IP_BAD_CHECKSUM);
 	} else if (flags == RTE_MBUF_F_RX_IP_CKSUM_BAD) {
 		return hf_drop(HF_DROP_IP_BAD_CHECKSUM);

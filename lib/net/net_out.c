@@ -266,7 +266,7 @@ static uint32_t out_ip4(struct hf_net *net, uint8_t *l3, const struct hf_tcp_emi
 	memcpy(ip->src, emit->src.b + 12, 4);
 	memcpy(ip->dst, emit->dst.b + 12, 4);
 	if (!offload)
-		ip->csum = (uint16_t)~hf_pkt_sum(0, ip, sizeof(*ip));
+		ip->csum = (uint16_t)~hf_pkt_sum_ip4(ip);
 	return sizeof(*ip);
 }
 

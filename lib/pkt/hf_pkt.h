@@ -154,6 +154,26 @@ uint16_t hf_pkt_sum_pseudo4(
 uint16_t hf_pkt_sum_pseudo6(
 	const uint8_t src[16], const uint8_t dst[16], uint8_t proto, uint32_t len);
 
+/* One's complement sum of 32-bit words, to 16 bits. */
+static inline uint16_t hf_pkt_sum_fold(uint64_t sum)
+{
+	uint32_t half = (uint32_t)sum, fold;
+
+	half += (uint32_t)(sum >> 32);
+	half += half < (uint32_t)sum;
+	fold = (half & 0xffff) + (half >> 16);
+	return (uint16_t)(fold + (fold >> 16));
+}
+
+/* hf_pkt_sum of a header without options. */
+static inline uint16_t hf_pkt_sum_ip4(const struct hf_pkt_ip4 *ip)
+{
+	uint32_t word[sizeof(*ip) / 4];
+
+	__builtin_memcpy(word, ip, sizeof(word));
+	return hf_pkt_sum_fold((uint64_t)word[0] + word[1] + word[2] + word[3] + word[4]);
+}
+
 static inline uint16_t hf_pkt_sum_add(uint16_t a, uint16_t b)
 {
 	uint32_t sum = (uint32_t)a + b;

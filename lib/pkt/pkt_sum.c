@@ -6,16 +6,6 @@
 
 #include "hf_bytes.h"
 
-static inline uint16_t sum_fold(uint64_t sum)
-{
-	uint32_t half = (uint32_t)sum, fold;
-
-	half += (uint32_t)(sum >> 32);
-	half += half < (uint32_t)sum;
-	fold = (half & 0xffff) + (half >> 16);
-	return (uint16_t)(fold + (fold >> 16));
-}
-
 static inline unsigned long long sum_load(const uint8_t *at)
 {
 	unsigned long long word;
@@ -56,7 +46,7 @@ uint16_t hf_pkt_sum(uint16_t sum, const void *data, size_t len)
 		at += 8;
 	}
 	carry = _addcarry_u64(0, wide, hf_load_rest(at, len & 7), &wide);
-	return sum_fold(wide + carry);
+	return hf_pkt_sum_fold(wide + carry);
 }
 
 uint16_t hf_pkt_sum_at(uint16_t sum, size_t offset, const void *data, size_t len)
@@ -75,7 +65,8 @@ uint16_t hf_pkt_sum_pseudo4(const uint8_t src[4], const uint8_t dst[4], uint8_t 
 
 	memcpy(&from, src, sizeof(from));
 	memcpy(&to, dst, sizeof(to));
-	return sum_fold((uint64_t)from + to + __builtin_bswap16(len) + __builtin_bswap16(proto));
+	return hf_pkt_sum_fold(
+		(uint64_t)from + to + __builtin_bswap16(len) + __builtin_bswap16(proto));
 }
 
 uint16_t hf_pkt_sum_pseudo6(

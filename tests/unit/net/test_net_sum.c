@@ -34,6 +34,18 @@ Test(pkt_sum, equals_the_plain_sum_at_every_length_and_alignment)
 	}
 }
 
+Test(pkt_sum, of_an_ip4_header_is_that_of_its_bytes)
+{
+	struct hf_pkt_ip4 ip;
+
+	srandom(8);
+	for (unsigned round = 0; round < 1000; round++) {
+		for (size_t i = 0; i < sizeof(ip); i++)
+			((uint8_t *)&ip)[i] = (uint8_t)(round % 3 ? random() : 0xff);
+		cr_assert_eq(hf_pkt_sum_ip4(&ip), plain_sum((uint8_t *)&ip, sizeof(ip)));
+	}
+}
+
 Test(pkt_sum, of_the_example_in_rfc1071_section_3)
 {
 	static const uint8_t data[] = { 0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7 };
