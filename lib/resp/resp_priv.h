@@ -25,6 +25,8 @@ static inline void resp_overflow(struct resp_buf *out)
 	out->cap = out->len;
 }
 
+extern const char resp_digits[100][2]; /* "00" to "99" */
+
 /* Inline: of a literal it is a few stores. */
 static inline void resp_put(struct resp_buf *out, struct hf_span text)
 {
@@ -40,20 +42,25 @@ static inline void resp_put(struct resp_buf *out, struct hf_span text)
 
 static inline size_t resp_u64_len(uint64_t value)
 {
-	size_t count = 1;
-
-	for (uint64_t power = 10; value >= power && count < 20; power *= 10)
-		count++;
-	return count;
+	for (size_t count = 1;; count += 4, value /= 10000) {
+		if (value < 100)
+			return count + (value >= 10);
+		if (value < 10000)
+			return count + 2 + (value >= 1000);
+	}
 }
 
-/* COUNT: its resp_u64_len. */
+/* Two digits at once. COUNT: its resp_u64_len. */
 static inline void resp_u64_write(char *at, size_t count, uint64_t value)
 {
 	at += count;
-	do
-		*--at = (char)('0' + value % 10);
-	while ((value /= 10) > 0);
+	for (; value >= 10; value /= 100) {
+		at -= 2;
+		memcpy(at, resp_digits[value % 100], 2);
+		if (value < 100)
+			return;
+	}
+	at[-1] = (char)('0' + value);
 }
 
 static inline void resp_put_u64(struct resp_buf *out, uint64_t value)
