@@ -15,7 +15,7 @@ void hf_cache_req_init(const struct hf_http_req *req, struct hf_cache_req *ret_r
 	ret_req->cacheable = read && req->body == HF_HTTP_BODY_NONE;
 	ret_req->has_authorization = req->has_authorization;
 	ret_req->has_cookie = hf_http_fields_have(&req->fields, HF_HTTP_FIELD_COOKIE);
-	ret_req->has_secret_query = hf_http_query_has_secret(req->path_query);
+	ret_req->has_secret_query = !req->no_query && hf_http_query_has_secret(req->path_query);
 	hf_http_cc_from_fields(&req->fields, &ret_req->cc);
 	if (ret_req->cc.no_cache_fields) /* a request's has no argument (§5.2.1.4) */
 		ret_req->cc.no_cache = true;

@@ -88,21 +88,27 @@ const char *http_skip_token(const char *p, const char *end)
 	}
 }
 
-const char *http_skip_uri(const char *p, const char *end)
+const char *http_skip_uri(const char *p, const char *end, bool *ret_query)
 {
 	const __m128i space = _mm_set1_epi8(' ');
 	const __m128i del = _mm_set1_epi8(0x7f);
 	const __m128i hash = _mm_set1_epi8('#');
-	int mask;
+	const __m128i question = _mm_set1_epi8('?');
+	unsigned query = 0;
 
 	for (;; p += 16) {
 		__m128i v = http_load(p, end);
 		/* signed: bytes from 0x80 on are below the space too */
 		__m128i bad = _mm_or_si128(_mm_cmpeq_epi8(v, del), _mm_cmpeq_epi8(v, hash));
+		unsigned run = (unsigned)_mm_movemask_epi8(
+			_mm_andnot_si128(bad, _mm_cmpgt_epi8(v, space)));
 
-		mask = _mm_movemask_epi8(_mm_andnot_si128(bad, _mm_cmpgt_epi8(v, space)));
-		if (mask != 0xffff)
-			return p + __builtin_ctz(~(unsigned)mask);
+		/* behind the run too, in its last sixteen: they are looked at for nothing then */
+		query |= (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, question));
+		if (run != 0xffff) {
+			*ret_query = query != 0;
+			return p + __builtin_ctz(~run);
+		}
 	}
 }
 

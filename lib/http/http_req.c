@@ -134,8 +134,10 @@ static unsigned req_method(const char **p, const char *end, struct hf_http_req *
 static unsigned req_target(const char **p, const char *end, size_t uri_max, struct hf_http_req *req)
 {
 	const char *start = *p;
-	const char *at = http_skip_uri(start, end);
+	bool query;
+	const char *at = http_skip_uri(start, end, &query);
 
+	req->no_query = !query;
 	if ((size_t)(at - start) > uri_max)
 		return 414;
 	if (at == end)

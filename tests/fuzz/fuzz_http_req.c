@@ -25,6 +25,7 @@ static void check_spans(const struct hf_http_req *req, const char *buf)
 	HF_ASSERT(req->head_len <= limits.head_max && req->fields.count <= limits.lines_max);
 	HF_ASSERT(req->minor == 0 || req->authority.len > 0);
 	check_inside(req->target, buf, req->head_len);
+	HF_ASSERT(!req->no_query || !memchr(req->target.ptr, '?', req->target.len));
 	check_inside(req->authority, buf, req->head_len);
 	for (uint32_t i = 0; i < req->fields.count; i++) {
 		check_inside(req->fields.lines[i].name, buf, req->head_len);

@@ -29,6 +29,25 @@ Test(http_req, a_plain_get_gives_its_parts)
 	cr_assert_eq(req.max_forwards, -1);
 }
 
+Test(http_req, a_question_mark_anywhere_in_the_target_is_seen)
+{
+	char text[200];
+
+	for (int len = 1; len < 70; len++) {
+		for (int mark = 1; mark <= len; mark++) {
+			int at = snprintf(text, sizeof(text),
+				"GET /%0*d HTTP/1.1\r\nHost: a\r\n\r\n", len, 0);
+
+			text[4 + mark] = '?';
+			cr_assert_eq(hf_http_req_parse(text, (size_t)at, &limits, &req, &fault),
+				HF_PARSE_DONE);
+			cr_assert(!req.no_query, "%s", text);
+		}
+	}
+	assert_done("GET /a/0123456789012345678901234567890123456789 HTTP/1.1\r\nHost: a\r\n\r\n");
+	cr_assert(req.no_query);
+}
+
 Test(http_req, rfc9112_3_1_methods_are_case_sensitive_tokens)
 {
 	static const struct {
