@@ -7,6 +7,14 @@
 
 #define LOOKUP_PREFETCH 512
 
+/* Of a bucket's words. clang warns where it cannot, as with sanitizers. */
+#ifdef __clang__
+#define LOOKUP_UNROLL
+#else
+#define LOOKUP_UNROLL _Pragma("GCC unroll 8")
+#endif
+HF_STATIC_ASSERT(CACHE_BUCKET_WORDS == 8, "LOOKUP_UNROLL");
+
 /* RFC 9111 §4: of responses that match the most recent one, by Date, answers; of those of one second the
  * one that was published last. */
 static inline bool lookup_is_newer(const struct hf_obj *obj, const struct hf_obj *than)
@@ -35,7 +43,7 @@ static inline void lookup_bucket(struct lookup *lookup, const struct cache_bucke
 {
 	const uint64_t hash = key->hash;
 
-#pragma GCC unroll 8
+	LOOKUP_UNROLL
 	for (uint32_t i = 0; i < CACHE_BUCKET_WORDS; i++) {
 		uint64_t word = atomic_load_explicit(&bucket->word[i], memory_order_acquire);
 		struct hf_obj *obj = cache_word_obj(word);
