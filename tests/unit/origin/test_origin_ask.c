@@ -95,19 +95,24 @@ static enum hf_auth_result found(const char *credential, const struct hf_auth_de
 	return hf_auth_lookup(auth, HF_AUTH_AUTH_GATEWAY, &id, hf_clock_us(), ret);
 }
 
+static bool told_failed; /* who waited for the last answer */
+
 /* One question, one answer, and what came of it. */
 static enum hf_auth_result answered(
 	struct rig *rig, const char *answer, bool close_after, const struct hf_auth_decision **ret)
 {
 	struct rig_client client;
+	const struct hf_xchg *xchg;
 	struct rig_conn *conn;
 	const char *head;
 
 	ask(rig, &client, "k");
+	xchg = client.xchg;
 	conn = rig_asked(rig, &head);
 	rig_say(conn, answer);
 	conn->close_after = close_after;
 	rig_until(rig, client.gone);
+	told_failed = xchg->ask.failed; /* its memory is the pool's, and as it was */
 	return found("k", ret);
 }
 
@@ -223,10 +228,25 @@ Test(origin_ask, an_allow_is_kept_with_the_fields_that_the_flow_takes)
 	const struct hf_auth_decision *decision = NULL;
 
 	cr_assert_eq(answered(rig, ALLOW, false, &decision), HF_AUTH_HIT);
+	cr_expect(!told_failed);
 	cr_expect(hf_span_eq(decision->lines, HF_SPAN("x-user: joe\r\n")));
 	cr_expect_eq(decision->body.len, 0);
 	cr_expect_eq(decision->ttl_us, 60000000);
 	cr_expect(decision->decided_us <= hf_clock_us());
+	down(rig);
+}
+
+Test(origin_ask, a_field_for_the_connection_alone_is_not_taken)
+{
+	struct rig *rig = up();
+	const struct hf_auth_decision *decision = NULL;
+
+	cr_assert_eq(answered(rig,
+			     "HTTP/1.1 200 OK\r\nConnection: x-user\r\nX-User: joe\r\n"
+			     "Content-Length: 0\r\n\r\n",
+			     false, &decision),
+		HF_AUTH_HIT);
+	cr_expect_eq(decision->lines.len, 0);
 	down(rig);
 }
 
@@ -279,6 +299,8 @@ Test(origin_ask, what_is_neither_yes_nor_no_is_an_error_and_not_kept)
 		"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort",
 		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nok",
 		"HTTP/1.1 200 OK\r\nContent-Le",
+		"HTTP/1.1 403 No\r\nContent-Le",
+		"HTTP/1.1 101 No\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 		"200 OK\r\n\r\n",
 		"SSH-2.0-x\r\n",
@@ -291,6 +313,7 @@ Test(origin_ask, what_is_neither_yes_nor_no_is_an_error_and_not_kept)
 
 		cr_expect_eq(
 			answered(rig, bad[i], true, &decision), HF_AUTH_MISS_ABSENT, "%s", bad[i]);
+		cr_expect(told_failed, "%s", bad[i]);
 		cr_expect_eq(hf_stat_sum(HF_STAT_AUTH_ASKED_ERROR), i + 1);
 	}
 	down(rig);
@@ -307,6 +330,21 @@ Test(origin_ask, more_fields_than_are_kept_are_an_error)
 		7);
 	cr_expect_eq(answered(rig, answer, false, &decision), HF_AUTH_MISS_ABSENT);
 	cr_expect_eq(hf_stat_sum(HF_STAT_AUTH_ASKED_ERROR), 1);
+	down(rig);
+}
+
+Test(origin_ask, a_body_without_end_is_an_error)
+{
+	struct rig *rig = up();
+	const struct hf_auth_decision *decision;
+	char *answer = malloc(80000);
+
+	memset(answer, 'x', 80000);
+	memcpy(answer, "HTTP/1.1 200 OK\r\nContent-Length: 79957\r\n\r\n", 42);
+	answer[79999] = '\0';
+	cr_expect_eq(answered(rig, answer, true, &decision), HF_AUTH_MISS_ABSENT);
+	cr_expect_eq(hf_stat_sum(HF_STAT_AUTH_ASKED_ERROR), 1);
+	free(answer);
 	down(rig);
 }
 

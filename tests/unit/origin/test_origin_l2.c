@@ -943,24 +943,81 @@ Test(origin_l2, the_time_that_the_origin_took_is_part_of_the_age)
 	store_free(store);
 }
 
-Test(origin_l2, when_l2_fails_whom_nothing_stale_suits_is_answered_by_the_origin)
+Test(origin_l2, when_l2_fails_who_takes_nothing_stale_is_answered_by_the_origin)
 {
 	struct store *store = store_new("");
-	struct rig_client german, english;
+	struct rig_client first, second;
 	const char *head;
 
-	store_fetch(store, "/a", DE,
-		"Cache-Control: max-age=60, stale-if-error=600\r\nVary: Accept-Language\r\n");
-	rig_lookup(store->rig, "/a", DE)->born_us -= 100LL * 1000000;
+	store_fetch(store, "/a", "", "Cache-Control: max-age=60\r\n");
+	rig_lookup(store->rig, "/a", "")->born_us -= 100LL * 1000000;
 	store->mood = STORE_ERROR;
-	rig_get(store->rig, &german, "/a", DE); /* who asks for both */
-	rig_get(store->rig, &english, "/a", EN);
-	store_until(store, rig_client_at_end(&german) && rig_requests(store->rig) == 2);
-	rig_answer(rig_asked(store->rig, &head), BY_LANGUAGE, 500);
-	cr_assert(rig_head_has(head, "Accept-Language: en"));
-	store_until(store, rig_client_at_end(&english));
-	cr_assert_eq(english.read_len, 500);
-	rig_end(store->rig, &german);
-	rig_end(store->rig, &english);
+	rig_get(store->rig, &first, "/a", "Cache-Control: stale-if-error=600\r\n");
+	rig_get(store->rig, &second, "/a", "");
+	store_until(store, rig_client_at_end(&first) && rig_requests(store->rig) == 2);
+	cr_assert(first.xchg->stale && !second.head);
+	rig_answer(rig_asked(store->rig, &head), RIG_FRESH, 500);
+	store_until(store, rig_client_at_end(&second));
+	cr_assert_eq(second.read_len, 500);
+	cr_assert_eq(stat_of(HF_STAT_L2_GET_ERROR), 1, "they share the question");
+	rig_end(store->rig, &first);
+	rig_end(store->rig, &second);
+	store_free(store);
+}
+
+Test(origin_l2, a_lease_that_is_refused_is_no_reason_to_wait)
+{
+	struct store *store = store_new("\"lease_ms\":5000,");
+
+	store->mood = STORE_FULL;
+	store_fetch(store, "/a", "", RIG_FRESH);
+	cr_assert_eq(store->gets, 1);
+	store_free(store);
+}
+
+Test(origin_l2, what_another_version_wrote_is_left_to_it)
+{
+	struct store *store = store_new("");
+
+	store_fetch(store, "/a", "", RIG_FRESH);
+	store_until(store, store->sets == 1);
+	store_forget(store, "/a");
+	store->item[0].value.data[4]++;
+	store_fetch(store, "/a", "", "Cache-Control: no-store\r\n");
+	store_settle(store);
+	cr_assert_eq(store->dels, 0);
+	cr_assert_eq(stat_of(HF_STAT_L2_STORAGE_ERRORS), 0);
+	store_free(store);
+}
+
+Test(origin_l2, who_is_not_asked_because_he_fails_is_counted_too)
+{
+	struct store *store = store_new("");
+
+	store->mood = STORE_ERROR;
+	for (uint32_t i = 0; i < 12; i++) {
+		char path[16];
+
+		(void)snprintf(path, sizeof(path), "/%u", i);
+		store_fetch(store, path, "", "Cache-Control: no-store\r\n");
+	}
+	cr_assert_eq(stat_of(HF_STAT_VALKEY_GET_FALLBACK), 12);
+	cr_assert_lt(stat_of(HF_STAT_L2_GET_ERROR), 12);
+	store_free(store);
+}
+
+Test(origin_l2, no_names_for_what_is_too_long)
+{
+	struct store *store = store_new("\"max_value\":1024,");
+	struct rig_client client;
+	const char *head;
+
+	rig_get(store->rig, &client, "/a", DE);
+	store_until(store, rig_requests(store->rig) == 1);
+	rig_answer(rig_asked(store->rig, &head), BY_LANGUAGE, 2000);
+	store_until(store, rig_client_at_end(&client));
+	rig_end(store->rig, &client);
+	store_settle(store);
+	cr_assert_eq(store->sets, 0);
 	store_free(store);
 }

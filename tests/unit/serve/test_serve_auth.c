@@ -175,6 +175,7 @@ Test(serve_auth, a_deny_is_told_as_the_service_told_it_and_kept)
 Test(serve_auth, without_a_credential_or_with_two_nobody_is_asked)
 {
 	struct rig_client *client;
+	char text[4300];
 
 	protect(BY_HEADER);
 	rig_store(&rig, URL, 5, 60);
@@ -183,8 +184,10 @@ Test(serve_auth, without_a_credential_or_with_two_nobody_is_asked)
 	cr_expect(strstr(client->out, "WWW-Authenticate: Bearer\r\n"));
 	cr_expect(begins(ask(1, GET(BEARER BEARER)), "HTTP/1.1 401 Unauthorized\r\n"));
 	cr_expect(begins(ask(2, GET("X-Key:\r\n")), "HTTP/1.1 401 Unauthorized\r\n"));
+	(void)snprintf(text, sizeof(text), "GET /" HEAD "X-Key: %04097d\r\n\r\n", 1);
+	cr_expect(begins(ask(3, text), "HTTP/1.1 401 Unauthorized\r\n"), "too long");
 	expect_nothing();
-	cr_expect_eq(hf_stat_sum(HF_STAT_HTTP_4XX), 3);
+	cr_expect_eq(hf_stat_sum(HF_STAT_HTTP_4XX), 4);
 	for (int i = 0; i < HF_AUTH_RESULTS; i++)
 		cr_expect_eq(counted((enum hf_auth_result)i), 0);
 }
