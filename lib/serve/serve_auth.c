@@ -271,7 +271,7 @@ static bool auth_stands_in(const struct hf_serve *serve, const struct serve_req 
 	uint64_t window_us = flow->fallback_ttl_s * 1000000ULL;
 
 	if (!req->ask_failed || !(serve->mode & HF_MODE_FALLBACK) || !decision->allow ||
-		serve->now_us > decision->decided_us + window_us || window_us == 0)
+		serve->now_us > decision->decided_us + window_us)
 		return false;
 	hf_stat_inc(HF_STAT_AUTH_FALLBACK_ALLOWED);
 	return true;

@@ -70,6 +70,7 @@ struct rig {
 struct rig_client {
 	struct hf_xchg *xchg;
 	bool head, fail, gone;
+	bool ask_failed; /* when it is gone: of a question */
 	uint32_t mores;
 	struct hf_obj_cursor cursor;
 	struct rig_buf body;
@@ -464,6 +465,7 @@ static inline void rig_worker_message(struct rig *rig, const struct hf_msg *msg)
 		break;
 	case HF_XCHG_GONE:
 		client->gone = true;
+		client->ask_failed = xchg->ask.failed;
 		client->xchg = NULL;
 		hf_xchg_put(rig->net, xchg);
 		return;

@@ -102,17 +102,15 @@ static enum hf_auth_result answered(
 	struct rig *rig, const char *answer, bool close_after, const struct hf_auth_decision **ret)
 {
 	struct rig_client client;
-	const struct hf_xchg *xchg;
 	struct rig_conn *conn;
 	const char *head;
 
 	ask(rig, &client, "k");
-	xchg = client.xchg;
 	conn = rig_asked(rig, &head);
 	rig_say(conn, answer);
 	conn->close_after = close_after;
 	rig_until(rig, client.gone);
-	told_failed = xchg->ask.failed; /* its memory is the pool's, and as it was */
+	told_failed = client.ask_failed;
 	return found("k", ret);
 }
 
