@@ -63,6 +63,7 @@ static void store_busy_fetch(struct store *store, const char *path, const char *
 	rig_get(store->rig, &client, path, "");
 	store_until(store, rig_requests(store->rig) == 1);
 	store->mood = STORE_BUSY;
+	store_patience(store, 20);
 	rig_answer(rig_asked(store->rig, &head), fields, 1000);
 	rig_until(store->rig, rig_client_at_end(&client));
 	rig_end(store->rig, &client);
@@ -369,19 +370,20 @@ Test(origin_l2, what_is_being_deleted_is_not_asked_for)
 	store_free(store);
 }
 
+static const char *const for_all_or_by_language[] = { "Cache-Control: max-age=600\r\n",
+	"Cache-Control: max-age=600\r\nVary: Accept-Language\r\n" };
+
 Test(origin_l2, what_is_fetched_after_a_purge_is_given_to_l2_again)
 {
-	static const char *const fields[] = { "Cache-Control: max-age=600\r\n",
-		"Cache-Control: max-age=600\r\nVary: Accept-Language\r\n" };
-
-	for (size_t i = 0; i < HF_ARRAY_LEN(fields); i++) {
+	for (size_t i = 0; i < HF_ARRAY_LEN(for_all_or_by_language); i++) {
+		const char *fields = for_all_or_by_language[i];
 		struct store *store = store_new("");
 
-		store_fetch(store, "/a", "", fields[i]);
+		store_fetch(store, "/a", "", fields);
 		store_until(store, store->sets == 1 + i);
 		cr_assert_eq(store_purge(store, "/a", /* soft= */ false), 1);
 		store_until(store, store->purges == 1);
-		store_fetch(store, "/a", "", fields[i]);
+		store_fetch(store, "/a", "", fields);
 		store_until(store, store->sets == 2 + 2 * i);
 		store_forget(store, "/a");
 		store_hit(store, "/a", "");
@@ -392,15 +394,12 @@ Test(origin_l2, what_is_fetched_after_a_purge_is_given_to_l2_again)
 /* The node is busy, its answer does not come in time; then the purge overtakes what it was told. */
 Test(origin_l2, what_was_on_its_way_to_l2_does_not_come_back_after_a_purge)
 {
-	static const char *const fields[] = { "Cache-Control: max-age=600\r\n",
-		"Cache-Control: max-age=600\r\nVary: Accept-Language\r\n" };
-
-	for (size_t i = 0; i < HF_ARRAY_LEN(fields); i++) {
+	for (size_t i = 0; i < HF_ARRAY_LEN(for_all_or_by_language); i++) {
+		const char *fields = for_all_or_by_language[i];
 		struct store *store = store_new("");
 		uint64_t late = stat_of(HF_STAT_L2_SET_FALLBACK);
 
-		store_patience(store, 20);
-		store_busy_fetch(store, "/a", fields[i]);
+		store_busy_fetch(store, "/a", fields);
 		rig_until(store->rig, stat_of(HF_STAT_L2_SET_FALLBACK) > late);
 		store_patience(store, 10000);
 		(void)store_purge(store, "/a", /* soft= */ false);
@@ -412,7 +411,7 @@ Test(origin_l2, what_was_on_its_way_to_l2_does_not_come_back_after_a_purge)
 		cr_assert_eq(store->purges, 1);
 		cr_assert_eq(store->sets, 1 + i);
 		cr_assert_eq(store->rig->origin->l2.purged_count, 0, "it need not be remembered");
-		store_fetch(store, "/a", "", fields[i]);
+		store_fetch(store, "/a", "", fields);
 		store_free(store);
 	}
 }
