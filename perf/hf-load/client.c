@@ -41,6 +41,7 @@ static int client_tables(struct load_client *client)
 	for (uint32_t i = 0; i < opts->connections; i++) {
 		struct client_conn *conn = &client->conn[i];
 
+		conn->resp.shape = &client->shape;
 		conn->slot = client->slots + (size_t)i * opts->pipeline;
 		conn->text = client->texts + (size_t)i * opts->pipeline * client->request_len;
 		hf_list_add_tail(&client->closed, &conn->link);
@@ -82,6 +83,9 @@ void load_client_free(struct load_client *client)
 	free(client->conn);
 	free(client->slots);
 	free(client->texts);
+	if (client->lean)
+		free(client->lean->by_port);
+	free(client->lean);
 	free(client);
 }
 
@@ -95,6 +99,7 @@ const struct load_result *load_client_result(const struct load_client *client)
 {
 	return &client->result;
 }
+
 static uint32_t client_key(struct load_client *client)
 {
 	return load_zipf_sample(client->zipf, load_random(&client->random));
@@ -133,12 +138,19 @@ static bool client_next(struct load_client *client, const struct client_conn *co
 	return true;
 }
 
+void client_request(const struct client_slot *slot, char *text)
+{
+	char *path = text + 4; /* behind "GET " */
+
+	load_digits(path + LOAD_KEY_AT, LOAD_KEY_DIGITS, slot->key);
+	load_digits(path + LOAD_SIZE_AT, LOAD_SIZE_DIGITS, slot->size);
+}
+
 static void client_put(
 	struct load_client *client, struct client_conn *conn, uint32_t key, uint64_t due_ns)
 {
 	uint32_t at = (conn->head + conn->count) % client->opts->pipeline;
 	struct client_slot *slot = &conn->slot[at];
-	char *path = conn->text + (size_t)at * client->request_len + 4; /* behind "GET " */
 
 	slot->due_ns = due_ns;
 	slot->sent_ns = client->now_ns;
@@ -147,8 +159,6 @@ static void client_put(
 	slot->verify = client->opts->verify > 0 && --client->verify_in == 0;
 	if (slot->verify)
 		client->verify_in = client->opts->verify;
-	load_digits(path + LOAD_KEY_AT, LOAD_KEY_DIGITS, key);
-	load_digits(path + LOAD_SIZE_AT, LOAD_SIZE_DIGITS, slot->size);
 	conn->count++;
 	conn->taken++;
 	client->on_the_way++;
@@ -163,10 +173,9 @@ static void client_lost(struct load_client *client, struct client_conn *conn, ui
 }
 
 /* No longer ours to TCP. */
-void client_gone(struct load_client *client, struct client_conn *conn)
+static void client_gone(struct load_client *client, struct client_conn *conn)
 {
-	conn->tcp = NULL;
-	conn->open = false;
+	conn->used = conn->open = false;
 	hf_list_del(&conn->link);
 	hf_list_add_tail(&client->closed, &conn->link);
 }
@@ -174,8 +183,25 @@ void client_gone(struct load_client *client, struct client_conn *conn)
 void client_fail(struct load_client *client, struct client_conn *conn, uint64_t *counter)
 {
 	client_lost(client, conn, counter);
-	hf_tcp_abort(client->tcp, conn->tcp);
+	if (client->lean)
+		lean_abort(client, conn);
+	else
+		hf_tcp_abort(client->tcp, conn->tcp);
 	client_gone(client, conn);
+}
+
+void client_close(struct load_client *client, struct client_conn *conn)
+{
+	if (client->lean)
+		lean_close(client, conn);
+	else
+		hf_tcp_close(client->tcp, conn->tcp);
+	client_gone(client, conn);
+}
+
+uint32_t client_unfinished(const struct load_client *client)
+{
+	return client->lean ? client->lean->closing : hf_tcp_conn_count(client->tcp);
 }
 
 static uint32_t client_room(const struct load_client *client, const struct client_conn *conn)
@@ -192,18 +218,30 @@ static uint32_t client_room(const struct load_client *client, const struct clien
 
 /* A slot's bytes change only when its answer has come, and with it the request's ACK: TCP is done with
  * them. */
-static bool client_send(
+static bool client_send_text(
 	struct load_client *client, struct client_conn *conn, uint32_t first, uint32_t n)
 {
 	uint32_t len = client->request_len;
-	uint32_t run = hf_min_u32(n, client->opts->pipeline - first);
-	int rc = hf_tcp_send(client->tcp, conn->tcp, conn->text + (size_t)first * len, run * len,
-		NULL, /* zero_copy= */ false);
+	char *text = conn->text + (size_t)first * len;
 
-	if (rc == 0 && run < n)
-		rc = hf_tcp_send(client->tcp, conn->tcp, conn->text, (n - run) * len, NULL,
-			/* zero_copy= */ false);
-	return rc == 0;
+	for (uint32_t i = 0; i < n; i++)
+		client_request(&conn->slot[first + i], text + (size_t)i * len);
+	return hf_tcp_send(client->tcp, conn->tcp, text, n * len, NULL, /* zero_copy= */ false) ==
+	       0;
+}
+
+static bool client_send(
+	struct load_client *client, struct client_conn *conn, uint32_t first, uint32_t n)
+{
+	uint32_t run = hf_min_u32(n, client->opts->pipeline - first);
+
+	if (client->lean) {
+		conn->lean.end += n * client->request_len;
+		lean_push(client, conn);
+		return true;
+	}
+	return client_send_text(client, conn, first, run) &&
+	       (run == n || client_send_text(client, conn, 0, n - run));
 }
 
 /* Sends what is to be sent and this connection can take; if it could take more it waits in `room`. */
@@ -274,8 +312,7 @@ static uint64_t *client_judge(struct load_client *client, const struct client_co
 	return NULL;
 }
 
-/* False: the connection is gone. */
-static bool client_bytes(struct load_client *client, struct client_conn *conn, struct hf_span span)
+bool client_bytes(struct load_client *client, struct client_conn *conn, struct hf_span span)
 {
 	const uint8_t *at = (const uint8_t *)span.ptr;
 
@@ -326,35 +363,44 @@ static bool client_is_spent(const struct load_client *client, const struct clien
 	return most > 0 && conn->taken == most && conn->count == 0;
 }
 
+void client_opened(struct load_client *client, struct client_conn *conn)
+{
+	conn->open = true;
+	client->result.connections++;
+}
+
+void client_closed(struct load_client *client, struct client_conn *conn)
+{
+	if (!conn->open)
+		client->result.connect_failed++;
+	client_lost(client, conn, &client->result.cut);
+	client_gone(client, conn);
+}
+
+void client_heard(struct load_client *client, struct client_conn *conn, bool fin)
+{
+	if (fin && conn->count > 0)
+		client_fail(client, conn, &client->result.cut);
+	else if (fin || client_is_spent(client, conn))
+		client_close(client, conn);
+	else
+		client_feed(client, conn);
+}
+
 static void client_event(struct load_client *client, const struct hf_tcp_event *event)
 {
 	struct client_conn *conn = event->user;
-	struct load_result *result = &client->result;
 
 	if (event->what & HF_TCP_EV_CLOSED) {
-		if (!conn->open)
-			result->connect_failed++;
-		client_lost(client, conn, &result->cut);
-		client_gone(client, conn);
+		client_closed(client, conn);
 		return;
 	}
-	if (event->what & HF_TCP_EV_OPEN) {
-		conn->open = true;
-		result->connections++;
-	}
+	if (event->what & HF_TCP_EV_OPEN)
+		client_opened(client, conn);
 	if ((event->what & HF_TCP_EV_DATA) && !client_read(client, conn))
 		return;
-	if ((event->what & HF_TCP_EV_FIN) && conn->count > 0) {
-		client_fail(client, conn, &result->cut);
-		return;
-	}
-	if ((event->what & HF_TCP_EV_FIN) || client_is_spent(client, conn)) {
-		hf_tcp_close(client->tcp, conn->tcp);
-		client_gone(client, conn);
-		return;
-	}
 	if (conn->open)
-		client_feed(client, conn);
+		client_heard(client, conn, event->what & HF_TCP_EV_FIN);
 }
 
 void client_events(struct load_client *client)
@@ -386,10 +432,12 @@ static bool client_connect(struct load_client *client, struct client_conn *conn)
 	bool is4 = hf_ip_is4(&client->opts->target);
 
 	for (uint32_t i = 0; i < CLIENT_PORT_TRIES; i++) {
+		uint32_t address = client->next_address;
+		uint16_t local_port = (uint16_t)client->next_port;
 		struct hf_ip local;
 		int rc;
 
-		memcpy(local.b, port->address[client->next_address].ip, 16);
+		memcpy(local.b, port->address[address].ip, 16);
 		if (++client->next_address == port->address_count) {
 			client->next_address = 0;
 			client->next_port = client->next_port == UINT16_MAX ? CLIENT_PORT_FIRST
@@ -397,15 +445,23 @@ static bool client_connect(struct load_client *client, struct client_conn *conn)
 		}
 		if (hf_ip_is4(&local) != is4)
 			continue;
-		rc = hf_tcp_connect(client->tcp, &local, (uint16_t)client->next_port,
-			&client->opts->target, client->opts->target_port, &client->path,
-			&conn->tcp);
+		if (client->lean)
+			rc = lean_connect(client, conn, address, local_port);
+		else
+			rc = hf_tcp_connect(client->tcp, &local, local_port, &client->opts->target,
+				client->opts->target_port, &client->path, &conn->tcp);
 		if (rc == 0)
 			return true;
 		if (rc == -ENOSPC)
 			return false;
 	}
 	return false;
+}
+
+void client_elsewhere(struct load_client *client, struct client_conn *conn)
+{
+	if (!client_connect(client, conn))
+		client_closed(client, conn);
 }
 
 void client_open(struct load_client *client)
@@ -423,7 +479,9 @@ void client_open(struct load_client *client)
 		if (!client_connect(client, conn))
 			return;
 		hf_list_del(first);
-		hf_tcp_user_set(conn->tcp, conn);
+		if (!client->lean)
+			hf_tcp_user_set(conn->tcp, conn);
+		conn->used = true;
 		conn->opened_ns = client->now_ns;
 		conn->taken = 0;
 		conn->resp.in_body = false;

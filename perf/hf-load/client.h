@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The client, inside: client.c has connections and what is on them, phase.c the order of a run.
+ * The client, inside: client.c has connections and what is on them, phase.c the order of a run. TCP is
+ * lib/tcp, or lean.c where that is enough.
  *
  *      OPENING -> FILLING -> WARMING -> MEASURING -> DRAINING -> CLOSING -> DONE
  *                 each key    |-- closed loop: a connection sends its next requests when all it
@@ -14,6 +15,7 @@
 #define CLIENT_H
 
 #include "hf_list.h"
+#include "lean.h"
 #include "load.h"
 
 enum client_phase { OPENING, FILLING, WARMING, MEASURING, DRAINING, CLOSING, DONE };
@@ -26,11 +28,12 @@ struct client_slot {
 
 struct client_conn {
 	struct hf_list link; /* in `closed`, or in `room` when it can take a request, or in none */
-	struct hf_tcp_conn *tcp; /* NULL: closed */
+	struct hf_tcp_conn *tcp;
+	struct lean_conn lean;
 	uint64_t opened_ns;
 	uint32_t head, count; /* slots in use */
 	uint32_t taken;       /* requests of this connection so far */
-	bool open;
+	bool used, open;      /* used: not in `closed` */
 	struct client_slot *slot;
 	char *text; /* of each slot */
 	struct load_resp resp;
@@ -39,6 +42,7 @@ struct client_conn {
 struct load_client {
 	const struct load_opts *opts;
 	struct hf_tcp *tcp;
+	struct lean *lean; /* NULL: lib/tcp it is */
 	struct hf_path path;
 	bool has_path, stopping;
 	enum client_phase phase;
@@ -54,6 +58,7 @@ struct load_client {
 	struct client_conn *conn;
 	struct client_slot *slots;
 	char *texts;
+	struct load_shape shape;
 	struct load_result result;
 };
 
@@ -66,9 +71,24 @@ void client_events(struct load_client *client);
 void client_open(struct load_client *client);
 /* Connections with room send what is to be sent. */
 void client_feed_waiting(struct load_client *client);
-/* TCP has it no longer, or finishes it by itself. */
-void client_gone(struct load_client *client, struct client_conn *conn);
+/* TCP finishes it by itself. */
+void client_close(struct load_client *client, struct client_conn *conn);
 /* Reset; each request on it is counted there. */
 void client_fail(struct load_client *client, struct client_conn *conn, uint64_t *counter);
+/* Connections that TCP has to finish. */
+uint32_t client_unfinished(const struct load_client *client);
+
+/* What TCP tells. It is established; */
+void client_opened(struct load_client *client, struct client_conn *conn);
+/* it is reset, or never was; */
+void client_closed(struct load_client *client, struct client_conn *conn);
+/* its addresses are in use at the other end: others are tried; */
+void client_elsewhere(struct load_client *client, struct client_conn *conn);
+/* bytes came (false: they were wrong, the connection is gone), */
+bool client_bytes(struct load_client *client, struct client_conn *conn, struct hf_span span);
+/* and what follows from them, or from a FIN. */
+void client_heard(struct load_client *client, struct client_conn *conn, bool fin);
+/* Key and size of a slot into the text of its request. */
+void client_request(const struct client_slot *slot, char *text);
 
 #endif

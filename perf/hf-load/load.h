@@ -5,6 +5,7 @@
  * Picture
  *      main.c: options -> EAL, one port -> lcore: turns of lib/net and lib/tcp
  *                                            |-- client.c   connections, requests; phase.c: their order
+ *                                            |     lean       a TCP for small objects, without those two
  *                                            |     load_zipf  which key     load_pace  when
  *                                            |     load_resp  what came     load_body  is it right
  *                                            '-- stub.c     (--stub) answers without looking
@@ -114,6 +115,13 @@ void load_digits(char *ret_text, uint32_t digits, uint64_t value);
 /* False: not a path of ours. */
 bool load_path_read(const char *path, uint32_t *ret_key, uint32_t *ret_size);
 
+/* The head of a response that was read: the next one's may be alike but for its fields' values. */
+struct load_shape {
+	uint32_t head_len, at, len; /* line of Content-Length, with the ends of lines around it */
+	uint64_t length;
+	char line[48];
+};
+
 /* Responses, one after the other, in pieces. Content-Length is required: what is measured stores it. */
 struct load_resp {
 	bool in_body, whole; /* whole: the piece ended the response; the next begins another */
@@ -122,6 +130,7 @@ struct load_resp {
 	uint64_t length, left;
 	const uint8_t *body; /* in the piece that was fed last */
 	uint32_t body_len;
+	struct load_shape *shape; /* of the last head; NULL: none is kept */
 	char head[LOAD_HEAD_MAX];
 };
 
@@ -143,6 +152,18 @@ uint64_t load_result_errors(const struct load_result *result);
 void load_report(const struct load_opts *opts, const struct load_result *result, FILE *out);
 int load_report_json(const struct load_opts *opts, const struct load_result *result);
 
+#define LOAD_BURST 64
+
+struct rte_mbuf;
+
+/* Frames on their way out: what is filled, and behind it what is still empty. */
+struct load_wire {
+	struct rte_mbuf *frame[LOAD_BURST];
+	uint32_t filled, count;
+	/* Sends what is filled, and puts empty ones there, as many as there are. */
+	void (*turn)(struct load_wire *wire);
+};
+
 /* The client, over a TCP that is the caller's. */
 struct load_client;
 int load_client_new(const struct load_opts *opts, struct hf_tcp *tcp,
@@ -152,6 +173,14 @@ void load_client_free(struct load_client *client);
 void load_client_path_set(struct load_client *client, const struct hf_path *path);
 void load_client_segments(
 	struct load_client *client, const struct hf_tcp_seg *segs, uint32_t count, uint64_t now_ns);
+/* Small objects, IPv4, connections that stay. */
+bool load_is_lean(const struct load_opts *opts);
+/* Without that TCP, where load_is_lean: frames to the wire, from MAC; received ones stay the
+ * caller's. Before anything else; -ENOMEM: nothing but load_client_free may follow. */
+int load_client_lean(
+	struct load_client *client, struct load_wire *wire, const uint8_t mac[6]) HF_MUST_CHECK;
+void load_client_frames(struct load_client *client, struct rte_mbuf *const *frames, uint32_t count,
+	uint64_t now_ns);
 /* Timers, new connections, what is due. False: all is done. */
 bool load_client_turn(struct load_client *client, uint64_t now_ns);
 /* Ends the measurement as soon as what is on the way has come. */

@@ -11,6 +11,7 @@
 
 #include <rte_launch.h>
 #include <rte_lcore.h>
+#include <rte_mbuf.h>
 
 #include "hf_par.h"
 #include "load.h"
@@ -25,7 +26,8 @@ struct load {
 	struct hf_tcp *tcp;
 	struct load_client *client;
 	struct load_stub *stub;
-	bool has_path;
+	struct load_wire wire;
+	bool has_path, lean;
 	uint64_t cpu_ns;
 };
 
@@ -51,6 +53,43 @@ static void main_idle(bool worked, uint32_t *idle)
 	*idle = worked ? 0 : *idle + 1;
 	if (*idle > MAIN_IDLE_TURNS)
 		(void)sched_yield();
+}
+
+static struct load *main_of(struct load_wire *wire)
+{
+	return HF_CONTAINER_OF(wire, struct load, wire);
+}
+
+static void main_wire_turn(struct load_wire *wire)
+{
+	struct load *load = main_of(wire);
+	uint32_t left = wire->count - wire->filled;
+
+	if (wire->filled > 0)
+		hf_port_tx(load->port, 0, wire->frame, (uint16_t)wire->filled);
+	memmove(wire->frame, wire->frame + wire->filled, left * sizeof(wire->frame[0]));
+	wire->filled = 0;
+	wire->count = left;
+	if (rte_pktmbuf_alloc_bulk(
+		    hf_port_mempool(load->port, 0), wire->frame + left, LOAD_BURST - left) == 0)
+		wire->count = LOAD_BURST;
+}
+
+/* The client makes its frames itself; lib/net has found the way to the target. */
+static bool main_turn_lean(struct load *load, uint64_t now_ns, bool *ret_on)
+{
+	struct rte_mbuf *burst[LOAD_BURST];
+	struct load_wire *wire = &load->wire;
+	uint16_t received;
+
+	hf_port_tx_flush(load->port, 0);
+	received = hf_port_rx(load->port, 0, burst, LOAD_BURST);
+	load_client_frames(load->client, burst, received, now_ns);
+	rte_pktmbuf_free_bulk(burst, received);
+	*ret_on = load_client_turn(load->client, now_ns);
+	if (wire->filled > 0)
+		main_wire_turn(wire);
+	return received > 0;
 }
 
 /* True: there was something to do. */
@@ -93,7 +132,9 @@ static int main_lcore_client(void *arg)
 			load_client_stop(load->client, now_ns);
 			told = true;
 		}
-		main_idle(main_turn(load, now_ns, &on), &idle);
+		main_idle(load->lean && load->has_path ? main_turn_lean(load, now_ns, &on)
+						       : main_turn(load, now_ns, &on),
+			&idle);
 	}
 	load->cpu_ns = main_clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns;
 	return 0;
@@ -131,6 +172,14 @@ static int main_client_new(struct load *load, struct hf_err *err)
 	rc = hf_tcp_new(&cfg, hf_clock_us(), &load->tcp);
 	if (rc == 0)
 		rc = load_client_new(&load->opts, load->tcp, &load->client);
+	load->lean = load_is_lean(&load->opts);
+	if (rc == 0 && load->lean) {
+		struct hf_port_info info;
+
+		hf_port_info(load->port, &info);
+		load->wire.turn = main_wire_turn;
+		rc = load_client_lean(load->client, &load->wire, info.mac);
+	}
 	return rc < 0 ? hf_err_set(err, rc, "no memory for %u connections and %u keys", connections,
 				load->opts.keys)
 		      : 0;
@@ -153,6 +202,7 @@ static void main_close(struct load *load)
 {
 	if (load->port)
 		hf_port_stop(load->port);
+	rte_pktmbuf_free_bulk(load->wire.frame, load->wire.count);
 	load_client_free(load->client);
 	load_stub_free(load->stub);
 	hf_tcp_free(load->tcp);

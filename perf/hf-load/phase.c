@@ -32,6 +32,8 @@ static void phase_sweep(struct load_client *client)
 
 		if (conn->count > 0 && client->now_ns - conn->slot[conn->head].sent_ns > timeout_ns)
 			client_fail(client, conn, &client->result.timeout);
+		if (client->lean)
+			lean_overdue(client, conn);
 	}
 }
 
@@ -58,14 +60,12 @@ static void phase_begin_closing(struct load_client *client)
 	for (uint32_t i = 0; i < client->opts->connections; i++) {
 		struct client_conn *conn = &client->conn[i];
 
-		if (!conn->tcp)
+		if (!conn->used)
 			continue;
-		if (conn->count > 0) {
+		if (conn->count > 0)
 			client_fail(client, conn, &client->result.timeout);
-			continue;
-		}
-		hf_tcp_close(client->tcp, conn->tcp);
-		client_gone(client, conn);
+		else
+			client_close(client, conn);
 	}
 }
 
@@ -134,7 +134,7 @@ static void phase_walk(struct load_client *client)
 		phase_drain(client, late);
 		break;
 	case CLOSING:
-		if (hf_tcp_conn_count(client->tcp) > 0 && since_ns < PHASE_CLOSE_NS)
+		if (client_unfinished(client) > 0 && since_ns < PHASE_CLOSE_NS)
 			return;
 		if (client->now_ns - client->heard_ns > PHASE_QUIET_NS)
 			client_phase_set(client, DONE);
@@ -155,8 +155,12 @@ bool load_client_turn(struct load_client *client, uint64_t now_ns)
 	client->now_ns = now_ns;
 	if (client->phase_ns == 0)
 		client->phase_ns = now_ns;
-	hf_tcp_tick(client->tcp, now_ns / 1000);
-	client_events(client);
+	if (client->lean) {
+		lean_tick(client);
+	} else {
+		hf_tcp_tick(client->tcp, now_ns / 1000);
+		client_events(client);
+	}
 	do {
 		before = client->phase;
 		phase_walk(client);

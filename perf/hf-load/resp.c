@@ -24,6 +24,32 @@ static int resp_status(struct load_resp *resp, const char *line, size_t len)
 	return code[3] == ' ' ? 0 : -EPROTO;
 }
 
+static void resp_shape_keep(
+	struct load_resp *resp, const char *head, uint32_t head_len, const char *line, uint32_t len)
+{
+	struct load_shape *shape = resp->shape;
+
+	if (!shape || resp->status != 200 || len > sizeof(shape->line))
+		return;
+	shape->head_len = head_len;
+	shape->at = (uint32_t)(line - head);
+	shape->len = len;
+	shape->length = resp->length;
+	memcpy(shape->line, line, len);
+}
+
+/* The status, the length and the end of the head are where they were, and the same: no need to look for
+ * them. */
+static bool resp_is_alike(const struct load_resp *resp, const char *head, size_t len)
+{
+	const struct load_shape *shape = resp->shape;
+
+	return shape && shape->head_len > 0 && shape->head_len <= len &&
+	       memcmp(head, "HTTP/1.1 200 ", 13) == 0 &&
+	       memcmp(head + shape->head_len - 4, "\r\n\r\n", 4) == 0 &&
+	       memcmp(head + shape->at, shape->line, shape->len) == 0;
+}
+
 static int resp_length(struct load_resp *resp, const char *at, const char *end)
 {
 	uint64_t length = 0;
@@ -58,8 +84,14 @@ static int resp_field(struct load_resp *resp, const char *line, size_t len)
 /* Bytes of a complete head, 0: it is not, -EPROTO. */
 static int resp_head(struct load_resp *resp, const char *head, size_t len)
 {
-	const char *line = head, *end = head + len, *lf;
+	const char *line = head, *end = head + len, *lf, *length = NULL;
+	uint32_t length_len = 0;
 
+	if (resp_is_alike(resp, head, len)) {
+		resp->status = 200;
+		resp->length = resp->shape->length;
+		return (int)resp->shape->head_len;
+	}
 	resp->length = UINT64_MAX;
 	while ((lf = memchr(line, '\n', (size_t)(end - line))) != NULL) {
 		size_t line_len = (size_t)(lf - line);
@@ -68,13 +100,20 @@ static int resp_head(struct load_resp *resp, const char *head, size_t len)
 		if (line_len == 0 || lf[-1] != '\r')
 			return -EPROTO;
 		line_len--;
-		if (line_len == 0)
-			return line > head && resp->length != UINT64_MAX ? (int)(lf + 1 - head)
-									 : -EPROTO;
+		if (line_len == 0 && !length)
+			return -EPROTO;
+		if (line_len == 0) {
+			resp_shape_keep(resp, head, (uint32_t)(lf + 1 - head), length, length_len);
+			return (int)(lf + 1 - head);
+		}
 		rc = line == head ? resp_status(resp, line, line_len)
 				  : resp_field(resp, line, line_len);
 		if (rc < 0)
 			return rc;
+		if (!length && resp->length != UINT64_MAX) {
+			length = line - 1; /* from the end of the line before it */
+			length_len = (uint32_t)(lf + 1 - length);
+		}
 		line = lf + 1;
 	}
 	return 0;

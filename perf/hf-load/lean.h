@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * lean - the client's own TCP, from frame to frame: small objects, IPv4, connections that stay.
+ *
+ * What      Requests are made in the frame that carries them, answers are read in the frame that brought
+ *           them. A segment that is the next one is taken; any other is dropped and answered by an ACK,
+ *           and whoever sent it sends again. No SACK, no window scale (RFC 9293 asks for neither);
+ *           timestamps (RFC 7323) as everybody's.
+ * Picture   frames -> lean_in: connection by address and port -> client_bytes, client_heard
+ *           client_send -> `end` grows -> lean_push: frames, as far as the peer's window goes
+ * Promises  Requests that nobody acknowledged within LEAN_RTO_NS are sent again, each time later.
+ *           An ACK goes with the next request, or after LEAN_ACK_NS, or for each second segment.
+ * Limits    What load_is_lean says; else lib/tcp is asked.
+ */
+#ifndef LEAN_H
+#define LEAN_H
+
+#include "frame.h"
+#include "hf_list.h"
+#include "load.h"
+
+enum lean_state { LEAN_CLOSED, LEAN_SYN_SENT, LEAN_OPEN, LEAN_FIN_SENT };
+
+/* Sequence numbers, modulo 2^32. */
+struct lean_conn {
+	uint32_t una, nxt, end;      /* ours: acknowledged, sent, asked for */
+	uint32_t rcv_nxt, rcv_acked; /* theirs: came, and we said so */
+	uint32_t ts_recent;
+	uint32_t address; /* index in the configuration */
+	uint16_t port, wnd, mss;
+	uint8_t state, tries;
+	bool has_ts, heard_fin;
+	uint64_t resend_ns, owes_ns;
+	struct hf_list owes; /* in lean's, while it owes an ACK */
+};
+
+struct lean {
+	struct load_wire *wire;
+	struct frame head; /* of all that is sent */
+	uint32_t *by_port; /* of each address 65536: 1 + index of the connection that had it last */
+	uint32_t closing;  /* connections with a FIN that is not acknowledged, or without theirs */
+	char text[LOAD_REQUEST_MAX];
+	struct hf_list owes;
+};
+
+struct load_client;
+struct client_conn;
+
+/* -EADDRINUSE: the port is taken. */
+int lean_connect(
+	struct load_client *client, struct client_conn *conn, uint32_t address, uint16_t port);
+/* As much of what is asked for as the peer's window takes. */
+void lean_push(struct load_client *client, struct client_conn *conn);
+void lean_close(struct load_client *client, struct client_conn *conn);
+void lean_abort(struct load_client *client, struct client_conn *conn);
+/* Now and then: what was not acknowledged. */
+void lean_overdue(struct load_client *client, struct client_conn *conn);
+/* Each turn: the ACKs that are owed. */
+void lean_tick(struct load_client *client);
+
+#endif
