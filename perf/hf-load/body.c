@@ -8,9 +8,12 @@
 
 uint32_t load_size_of(const struct load_sizes *sizes, uint32_t key)
 {
-	uint32_t hash = (uint32_t)load_mix(key + 1ULL), i = 0;
+	uint32_t hash, i = 0;
 
 	HF_ASSERT_HOT(sizes->count > 0);
+	if (sizes->count == 1)
+		return sizes->bytes[0];
+	hash = (uint32_t)load_mix(key + 1ULL);
 	while (i + 1 < sizes->count && hash >= sizes->below[i])
 		i++;
 	return sizes->bytes[i];
@@ -52,10 +55,21 @@ bool load_body_is(uint32_t key, uint64_t offset, const void *bytes, size_t len)
 	return body_walk(key, offset, NULL, bytes, len);
 }
 
-void load_digits(char *ret_text, uint32_t digits, uint64_t value)
+void load_digits(char *ret_text, uint32_t digits, uint32_t value)
 {
-	for (; digits > 0; value /= 10)
-		ret_text[--digits] = (char)('0' + value % 10);
+	static const char pairs[] = "0001020304050607080910111213141516171819"
+				    "2021222324252627282930313233343536373839"
+				    "4041424344454647484950515253545556575859"
+				    "6061626364656667686970717273747576777879"
+				    "8081828384858687888990919293949596979899";
+
+	/* Two at a time: half as many divisions, each of which waits for the one before. */
+	for (; digits > 1; value /= 100) {
+		digits -= 2;
+		memcpy(ret_text + digits, pairs + 2 * (value % 100), 2);
+	}
+	if (digits > 0)
+		ret_text[0] = (char)('0' + value % 10);
 }
 
 static bool body_number(const char *text, uint32_t digits, uint64_t max, uint32_t *ret_value)

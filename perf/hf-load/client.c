@@ -149,7 +149,7 @@ void client_request(const struct client_slot *slot, char *text)
 static void client_put(
 	struct load_client *client, struct client_conn *conn, uint32_t key, uint64_t due_ns)
 {
-	uint32_t at = (conn->head + conn->count) % client->opts->pipeline;
+	uint32_t at = client_at(client, conn, conn->count);
 	struct client_slot *slot = &conn->slot[at];
 
 	slot->due_ns = due_ns;
@@ -236,8 +236,7 @@ static bool client_send(
 	uint32_t run = hf_min_u32(n, client->opts->pipeline - first);
 
 	if (client->lean) {
-		conn->lean.end += n * client->request_len;
-		lean_push(client, conn);
+		lean_ask(client, conn, n);
 		return true;
 	}
 	return client_send_text(client, conn, first, run) &&
@@ -252,7 +251,7 @@ static void client_feed(struct load_client *client, struct client_conn *conn)
 
 	if (conn->count == 0)
 		conn->head = 0;
-	first = (conn->head + conn->count) % client->opts->pipeline;
+	first = client_at(client, conn, conn->count);
 	while (n < room && client_next(client, conn, &key, &due_ns)) {
 		client_put(client, conn, key, due_ns);
 		n++;
@@ -286,7 +285,7 @@ static void client_answered(struct load_client *client, struct client_conn *conn
 			result->window_bytes += slot->size;
 		}
 	}
-	conn->head = (conn->head + 1) % client->opts->pipeline;
+	conn->head = client_at(client, conn, 1);
 	conn->count--;
 	client->on_the_way--;
 }

@@ -62,6 +62,15 @@ struct load_client {
 	struct load_result result;
 };
 
+/* The I-th slot from the oldest request on; I is at most `pipeline`. */
+static inline uint32_t client_at(
+	const struct load_client *client, const struct client_conn *conn, uint32_t i)
+{
+	uint32_t at = conn->head + i, round = client->opts->pipeline;
+
+	return at < round ? at : at - round; /* a division would cost more than all of this */
+}
+
 /* The phase begins now. */
 void client_phase_set(struct load_client *client, enum client_phase phase);
 

@@ -185,7 +185,7 @@ int lean_connect(
 	return 0;
 }
 
-/* The requests from slot `at` on, in one segment. */
+/* COUNT requests, from the AT-th unanswered one on, in one segment. */
 static bool lean_request(
 	struct load_client *client, struct client_conn *conn, uint32_t at, uint32_t count)
 {
@@ -199,10 +199,11 @@ static bool lean_request(
 	text = rte_pktmbuf_mtod_offset(mbuf, char *, FRAME_HEAD + lean_opt_len(&conn->lean));
 	for (uint32_t i = 0; i < count; i++, text += len) {
 		memcpy(text, lean->text, len);
-		client_request(&conn->slot[(at + i) % client->opts->pipeline], text);
+		client_request(&conn->slot[client_at(client, conn, at + i)], text);
 	}
 	lean_put(client, &conn->lean, mbuf, HF_TCP_ACK | HF_TCP_PSH, conn->lean.nxt, count * len);
 	conn->lean.nxt += count * len;
+	conn->lean.unsent -= count;
 	return true;
 }
 
@@ -210,26 +211,30 @@ static bool lean_request(
 static bool lean_push_one(struct load_client *client, struct client_conn *conn, bool probe)
 {
 	const struct lean_conn *lean = &conn->lean;
-	uint32_t len = client->request_len, left = (lean->end - lean->nxt) / len;
-	uint32_t flight = lean->nxt - lean->una;
-	uint32_t room = lean->wnd > flight ? (lean->wnd - flight) / len : 0;
-	uint32_t n = hf_min_u32(hf_min_u32(left, room), hf_max_u32(lean->mss / len, 1));
+	uint32_t len = client->request_len, flight = lean->nxt - lean->una;
+	uint32_t room = lean->wnd > flight ? lean->wnd - flight : 0;
+	uint32_t n = hf_min_u32(lean->unsent, lean->most);
 
-	if (n == 0 && probe)
-		n = 1;
+	if (hf_unlikely(n * len > room))
+		n = hf_max_u32(room / len, probe);
 	/* Who answers what it does not acknowledge gets nothing more, until the answer is overdue. */
-	return n > 0 && left <= conn->count &&
-	       lean_request(client, conn, conn->head + conn->count - left, n);
+	return n > 0 && lean->unsent <= conn->count &&
+	       lean_request(client, conn, conn->count - lean->unsent, n);
 }
 
-void lean_push(struct load_client *client, struct client_conn *conn)
+static void lean_push(struct load_client *client, struct client_conn *conn)
 {
-	struct lean_conn *lean = &conn->lean;
-
-	if (lean->una == lean->nxt)
-		lean_resend_later(client, lean);
-	while (lean->nxt != lean->end && lean_push_one(client, conn, /* probe= */ false))
+	if (conn->lean.una == conn->lean.nxt)
+		lean_resend_later(client, &conn->lean);
+	while (conn->lean.unsent > 0 && lean_push_one(client, conn, /* probe= */ false))
 		;
+}
+
+void lean_ask(struct load_client *client, struct client_conn *conn, uint32_t n)
+{
+	conn->lean.unsent += n;
+	conn->lean.end += n * client->request_len;
+	lean_push(client, conn);
 }
 
 void lean_close(struct load_client *client, struct client_conn *conn)
@@ -279,7 +284,8 @@ static void lean_say_again(struct load_client *client, struct client_conn *conn)
 	} else { /* from the request on in which the unacknowledged byte is */
 		uint32_t again = (lean->end - lean->una + len - 1) / len;
 
-		lean->nxt = lean->end - hf_min_u32(again, conn->count) * len;
+		lean->unsent = hf_min_u32(again, conn->count);
+		lean->nxt = lean->end - lean->unsent * len;
 		(void)lean_push_one(client, conn, /* probe= */ true);
 	}
 }
@@ -388,7 +394,8 @@ static void lean_syn_answer(
 	lean->has_ts = seg->has_ts;
 	lean->ts_recent = seg->ts_val;
 	mss = hf_min_u32(lean_mss(seg->frame), client->path.mtu - 40u);
-	lean->mss = (uint16_t)(mss - hf_min_u32(lean_opt_len(lean), mss));
+	mss -= hf_min_u32(lean_opt_len(lean), mss);
+	lean->most = (uint16_t)hf_max_u32(mss / client->request_len, 1);
 	client_opened(client, conn);
 	client_heard(client, conn, /* fin= */ false);
 	if (lean->rcv_acked != lean->rcv_nxt)
@@ -437,12 +444,14 @@ static void lean_acked(
 	lean->wnd = __builtin_bswap16(seg->frame->tcp.wnd_be);
 	if (seg->ack - lean->una - 1 < lean->end - lean->una) {
 		lean->una = seg->ack;
-		if (lean->end - lean->nxt > lean->end - lean->una)
+		if (hf_unlikely(lean->end - lean->nxt > lean->end - lean->una)) {
 			lean->nxt = lean->una; /* it had what was about to be sent again */
+			lean->unsent = (lean->end - lean->nxt) / client->request_len;
+		}
 		lean->tries = 0;
 		lean_resend_later(client, lean);
 	}
-	if (hf_unlikely(lean->nxt != lean->end))
+	if (hf_unlikely(lean->unsent > 0))
 		lean_push(client, conn);
 }
 

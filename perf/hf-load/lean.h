@@ -7,7 +7,7 @@
  *           and whoever sent it sends again. No SACK, no window scale (RFC 9293 asks for neither);
  *           timestamps (RFC 7323) as everybody's.
  * Picture   frames -> lean_in: connection by address and port -> client_bytes, client_heard
- *           client_send -> `end` grows -> lean_push: frames, as far as the peer's window goes
+ *           client_send -> lean_ask -> frames, as far as the peer's window goes
  * Promises  Requests that nobody acknowledged within LEAN_RTO_NS are sent again, each time later.
  *           An ACK goes with the next request, or after LEAN_ACK_NS, or for each second segment.
  * Limits    What load_is_lean says; else lib/tcp is asked.
@@ -24,10 +24,12 @@ enum lean_state { LEAN_CLOSED, LEAN_SYN_SENT, LEAN_OPEN, LEAN_FIN_SENT };
 /* Sequence numbers, modulo 2^32. */
 struct lean_conn {
 	uint32_t una, nxt, end;      /* ours: acknowledged, sent, asked for */
+	uint32_t unsent;             /* requests from nxt to end */
 	uint32_t rcv_nxt, rcv_acked; /* theirs: came, and we said so */
 	uint32_t ts_recent;
 	uint32_t address; /* index in the configuration */
-	uint16_t port, wnd, mss;
+	uint16_t port, wnd;
+	uint16_t most; /* requests in a segment */
 	uint8_t state, tries;
 	bool has_ts, heard_fin;
 	uint64_t resend_ns, owes_ns;
@@ -49,8 +51,8 @@ struct client_conn;
 /* -EADDRINUSE: the port is taken. */
 int lean_connect(
 	struct load_client *client, struct client_conn *conn, uint32_t address, uint16_t port);
-/* As much of what is asked for as the peer's window takes. */
-void lean_push(struct load_client *client, struct client_conn *conn);
+/* The last N of its slots are to be sent: as much as the peer's window takes now, the others later. */
+void lean_ask(struct load_client *client, struct client_conn *conn, uint32_t n);
 void lean_close(struct load_client *client, struct client_conn *conn);
 void lean_abort(struct load_client *client, struct client_conn *conn);
 /* Now and then: what was not acknowledged. */

@@ -111,7 +111,7 @@ bool load_body_is(uint32_t key, uint64_t offset, const void *bytes, size_t len);
 #define LOAD_KEY_DIGITS  10
 #define LOAD_SIZE_AT     15
 #define LOAD_SIZE_DIGITS 8
-void load_digits(char *ret_text, uint32_t digits, uint64_t value);
+void load_digits(char *ret_text, uint32_t digits, uint32_t value);
 /* False: not a path of ours. */
 bool load_path_read(const char *path, uint32_t *ret_key, uint32_t *ret_size);
 
