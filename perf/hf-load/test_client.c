@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * The client against a server in the same process: two stacks of lib/tcp, a wire of memcpy, a clock that
- * the tests turn.
+ * the tests turn. For the client's own TCP, lean.c, segments are made to frames, and frames to segments.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include <criterion/criterion.h>
 
-#include "load.h"
+#include "client.h"
+#include "hf_stat.h"
 
 #define RIG_STEP_NS 100000
 #define RIG_SENT    (64 << 20)
@@ -29,7 +30,18 @@ struct rig {
 	struct hf_tcp_seg seg[RIG_SEGS];
 	uint32_t seg_count;
 	uint8_t bytes[RIG_SEGS][1600];
+	struct rig_lean {
+		bool is, spoil;              /* spoil: what is lost comes, but is wrong */
+		uint32_t lose_in, frames;    /* one of so many, either way; 0: none */
+		uint32_t swap_in, turns;     /* in one of so many turns pairs change places */
+		uint32_t window, first_port; /* the server's; 0: the usual one, any */
+		struct load_wire wire;
+		struct rte_mbuf mbuf[LOAD_BURST + 1]; /* the last: to the client */
+		uint8_t bytes[LOAD_BURST + 1][1600];
+	} lean;
 };
+
+static void lean_init(struct rig *rig);
 
 static void rig_init(struct rig *rig)
 {
@@ -57,12 +69,14 @@ static void rig_init(struct rig *rig)
 	rig->now_ns = 1000000000;
 }
 
-static struct rig *rig_new(void)
+static struct rig *rig_new(bool lean)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 
 	rig->sent = malloc(RIG_SENT);
 	rig_init(rig);
+	if (lean)
+		lean_init(rig);
 	return rig;
 }
 
@@ -182,6 +196,107 @@ static void rig_to_server(struct rig *rig)
 	rig_carry(rig, rig->server_tcp);
 }
 
+/* One of `lose_in` frames does not arrive. */
+static bool lean_is_lost(struct rig *rig)
+{
+	return rig->lean.lose_in > 0 && ++rig->lean.frames % rig->lean.lose_in == 0;
+}
+
+/* What the client sends, as segments. */
+static void lean_wire_turn(struct load_wire *wire)
+{
+	struct rig *rig = HF_CONTAINER_OF(wire, struct rig, lean.wire);
+
+	for (uint32_t i = 0; i < wire->filled; i++) {
+		struct frame *frame = rte_pktmbuf_mtod(wire->frame[i], struct frame *);
+		struct hf_tcp_seg *seg = &rig->seg[rig->seg_count];
+		uint32_t len, off = frame_tcp_off(wire->frame[i], &len);
+
+		cr_assert(off > 0 && rig->seg_count + 1 < RIG_SEGS);
+		cr_assert_eq(hf_pkt_sum(0, &frame->ip, sizeof(frame->ip)), 0xffff);
+		cr_assert_eq(hf_pkt_sum(hf_pkt_sum_pseudo4(frame->ip.src, frame->ip.dst,
+						HF_PKT_PROTO_TCP, (uint16_t)len),
+				     &frame->tcp, len),
+			0xffff);
+		if (lean_is_lost(rig))
+			continue;
+		*seg = (struct hf_tcp_seg){ .src = rig->opts.target,
+			.dst = rig->opts.target,
+			.sport = __builtin_bswap16(frame->tcp.sport_be),
+			.dport = __builtin_bswap16(frame->tcp.dport_be),
+			.seq = __builtin_bswap32(frame->tcp.seq_be),
+			.ack = __builtin_bswap32(frame->tcp.ack_be),
+			.wnd = __builtin_bswap16(frame->tcp.wnd_be),
+			.flags = frame->tcp.flags,
+			.opt_len = (uint8_t)(off - sizeof(frame->tcp)),
+			.opt = rig->bytes[rig->seg_count],
+			.payload = rig->bytes[rig->seg_count] + off - sizeof(frame->tcp),
+			.payload_len = len - off,
+			.path = { .mac = { 2 }, .mtu = 1500 } };
+		memcpy(seg->src.b + 12, frame->ip.src, 4);
+		memcpy(rig->bytes[rig->seg_count++], frame->opt, len - sizeof(frame->tcp));
+	}
+	wire->filled = 0;
+}
+
+/* A segment of the server's, as a frame. */
+static void lean_deliver(struct rig *rig, const struct hf_tcp_seg *seg)
+{
+	struct rte_mbuf *mbuf = &rig->lean.mbuf[LOAD_BURST];
+	struct frame *frame = rte_pktmbuf_mtod(mbuf, struct frame *);
+	uint16_t sum = hf_pkt_sum(0, seg->payload, seg->payload_len);
+	bool lost = lean_is_lost(rig);
+
+	if (lost && !rig->lean.spoil)
+		return;
+	*frame = (struct frame){ .eth = { .src = { 2 }, .type_be = __builtin_bswap16(0x0800) },
+		.ip = { .version_ihl = 0x45, .proto = HF_PKT_PROTO_TCP },
+		.tcp = { .sport_be = __builtin_bswap16(seg->sport),
+			.dport_be = __builtin_bswap16(seg->dport),
+			.seq_be = __builtin_bswap32(seg->seq),
+			.ack_be = __builtin_bswap32(seg->ack),
+			.wnd_be = __builtin_bswap16(seg->wnd),
+			.flags = seg->flags } };
+	memcpy(frame->ip.src, seg->src.b + 12, 4);
+	memcpy(frame->ip.dst, seg->dst.b + 12, 4);
+	memcpy(frame->opt, seg->opt, seg->opt_len);
+	memcpy(frame->opt + seg->opt_len, seg->payload, seg->payload_len);
+	frame_finish(frame, seg->opt_len, seg->payload_len, sum);
+	if (lost)
+		frame->tcp.csum ^= 0x400;
+	mbuf->data_len = (uint16_t)(FRAME_HEAD + seg->opt_len + seg->payload_len);
+	load_client_frames(rig->client, &mbuf, 1, rig->now_ns);
+}
+
+static void lean_to_client(struct rig *rig)
+{
+	struct hf_tcp_seg segs[LOAD_BURST];
+	uint32_t count = rig->seg_count;
+	bool swap = rig->lean.swap_in > 0 && ++rig->lean.turns % rig->lean.swap_in == 0;
+
+	/* Answers to them go to rig->seg once all are read. */
+	cr_assert(count <= LOAD_BURST);
+	memcpy(segs, rig->seg, count * sizeof(segs[0]));
+	for (uint32_t i = 0; i < count; i++)
+		lean_deliver(rig, &segs[swap && (i ^ 1) < count ? i ^ 1 : i]);
+	rig->seg_count = 0;
+}
+
+static void lean_init(struct rig *rig)
+{
+	struct load_wire *wire = &rig->lean.wire;
+
+	rig->lean.is = true;
+	rig->opts.sizes.bytes[1] = 1000;
+	for (uint32_t i = 0; i <= LOAD_BURST; i++)
+		rig->lean.mbuf[i] =
+			(struct rte_mbuf){ .buf_addr = rig->lean.bytes[i], .nb_segs = 1 };
+	for (uint32_t i = 0; i < LOAD_BURST; i++)
+		wire->frame[i] = &rig->lean.mbuf[i];
+	wire->count = LOAD_BURST;
+	wire->turn = lean_wire_turn;
+}
+
 /* Until the client is done. */
 static const struct load_result *rig_run(struct rig *rig)
 {
@@ -193,10 +308,17 @@ static const struct load_result *rig_run(struct rig *rig)
 	hf_tcp_cfg_default(&cfg);
 	cfg.msl_ms = 1;
 	cr_assert_eq(hf_tcp_new(&cfg, rig->now_ns / 1000, &rig->client_tcp), 0);
+	if (rig->lean.window > 0)
+		cfg.rcv_wnd_init = cfg.rcv_wnd_max = rig->lean.window;
 	cr_assert_eq(hf_tcp_new(&cfg, rig->now_ns / 1000, &rig->server_tcp), 0);
 	if (rig->fault != REFUSES)
 		cr_assert_eq(hf_tcp_listen(rig->server_tcp, 80), 0);
 	cr_assert_eq(load_client_new(&rig->opts, rig->client_tcp, &rig->client), 0);
+	cr_assert_eq(load_is_lean(&rig->opts), rig->lean.is);
+	if (rig->lean.is)
+		cr_assert_eq(load_client_lean(rig->client, &rig->lean.wire, path.mac), 0);
+	if (rig->lean.first_port > 0)
+		rig->client->next_port = rig->lean.first_port;
 	load_client_path_set(rig->client, &path);
 	for (uint32_t turns = 0; on; turns++) {
 		bool stalled =
@@ -204,12 +326,17 @@ static const struct load_result *rig_run(struct rig *rig)
 
 		cr_assert(turns < 200000, "it never ends");
 		rig->now_ns += RIG_STEP_NS;
-		if (!stalled) {
+		if (!stalled && rig->lean.is) {
+			lean_to_client(rig);
+		} else if (!stalled) {
 			load_client_segments(rig->client, rig->seg, rig->seg_count, rig->now_ns);
 			rig->seg_count = 0;
 		}
 		on = load_client_turn(rig->client, rig->now_ns);
-		rig_carry(rig, rig->client_tcp);
+		if (rig->lean.is)
+			lean_wire_turn(&rig->lean.wire);
+		else
+			rig_carry(rig, rig->client_tcp);
 		rig_to_server(rig);
 	}
 	hf_tcp_check(rig->client_tcp);
@@ -218,13 +345,28 @@ static const struct load_result *rig_run(struct rig *rig)
 
 static void rig_free(struct rig *rig)
 {
-	cr_assert_eq(hf_tcp_conn_count(rig->client_tcp), 0, "connections left");
+	cr_assert_eq(client_unfinished(rig->client), 0, "connections left");
+	if (rig->lean.is)
+		cr_assert_eq(hf_tcp_conn_count(rig->server_tcp), 0, "connections left there");
 	load_client_free(rig->client);
 	hf_tcp_free(rig->client_tcp);
 	hf_tcp_free(rig->server_tcp);
 	free(rig->sent);
 	free(rig);
 }
+
+/* A test of the client over lib/tcp, and over its own TCP. */
+#define BOTH(name)                                                                                 \
+	static void name(struct rig *rig);                                                         \
+	Test(load_client, name)                                                                    \
+	{                                                                                          \
+		name(rig_new(/* lean= */ false));                                                  \
+	}                                                                                          \
+	Test(load_lean, name)                                                                      \
+	{                                                                                          \
+		name(rig_new(/* lean= */ true));                                                   \
+	}                                                                                          \
+	static void name(struct rig *rig)
 
 /* The median answer. */
 static bool took_turns(const struct load_result *result, uint32_t turns)
@@ -234,9 +376,8 @@ static bool took_turns(const struct load_result *result, uint32_t turns)
 	return ns > exactly - exactly / 50 && ns < exactly + exactly / 50;
 }
 
-Test(load_client, closed_loop_counts_and_verifies_every_answer)
+BOTH(closed_loop_counts_and_verifies_every_answer)
 {
-	struct rig *rig = rig_new();
 	const struct load_result *result;
 
 	rig->opts.requests = 500;
@@ -249,9 +390,8 @@ Test(load_client, closed_loop_counts_and_verifies_every_answer)
 	rig_free(rig);
 }
 
-Test(load_client, time_ends_the_window_and_what_is_on_its_way_is_waited_for)
+BOTH(time_ends_the_window_and_what_is_on_its_way_is_waited_for)
 {
-	struct rig *rig = rig_new();
 	const struct load_result *result;
 
 	rig->opts.duration_s = 0.1;
@@ -265,9 +405,8 @@ Test(load_client, time_ends_the_window_and_what_is_on_its_way_is_waited_for)
 	rig_free(rig);
 }
 
-Test(load_client, a_pipeline_goes_out_as_one)
+BOTH(a_pipeline_goes_out_as_one)
 {
-	struct rig *rig = rig_new();
 	const struct load_result *result;
 
 	rig->opts.requests = 640;
@@ -280,7 +419,7 @@ Test(load_client, a_pipeline_goes_out_as_one)
 
 Test(load_client, a_connection_a_request_and_its_handshake_counts)
 {
-	struct rig *rig = rig_new();
+	struct rig *rig = rig_new(/* lean= */ false);
 	const struct load_result *result;
 
 	rig->opts.requests = 100;
@@ -296,7 +435,7 @@ Test(load_client, a_connection_a_request_and_its_handshake_counts)
 
 Test(load_client, a_connection_is_used_as_often_as_it_may)
 {
-	struct rig *rig = rig_new();
+	struct rig *rig = rig_new(/* lean= */ false);
 	const struct load_result *result;
 
 	rig->opts.requests = 100;
@@ -308,9 +447,8 @@ Test(load_client, a_connection_is_used_as_often_as_it_may)
 	rig_free(rig);
 }
 
-Test(load_client, open_loop_leaves_nothing_out_while_the_server_stands_still)
+BOTH(open_loop_leaves_nothing_out_while_the_server_stands_still)
 {
-	struct rig *rig = rig_new();
 	const struct load_result *result;
 
 	rig->opts.rate = 1000;
@@ -329,9 +467,8 @@ Test(load_client, open_loop_leaves_nothing_out_while_the_server_stands_still)
 	rig_free(rig);
 }
 
-Test(load_client, what_could_not_be_sent_in_time_is_told)
+BOTH(what_could_not_be_sent_in_time_is_told)
 {
-	struct rig *rig = rig_new();
 	const struct load_result *result;
 
 	rig->opts.rate = 200000; /* four connections do 20000 */
@@ -346,9 +483,8 @@ Test(load_client, what_could_not_be_sent_in_time_is_told)
 }
 
 /* Every request fails, each is counted once, and under its name. */
-static void fails(enum rig_fault fault, size_t offset, const char *name)
+static void fails(struct rig *rig, enum rig_fault fault, size_t offset, const char *name)
 {
-	struct rig *rig = rig_new();
 	const struct load_result *result;
 	uint64_t count;
 
@@ -366,9 +502,9 @@ static void fails(enum rig_fault fault, size_t offset, const char *name)
 }
 
 #define FAILS(name, fault, field)                                                                  \
-	Test(load_client, name)                                                                    \
+	BOTH(name)                                                                                 \
 	{                                                                                          \
-		fails(fault, offsetof(struct load_result, field), #field);                         \
+		fails(rig, fault, offsetof(struct load_result, field), #field);                    \
 	}
 
 FAILS(a_wrong_byte_is_found, WRONG_BYTE, bad_body)
@@ -378,3 +514,124 @@ FAILS(what_is_no_http_is_an_error, NO_HTTP, bad_head)
 FAILS(silence_is_an_error, SILENT, timeout)
 FAILS(a_reset_is_an_error, CUTS, cut)
 FAILS(a_closed_port_is_an_error, REFUSES, connect_failed)
+
+/* ---- the client's own TCP ---- */
+
+static uint64_t retransmits(void)
+{
+	return hf_stat_sum(HF_STAT_TCP_RETRANSMITS);
+}
+
+static void all_is_answered(struct rig *rig, uint32_t pipeline, bool again)
+{
+	const struct load_result *result;
+
+	rig->opts.requests = 2000;
+	rig->opts.pipeline = pipeline;
+	rig->opts.timeout_s = 10;
+	result = rig_run(rig);
+	cr_assert_eq(load_result_errors(result), 0);
+	cr_assert(result->responses == 2020 && result->verified == 2020);
+	cr_assert_eq(retransmits() > 0, again, "%lu", retransmits());
+	rig_free(rig);
+}
+
+Test(load_lean, what_is_lost_either_way_is_sent_again)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	rig->lean.lose_in = 101;
+	all_is_answered(rig, 1, /* again= */ true);
+}
+
+Test(load_lean, what_is_lost_of_a_pipeline_is_sent_again)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	rig->lean.lose_in = 53;
+	all_is_answered(rig, 40, /* again= */ true);
+}
+
+Test(load_lean, a_wrong_checksum_is_as_good_as_a_loss)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	rig->lean.lose_in = 97;
+	rig->lean.spoil = true;
+	all_is_answered(rig, 1, /* again= */ true);
+	cr_assert_gt(hf_drop_sum(HF_DROP_TCP_BAD_CHECKSUM), 0);
+}
+
+Test(load_lean, segments_out_of_order_are_dropped_and_come_again)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	rig->opts.connections = 1;
+	rig->lean.swap_in = 10;
+	all_is_answered(rig, 16, /* again= */ true);
+	cr_assert_gt(hf_drop_sum(HF_DROP_TCP_OUT_OF_WINDOW), 0);
+}
+
+Test(load_lean, nothing_is_sent_again_without_need_and_acks_are_in_time)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	rig->opts.rate = 50;
+	rig->opts.duration_s = 2;
+	cr_assert_eq(load_result_errors(rig_run(rig)), 0);
+	cr_assert_eq(retransmits(), 0);
+	rig_free(rig);
+}
+
+Test(load_lean, sequence_numbers_wrap)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+	const uint32_t port = 2000, first = 0u - 3000;
+
+	rig->opts.connections = 1;
+	rig->lean.first_port = port;
+	/* As lean_connect has it: 4 us a number, and a hash of the port. */
+	rig->now_ns = ((1ULL << 40) + (first - (uint32_t)load_mix(port))) * 4000;
+	all_is_answered(rig, 1, /* again= */ false);
+}
+
+Test(load_lean, the_peers_window_is_respected)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	rig->lean.window = 600; /* of a request's 57 bytes: ten */
+	rig->opts.connections = 1;
+	all_is_answered(rig, 64, /* again= */ false);
+}
+
+Test(load_lean, an_arp_request_for_us_is_answered_and_no_other)
+{
+	static const struct hf_path path = { .mac = { 2 }, .mtu = 1500 };
+	struct rig *rig = rig_new(/* lean= */ true);
+	struct rte_mbuf *mbuf = &rig->lean.mbuf[LOAD_BURST];
+	struct hf_pkt_eth *eth = rte_pktmbuf_mtod(mbuf, struct hf_pkt_eth *);
+	struct hf_pkt_arp *arp = (struct hf_pkt_arp *)(eth + 1), *reply;
+
+	hf_stat_register("test");
+	cr_assert_eq(load_client_new(&rig->opts, NULL, &rig->client), 0);
+	cr_assert_eq(load_client_lean(rig->client, &rig->lean.wire, path.mac), 0);
+	eth->type_be = __builtin_bswap16(HF_PKT_TYPE_ARP);
+	arp->op_be = __builtin_bswap16(HF_PKT_ARP_REQUEST);
+	memcpy(arp->spa, rig->opts.target.b + 12, 4);
+	memcpy(arp->tpa, rig->opts.target.b + 12, 3);
+	mbuf->data_len = sizeof(*eth) + sizeof(*arp);
+	for (uint8_t last = 1; last <= 2; last++) {
+		arp->tpa[3] = last;
+		load_client_frames(rig->client, &mbuf, 1, rig->now_ns);
+		cr_assert_eq(rig->lean.wire.filled, 1);
+	}
+	reply = rte_pktmbuf_mtod_offset(rig->lean.wire.frame[0], struct hf_pkt_arp *, 14);
+	cr_assert(reply->op_be == __builtin_bswap16(HF_PKT_ARP_REPLY) && reply->spa[3] == 1);
+	cr_assert_arr_eq(reply->sha, path.mac, 6);
+	mbuf->data_len--;
+	load_client_frames(rig->client, &mbuf, 1, rig->now_ns);
+	cr_assert_eq(rig->lean.wire.filled, 1);
+	load_client_free(rig->client);
+	free(rig->sent);
+	free(rig);
+}
