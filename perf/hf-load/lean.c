@@ -127,6 +127,12 @@ static void lean_ack(struct load_client *client, struct lean_conn *conn)
 	lean_say(client, conn, HF_TCP_ACK, conn->nxt);
 }
 
+static void lean_gone(struct lean_conn *conn)
+{
+	conn->state = LEAN_CLOSED;
+	hf_list_del(&conn->owes);
+}
+
 static void lean_resend_later(const struct load_client *client, struct lean_conn *conn)
 {
 	uint64_t rto_ns = conn->state == LEAN_SYN_SENT ? LEAN_SYN_RTO_NS : LEAN_RTO_NS;
@@ -242,7 +248,7 @@ void lean_close(struct load_client *client, struct client_conn *conn)
 	struct lean_conn *lean = &conn->lean;
 
 	if (lean->state != LEAN_OPEN) {
-		lean->state = LEAN_CLOSED;
+		lean_gone(lean);
 		return;
 	}
 	lean->state = LEAN_FIN_SENT;
@@ -258,13 +264,13 @@ void lean_abort(struct load_client *client, struct client_conn *conn)
 
 	if (lean->state == LEAN_OPEN)
 		lean_say(client, lean, HF_TCP_RST | HF_TCP_ACK, lean->nxt);
-	lean->state = LEAN_CLOSED;
+	lean_gone(lean);
 }
 
 static void lean_settle(struct load_client *client, struct lean_conn *conn)
 {
 	if (conn->una == conn->end && conn->heard_fin) {
-		conn->state = LEAN_CLOSED;
+		lean_gone(conn);
 		client->lean->closing--;
 	}
 }
@@ -299,7 +305,7 @@ void lean_overdue(struct load_client *client, struct client_conn *conn)
 		client->now_ns < lean->resend_ns)
 		return;
 	if (lean->state == LEAN_SYN_SENT && waited_ns > client->opts->timeout_s * 1e9) {
-		lean->state = LEAN_CLOSED;
+		lean_gone(lean);
 		client_closed(client, conn);
 		return;
 	}
@@ -372,12 +378,12 @@ static void lean_syn_answer(
 	if (!(seg->flags & HF_TCP_ACK) || seg->ack != lean->end) {
 		/* Of an older connection: it ends, and ours is tried elsewhere. */
 		lean_refuse(client, seg);
-		lean->state = LEAN_CLOSED;
+		lean_gone(lean);
 		client_elsewhere(client, conn);
 		return;
 	}
 	if (seg->flags & HF_TCP_RST) {
-		lean->state = LEAN_CLOSED;
+		lean_gone(lean);
 		client_closed(client, conn);
 		return;
 	}
@@ -425,7 +431,7 @@ static bool lean_is_next(
 		client->lean->closing -= lean->state == LEAN_FIN_SENT;
 		if (lean->state == LEAN_OPEN)
 			client_closed(client, conn);
-		lean->state = LEAN_CLOSED;
+		lean_gone(lean);
 		return false;
 	}
 	(void)hf_drop(why);

@@ -31,7 +31,7 @@ struct rig {
 	uint32_t seg_count;
 	uint8_t bytes[RIG_SEGS][1600];
 	struct rig_lean {
-		bool is, spoil;              /* spoil: what is lost comes, but is wrong */
+		bool is, spoil, stale;       /* spoil: what is lost comes, but is wrong */
 		uint32_t lose_in, frames;    /* one of so many, either way; 0: none */
 		uint32_t swap_in, turns;     /* in one of so many turns pairs change places */
 		uint32_t window, first_port; /* the server's; 0: the usual one, any */
@@ -297,6 +297,34 @@ static void lean_init(struct rig *rig)
 	wire->turn = lean_wire_turn;
 }
 
+static void lean_stale_segment(struct rig *rig, struct hf_tcp_seg *seg, uint8_t flags)
+{
+	seg->flags = flags;
+	cr_assert_eq(hf_tcp_input(rig->server_tcp, seg, rig->now_ns / 1000), HF_DROP_NONE);
+	rig_server_events(rig);
+	hf_tcp_input_end(rig->server_tcp);
+	rig_carry(rig, rig->server_tcp);
+	seg->seq++;
+	seg->ack = rig->seg[0].seq + 1;
+	rig->seg_count = 0;
+}
+
+/* To the server there is a connection from the first port: its client has vanished. */
+static void lean_leave_stale(struct rig *rig)
+{
+	struct hf_tcp_seg seg = { .dst = rig->opts.target,
+		.sport = (uint16_t)rig->lean.first_port,
+		.dport = 80,
+		.seq = 5,
+		.wnd = 1000,
+		.path = { .mac = { 2 }, .mtu = 1500 } };
+
+	memcpy(seg.src.b, rig->opts.conf.port[0].address[0].ip, 16);
+	lean_stale_segment(rig, &seg, HF_TCP_SYN);
+	lean_stale_segment(rig, &seg, HF_TCP_ACK);
+	cr_assert_eq(hf_tcp_conn_count(rig->server_tcp), 1);
+}
+
 /* Until the client is done. */
 static const struct load_result *rig_run(struct rig *rig)
 {
@@ -313,6 +341,8 @@ static const struct load_result *rig_run(struct rig *rig)
 	cr_assert_eq(hf_tcp_new(&cfg, rig->now_ns / 1000, &rig->server_tcp), 0);
 	if (rig->fault != REFUSES)
 		cr_assert_eq(hf_tcp_listen(rig->server_tcp, 80), 0);
+	if (rig->lean.stale)
+		lean_leave_stale(rig);
 	cr_assert_eq(load_client_new(&rig->opts, rig->client_tcp, &rig->client), 0);
 	cr_assert_eq(load_is_lean(&rig->opts), rig->lean.is);
 	if (rig->lean.is)
@@ -592,6 +622,16 @@ Test(load_lean, sequence_numbers_wrap)
 	rig->lean.first_port = port;
 	/* As lean_connect has it: 4 us a number, and a hash of the port. */
 	rig->now_ns = ((1ULL << 40) + (first - (uint32_t)load_mix(port))) * 4000;
+	all_is_answered(rig, 1, /* again= */ false);
+}
+
+Test(load_lean, a_port_in_use_at_the_other_end_is_freed_there_and_passed_over)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	rig->opts.connections = 1;
+	rig->lean.first_port = 2000;
+	rig->lean.stale = true;
 	all_is_answered(rig, 1, /* again= */ false);
 }
 

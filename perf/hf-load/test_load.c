@@ -228,13 +228,15 @@ Test(load_body, a_path_tells_key_and_size)
 #define ONE "HTTP/1.1 200 OK\r\nServer: x\r\ncontent-LENGTH:  5\r\n\r\nhello"
 #define TWO "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
-/* Feeds in pieces of `step`; the bodies one behind the other, and the statuses. */
+/* Feeds in pieces of `step`; the bodies one behind the other, and the statuses. The head's shape is kept. */
 static void resp_in_pieces(const char *text, uint32_t step, char *ret_body, uint16_t *ret_status)
 {
 	static struct load_resp resp;
+	static struct load_shape shape;
 	uint32_t len = (uint32_t)strlen(text), at = 0, count = 0;
 
 	memset(&resp, 0, sizeof(resp));
+	resp.shape = &shape;
 	while (at < len) {
 		uint32_t end = hf_min_u32(len, (at / step + 1) * step);
 		int used = load_resp_feed(&resp, (const uint8_t *)text + at, end - at);
@@ -260,6 +262,26 @@ Test(load_resp, pieces_of_any_length_are_one_response_after_the_other)
 		cr_assert_str_eq(body, "hellohello");
 		cr_assert(
 			status[0] == 200 && status[1] == 404 && status[2] == 200 && status[3] == 0);
+	}
+}
+
+/* Where one looks for the status and the length of the one before it, each has something else. */
+Test(load_resp, a_head_that_is_nearly_as_the_last_one_is_read_anew)
+{
+	static const char near[] =
+		"HTTP/1.1 200 OK\r\nServer: x\r\ncontent-LENGTH:  6\r\n\r\nhello!"
+		"HTTP/1.1 200 OK\r\nServer: xx\r\ncontent-LENGTH:  5\r\n\r\nhello"
+		"HTTP/1.1 404 OK\r\nServer: xx\r\ncontent-LENGTH:  5\r\n\r\nhello"
+		"HTTP/1.1 200 OK\r\nServer: xx\r\ncontent-LENGTH:  5\r\nA: b\r\n\r\nhello";
+
+	for (uint32_t step = 1; step < sizeof(near); step++) {
+		char body[64] = "";
+		uint16_t status[8] = { 0 };
+
+		resp_in_pieces(ONE, sizeof(ONE), body, status);
+		resp_in_pieces(near, step, body, status);
+		cr_assert_str_eq(body, "hellohello!hellohellohello");
+		cr_assert(status[1] == 200 && status[2] == 404 && status[3] == 200);
 	}
 }
 

@@ -75,6 +75,18 @@ def test_over_memif(start, objects, tmp_path):
     assert told["requests"] == told["latency_ns"]["count"] == 300
 
 
+def test_small_objects_by_its_own_tcp(start, objects, tmp_path):
+    """What fits a segment is asked for without lib/tcp, one by one, pipelined and at a rate."""
+    wire = Memif(tmp_path)
+    load = Load(start(objects, device=wire, runtime=SHORT), wire.ends["client"])
+    small = "--sizes", "64:8,1000:1"
+    told = load.run(*small, "--requests", 800)
+    assert told["requests"] == 1000 and told["connections"] == 8 and told["latency_ns"]["count"] == 800
+    load.run(*small, "--no-fill", "--requests", 640, "--pipeline", 16)
+    load.run(*small, "--no-fill", "--duration", 0.3, "--rate", 1000)
+    assert load.hf.stats()["tcp_resets_received_total"] == 0
+
+
 def test_over_tap(start, objects):
     """Two TAP devices on a bridge of the kernel."""
     hf, bridge, tap = start(objects, runtime=SHORT), f"br{next(names)}", f"hfl{os.getpid() % 10000}"
