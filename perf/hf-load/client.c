@@ -59,6 +59,7 @@ int load_client_new(
 	client->opts = opts;
 	client->tcp = tcp;
 	client->random = opts->seed;
+	client->random_ahead = load_random(&client->random);
 	/* Not where another run has left connections in TIME_WAIT at the other end. */
 	hf_random_fill(&client->next_port, sizeof(client->next_port));
 	client->next_port =
@@ -100,9 +101,14 @@ const struct load_result *load_client_result(const struct load_client *client)
 	return &client->result;
 }
 
+/* The next one's place in the table is on its way to the cache while this one's request is made. */
 static uint32_t client_key(struct load_client *client)
 {
-	return load_zipf_sample(client->zipf, load_random(&client->random));
+	uint64_t random = client->random_ahead;
+
+	client->random_ahead = load_random(&client->random);
+	load_zipf_prefetch(client->zipf, client->random_ahead);
+	return load_zipf_sample(client->zipf, random);
 }
 
 /* Is there a request to be sent now? Since when is it due. */

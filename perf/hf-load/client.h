@@ -48,7 +48,7 @@ struct load_client {
 	enum client_phase phase;
 	uint64_t now_ns, phase_ns; /* when it began */
 	uint64_t begin_ns, end_ns, until_ns, last_ns;
-	uint64_t sweep_ns, heard_ns, random;
+	uint64_t sweep_ns, heard_ns, random, random_ahead;
 	struct load_zipf *zipf;
 	struct load_pace pace;
 	uint32_t fill_next, verify_in, request_len;

@@ -78,6 +78,8 @@ struct load_zipf;
 int load_zipf_new(uint32_t n, double s, struct load_zipf **ret_zipf) HF_MUST_CHECK;
 void load_zipf_free(struct load_zipf *zipf);
 uint32_t load_zipf_sample(const struct load_zipf *zipf, uint64_t random);
+/* That look takes longer than all else of a request, unless one says before what it will be. */
+void load_zipf_prefetch(const struct load_zipf *zipf, uint64_t random);
 
 /* The i-th request of an open loop is due at begin_ns + i / rate, whatever became of those before. */
 struct load_pace {

@@ -74,9 +74,19 @@ void load_zipf_free(struct load_zipf *zipf)
 	free(zipf);
 }
 
+static uint32_t zipf_index(const struct load_zipf *zipf, uint64_t random)
+{
+	return (uint32_t)((random >> 32) * zipf->n >> 32);
+}
+
+void load_zipf_prefetch(const struct load_zipf *zipf, uint64_t random)
+{
+	__builtin_prefetch(&zipf->cell[zipf_index(zipf, random)]);
+}
+
 uint32_t load_zipf_sample(const struct load_zipf *zipf, uint64_t random)
 {
-	uint32_t i = (uint32_t)((random >> 32) * zipf->n >> 32);
+	uint32_t i = zipf_index(zipf, random);
 
 	return (uint32_t)random <= zipf->cell[i].cut ? i : zipf->cell[i].alias;
 }
