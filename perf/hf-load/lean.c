@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Connections, what is said on them, and what is said again.
+ */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -6,20 +9,11 @@
 #include "hf_stat.h"
 
 #define LEAN_SIZE_MAX   1024 /* an answer is about a segment: what is lost of it is soon said again */
-#define LEAN_WND        UINT16_MAX
 #define LEAN_RTO_NS     200000000
 #define LEAN_SYN_RTO_NS 1000000000 /* RFC 6298 §2.1: nothing is known of the way yet */
 #define LEAN_TRIES_MAX  6          /* doublings */
 #define LEAN_ACK_NS     20000000
 #define LEAN_ISN_NS     4000 /* RFC 9293 §3.4.1 */
-
-struct lean_seg {
-	const struct frame *frame;
-	uint32_t seq, ack, ts_val, len;
-	uint8_t flags;
-	bool has_ts;
-	const uint8_t *payload;
-};
 
 bool load_is_lean(const struct load_opts *opts)
 {
@@ -60,8 +54,7 @@ int load_client_lean(struct load_client *client, struct load_wire *wire, const u
 	return 0;
 }
 
-/* A frame to be filled; NULL: there is none, and what it was for is as if it had been lost. */
-static struct rte_mbuf *lean_take(struct lean *lean)
+struct rte_mbuf *lean_take(struct lean *lean)
 {
 	struct load_wire *wire = lean->wire;
 
@@ -74,19 +67,19 @@ static struct rte_mbuf *lean_take(struct lean *lean)
 	return wire->frame[wire->filled];
 }
 
-static void lean_give(struct lean *lean, struct rte_mbuf *mbuf, uint32_t len)
+void lean_give(struct lean *lean, struct rte_mbuf *mbuf, uint32_t len)
 {
 	mbuf->data_len = (uint16_t)len;
 	mbuf->pkt_len = len;
 	lean->wire->filled++;
 }
 
-static uint32_t lean_opt_len(const struct lean_conn *conn)
+uint32_t lean_opt_len(const struct lean_conn *conn)
 {
 	return conn->has_ts ? FRAME_TS_LEN : 0;
 }
 
-static const uint8_t *lean_address(const struct load_client *client, uint32_t address)
+const uint8_t *lean_address(const struct load_client *client, uint32_t address)
 {
 	return client->opts->conf.port[0].address[address].ip + 12;
 }
@@ -122,18 +115,18 @@ static void lean_say(
 		lean_put(client, conn, mbuf, flags, seq, 0);
 }
 
-static void lean_ack(struct load_client *client, struct lean_conn *conn)
+void lean_ack(struct load_client *client, struct lean_conn *conn)
 {
 	lean_say(client, conn, HF_TCP_ACK, conn->nxt);
 }
 
-static void lean_gone(struct lean_conn *conn)
+void lean_gone(struct lean_conn *conn)
 {
 	conn->state = LEAN_CLOSED;
 	hf_list_del(&conn->owes);
 }
 
-static void lean_resend_later(const struct load_client *client, struct lean_conn *conn)
+void lean_resend_later(const struct load_client *client, struct lean_conn *conn)
 {
 	uint64_t rto_ns = conn->state == LEAN_SYN_SENT ? LEAN_SYN_RTO_NS : LEAN_RTO_NS;
 
@@ -158,7 +151,7 @@ static void lean_syn(struct load_client *client, struct lean_conn *conn)
 	frame_finish(frame, FRAME_TS_LEN + sizeof(opt), 0, 0);
 }
 
-static uint32_t *lean_by_port(const struct load_client *client, uint32_t address, uint16_t port)
+uint32_t *lean_by_port(const struct load_client *client, uint32_t address, uint16_t port)
 {
 	return &client->lean->by_port[address << 16 | port];
 }
@@ -228,7 +221,7 @@ static bool lean_push_one(struct load_client *client, struct client_conn *conn, 
 	       lean_request(client, conn, conn->count - lean->unsent, n);
 }
 
-static void lean_push(struct load_client *client, struct client_conn *conn)
+void lean_push(struct load_client *client, struct client_conn *conn)
 {
 	if (conn->lean.una == conn->lean.nxt)
 		lean_resend_later(client, &conn->lean);
@@ -265,14 +258,6 @@ void lean_abort(struct load_client *client, struct client_conn *conn)
 	if (lean->state == LEAN_OPEN)
 		lean_say(client, lean, HF_TCP_RST | HF_TCP_ACK, lean->nxt);
 	lean_gone(lean);
-}
-
-static void lean_settle(struct load_client *client, struct lean_conn *conn)
-{
-	if (conn->una == conn->end && conn->heard_fin) {
-		lean_gone(conn);
-		client->lean->closing--;
-	}
 }
 
 static void lean_say_again(struct load_client *client, struct client_conn *conn)
@@ -324,268 +309,4 @@ void lean_tick(struct load_client *client)
 		hf_list_del(link); /* also if there is no frame for it */
 		lean_ack(client, conn);
 	}
-}
-
-/* An answer to what belongs to no connection (RFC 9293 §3.10.7.1). */
-static void lean_refuse(struct load_client *client, const struct lean_seg *seg)
-{
-	const struct frame *in = seg->frame;
-	bool acks = seg->flags & HF_TCP_ACK;
-	struct rte_mbuf *mbuf = seg->flags & HF_TCP_RST ? NULL : lean_take(client->lean);
-	struct frame *out;
-
-	(void)hf_drop(HF_DROP_TCP_NO_LISTENER);
-	if (!mbuf)
-		return;
-	out = rte_pktmbuf_mtod(mbuf, struct frame *);
-	memcpy(out, &client->lean->head, FRAME_HEAD);
-	memcpy(out->eth.dst, in->eth.src, 6);
-	memcpy(out->ip.src, in->ip.dst, 4);
-	out->tcp.sport_be = in->tcp.dport_be;
-	out->tcp.flags = acks ? HF_TCP_RST : HF_TCP_RST | HF_TCP_ACK;
-	out->tcp.seq_be = acks ? in->tcp.ack_be : 0;
-	out->tcp.ack_be =
-		acks ? 0
-		     : __builtin_bswap32(seg->seq + seg->len + ((seg->flags & HF_TCP_SYN) != 0) +
-					 ((seg->flags & HF_TCP_FIN) != 0));
-	frame_finish(out, 0, 0, 0);
-	lean_give(client->lean, mbuf, FRAME_HEAD);
-}
-
-/* The MSS option of a SYN-ACK; RFC 9293 §3.7.1 without one. */
-static uint16_t lean_mss(const struct frame *frame)
-{
-	uint32_t len = (frame->tcp.off >> 4) * 4u - (uint32_t)sizeof(frame->tcp);
-
-	for (uint32_t at = 0; at + 1 < len && frame->opt[at] != 0;) {
-		if (frame->opt[at] == 1) {
-			at++;
-			continue;
-		}
-		if (frame->opt[at] == 2 && frame->opt[at + 1] == 4 && at + 4 <= len)
-			return (uint16_t)(frame->opt[at + 2] << 8 | frame->opt[at + 3]);
-		at += hf_max_u32(frame->opt[at + 1], 2);
-	}
-	return 536;
-}
-
-static void lean_syn_answer(
-	struct load_client *client, struct client_conn *conn, const struct lean_seg *seg)
-{
-	struct lean_conn *lean = &conn->lean;
-	uint32_t mss;
-
-	if (!(seg->flags & HF_TCP_ACK) || seg->ack != lean->end) {
-		/* Of an older connection: it ends, and ours is tried elsewhere. */
-		lean_refuse(client, seg);
-		lean_gone(lean);
-		client_elsewhere(client, conn);
-		return;
-	}
-	if (seg->flags & HF_TCP_RST) {
-		lean_gone(lean);
-		client_closed(client, conn);
-		return;
-	}
-	if (!(seg->flags & HF_TCP_SYN)) {
-		(void)hf_drop(HF_DROP_TCP_BAD_FLAGS);
-		return;
-	}
-	lean->state = LEAN_OPEN;
-	lean->tries = 0;
-	lean->una = seg->ack;
-	lean->rcv_nxt = seg->seq + 1;
-	lean->rcv_acked = seg->seq;
-	lean->wnd = __builtin_bswap16(seg->frame->tcp.wnd_be);
-	lean->has_ts = seg->has_ts;
-	lean->ts_recent = seg->ts_val;
-	mss = hf_min_u32(lean_mss(seg->frame), client->path.mtu - 40u);
-	mss -= hf_min_u32(lean_opt_len(lean), mss);
-	lean->most = (uint16_t)hf_max_u32(mss / client->request_len, 1);
-	client_opened(client, conn);
-	client_heard(client, conn, /* fin= */ false);
-	if (lean->rcv_acked != lean->rcv_nxt)
-		lean_ack(client, lean);
-}
-
-/* RFC 9293 §3.10.7.4, the steps before the payload's. False: it is not the next one. */
-static bool lean_is_next(
-	struct load_client *client, struct client_conn *conn, const struct lean_seg *seg)
-{
-	struct lean_conn *lean = &conn->lean;
-	enum hf_drop why = HF_DROP_NONE;
-
-	if (hf_unlikely(
-		    lean->has_ts && seg->has_ts && (int32_t)(seg->ts_val - lean->ts_recent) < 0))
-		why = HF_DROP_TCP_PAWS;
-	else if (hf_unlikely(seg->seq != lean->rcv_nxt))
-		why = HF_DROP_TCP_OUT_OF_WINDOW;
-	else if (hf_unlikely((seg->flags & (HF_TCP_SYN | HF_TCP_RST | HF_TCP_ACK)) != HF_TCP_ACK))
-		why = HF_DROP_TCP_BAD_FLAGS;
-	else if (hf_unlikely(seg->ack - lean->una > lean->end - lean->una &&
-			     lean->una - seg->ack > LEAN_WND))
-		why = HF_DROP_TCP_BAD_ACK;
-	if (hf_likely(why == HF_DROP_NONE))
-		return true;
-	if (why == HF_DROP_TCP_BAD_FLAGS && seg->flags & HF_TCP_RST) {
-		client->lean->closing -= lean->state == LEAN_FIN_SENT;
-		if (lean->state == LEAN_OPEN)
-			client_closed(client, conn);
-		lean_gone(lean);
-		return false;
-	}
-	(void)hf_drop(why);
-	if (!(seg->flags & HF_TCP_RST))
-		lean_ack(client, lean);
-	return false;
-}
-
-static void lean_acked(
-	struct load_client *client, struct client_conn *conn, const struct lean_seg *seg)
-{
-	struct lean_conn *lean = &conn->lean;
-
-	if (seg->has_ts && lean->rcv_acked == lean->rcv_nxt)
-		lean->ts_recent = seg->ts_val; /* RFC 7323 §4.3 */
-	lean->wnd = __builtin_bswap16(seg->frame->tcp.wnd_be);
-	if (seg->ack - lean->una - 1 < lean->end - lean->una) {
-		lean->una = seg->ack;
-		if (hf_unlikely(lean->end - lean->nxt > lean->end - lean->una)) {
-			lean->nxt = lean->una; /* it had what was about to be sent again */
-			lean->unsent = (lean->end - lean->nxt) / client->request_len;
-		}
-		lean->tries = 0;
-		lean_resend_later(client, lean);
-	}
-	if (hf_unlikely(lean->unsent > 0))
-		lean_push(client, conn);
-}
-
-static void lean_owe(struct load_client *client, struct lean_conn *conn)
-{
-	if (conn->state == LEAN_CLOSED || conn->rcv_acked == conn->rcv_nxt)
-		return;
-	if (conn->rcv_nxt - conn->rcv_acked >= 2 * FRAME_MSS) {
-		lean_ack(client, conn);
-	} else if (hf_list_empty(&conn->owes)) {
-		conn->owes_ns = client->now_ns;
-		hf_list_add_tail(&client->lean->owes, &conn->owes);
-	}
-}
-
-static void lean_segment(
-	struct load_client *client, struct client_conn *conn, const struct lean_seg *seg)
-{
-	struct lean_conn *lean = &conn->lean;
-	bool fin = seg->flags & HF_TCP_FIN;
-
-	if (hf_unlikely(lean->state == LEAN_CLOSED)) {
-		if (!lean->heard_fin)
-			lean_refuse(client, seg);
-		else if (fin)
-			lean_ack(client, lean); /* it has not heard our last one */
-		return;
-	}
-	if (hf_unlikely(lean->state == LEAN_SYN_SENT)) {
-		lean_syn_answer(client, conn, seg);
-		return;
-	}
-	if (!lean_is_next(client, conn, seg))
-		return;
-	lean_acked(client, conn, seg);
-	lean->rcv_nxt += seg->len;
-	if (hf_likely(lean->state == LEAN_OPEN)) {
-		struct hf_span span = { (const char *)seg->payload, seg->len };
-
-		if (seg->len > 0 && !client_bytes(client, conn, span))
-			return;
-		lean->rcv_nxt += fin;
-		lean->heard_fin = fin;
-		client_heard(client, conn, fin);
-	} else if (fin) {
-		lean->rcv_nxt++;
-		lean->heard_fin = true;
-		lean_ack(client, lean);
-	}
-	if (hf_unlikely(lean->state == LEAN_FIN_SENT))
-		lean_settle(client, lean);
-	lean_owe(client, lean);
-}
-
-/* Which address of ours; address_count: none. */
-static uint32_t lean_own(const struct load_client *client, const uint8_t ip[4])
-{
-	const struct hf_conf_port *port = &client->opts->conf.port[0];
-	uint32_t i = 0;
-
-	while (i < port->address_count && memcmp(lean_address(client, i), ip, 4) != 0)
-		i++;
-	return i;
-}
-
-static void lean_other(struct load_client *client, const struct rte_mbuf *mbuf)
-{
-	const uint8_t *asked = frame_arp_asked(mbuf);
-	struct rte_mbuf *reply;
-
-	if (!asked || lean_own(client, asked) == client->opts->conf.port[0].address_count) {
-		(void)hf_drop(asked ? HF_DROP_ARP_NOT_OURS : HF_DROP_ETH_TYPE);
-		return;
-	}
-	reply = lean_take(client->lean);
-	if (reply) {
-		frame_arp_reply(mbuf, client->lean->head.eth.src, reply);
-		client->lean->wire->filled++;
-	}
-}
-
-static void lean_in(struct load_client *client, const struct rte_mbuf *mbuf)
-{
-	const struct frame *frame = rte_pktmbuf_mtod(mbuf, const struct frame *);
-	const struct frame *head = &client->lean->head;
-	uint32_t len, off = frame_tcp_off(mbuf, &len), address, by;
-	struct lean_seg seg;
-	const uint8_t *time;
-
-	if (hf_unlikely(off == 0)) {
-		lean_other(client, mbuf);
-		return;
-	}
-	address = lean_own(client, frame->ip.dst);
-	if (hf_unlikely(address == client->opts->conf.port[0].address_count ||
-			memcmp(frame->ip.src, head->ip.dst, 4) != 0 ||
-			frame->tcp.sport_be != head->tcp.dport_be)) {
-		(void)hf_drop(HF_DROP_TCP_BAD_PORT);
-		return;
-	}
-	if (hf_unlikely(hf_pkt_sum(hf_pkt_sum_pseudo4(frame->ip.src, frame->ip.dst,
-					   HF_PKT_PROTO_TCP, (uint16_t)len),
-				&frame->tcp, len) != 0xffff)) {
-		(void)hf_drop(HF_DROP_TCP_BAD_CHECKSUM);
-		return;
-	}
-	time = frame_time(frame->opt, off - (uint32_t)sizeof(frame->tcp));
-	seg = (struct lean_seg){ .frame = frame,
-		.seq = __builtin_bswap32(frame->tcp.seq_be),
-		.ack = __builtin_bswap32(frame->tcp.ack_be),
-		.ts_val = time ? frame_be32(time) : 0,
-		.has_ts = time != NULL,
-		.flags = frame->tcp.flags,
-		.payload = (const uint8_t *)&frame->tcp + off,
-		.len = len - off };
-	by = *lean_by_port(client, address, __builtin_bswap16(frame->tcp.dport_be));
-	if (hf_likely(by > 0))
-		lean_segment(client, &client->conn[by - 1], &seg);
-	else
-		lean_refuse(client, &seg);
-}
-
-void load_client_frames(
-	struct load_client *client, struct rte_mbuf *const *frames, uint32_t count, uint64_t now_ns)
-{
-	client->now_ns = now_ns;
-	if (count > 0)
-		client->heard_ns = now_ns;
-	for (uint32_t i = 0; i < count; i++)
-		lean_in(client, frames[i]);
 }

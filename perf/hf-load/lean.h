@@ -6,7 +6,7 @@
  *           them. A segment that is the next one is taken; any other is dropped and answered by an ACK,
  *           and whoever sent it sends again. No SACK, no window scale (RFC 9293 asks for neither);
  *           timestamps (RFC 7323) as everybody's.
- * Picture   frames -> lean_in: connection by address and port -> client_bytes, client_heard
+ * Picture   frames -> lean_in.c: connection by address and port -> client_bytes, client_heard
  *           client_send -> lean_ask -> frames, as far as the peer's window goes
  * Promises  Requests that nobody acknowledged within LEAN_RTO_NS are sent again, each time later.
  *           An ACK goes with the next request, or after LEAN_ACK_NS, or for each second segment.
@@ -18,6 +18,8 @@
 #include "frame.h"
 #include "hf_list.h"
 #include "load.h"
+
+#define LEAN_WND UINT16_MAX
 
 enum lean_state { LEAN_CLOSED, LEAN_SYN_SENT, LEAN_OPEN, LEAN_FIN_SENT };
 
@@ -59,5 +61,19 @@ void lean_abort(struct load_client *client, struct client_conn *conn);
 void lean_overdue(struct load_client *client, struct client_conn *conn);
 /* Each turn: the ACKs that are owed. */
 void lean_tick(struct load_client *client);
+
+/* Between lean.c and lean_in.c. A frame to be filled; NULL: there is none, and what it was for is as if it
+ * had been lost. */
+struct rte_mbuf *lean_take(struct lean *lean);
+void lean_give(struct lean *lean, struct rte_mbuf *mbuf, uint32_t len);
+uint32_t lean_opt_len(const struct lean_conn *conn);
+/* The address of that index. */
+const uint8_t *lean_address(const struct load_client *client, uint32_t address);
+uint32_t *lean_by_port(const struct load_client *client, uint32_t address, uint16_t port);
+void lean_ack(struct load_client *client, struct lean_conn *conn);
+void lean_push(struct load_client *client, struct client_conn *conn);
+/* The timer begins anew. */
+void lean_resend_later(const struct load_client *client, struct lean_conn *conn);
+void lean_gone(struct lean_conn *conn);
 
 #endif
