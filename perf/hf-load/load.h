@@ -154,7 +154,8 @@ uint64_t load_result_errors(const struct load_result *result);
 void load_report(const struct load_opts *opts, const struct load_result *result, FILE *out);
 int load_report_json(const struct load_opts *opts, const struct load_result *result);
 
-#define LOAD_BURST 64
+/* Frames at a time. Few, for with all that is on the way in one burst each end would wait for the other. */
+#define LOAD_BURST 16
 
 struct rte_mbuf;
 

@@ -14,6 +14,7 @@
 #define RIG_STEP_NS 100000
 #define RIG_SENT    (64 << 20)
 #define RIG_SEGS    4096
+#define RIG_FRAMES  256
 
 enum rig_fault { RIGHT, WRONG_BYTE, WRONG_LENGTH, WRONG_STATUS, NO_HTTP, SILENT, CUTS, REFUSES };
 
@@ -37,7 +38,7 @@ struct rig {
 		uint32_t window, first_port; /* the server's; 0: the usual one, any */
 		struct load_wire wire;
 		struct rte_mbuf mbuf[LOAD_BURST + 1]; /* the last: to the client */
-		uint8_t bytes[LOAD_BURST + 1][1600];
+		uint8_t bytes[LOAD_BURST + 1][1600], in[RIG_FRAMES][1600];
 	} lean;
 };
 
@@ -270,16 +271,23 @@ static void lean_deliver(struct rig *rig, const struct hf_tcp_seg *seg)
 
 static void lean_to_client(struct rig *rig)
 {
-	struct hf_tcp_seg segs[LOAD_BURST];
+	struct hf_tcp_seg segs[RIG_FRAMES];
 	uint32_t count = rig->seg_count;
 	bool swap = rig->lean.swap_in > 0 && ++rig->lean.turns % rig->lean.swap_in == 0;
 
-	/* Answers to them go to rig->seg once all are read. */
-	cr_assert(count <= LOAD_BURST);
-	memcpy(segs, rig->seg, count * sizeof(segs[0]));
+	/* rig->seg is for the answers to them. */
+	cr_assert(count <= RIG_FRAMES);
+	for (uint32_t i = 0; i < count; i++) {
+		uint8_t *bytes = rig->lean.in[i];
+
+		segs[i] = rig->seg[i];
+		memcpy(bytes, rig->bytes[i], sizeof(rig->bytes[i]));
+		segs[i].opt = bytes;
+		segs[i].payload = bytes + segs[i].opt_len;
+	}
+	rig->seg_count = 0;
 	for (uint32_t i = 0; i < count; i++)
 		lean_deliver(rig, &segs[swap && (i ^ 1) < count ? i ^ 1 : i]);
-	rig->seg_count = 0;
 }
 
 static void lean_init(struct rig *rig)
