@@ -12,7 +12,10 @@
  * Lifetime  What is told points into the caller's buffer, never into the memo.
  * Promises  N1 hf_http_memo_parse gives what hf_http_req_parse gives, of any bytes, whatever was parsed before;
  *           hf_http_memo_key what hf_http_key_build gives.
- *           N2 Heads with a credential (hf_http_field_is_secret, Cookie), a body or an expectation are not kept.
+ *           N2 Heads with a credential (hf_http_field_is_secret, Cookie), a body, an expectation or the end of the
+ *           connection are not kept.
+ *           N3 What was kept is wiped when the sender who was the last to say it has left (hf_http_memo_left): what
+ *           only one client says is gone with it.
  * Limits    HF_HTTP_MEMO_MAX bytes, HF_HTTP_MEMO_LINES lines, one head, which comes from a request of HTTP/1.1. A head is
  *           kept when it is as long as the one before, so that heads that differ do not cost a copy each.
  * Files     http_memo.c, http_req.c, http_key.c
@@ -31,11 +34,13 @@
 struct hf_http_memo {
 	uint32_t len;     /* of text; 0: nothing */
 	uint32_t len_was; /* of the last field lines that were parsed */
-	bool keep_alive, te_trailers, has_range, has_conditional;
+	bool te_trailers, has_range, has_conditional;
 	uint32_t count;
 	uint64_t have;
 	struct hf_span authority; /* in text, as the names and values are */
 	struct hf_http_line line[HF_HTTP_MEMO_LINES];
+	const void *sender; /* of what is parsed next; the caller sets it */
+	const void *last;   /* who said text last */
 	uint32_t site_len, prefix_len;
 	char site[HF_HTTP_MEMO_SITE];        /* an authority, as it was spelt with "http" */
 	char prefix[HF_HTTP_MEMO_SITE + 16]; /* a key's beginning, which it gave */
@@ -49,6 +54,8 @@ enum hf_parse hf_http_memo_parse(struct hf_http_memo *memo, const char *buf, siz
 /* hf_http_key_build with a memory: of what the last authority behind "http" became. */
 int hf_http_memo_key(struct hf_http_memo *memo, char *buf, size_t cap, struct hf_span scheme,
 	struct hf_span authority, struct hf_span path_query) HF_MUST_CHECK;
+/* That sender will say nothing more. */
+void hf_http_memo_left(struct hf_http_memo *memo, const void *sender);
 /* What is a credential may have changed. */
 void hf_http_memo_forget(struct hf_http_memo *memo);
 

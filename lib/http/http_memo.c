@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "hf_wipe.h"
+
 #include "http_priv.h"
 
 static struct hf_span memo_moved(struct hf_span text, const char *from, const char *to)
@@ -21,20 +23,21 @@ static void memo_lines(struct hf_http_line *to, const struct hf_http_line *from,
 	}
 }
 
-bool http_memo_tell(const struct hf_http_memo *memo, const char **p, const char *end,
-	uint32_t lines_max, struct hf_http_req *req)
+bool http_memo_tell(struct hf_http_memo *memo, const char **p, const char *end, uint32_t lines_max,
+	struct hf_http_req *req)
 {
 	const char *text = *p;
 
 	if (memo->len == 0 || (size_t)(end - text) < memo->len || req->minor == 0 ||
 		memo->count > lines_max || memcmp(text, memo->text, memo->len) != 0)
 		return false;
+	memo->last = memo->sender;
 	req->body = HF_HTTP_BODY_NONE;
 	req->content_length = 0;
 	req->expect_continue = false;
 	req->expect_unknown = false;
 	req->has_authorization = false;
-	req->keep_alive = memo->keep_alive;
+	req->keep_alive = true;
 	req->te_trailers = memo->te_trailers;
 	req->has_range = memo->has_range;
 	req->has_conditional = memo->has_conditional;
@@ -48,7 +51,7 @@ bool http_memo_tell(const struct hf_http_memo *memo, const char **p, const char 
 
 static bool memo_may_keep(const struct hf_http_req *req)
 {
-	if (req->minor == 0 || req->body != HF_HTTP_BODY_NONE ||
+	if (req->minor == 0 || !req->keep_alive || req->body != HF_HTTP_BODY_NONE ||
 		req->fields.count > HF_HTTP_MEMO_LINES ||
 		(req->fields.have & (1ULL << HF_HTTP_FIELD_COOKIE | 1ULL << HF_HTTP_FIELD_EXPECT |
 					    1ULL << HF_HTTP_FIELD_CONTENT_LENGTH)))
@@ -70,7 +73,7 @@ void http_memo_keep(
 	HF_ASSERT_HOT(req->authority.len > 0 && !req->has_authorization);
 	memcpy(memo->text, text, len);
 	memo->len = (uint32_t)len;
-	memo->keep_alive = req->keep_alive;
+	memo->last = memo->sender;
 	memo->te_trailers = req->te_trailers;
 	memo->has_range = req->has_range;
 	memo->has_conditional = req->has_conditional;
@@ -78,6 +81,14 @@ void http_memo_keep(
 	memo->have = req->fields.have;
 	memo->count = req->fields.count;
 	memo_lines(memo->line, req->fields.lines, req->fields.count, text, memo->text);
+}
+
+void hf_http_memo_left(struct hf_http_memo *memo, const void *sender)
+{
+	if (hf_likely(memo->len == 0 || memo->last != sender))
+		return;
+	hf_wipe(memo->text, memo->len);
+	memo->len = memo->len_was = 0;
 }
 
 void hf_http_memo_forget(struct hf_http_memo *memo)

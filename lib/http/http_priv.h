@@ -102,8 +102,8 @@ struct hf_http_memo;
 
 /* Are these the memo's bytes at *p? Then the fields of REQ are what they were, and *p moves behind them. The version
  * is there, what the request line means is not. */
-bool http_memo_tell(const struct hf_http_memo *memo, const char **p, const char *end,
-	uint32_t lines_max, struct hf_http_req *req);
+bool http_memo_tell(struct hf_http_memo *memo, const char **p, const char *end, uint32_t lines_max,
+	struct hf_http_req *req);
 /* What TEXT meant; before the request line's meaning. */
 void http_memo_keep(
 	struct hf_http_memo *memo, const char *text, size_t len, const struct hf_http_req *req);

@@ -51,6 +51,7 @@ void serve_conn_forget(struct hf_serve *serve, struct serve_conn *conn)
 		serve_req_free(serve, conn->req);
 	conn->req = NULL;
 	serve_peer_leave(serve, conn);
+	hf_http_memo_left(&serve->memo, conn);
 	hf_list_del(&conn->again);
 	hf_pool_put(&serve->conn_pool, conn);
 }

@@ -145,6 +145,7 @@ enum serve_go serve_read(struct hf_serve *serve, struct serve_req *req)
 	if (req->read_len > 0 && !read_is_worth(serve, req))
 		return read_more(serve, req);
 	in = read_contiguous(serve, req->conn);
+	serve->memo.sender = req->conn;
 	switch (hf_http_memo_parse(
 		&serve->memo, in.ptr, in.len, &serve->limits, &serve->http, &fault)) {
 	case HF_PARSE_MORE:

@@ -8,6 +8,8 @@ import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from canary import CANARY, PUBLIC, Script, canaries, drive, every_path, files_of, memory_of
 from harness import HOLDFASTCTL, SANITIZED, connect, url, wait_until
 
@@ -132,3 +134,16 @@ def test_no_canary_is_with_another_client_or_left_behind(start, origin, tmp_path
           f"{answered} answers, {own} of them with canaries of their own client; "
           f"{searched >> 20} MiB of memory, {len(said)} outputs of commands, {len(files)} files, "
           f"{len(log)} bytes of log")
+
+
+def test_a_head_that_repeats_is_kept_no_longer_than_its_client(start, origin):
+    if SANITIZED:
+        pytest.skip("there memory that was freed is kept for a while")
+    hf = start(origin.url)
+    request = (b"GET /a HTTP/1.1\r\nHost: canary\r\nX-Client: cAnArYi000001234abcd\r\nAccept: */*\r\n\r\n")
+    with connect() as conn:
+        for _ in range(4):
+            conn.sendall(request)
+            assert conn.recv(1 << 16)
+    wait_until(lambda: hf.ctl("status")["connections"] == 0, what="all connections closed")
+    no_canary_in_memory(hf)

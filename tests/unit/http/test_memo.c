@@ -67,7 +67,7 @@ Test(http_memo, a_head_that_repeats_is_told_as_it_would_be_parsed)
 Test(http_memo, what_fields_mean_is_told_with_them)
 {
 	static const char *const lines[] = { "TE: trailers", "Range: bytes=0-1", "If-Match: *",
-		"If-None-Match: *", "Connection: close", "Accept: a" };
+		"If-None-Match: *", "Accept: a" };
 	char text[200];
 
 	for (size_t i = 0; i < HF_ARRAY_LEN(lines); i++) {
@@ -131,12 +131,12 @@ Test(http_memo, limits_that_became_less_hold)
 	cr_assert_eq(fault.status, 431);
 }
 
-Test(http_memo, credentials_bodies_and_expectations_are_not_kept)
+Test(http_memo, credentials_bodies_expectations_and_last_heads_are_not_kept)
 {
 	static const char *const lines[] = { "Cookie: a=b", "Authorization: Basic eDp5",
 		"Proxy-Authorization: Basic eDp5", "X-Api-Key: s", "Traceparent: s",
 		"Content-Length: 0", "Content-Length: 3", "Transfer-Encoding: chunked",
-		"Expect: 100-continue" };
+		"Expect: 100-continue", "Connection: close" };
 	char text[200];
 
 	for (size_t i = 0; i < HF_ARRAY_LEN(lines); i++) {
@@ -147,6 +147,30 @@ Test(http_memo, credentials_bodies_and_expectations_are_not_kept)
 		cr_assert_eq(memo.len, 0, "%s", lines[i]);
 		cr_assert(memmem(memo.text, sizeof(memo.text), lines[i], 8) == NULL);
 	}
+}
+
+static void keep_of(const char *sender, const char *text)
+{
+	memo.sender = sender;
+	keep(text);
+}
+
+Test(http_memo, N3_what_one_sender_said_is_gone_with_it)
+{
+	const char *text = "GET /a HTTP/1.1\r\nHost: a\r\nX-Client: me\r\n\r\n";
+	const char first[] = "1", second[] = "2";
+
+	keep_of(first, text);
+	hf_http_memo_left(&memo, second);
+	assert_same(text, true);
+	keep_of(second, text); /* told, so it is the second one's too */
+	hf_http_memo_left(&memo, first);
+	assert_same(text, true);
+	hf_http_memo_left(&memo, second);
+	cr_assert(memmem(memo.text, sizeof(memo.text), "X-Client", 8) == NULL);
+	assert_same(text, false);
+	keep_of(second, text);
+	assert_same(text, true);
 }
 
 Test(http_memo, what_the_operator_calls_a_credential_is_none_to_keep)
