@@ -65,13 +65,13 @@ class Wrk:
 class Load:
     """hf-load, Zipf 0.99 over keys(size) objects."""
 
-    def __init__(self, device, connections):
-        self.device, self.connections = device, connections
+    def __init__(self, device, connections, hugepages="off"):
+        self.device, self.connections, self.hugepages = device, connections, hugepages
 
     def run(self, size, *options):
         command = [HF_LOAD, "--cpu", CLIENT, "--device", self.device, "--address", f"{PEER4}/24",
-                   "--target", f"{V4}:80", "--hugepages", "off", "--connections", self.connections,
-                   "--keys", keys(size), "--sizes", size, "--json", "-", *options]
+                   "--target", f"{V4}:80", "--hugepages", self.hugepages, "--connections",
+                   self.connections, "--keys", keys(size), "--sizes", size, "--json", "-", *options]
         done = subprocess.run(on_cpu(CLIENT, *command), capture_output=True, text=True, check=False)
         assert done.stdout, done.stderr
         return json.loads(done.stdout)
@@ -88,12 +88,13 @@ class Load:
                 "responses": told["responses"], "errors": told["errors"], **latency}
 
 
-def limit(frames, seconds):
+def limit(frames, seconds, hugepages):
     """Frames a second that testpmd macswap gives back, each second of them, by size."""
     with tempfile.TemporaryDirectory() as directory:
         out = pathlib.Path(directory, "limit.json")
         command = [pathlib.Path(__file__).parents[1] / "packet-limit", "--frames", ",".join(map(str, frames)),
-                   "--seconds", max(1, round(seconds)), "--cpus", f"{CLIENT},{SERVER}", "--json", out]
+                   "--seconds", max(1, round(seconds)), "--cpus", f"{CLIENT},{SERVER}", "--hugepages", hugepages,
+                   "--json", out]
         with process(None, *command, stdout=subprocess.DEVNULL) as limited:
             assert limited.wait() == 0
         return {size: told["pps"] for size, told in json.loads(out.read_text()).items()}

@@ -146,7 +146,7 @@ class Socket(Kernel):
             device.string = f"net_{self.kind}0,iface={wire.END}"
             if self.kind == "af_packet":
                 device.string += ",qpairs=1,blocksz=4096,framesz=2048,framecnt=512"
-            with holdfast(directory, origin, device) as hf:
+            with holdfast(directory, origin, device, self.options) as hf:
                 self.begin(wire, hf.process.pid, sizes)
                 yield self
 
@@ -155,9 +155,9 @@ class Socket(Kernel):
 
 
 @contextlib.contextmanager
-def holdfast(directory, origin, device):
-    hf = Holdfast(pathlib.Path(directory), f"http://127.0.0.1:{origin}", device=device,
-                  cache={"memory": "1GiB"}, runtime={"drain_timeout": "0s"})
+def holdfast(directory, origin, device, options):
+    hf = Holdfast(pathlib.Path(directory), f"http://127.0.0.1:{origin}", device=device, cache={"memory": "1GiB"},
+                  runtime={"drain_timeout": "0s", "hugepages": options.hugepages})
     try:
         with bound(SERVER):
             hf.start()
@@ -179,9 +179,9 @@ class Shared:
     def running(self, origin, sizes):
         with tempfile.TemporaryDirectory() as directory:
             wire = Memif(directory)
-            with holdfast(directory, origin, wire) as hf:
+            with holdfast(directory, origin, wire, self.options) as hf:
                 self.hf, self.meter = hf, Meter(hf.process.pid)
-                self.client = Load(wire.ends["client"], self.options.connections)
+                self.client = Load(wire.ends["client"], self.options.connections, self.options.hugepages)
                 for size in sizes:
                     self.client.fill(size, V4)
                 yield self
@@ -230,13 +230,13 @@ class Stub:
     def measure(self, size, *how):
         with tempfile.TemporaryDirectory() as directory:
             wire = Memif(directory)
-            command = [HF_LOAD, "--stub", "--cpu", SERVER, "--device", wire.ends["server"], "--hugepages", "off",
-                       "--address", f"{V4}/24", "--sizes", size]
+            command = [HF_LOAD, "--stub", "--cpu", SERVER, "--device", wire.ends["server"], "--hugepages",
+                       self.options.hugepages, "--address", f"{V4}/24", "--sizes", size]
             with process(SERVER, *command, stderr=subprocess.PIPE) as stub:
                 assert stub.stderr.readline() == b"hf-load: ready\n"
                 # what it sends for all of them must fit in the ring: it sends nothing again
                 connections = max(1, min(self.options.connections, (1 << 20) // size))
-                client = Load(wire.ends["client"], connections)
+                client = Load(wire.ends["client"], connections, self.options.hugepages)
                 return measured(Meter(stub.pid), lambda: client.ask(
                     size, self.options.seconds, "--verify", 0, *how))
 

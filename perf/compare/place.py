@@ -58,6 +58,20 @@ def objects():
         yield port
 
 
+@contextlib.contextmanager
+def hugepages(count):
+    """So many of 2 MiB more than the machine had, as an operator sets them aside; without them it goes on with less."""
+    knob = pathlib.Path("/proc/sys/vm/nr_hugepages")
+    before = int(knob.read_text())
+    knob.write_text(f"{before + count}\n")
+    if int(knob.read_text()) < before + count:
+        print("compare: not enough memory in one piece for hugepages; drop caches, or reboot", file=sys.stderr)
+    try:
+        yield
+    finally:
+        knob.write_text(f"{before}\n")
+
+
 class Wire:
     """A veth pair. What arrives at an end is worked on by the CPU of that end (RPS), as with a NIC's interrupts
     there; without that the sender's CPU would do it."""
