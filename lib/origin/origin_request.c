@@ -111,20 +111,31 @@ int origin_request_rest(
 	return rc;
 }
 
+static bool request_wants_length(enum hf_http_method method)
+{
+	return method == HF_HTTP_POST || method == HF_HTTP_PUT || method == HF_HTTP_PATCH;
+}
+
+/* A body, though it may be an empty one. */
+static bool request_uploads(const struct hf_xchg *xchg)
+{
+	return xchg->has_body || request_wants_length(xchg->method);
+}
+
 static int request_fields(struct hf_origin *origin, struct origin_fetch *fetch)
 {
-	/* what curl would add by itself */
-	static const char *const without[] = {
-		"Accept:", "Expect:", "User-Agent:", "Content-Type:"
-	};
-	int rc = request_lines(origin, fetch, fetch->leader->xchg->lines);
+	/* what curl would add by itself; the first where there is no body, too */
+	static const char *const without[] = { "Accept:", "Expect:", "Content-Type:" };
+	const struct hf_xchg *xchg = fetch->leader->xchg;
+	size_t count = request_uploads(xchg) ? HF_ARRAY_LEN(without) : 1;
+	int rc = request_lines(origin, fetch, xchg->lines);
 
 	if (rc == 0 && fetch->conditions)
 		rc = request_lines(origin, fetch,
 			(struct hf_span){ fetch->conditions, strlen(fetch->conditions) });
 	if (rc == 0 && fetch->passes)
 		rc = request_own_conditions(origin, fetch);
-	for (size_t i = 0; rc == 0 && i < HF_ARRAY_LEN(without); i++)
+	for (size_t i = 0; rc == 0 && i < count; i++)
 		rc = request_line(fetch, without[i]);
 	return rc;
 }
@@ -136,11 +147,6 @@ static const char *request_text(struct hf_origin *origin, struct hf_span text)
 	memcpy(origin->scratch, text.ptr, text.len);
 	origin->scratch[text.len] = '\0';
 	return origin->scratch;
-}
-
-static bool request_wants_length(enum hf_http_method method)
-{
-	return method == HF_HTTP_POST || method == HF_HTTP_PUT || method == HF_HTTP_PATCH;
 }
 
 static CURLcode request_method(struct hf_origin *origin, struct origin_fetch *fetch)
@@ -156,7 +162,7 @@ static CURLcode request_method(struct hf_origin *origin, struct origin_fetch *fe
 		return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
 	code = curl_easy_setopt(
 		easy, CURLOPT_CUSTOMREQUEST, request_text(origin, xchg->method_text));
-	if (code || (!xchg->has_body && !request_wants_length(xchg->method)))
+	if (code || !request_uploads(xchg))
 		return code;
 	if (xchg->has_body)
 		length = xchg->body_length_known ? (curl_off_t)xchg->body_length : -1;
