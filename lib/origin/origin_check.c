@@ -47,7 +47,7 @@ static size_t check_on_body(char *data, size_t size, size_t count, void *arg)
 	return check->body_len <= CHECK_BODY_MAX ? size * count : 0;
 }
 
-static CURLcode check_set(const struct hf_origin *origin, CURL *easy, struct origin_check *check)
+static CURLcode check_set(struct hf_origin *origin, CURL *easy, struct origin_check *check)
 {
 	CURLcode code = origin_rules_set(origin, easy, check->url);
 

@@ -21,6 +21,13 @@
 
 #define CURL_EVENTS_MAX 64
 
+/* In origin->watched. */
+#define CURL_WATCH_IN     1
+#define CURL_WATCH_OUT    2
+#define CURL_WATCH_EVENTS (CURL_WATCH_IN | CURL_WATCH_OUT)
+#define CURL_WATCH_IDLE   4 /* no transfer has it */
+#define CURL_WATCH_OPEN   8 /* it is a connection, and open */
+
 static uint64_t curl_between_us(const struct hf_origin *origin)
 {
 	return origin->conf->origin.between_bytes_timeout_ms * 1000ULL;
@@ -234,29 +241,96 @@ static bool curl_is_paused(const struct hf_origin *origin, CURL *easy)
 	return !fetch || fetch->recv_paused || fetch->send_paused;
 }
 
+/* Room for a descriptor in `watched`. */
+static bool curl_watch_room(struct hf_origin *origin, int fd)
+{
+	uint32_t len = (uint32_t)hf_pow2_ceil(hf_max_u64((uint64_t)fd + 1, 1024));
+	uint8_t *watched;
+
+	if ((uint32_t)fd < origin->watched_len)
+		return true;
+	watched = realloc(origin->watched, len);
+	if (!watched)
+		return false;
+	memset(watched + origin->watched_len, 0, len - origin->watched_len);
+	origin->watched = watched;
+	origin->watched_len = len;
+	return true;
+}
+
+/* Epoll is told only what changes: a connection that waits for an answer and an idle one are watched alike. */
+static int curl_watch(struct hf_origin *origin, int fd, uint8_t what)
+{
+	uint8_t *watched = &origin->watched[fd];
+	uint8_t before = *watched & CURL_WATCH_EVENTS, after = what & CURL_WATCH_EVENTS;
+	int op = !after ? EPOLL_CTL_DEL : before ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	struct epoll_event event = { .data.u64 = (uint32_t)fd };
+
+	*watched = (*watched & CURL_WATCH_OPEN) | what;
+	if (before == after)
+		return 0;
+	if (after & CURL_WATCH_IN)
+		event.events |= EPOLLIN;
+	if (after & CURL_WATCH_OUT)
+		event.events |= EPOLLOUT;
+	return epoll_ctl(origin->epoll_fd, op, fd, &event);
+}
+
+/* No transfer has it. What is not a connection curl closes unseen. */
+static void curl_watch_idle(struct hf_origin *origin, int fd, bool paused)
+{
+	bool watch = !paused && (origin->watched[fd] & CURL_WATCH_OPEN);
+
+	(void)curl_watch(origin, fd, watch ? CURL_WATCH_IN | CURL_WATCH_IDLE : 0);
+}
+
 static int curl_on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
 	struct hf_origin *origin = arg;
-	struct epoll_event event = { .data.u64 = (uint32_t)fd };
+	uint8_t watch = 0;
 
+	if (!curl_watch_room(origin, fd)) {
+		hf_log(HF_LOG_ERROR, "origin", "no memory to watch a socket");
+		return 0;
+	}
 	if (what == CURL_POLL_REMOVE) {
-		bool paused = curl_is_paused(origin, easy);
-
-		event.data.u64 |= ORIGIN_WATCH_IDLE;
-		event.events = EPOLLIN | EPOLLRDHUP;
-		(void)epoll_ctl(origin->epoll_fd, paused ? EPOLL_CTL_DEL : EPOLL_CTL_MOD, fd,
-			&event); /* may be closed */
+		curl_watch_idle(origin, fd, curl_is_paused(origin, easy));
 		return 0;
 	}
 	if (what & CURL_POLL_IN)
-		event.events |= EPOLLIN;
+		watch |= CURL_WATCH_IN;
 	if (what & CURL_POLL_OUT)
-		event.events |= EPOLLOUT;
+		watch |= CURL_WATCH_OUT;
 	/* unwatched its fetch times out; to refuse would end every other fetch too */
-	if (epoll_ctl(origin->epoll_fd, EPOLL_CTL_MOD, fd, &event) &&
-		epoll_ctl(origin->epoll_fd, EPOLL_CTL_ADD, fd, &event))
+	if (curl_watch(origin, fd, watch))
 		hf_log(HF_LOG_ERROR, "origin", "no epoll watch for a socket: %s", strerror(errno));
 	return 0;
+}
+
+/* As curl itself opens a connection. */
+curl_socket_t origin_curl_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	int fd = socket(address->family, address->socktype, address->protocol);
+	struct hf_origin *origin = arg;
+
+	(void)purpose;
+	if (fd < 0)
+		return CURL_SOCKET_BAD;
+	if (!curl_watch_room(origin, fd)) {
+		(void)close(fd);
+		return CURL_SOCKET_BAD;
+	}
+	origin->watched[fd] = CURL_WATCH_OPEN;
+	return fd;
+}
+
+/* Epoll forgets a descriptor when it is closed. */
+int origin_curl_on_close(void *arg, curl_socket_t fd)
+{
+	struct hf_origin *origin = arg;
+
+	origin->watched[fd] = 0;
+	return close(fd);
 }
 
 static int curl_on_timer(CURLM *multi, long timeout_ms, void *arg)
@@ -293,7 +367,7 @@ void origin_curl_adopt(struct origin_fetch *fetch)
 	HF_ASSERT(curl_set_callbacks(fetch->easy, fetch) == CURLE_OK); /* pointers only */
 }
 
-static CURLcode curl_set_rules(const struct hf_origin *origin, const struct origin_fetch *fetch)
+static CURLcode curl_set_rules(struct hf_origin *origin, const struct origin_fetch *fetch)
 {
 	CURL *easy = fetch->easy;
 	uint64_t connect_ms = origin_retry_left_us(origin, fetch,
@@ -463,9 +537,17 @@ static bool curl_is_taken(const struct hf_origin *origin, int fd)
  * next request must not find it, so curl finds a dead connection. */
 static void curl_idle_ended(struct hf_origin *origin, int fd)
 {
-	(void)epoll_ctl(origin->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	(void)curl_watch(origin, fd, 0);
 	if (!curl_is_taken(origin, fd))
 		(void)shutdown(fd, SHUT_RDWR);
+}
+
+/* A connection that no transfer has. */
+static bool curl_is_idle(const struct hf_origin *origin, const struct epoll_event *event)
+{
+	uint64_t fd = event->data.u64; /* where it is one of curl's */
+
+	return fd < origin->watched_len && (origin->watched[fd] & CURL_WATCH_IDLE);
 }
 
 static void curl_socket_ready(struct hf_origin *origin, const struct epoll_event *event)
@@ -489,8 +571,10 @@ bool origin_curl_run(struct hf_origin *origin, uint32_t wait_ms)
 
 	origin->now_us = hf_clock_us();
 	for (int i = 0; i < n; i++)
-		if (event[i].data.u64 & ORIGIN_WATCH_IDLE)
+		if (curl_is_idle(origin, &event[i])) {
 			curl_idle_ended(origin, event[i].data.fd);
+			event[i].data.u64 |= ORIGIN_WATCH_IDLE;
+		}
 	/* New transfers take their connections here, between the look at those that wait and the end of
 	 * others: none of them has unread bytes. */
 	if (origin->curl_due_us <= origin->now_us) {
@@ -559,4 +643,5 @@ void origin_curl_fini(struct hf_origin *origin)
 	}
 	if (origin->epoll_fd >= 0)
 		(void)close(origin->epoll_fd);
+	free(origin->watched);
 }

@@ -371,6 +371,8 @@ struct hf_origin {
 	/* curl */
 	CURLM *multi;
 	int epoll_fd;
+	uint8_t *watched; /* [descriptor of curl's]: what epoll watches it for */
+	uint32_t watched_len;
 	uint64_t curl_due_us;
 	char *scratch; /* ORIGIN_SCRATCH_LEN */
 	/* mailbox: control thread and this one */

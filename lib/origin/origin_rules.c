@@ -80,7 +80,7 @@ static CURLcode rules_names(const struct hf_origin *origin, CURL *easy, const ch
 }
 
 /* No redirects, cookies, netrc, decoding: curl's defaults, and never switched on. */
-CURLcode origin_rules_set(const struct hf_origin *origin, CURL *easy, const char *url)
+CURLcode origin_rules_set(struct hf_origin *origin, CURL *easy, const char *url)
 {
 	CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, url);
 
@@ -91,6 +91,10 @@ CURLcode origin_rules_set(const struct hf_origin *origin, CURL *easy, const char
 	code |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+	code |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, origin_curl_on_open);
+	code |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, origin);
+	code |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, origin_curl_on_close);
+	code |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, origin);
 	return code | rules_tls(origin, easy) | rules_names(origin, easy, url);
 }
 

@@ -14,7 +14,7 @@
 
 /* origin_curl.c */
 /* In the data of epoll's events, beside the socket. */
-#define ORIGIN_WATCH_IDLE   (1ULL << 32) /* a connection that no transfer has */
+#define ORIGIN_WATCH_IDLE   (1ULL << 32) /* set when it came: a connection that no transfer has */
 #define ORIGIN_WATCH_L2     (1ULL << 33) /* L2's own epoll: the next turn looks there */
 #define ORIGIN_WATCH_TUNNEL (1ULL << 34)
 
@@ -32,12 +32,15 @@ int origin_curl_again(struct hf_origin *origin, struct origin_fetch *fetch) HF_M
 void origin_curl_adopt(struct origin_fetch *fetch);
 /* Its head is whole. False: the transfer shall end. */
 bool origin_curl_head(struct hf_origin *origin, struct origin_fetch *fetch);
+/* curl's: a connection is opened, or closed. */
+curl_socket_t origin_curl_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address);
+int origin_curl_on_close(void *arg, curl_socket_t fd);
 /* Goes on in the directions that are not paused. May end the fetch. */
 void origin_curl_resume(struct hf_origin *origin, struct origin_fetch *fetch);
 
 /* origin_rules.c */
 /* What holds for every request to URL, which is copied. */
-CURLcode origin_rules_set(const struct hf_origin *origin, CURL *easy, const char *url);
+CURLcode origin_rules_set(struct hf_origin *origin, CURL *easy, const char *url);
 
 /* origin_request.c */
 /* Sets method, target, fields and body of the leader's request. */
