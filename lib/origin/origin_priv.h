@@ -44,6 +44,8 @@
 #include "origin_tunnel.h"
 
 #define ORIGIN_HEAD_MAX        (64 * 1024) /* of an answer, status line to empty line */
+/* Bytes of an answer at once: 16 KiB with a head before them. Curl adds one, and that is a size class of malloc. */
+#define ORIGIN_READ_LEN        (20 * 1024 - 1)
 #define ORIGIN_SCRATCH_LEN     (2 * ORIGIN_HEAD_MAX)
 #define ORIGIN_VARY_MAX        8192
 #define ORIGIN_INBOX_BATCH     64
