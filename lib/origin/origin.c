@@ -147,6 +147,7 @@ void hf_origin_free(struct hf_origin *origin)
 	origin_tunnel_fini_all(origin);
 	if (origin->asks.next)
 		origin_auth_fini(origin);
+	origin_view_drop(origin);
 	origin_curl_fini(origin);
 	origin_l2_fini(origin);
 	origin_call_fini(origin);
@@ -155,7 +156,6 @@ void hf_origin_free(struct hf_origin *origin)
 	for (uint32_t i = 0; origin->link && i < origin->workers; i++)
 		if (origin->link[i])
 			origin->link[i]->origin_waker = NULL;
-	origin_view_drop(origin);
 	hf_state_unref(atomic_load(&origin->state_next));
 	origin_slots_part(origin);
 	free(origin->link);

@@ -377,6 +377,8 @@ static CURLcode curl_set_rules(struct hf_origin *origin, const struct origin_fet
 	long keep_s = (long)(origin->conf->origin.keepalive_ms / 1000);
 	CURLcode code = origin_rules_set(origin, easy, fetch->target->url);
 
+	/* without it curl parses CURLOPT_URL, and writes it anew */
+	code |= curl_easy_setopt(easy, CURLOPT_CURLU, origin_view_url(fetch));
 	code |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)ORIGIN_READ_LEN);
 	code |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)hf_max_u64(connect_ms, 1));
 	code |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, keep_s > 0 ? keep_s : 1L);

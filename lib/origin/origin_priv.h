@@ -283,6 +283,7 @@ struct origin_affinity {
 /* What this thread knows of a group of one state. */
 struct origin_group {
 	struct origin_peer **peer;         /* [origin of the group]; references */
+	CURLU **url;                       /* [origin of the group]; NULL: not asked for yet */
 	struct hf_route_origin *candidate; /* [origin of the group] */
 	struct origin_affinity *affinity;  /* a reference; NULL: not balanced by it */
 	struct origin_health *health;      /* a reference */
@@ -401,6 +402,8 @@ void origin_view_take(
 void origin_view_leave(struct hf_origin *origin, struct origin_fetch *fetch);
 /* Before it is sent: routed anew, if another state is in force by now. False: there is no route any more. */
 bool origin_view_again(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
+/* The URL of the origin that it goes to, parsed once for all fetches; NULL: curl has no memory. */
+CURLU *origin_view_url(const struct origin_fetch *fetch);
 /* Authority and path, without query, of a key. */
 void origin_view_split(
 	const struct hf_key *key, struct hf_span *ret_host, struct hf_span *ret_path);

@@ -30,9 +30,12 @@ static void view_peer_unref(struct hf_origin *origin, struct origin_peer *peer)
 static void view_free(struct hf_origin *origin, struct origin_view *view)
 {
 	for (uint32_t i = 0; i < view->state->group_count; i++) {
-		for (uint32_t j = 0; j < view->state->group[i].origin_count; j++)
+		for (uint32_t j = 0; j < view->state->group[i].origin_count; j++) {
 			view_peer_unref(origin, view->group[i].peer[j]);
+			curl_url_cleanup(view->group[i].url[j]);
+		}
 		free(view->group[i].peer);
+		free(view->group[i].url);
 		origin_balance_drop(&view->group[i]);
 		origin_health_unref(view->group[i].health);
 	}
@@ -89,7 +92,8 @@ static void view_fill_group(const struct hf_origin *origin, struct origin_group 
 	group->health = before == UINT32_MAX ? origin_health_new(origin)
 					     : origin_health_ref(from->group[before].health);
 	group->peer = calloc(of->origin_count + 1, sizeof(*group->peer));
-	HF_ASSERT(group->peer);
+	group->url = calloc(of->origin_count + 1, sizeof(*group->url));
+	HF_ASSERT(group->peer && group->url);
 	for (uint32_t i = 0; i < of->origin_count; i++) {
 		struct origin_peer *peer = NULL;
 
@@ -184,6 +188,22 @@ void origin_view_drop(struct hf_origin *origin)
 	origin->view = NULL;
 	if (view && view->fetches == 0)
 		view_free(origin, view);
+}
+
+CURLU *origin_view_url(const struct origin_fetch *fetch)
+{
+	const struct origin_view *view = fetch->view;
+	CURLU **url = &view->group[fetch->group - view->state->group]
+			       .url[fetch->target - fetch->group->origin];
+
+	if (*url)
+		return *url;
+	*url = curl_url();
+	if (!*url || curl_url_set(*url, CURLUPART_URL, fetch->target->url, 0) == CURLUE_OK)
+		return *url;
+	curl_url_cleanup(*url);
+	*url = NULL;
+	return NULL;
 }
 
 void origin_view_split(const struct hf_key *key, struct hf_span *ret_host, struct hf_span *ret_path)
