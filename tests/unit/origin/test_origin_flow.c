@@ -610,3 +610,59 @@ Test(origin_flow, a_call_to_a_thread_that_stands_still_times_out)
 	rig_turn(rig); /* and is not answered later */
 	rig_free(rig);
 }
+
+/* What curl has of its own for each of them. */
+Test(origin_flow, a_request_gets_no_field_that_the_worker_did_not_write)
+{
+	static const char *const methods[] = { "GET", "DELETE", "POST", "PUT" };
+	static const char *const curls[] = { "User-Agent", "Accept", "Content-Type", "Expect" };
+	struct rig *rig = rig_new();
+	struct rig_client client;
+	const char *head;
+	char text[256];
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(methods); i++) {
+		struct rig_conn *conn;
+		struct hf_span asked;
+
+		(void)snprintf(text, sizeof(text), "%s /a HTTP/1.1\r\nHost: a.test\r\n%s\r\n",
+			methods[i], i < 2 ? "" : "Content-Length: 0\r\n");
+		rig_start_text(rig, &client, text);
+		client.eager = true;
+		conn = rig_asked(rig, &head);
+		asked = (struct hf_span){ head, (size_t)(strstr(head, "\r\n\r\n") - head) };
+		for (size_t j = 0; j < HF_ARRAY_LEN(curls); j++)
+			cr_expect(!rig_has(asked, curls[j]), "%s: %s", methods[i], head);
+		rig_answer(conn, "Cache-Control: no-store\r\n", 1);
+		rig_until(rig, rig_client_at_end(&client));
+		rig_end(rig, &client);
+	}
+	rig_free(rig);
+}
+
+/* The socket of a connection that curl has closed unseen, for it was idle for too long, is another's then: epoll has
+ * to be told of that one anew. */
+Test(origin_flow, a_connection_that_takes_the_place_of_a_closed_one_is_watched)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct rig_client client;
+	const char *head;
+
+	rig_conf(rig);
+	rig->conf.origin.keepalive_ms = 1000;
+	rig_up(rig, 64 << 20);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct rig_conn *conn;
+
+		rig_get(rig, &client, i ? "/b" : "/a", "");
+		conn = rig_asked(rig, &head);
+		rig_settle(rig); /* it waits for an answer that epoll tells of */
+		rig_answer(conn, RIG_FRESH, 1);
+		rig_until(rig, rig_client_at_end(&client));
+		rig_end(rig, &client);
+		(void)usleep(2100000); /* curl counts in seconds */
+	}
+	cr_expect_eq(rig->conns, 2);
+	cr_expect(rig->conn[0].eof);
+	rig_free(rig);
+}
