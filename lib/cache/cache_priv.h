@@ -89,15 +89,20 @@ struct hf_cache {
 	_Atomic uint32_t shorts; /* shards that are short of memory */
 };
 
+static inline uint64_t cache_hash_tag(uint64_t hash)
+{
+	return hash >> 32 & 0xffff;
+}
+
 static inline uint64_t cache_word(const struct hf_obj *obj)
 {
 	HF_ASSERT_HOT((uintptr_t)obj >> 48 == 0);
-	return (obj->hash >> 32 & 0xffff) << 48 | (uintptr_t)obj;
+	return cache_hash_tag(obj->hash) << 48 | (uintptr_t)obj;
 }
 
 static inline bool cache_word_has_tag(uint64_t word, uint64_t hash)
 {
-	return word >> 48 == (hash >> 32 & 0xffff) && word != 0;
+	return word >> 48 == cache_hash_tag(hash) && word != 0;
 }
 
 static inline struct hf_obj *cache_word_obj(uint64_t word)
