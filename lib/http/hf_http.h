@@ -144,7 +144,8 @@ struct hf_http_req {
 	bool has_authorization;
 	bool has_range;       /* Range */
 	bool has_conditional; /* any If-* */
-	bool no_query;        /* there is no '?' in target; false: who wants to know looks */
+	/* target has no '?'; no '%' and no segment that begins with a dot; false: who wants to know looks */
+	bool no_query, no_escape;
 	int32_t max_forwards; /* OPTIONS and TRACE (RFC 9110 §7.6.2); -1: none or another method */
 	uint64_t content_length; /* body == LENGTH, else 0 */
 	size_t head_len;         /* bytes up to and with the empty line; leading empty lines too */

@@ -51,9 +51,10 @@ struct hf_http_memo {
 enum hf_parse hf_http_memo_parse(struct hf_http_memo *memo, const char *buf, size_t len,
 	const struct hf_http_limits *limits, struct hf_http_req *ret_req,
 	struct hf_http_fault *ret_fault) HF_MUST_CHECK;
-/* hf_http_key_build with a memory: of what the last authority behind "http" became. */
-int hf_http_memo_key(struct hf_http_memo *memo, char *buf, size_t cap, struct hf_span scheme,
-	struct hf_span authority, struct hf_span path_query) HF_MUST_CHECK;
+/* hf_http_key_build of REQ with a memory: of what the last authority behind "http" became. AUTHORITY: REQ's, or what
+ * stands for it. */
+int hf_http_memo_key(struct hf_http_memo *memo, char *buf, size_t cap,
+	const struct hf_http_req *req, struct hf_span authority) HF_MUST_CHECK;
 /* That sender will say nothing more. */
 void hf_http_memo_left(struct hf_http_memo *memo, const void *sender);
 /* What is a credential may have changed. */

@@ -286,25 +286,44 @@ int hf_http_key_build(char *buf, size_t cap, struct hf_span scheme, struct hf_sp
 	return key_end(&out, path_query);
 }
 
-int hf_http_memo_key(struct hf_http_memo *memo, char *buf, size_t cap, struct hf_span scheme,
-	struct hf_span authority, struct hf_span path_query)
+/* Is PREFIX what AUTHORITY gave? */
+static bool key_is_kept(const struct hf_http_memo *memo, struct hf_span authority)
+{
+	return authority.len == memo->site_len && memo->site_len > 0 &&
+	       memcmp(authority.ptr, memo->site, authority.len) == 0;
+}
+
+static int key_behind_kept(const struct hf_http_memo *memo, struct key_out *out,
+	struct hf_span path_query, bool no_escape)
+{
+	/* nearly all: nothing of it has another normal form (key_path_is_plain), and there is room to copy the
+	 * prefix with what lies behind it */
+	if (no_escape && path_query.len > 0 && path_query.ptr[0] == '/' &&
+		path_query.len <= out->cap && out->cap - path_query.len >= sizeof(memo->prefix)) {
+		memcpy(out->buf, memo->prefix, sizeof(memo->prefix));
+		memcpy(out->buf + memo->prefix_len, path_query.ptr, path_query.len);
+		return (int)(memo->prefix_len + path_query.len);
+	}
+	key_put_span(out, (struct hf_span){ memo->prefix, memo->prefix_len });
+	return key_end(out, path_query);
+}
+
+int hf_http_memo_key(struct hf_http_memo *memo, char *buf, size_t cap,
+	const struct hf_http_req *req, struct hf_span authority)
 {
 	struct key_out out = { .buf = buf, .cap = hf_min_size(cap, INT32_MAX) };
-	bool fits = authority.len > 0 && authority.len <= HF_HTTP_MEMO_SITE && scheme.len == 4 &&
-		    memcmp(scheme.ptr, "http", 4) == 0;
+	bool http = req->scheme.len == 4 && memcmp(req->scheme.ptr, "http", 4) == 0;
 
-	if (fits && authority.len == memo->site_len &&
-		memcmp(authority.ptr, memo->site, authority.len) == 0) {
-		key_put_span(&out, (struct hf_span){ memo->prefix, memo->prefix_len });
-		return key_end(&out, path_query);
-	}
-	if (key_put_site(&out, scheme, authority) != 0)
+	if (http && key_is_kept(memo, authority))
+		return key_behind_kept(memo, &out, req->path_query, req->no_escape);
+	if (key_put_site(&out, req->scheme, authority) != 0)
 		return -EINVAL;
-	if (fits && !out.full && out.len <= sizeof(memo->prefix)) {
+	if (http && authority.len <= HF_HTTP_MEMO_SITE && !out.full &&
+		out.len <= sizeof(memo->prefix)) {
 		memcpy(memo->site, authority.ptr, authority.len);
 		memcpy(memo->prefix, buf, out.len);
 		memo->site_len = (uint32_t)authority.len;
 		memo->prefix_len = (uint32_t)out.len;
 	}
-	return key_end(&out, path_query);
+	return key_end(&out, req->path_query);
 }

@@ -88,13 +88,16 @@ const char *http_skip_token(const char *p, const char *end)
 	}
 }
 
-const char *http_skip_uri(const char *p, const char *end, bool *ret_query)
+const char *http_skip_uri(const char *p, const char *end, struct http_uri_has *ret_has)
 {
 	const __m128i space = _mm_set1_epi8(' ');
 	const __m128i del = _mm_set1_epi8(0x7f);
 	const __m128i hash = _mm_set1_epi8('#');
 	const __m128i question = _mm_set1_epi8('?');
-	unsigned query = 0;
+	const __m128i percent = _mm_set1_epi8('%');
+	const __m128i slash = _mm_set1_epi8('/');
+	const __m128i dot = _mm_set1_epi8('.');
+	__m128i query = _mm_setzero_si128(), escape = query, slashes = query;
 
 	for (;; p += 16) {
 		__m128i v = http_load(p, end);
@@ -102,11 +105,17 @@ const char *http_skip_uri(const char *p, const char *end, bool *ret_query)
 		__m128i bad = _mm_or_si128(_mm_cmpeq_epi8(v, del), _mm_cmpeq_epi8(v, hash));
 		unsigned run = (unsigned)_mm_movemask_epi8(
 			_mm_andnot_si128(bad, _mm_cmpgt_epi8(v, space)));
+		__m128i before = slashes; /* the sixteen before these */
 
 		/* behind the run too, in its last sixteen: they are looked at for nothing then */
-		query |= (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, question));
+		slashes = _mm_cmpeq_epi8(v, slash);
+		query = _mm_or_si128(query, _mm_cmpeq_epi8(v, question));
+		escape = _mm_or_si128(escape, _mm_cmpeq_epi8(v, percent));
+		escape = _mm_or_si128(escape, _mm_and_si128(_mm_cmpeq_epi8(v, dot),
+						      _mm_alignr_epi8(slashes, before, 15)));
 		if (run != 0xffff) {
-			*ret_query = query != 0;
+			ret_has->query = _mm_movemask_epi8(query) != 0;
+			ret_has->escape = _mm_movemask_epi8(escape) != 0;
 			return p + __builtin_ctz(~run);
 		}
 	}

@@ -64,8 +64,13 @@ static inline __m128i http_load(const char *p, const char *end)
 const char *http_skip_value(const char *p, const char *end);
 /* The same for names, and for request targets. */
 const char *http_skip_token(const char *p, const char *end);
-/* *ret_query: there may be a '?' in it; false: there is none. */
-const char *http_skip_uri(const char *p, const char *end, bool *ret_query);
+/* What may be in a request target, when it was skipped; false: it is not. */
+struct http_uri_has {
+	bool query;  /* '?' */
+	bool escape; /* '%', or a segment that begins with a dot */
+};
+
+const char *http_skip_uri(const char *p, const char *end, struct http_uri_has *ret_has);
 
 /* Is there a '%' and two hex digits at p? */
 static inline bool http_is_escape(const char *p, const char *end)

@@ -134,10 +134,11 @@ static unsigned req_method(const char **p, const char *end, struct hf_http_req *
 static unsigned req_target(const char **p, const char *end, size_t uri_max, struct hf_http_req *req)
 {
 	const char *start = *p;
-	bool query;
-	const char *at = http_skip_uri(start, end, &query);
+	struct http_uri_has has;
+	const char *at = http_skip_uri(start, end, &has);
 
-	req->no_query = !query;
+	req->no_query = !has.query;
+	req->no_escape = !has.escape;
 	if ((size_t)(at - start) > uri_max)
 		return 414;
 	if (at == end)

@@ -61,8 +61,7 @@ static bool lookup_key(struct hf_serve *serve, const struct serve_req *req)
 
 	if (authority.len == 0)
 		authority = lookup_local(serve, req, local, sizeof(local));
-	len = hf_http_memo_key(&serve->memo, serve->key_buf, serve->key_cap, http->scheme,
-		authority, http->path_query);
+	len = hf_http_memo_key(&serve->memo, serve->key_buf, serve->key_cap, http, authority);
 	if (len < 0)
 		return false;
 	serve->key = (struct hf_key){ .ptr = serve->key_buf, .len = (uint32_t)len };

@@ -26,6 +26,8 @@ static void check_spans(const struct hf_http_req *req, const char *buf)
 	HF_ASSERT(req->minor == 0 || req->authority.len > 0);
 	check_inside(req->target, buf, req->head_len);
 	HF_ASSERT(!req->no_query || !memchr(req->target.ptr, '?', req->target.len));
+	HF_ASSERT(!req->no_escape || (!memchr(req->target.ptr, '%', req->target.len) &&
+					     !memmem(req->target.ptr, req->target.len, "/.", 2)));
 	check_inside(req->authority, buf, req->head_len);
 	for (uint32_t i = 0; i < req->fields.count; i++) {
 		check_inside(req->fields.lines[i].name, buf, req->head_len);
@@ -145,8 +147,7 @@ static void check_same_key(struct hf_http_memo *memo, const struct hf_http_req *
 	int len = hf_http_key_build(
 		plain, sizeof(plain), req->scheme, req->authority, req->path_query);
 
-	HF_ASSERT(len == hf_http_memo_key(memo, kept, sizeof(kept), req->scheme, req->authority,
-				 req->path_query));
+	HF_ASSERT(len == hf_http_memo_key(memo, kept, sizeof(kept), req, req->authority));
 	HF_ASSERT(len < 0 || memcmp(plain, kept, (size_t)len) == 0);
 }
 

@@ -38,9 +38,9 @@ Test(http_fields, every_known_name_is_found_in_any_case)
 
 static const char *skip_uri(const char *p, const char *end)
 {
-	bool query;
+	struct http_uri_has has;
 
-	return http_skip_uri(p, end, &query);
+	return http_skip_uri(p, end, &has);
 }
 
 /* Sixteen characters at once and one by one must agree, wherever the one stands that ends it. */

@@ -218,12 +218,14 @@ Test(http_memo, heads_that_differ_in_length_are_not_copied)
 
 static int key_of(struct hf_http_memo *with, char *buf, size_t cap, const char *const row[3])
 {
-	struct hf_span scheme = { row[0], strlen(row[0]) };
-	struct hf_span authority = { row[1], strlen(row[1]) }, path = { row[2], strlen(row[2]) };
+	struct hf_http_req asked = { .scheme = { row[0], strlen(row[0]) },
+		.path_query = { row[2], strlen(row[2]) },
+		.no_escape = !strpbrk(row[2], "%") && !strstr(row[2], "/.") };
+	struct hf_span authority = { row[1], strlen(row[1]) };
 
 	memset(buf, 'Z', 200);
-	return with ? hf_http_memo_key(with, buf, cap, scheme, authority, path)
-		    : hf_http_key_build(buf, cap, scheme, authority, path);
+	return with ? hf_http_memo_key(with, buf, cap, &asked, authority)
+		    : hf_http_key_build(buf, cap, asked.scheme, authority, asked.path_query);
 }
 
 Test(http_memo, keys_are_what_they_would_be_built_as)
@@ -231,7 +233,8 @@ Test(http_memo, keys_are_what_they_would_be_built_as)
 	static const char *const rows[][3] = { { "http", "a", "/x" }, { "http", "A:80", "/x" },
 		{ "http", "a:8080", "/%41" }, { "http", "", "/x" }, { "https", "a:8080", "/x" },
 		{ "HTTP", "a:8080", "/x" }, { "ftps", "a:8080", "/x" }, { "http", "a:8080", "x" },
-		{ "http", "b b", "/x" }, { "http", "b%2d", "/./x" }, { "http", "c", "?q" },
+		{ "http", "a:8080", "/a.b/c..d?/e" }, { "http", "b b", "/x" },
+		{ "http", "b%2d", "/./x" }, { "http", "c", "?q" },
 		{ "http", "0123456789012345678901234567890123456789012345678901234567890123", "/" },
 		{ "http", "0123456789012345678901234567890123456789012345678901234567890123x",
 			"/" } };
@@ -240,7 +243,7 @@ Test(http_memo, keys_are_what_they_would_be_built_as)
 	for (size_t i = 0; i < HF_ARRAY_LEN(rows) * HF_ARRAY_LEN(rows); i++) {
 		const char *const *first = rows[i / HF_ARRAY_LEN(rows)];
 		const char *const *row = rows[i % HF_ARRAY_LEN(rows)];
-		size_t cap = i % 3 == 0 ? 12 : sizeof(kept);
+		size_t cap = i % 3 == 0 ? 12 : i % 3 == 1 ? 85 : sizeof(kept);
 		int len = key_of(NULL, plain, cap, row);
 
 		(void)key_of(&memo, kept, sizeof(kept), first);

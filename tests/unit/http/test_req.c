@@ -29,23 +29,45 @@ Test(http_req, a_plain_get_gives_its_parts)
 	cr_assert_eq(req.max_forwards, -1);
 }
 
-Test(http_req, a_question_mark_anywhere_in_the_target_is_seen)
+/* A target of LEN zeroes behind its slash, with MARK from its character AT on. */
+static void parse_marked(int len, int at, const char *mark)
 {
 	char text[200];
+	int n = snprintf(text, sizeof(text), "GET /%0*d HTTP/1.1\r\nHost: a\r\n\r\n", len, 0);
 
+	memcpy(text + 4 + at, mark, strlen(mark));
+	cr_assert_eq(hf_http_req_parse(text, (size_t)n, &limits, &req, &fault), HF_PARSE_DONE, "%s",
+		text);
+}
+
+Test(http_req, a_question_mark_anywhere_in_the_target_is_seen)
+{
 	for (int len = 1; len < 70; len++) {
-		for (int mark = 1; mark <= len; mark++) {
-			int at = snprintf(text, sizeof(text),
-				"GET /%0*d HTTP/1.1\r\nHost: a\r\n\r\n", len, 0);
-
-			text[4 + mark] = '?';
-			cr_assert_eq(hf_http_req_parse(text, (size_t)at, &limits, &req, &fault),
-				HF_PARSE_DONE);
-			cr_assert(!req.no_query, "%s", text);
+		for (int at = 1; at <= len; at++) {
+			parse_marked(len, at, "?");
+			cr_assert(!req.no_query && req.no_escape, "%d %d", len, at);
 		}
 	}
 	assert_done("GET /a/0123456789012345678901234567890123456789 HTTP/1.1\r\nHost: a\r\n\r\n");
 	cr_assert(req.no_query);
+}
+
+Test(http_req, an_escape_or_a_segment_of_dots_anywhere_in_the_target_is_seen)
+{
+	for (int len = 2; len < 70; len++) {
+		for (int at = 1; at <= len; at++) {
+			parse_marked(len, at, "%");
+			cr_assert(!req.no_escape && req.no_query, "%d %d", len, at);
+			parse_marked(len, at, ".");
+			cr_assert_eq(req.no_escape, at > 1, "%d %d", len, at);
+			if (at == len)
+				continue;
+			parse_marked(len, at, "/.");
+			cr_assert(!req.no_escape, "%d %d", len, at);
+			parse_marked(len, at, "./");
+			cr_assert_eq(req.no_escape, at > 1, "%d %d", len, at);
+		}
+	}
 }
 
 Test(http_req, rfc9112_3_1_methods_are_case_sensitive_tokens)
