@@ -221,6 +221,17 @@ static inline void hf_obj_refresh_put(struct hf_obj *obj, uint64_t now_us)
 	atomic_store_explicit(&obj->refreshing, hf_obj_refresh_pause(now_us), memory_order_relaxed);
 }
 
+/* The body of a READY object when all of it is one run; else, and when there is none, len 0. */
+static inline struct hf_span hf_obj_body(const struct hf_obj *obj)
+{
+	uint64_t len = atomic_load_explicit(&obj->length, memory_order_relaxed);
+
+	HF_ASSERT_HOT(hf_obj_is_ready(obj));
+	if (!obj->first || len > obj->first->cap)
+		return (struct hf_span){ NULL, 0 };
+	return (struct hf_span){ (const char *)obj->first->data, (size_t)len };
+}
+
 /* Where a reader is in a body. Zeroed: at the start. lcore. */
 struct hf_obj_cursor {
 	const struct hf_chunk *chunk;

@@ -51,6 +51,13 @@ struct hf_resp_head {
 /* The whole head with its empty line. Returns its length, 0: does not fit. */
 size_t hf_resp_head_build(char *buf, size_t cap, const struct hf_resp_head *head) HF_MUST_CHECK;
 
+#define HF_RESP_OWN_MAX 256 /* bytes of it beyond stored and extra */
+
+/* The same for most hits, without asking what this one is not: to a client of HTTP/1.1 that stays, with a length
+ * and cache_status "hit". 0: there are not HF_RESP_OWN_MAX bytes behind STORED. */
+size_t hf_resp_hit_build(char *buf, size_t cap, struct hf_span stored, uint32_t age_s,
+	uint64_t content_length) HF_MUST_CHECK;
+
 /* What a stored 200 becomes for one client: its status line, and which of its fields are told. */
 enum hf_resp_part {
 	HF_RESP_NOT_MODIFIED, /* 304: only what RFC 9110 §15.4.5 lists, no Content-Length */

@@ -6,8 +6,7 @@
 
 #include "resp_priv.h"
 
-#define HEAD_OWN_MAX    256 /* of what head_add_own adds */
-#define HEAD_STATUS_MAX 96  /* of head->cache_status */
+#define HEAD_STATUS_MAX 96 /* of head->cache_status */
 
 /* These look at no room: the caller has. Of a literal each is a few stores. */
 static inline char *head_add(char *at, struct hf_span text)
@@ -24,13 +23,25 @@ static inline char *head_add_u64(char *at, uint64_t value)
 	return at + count;
 }
 
+static inline char *head_add_age(char *at, uint64_t age_s)
+{
+	at = head_add(at, HF_SPAN("Age: "));
+	at = head_add_u64(at, hf_min_u64(age_s, HF_HTTP_DELTA_MAX));
+	return head_add(at, HF_SPAN("\r\n"));
+}
+
+static inline char *head_add_length(char *at, uint64_t length)
+{
+	at = head_add(at, HF_SPAN("Content-Length: "));
+	at = head_add_u64(at, length);
+	return head_add(at, HF_SPAN("\r\n"));
+}
+
 static inline char *head_add_framing(char *at, const struct hf_resp_head *head)
 {
 	switch (head->framing) {
 	case HF_RESP_BODY_LENGTH:
-		at = head_add(at, HF_SPAN("Content-Length: "));
-		at = head_add_u64(at, head->content_length);
-		return head_add(at, HF_SPAN("\r\n"));
+		return head_add_length(at, head->content_length);
 	case HF_RESP_BODY_CHUNKED:
 		return head_add(at, HF_SPAN("Transfer-Encoding: chunked\r\n"));
 	case HF_RESP_BODY_NONE:
@@ -52,7 +63,7 @@ static inline char *head_add_connection(char *at, const struct hf_resp_head *hea
 	return at;
 }
 
-/* All of it but head->extra; HEAD_OWN_MAX bytes at most. */
+/* All of it but head->extra; HF_RESP_OWN_MAX bytes at most. */
 static inline char *head_add_own(char *at, const struct hf_resp_head *head)
 {
 	if (head->date.len > 0) {
@@ -61,11 +72,8 @@ static inline char *head_add_own(char *at, const struct hf_resp_head *head)
 		at = head_add(at, (struct hf_span){ head->date.ptr, HF_HTTP_DATE_LEN });
 		at = head_add(at, HF_SPAN("\r\n"));
 	}
-	if (head->age_s >= 0) {
-		at = head_add(at, HF_SPAN("Age: "));
-		at = head_add_u64(at, hf_min_u64((uint64_t)head->age_s, HF_HTTP_DELTA_MAX));
-		at = head_add(at, HF_SPAN("\r\n"));
-	}
+	if (head->age_s >= 0)
+		at = head_add_age(at, (uint64_t)head->age_s);
 	at = head_add_framing(at, head);
 	at = head_add_connection(at, head);
 	if (head->cache_status != NULL) {
@@ -81,12 +89,12 @@ static inline char *head_add_own(char *at, const struct hf_resp_head *head)
 
 void resp_put_own(struct resp_buf *out, const struct hf_resp_head *head)
 {
-	char own[HEAD_OWN_MAX];
+	char own[HF_RESP_OWN_MAX];
 	char *at = own;
 
 	HF_ASSERT(head->framing != HF_RESP_BODY_CHUNKED || head->minor >= 1);
 	resp_put(out, head->extra);
-	if (hf_likely(out->cap - out->len >= HEAD_OWN_MAX)) { /* of each hit: in place */
+	if (hf_likely(out->cap - out->len >= HF_RESP_OWN_MAX)) { /* of each hit: in place */
 		at = out->ptr + out->len;
 		out->len += (size_t)(head_add_own(at, head) - at);
 		return;
@@ -101,6 +109,20 @@ size_t hf_resp_head_build(char *buf, size_t cap, const struct hf_resp_head *head
 	resp_put(&out, head->stored);
 	resp_put_own(&out, head);
 	return resp_done(&out);
+}
+
+size_t hf_resp_hit_build(
+	char *buf, size_t cap, struct hf_span stored, uint32_t age_s, uint64_t content_length)
+{
+	char *at;
+
+	if (cap < HF_RESP_OWN_MAX || stored.len > cap - HF_RESP_OWN_MAX)
+		return 0;
+	at = head_add(buf, stored);
+	at = head_add_age(at, age_s);
+	at = head_add_length(at, content_length);
+	at = head_add(at, HF_SPAN("Cache-Status: holdfast; hit\r\n\r\n"));
+	return (size_t)(at - buf);
 }
 
 size_t hf_resp_chunk_begin(char *buf, uint64_t len)

@@ -158,8 +158,7 @@ enum serve_go serve_lookup(struct hf_serve *serve, struct serve_req *req)
 /* A body that fits behind its head in the send buffer: one copy, nothing to hold on to. */
 static bool hit_small(struct hf_serve *serve, struct serve_req *req)
 {
-	/* 256 bytes: what the head gains over the stored one */
-	uint64_t len = req->obj->head_len + 256 + req->obj->length;
+	uint64_t len = req->obj->head_len + HF_RESP_OWN_MAX + req->obj->length;
 
 	return len <= SERVE_TXBUF_CAP && serve_txbuf_room(serve, req, (uint32_t)len);
 }
@@ -204,7 +203,7 @@ enum serve_go serve_hit(struct hf_serve *serve, struct serve_req *req)
 	serve_head_done(serve, req);
 	req->framing =
 		obj->status == 204 || obj->status == 304 ? HF_RESP_BODY_NONE : HF_RESP_BODY_LENGTH;
-	if (!serve_send_head(serve, req, "hit"))
+	if (!serve_send_hit(serve, req))
 		return serve_conn_abort(serve, req->conn, HF_DROP_REQ_CUT);
 	req->step = req->lease ? SERVE_BODY : SERVE_DONE; /* a small body went out with its head */
 	return SERVE_GO;

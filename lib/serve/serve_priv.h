@@ -286,6 +286,8 @@ bool serve_send(struct hf_serve *serve, struct serve_req *req, const void *data,
 char *serve_txbuf_room(struct hf_serve *serve, struct serve_req *req, uint32_t len);
 bool serve_txbuf_send(struct hf_serve *serve, struct serve_req *req, uint32_t len) HF_MUST_CHECK;
 bool serve_send_head(struct hf_serve *serve, struct serve_req *req, const char *cache_status);
+/* The same of a hit that is stored, or leased. */
+bool serve_send_hit(struct hf_serve *serve, struct serve_req *req);
 int64_t serve_age_s(const struct hf_serve *serve, const struct serve_req *req);
 /* An answer of our own, LEN bytes at AT in the send buffer: the request is done. */
 enum serve_go serve_own_send(

@@ -176,6 +176,32 @@ bool serve_send_head(struct hf_serve *serve, struct serve_req *req, const char *
 	return serve_txbuf_send(serve, req, (uint32_t)len);
 }
 
+/* Does nothing of a head depend on this request, and is there a body to go with it? */
+static bool hit_is_plain(const struct serve_req *req)
+{
+	return req->method == HF_HTTP_GET && req->minor > 0 && req->keep_alive &&
+	       req->framing == HF_RESP_BODY_LENGTH && !req->lease;
+}
+
+bool serve_send_hit(struct hf_serve *serve, struct serve_req *req)
+{
+	const struct hf_obj *obj = req->obj;
+	struct hf_span body = hit_is_plain(req) ? hf_obj_body(obj) : (struct hf_span){ 0 };
+	char *at = req->txbuf->data + req->txbuf->used;
+	size_t len;
+
+	if (body.len == 0)
+		return serve_send_head(serve, req, "hit");
+	len = hf_resp_hit_build(at, SERVE_TXBUF_CAP - req->txbuf->used,
+		(struct hf_span){ obj->head, obj->head_len }, hf_obj_age_s(obj, serve->now_us),
+		body.len);
+	HF_ASSERT_HOT(len > 0 && len + body.len <= SERVE_TXBUF_CAP - req->txbuf->used);
+	memcpy(at + len, body.ptr, body.len);
+	serve_count_status(req, obj->status);
+	serve_count_body(req, body.len);
+	return serve_txbuf_send(serve, req, (uint32_t)(len + body.len));
+}
+
 bool serve_obj_failed(const struct hf_obj *obj)
 {
 	return atomic_load_explicit(&obj->state, memory_order_acquire) == HF_OBJ_FAILED;

@@ -66,6 +66,38 @@ Test(resp_head, rfc9112_9_3_connection_is_said_when_it_is_not_the_default)
 	cr_assert(!strstr(text(hf_resp_head_build(buf, sizeof(buf), &h)), "Connection"));
 }
 
+Test(resp_head, a_hit_that_asks_for_nothing_special_has_the_same_head)
+{
+	static const uint64_t lengths[] = { 1, 9, 10, 99, 100, 2047, 9999, 10000, UINT64_MAX };
+	static const uint32_t ages[] = { 0, 9, 10, 99, 100, 86400, INT32_MAX, 1U << 31,
+		UINT32_MAX };
+	char hit[sizeof(buf)];
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(lengths) * HF_ARRAY_LEN(ages); i++) {
+		struct hf_resp_head h = head_of(HF_RESP_BODY_LENGTH);
+		size_t len;
+
+		h.content_length = lengths[i / HF_ARRAY_LEN(ages)];
+		h.age_s = ages[i % HF_ARRAY_LEN(ages)];
+		h.cache_status = "hit";
+		len = hf_resp_hit_build(
+			hit, sizeof(hit), h.stored, (uint32_t)h.age_s, h.content_length);
+		cr_assert_lt(len, h.stored.len + HF_RESP_OWN_MAX);
+		hit[len] = '\0';
+		cr_assert_str_eq(text(hf_resp_head_build(buf, sizeof(buf), &h)), hit);
+	}
+}
+
+Test(resp_head, a_hit_has_no_head_where_there_is_no_room)
+{
+	const struct hf_span stored = HF_SPAN("HTTP/1.1 200 OK\r\nA: b\r\n");
+	size_t need = stored.len + HF_RESP_OWN_MAX;
+
+	for (size_t cap = 0; cap < need; cap++)
+		cr_assert_eq(hf_resp_hit_build(buf, cap, stored, 0, 1), 0);
+	cr_assert_gt(hf_resp_hit_build(buf, need, stored, 0, 1), 0);
+}
+
 Test(resp_head, rfc9111_5_1_age_date_extra_and_rfc9211_cache_status)
 {
 	struct hf_resp_head h = head_of(HF_RESP_BODY_LENGTH);
