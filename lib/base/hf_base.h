@@ -26,6 +26,7 @@
 #define HF_ALIGNED(n)                    __attribute__((aligned(n)))
 #define HF_PRINTF(f, a)                  __attribute__((format(printf, f, a)))
 #define HF_MUST_CHECK                    __attribute__((warn_unused_result))
+#define HF_NOINLINE                      __attribute__((noinline)) /* seldom taken: keeps its callers small */
 #define HF_NORETURN                      __attribute__((noreturn))
 #define HF_CONTAINER_OF(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 

@@ -71,7 +71,7 @@ static inline void lookup_bucket(struct lookup *lookup, const struct cache_bucke
 		uint64_t word = atomic_load_explicit(slot, memory_order_acquire);
 		struct hf_obj *obj = cache_word_obj(word);
 
-		if (!cache_word_has_tag(word, key->hash))
+		if (hf_unlikely(word == 0)) /* nothing there, or not any more; else the key tells */
 			continue;
 		lookup_prefetch(obj);
 		if (!cache_key_is(obj, key) || !hf_obj_is_ready(obj))

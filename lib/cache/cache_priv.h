@@ -100,11 +100,6 @@ static inline uint64_t cache_word(const struct hf_obj *obj)
 	return cache_hash_tag(obj->hash) << 48 | (uintptr_t)obj;
 }
 
-static inline bool cache_word_has_tag(uint64_t word, uint64_t hash)
-{
-	return word >> 48 == cache_hash_tag(hash) && word != 0;
-}
-
 static inline struct hf_obj *cache_word_obj(uint64_t word)
 {
 	return (struct hf_obj *)(uintptr_t)(word & 0xffffffffffff);

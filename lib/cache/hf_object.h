@@ -181,7 +181,13 @@ static inline uint32_t hf_obj_life_age_s(const struct hf_obj *obj, uint64_t now_
 static inline enum hf_cache_use hf_obj_use(
 	const struct hf_obj *obj, const struct hf_http_cc *req, uint64_t now_us)
 {
-	return hf_cache_fresh_for(&obj->life, req, hf_obj_life_age_s(obj, now_us));
+	uint32_t age_s = hf_obj_life_age_s(obj, now_us);
+
+	/* nearly always, and what hf_cache_fresh_for says then */
+	if (age_s < obj->life.lifetime_s && !obj->life.must_validate &&
+		(!req || !(req->no_cache || req->has_max_age || req->has_min_fresh)))
+		return HF_CACHE_USE_FRESH;
+	return hf_cache_fresh_for(&obj->life, req, age_s);
 }
 
 /* May it answer a request with credentials (RFC 9111 §3.5), or with a secret in its URL? */

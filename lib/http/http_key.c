@@ -251,7 +251,8 @@ static void key_put_path(struct key_out *out, struct hf_span path_query)
 }
 
 /* Up to the path. */
-static int key_put_site(struct key_out *out, struct hf_span scheme, struct hf_span authority)
+HF_NOINLINE static int key_put_site(
+	struct key_out *out, struct hf_span scheme, struct hf_span authority)
 {
 	bool https = hf_span_caseeq(scheme, HF_SPAN("https"));
 	struct key_authority a;
@@ -267,7 +268,7 @@ static int key_put_site(struct key_out *out, struct hf_span scheme, struct hf_sp
 	return 0;
 }
 
-static int key_end(struct key_out *out, struct hf_span path_query)
+HF_NOINLINE static int key_end(struct key_out *out, struct hf_span path_query)
 {
 	if (path_query.len > 0 && path_query.ptr[0] != '/' && path_query.ptr[0] != '?')
 		return -EINVAL;
@@ -298,8 +299,9 @@ static int key_behind_kept(const struct hf_http_memo *memo, struct key_out *out,
 {
 	/* nearly all: nothing of it has another normal form (key_path_is_plain), and there is room to copy the
 	 * prefix with what lies behind it */
-	if (no_escape && path_query.len > 0 && path_query.ptr[0] == '/' &&
-		path_query.len <= out->cap && out->cap - path_query.len >= sizeof(memo->prefix)) {
+	if (hf_likely(no_escape && path_query.len > 0 && path_query.ptr[0] == '/' &&
+		      path_query.len <= out->cap &&
+		      out->cap - path_query.len >= sizeof(memo->prefix))) {
 		memcpy(out->buf, memo->prefix, sizeof(memo->prefix));
 		memcpy(out->buf + memo->prefix_len, path_query.ptr, path_query.len);
 		return (int)(memo->prefix_len + path_query.len);
@@ -314,7 +316,7 @@ int hf_http_memo_key(struct hf_http_memo *memo, char *buf, size_t cap,
 	struct key_out out = { .buf = buf, .cap = hf_min_size(cap, INT32_MAX) };
 	bool http = req->scheme.len == 4 && memcmp(req->scheme.ptr, "http", 4) == 0;
 
-	if (http && key_is_kept(memo, authority))
+	if (hf_likely(http && key_is_kept(memo, authority)))
 		return key_behind_kept(memo, &out, req->path_query, req->no_escape);
 	if (key_put_site(&out, req->scheme, authority) != 0)
 		return -EINVAL;

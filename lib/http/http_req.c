@@ -371,21 +371,26 @@ static unsigned req_field_lines(
 	return 400;
 }
 
-/* The field lines and what they mean: told by the memo, or parsed and kept in it. */
-static unsigned req_fields(struct hf_http_memo *memo, const char **p, const char *end,
-	uint32_t lines_max, struct hf_http_req *req)
+/* The field lines and what they mean, parsed and kept in the memo. */
+HF_NOINLINE static unsigned req_fields_new(struct hf_http_memo *memo, const char **p,
+	const char *end, uint32_t lines_max, struct hf_http_req *req)
 {
 	const char *text = *p;
-	unsigned status;
+	unsigned status = req_field_lines(p, end, lines_max, req);
 
-	if (memo && http_memo_tell(memo, p, end, lines_max, req))
-		return 0;
-	status = req_field_lines(p, end, lines_max, req);
 	if (status == 0)
 		status = req_fields_meaning(req);
 	if (status == 0 && memo)
 		http_memo_keep(memo, text, (size_t)(*p - text), req);
 	return status;
+}
+
+static unsigned req_fields(struct hf_http_memo *memo, const char **p, const char *end,
+	uint32_t lines_max, struct hf_http_req *req)
+{
+	if (memo && http_memo_tell(memo, p, end, lines_max, req))
+		return 0;
+	return req_fields_new(memo, p, end, lines_max, req);
 }
 
 /* *ret_over: what MORE means when there may be no more. */

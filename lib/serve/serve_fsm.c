@@ -38,7 +38,7 @@ static bool fsm_has_its_share(const struct hf_serve *serve, const struct serve_c
 }
 
 /* Between requests: begin the next one if there is anything to read, and it can be answered. */
-static struct serve_req *fsm_begin(struct hf_serve *serve, struct serve_conn *conn)
+static struct serve_req *fsm_begin(struct hf_serve *serve, struct serve_conn *conn, bool first)
 {
 	if (hf_tcp_unread(conn->tcp) == 0) {
 		if (conn->fin || serve->draining) {
@@ -56,7 +56,8 @@ static struct serve_req *fsm_begin(struct hf_serve *serve, struct serve_conn *co
 	} else {
 		conn->req = serve_req_new(serve, conn);
 		if (conn->req) {
-			hf_tcp_idle_set(serve->tcp, conn->tcp, false);
+			if (first) /* behind it the connection is idle no more */
+				hf_tcp_idle_set(serve->tcp, conn->tcp, false);
 			return conn->req;
 		}
 		serve_again(serve, conn);
@@ -74,11 +75,11 @@ static void fsm_walk(struct hf_serve *serve, struct serve_conn *conn)
 		enum serve_go go;
 
 		if (!req) {
-			if (requests++ == SERVE_REQUESTS_TURN) {
+			if (requests == SERVE_REQUESTS_TURN) {
 				serve_again(serve, conn);
 				return;
 			}
-			req = fsm_begin(serve, conn);
+			req = fsm_begin(serve, conn, /* first= */ requests++ == 0);
 			if (!req)
 				return;
 		}

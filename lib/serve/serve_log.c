@@ -137,7 +137,7 @@ void serve_log_miss(struct serve_req *req)
 	req->log->cache = (uint8_t) class;
 }
 
-void serve_log_end(struct hf_serve *serve, struct serve_req *req)
+HF_NOINLINE void serve_log_end(struct hf_serve *serve, struct serve_req *req)
 {
 	struct hf_reqlog_record *record = req->log;
 

@@ -10,8 +10,16 @@
 
 #include "serve_priv.h"
 
+/* GET or HEAD of a path, and no expectation that is not known: nothing of lookup_own. */
+static bool lookup_is_usual(const struct hf_http_req *http)
+{
+	return (http->method == HF_HTTP_GET || http->method == HF_HTTP_HEAD) &&
+	       http->form == HF_HTTP_FORM_ORIGIN && !http->expect_unknown;
+}
+
 /* Requests that this node answers or refuses whatever is stored. True: *ret_go says how. */
-static bool lookup_own(struct hf_serve *serve, struct serve_req *req, enum serve_go *ret_go)
+HF_NOINLINE static bool lookup_own(
+	struct hf_serve *serve, struct serve_req *req, enum serve_go *ret_go)
 {
 	const struct hf_http_req *http = &serve->http;
 
@@ -39,9 +47,9 @@ static bool lookup_own(struct hf_serve *serve, struct serve_req *req, enum serve
 }
 
 /* A 1.0 request may name no host (RFC 9112 §3.3): it means whom it was sent to. */
-static struct hf_span lookup_local(
-	const struct hf_serve *serve, const struct serve_req *req, char *buf, size_t cap)
+HF_NOINLINE static struct hf_span lookup_local(struct hf_serve *serve, const struct serve_req *req)
 {
+	size_t cap = sizeof(serve->local);
 	struct hf_tcp_info info;
 	char ip[SERVE_IP_LEN];
 	const char *format;
@@ -49,18 +57,18 @@ static struct hf_span lookup_local(
 	hf_tcp_info(serve->tcp, req->conn->tcp, &info);
 	serve_ip_text(&info.local, ip);
 	format = hf_ip_is4(&info.local) ? "%s:%u" : "[%s]:%u";
-	return (struct hf_span){ buf, (size_t)snprintf(buf, cap, format, ip, info.local_port) };
+	return (struct hf_span){ serve->local,
+		(size_t)snprintf(serve->local, cap, format, ip, info.local_port) };
 }
 
 static bool lookup_key(struct hf_serve *serve, const struct serve_req *req)
 {
 	const struct hf_http_req *http = &serve->http;
 	struct hf_span authority = http->authority;
-	char local[SERVE_IP_LEN + 8];
 	int len;
 
-	if (authority.len == 0)
-		authority = lookup_local(serve, req, local, sizeof(local));
+	if (hf_unlikely(authority.len == 0))
+		authority = lookup_local(serve, req);
 	len = hf_http_memo_key(&serve->memo, serve->key_buf, serve->key_cap, http, authority);
 	if (len < 0)
 		return false;
@@ -80,27 +88,20 @@ static bool lookup_stands_in(
 		       &obj->life, &facts->cc, hf_obj_life_age_s(obj, serve->now_us), window_s);
 }
 
-/* What is stored: may it answer, and if not, why not? */
-static enum hf_xchg_cause lookup_judge(struct hf_serve *serve, struct serve_req *req,
-	const struct hf_cache_req *facts, enum hf_lookup verdict)
+/* It is stored, and not fresh to this request: may it answer all the same, and if not, why not? */
+HF_NOINLINE static enum hf_xchg_cause lookup_judge_old(struct hf_serve *serve,
+	struct serve_req *req, const struct hf_cache_req *facts, enum hf_cache_use use)
 {
 	struct hf_obj *obj = req->obj;
 
-	if (!obj)
-		return verdict == HF_LOOKUP_VARY ? HF_XCHG_MISS_VARY : HF_XCHG_MISS_ABSENT;
-	/* of a secret in the URL the origin thread judges: it knows the route */
-	if (!hf_obj_is_open_to(obj, facts))
-		return facts->has_authorization ? HF_XCHG_BYPASS_REQUEST : HF_XCHG_MISS_ABSENT;
-	switch (hf_obj_use(obj, &facts->cc, serve->now_us)) {
+	switch (use) {
 	case HF_CACHE_USE_FRESH:
 		break;
 	case HF_CACHE_USE_STALE:
 		hf_stat_inc(HF_STAT_CACHE_STALE_CLIENT);
-		req->stale = true;
 		break;
 	case HF_CACHE_USE_STALE_SWR:
 		hf_stat_inc(HF_STAT_CACHE_STALE_SWR);
-		req->stale = true;
 		serve_refresh(serve, req);
 		break;
 	case HF_CACHE_USE_REVALIDATE:
@@ -109,10 +110,29 @@ static enum hf_xchg_cause lookup_judge(struct hf_serve *serve, struct serve_req 
 		if (!lookup_stands_in(serve, obj, facts))
 			return HF_XCHG_MISS_EXPIRED;
 		hf_stat_inc(HF_STAT_CACHE_STALE_FALLBACK);
-		req->stale = true;
 		serve_refresh(serve, req);
 		break;
 	}
+	req->stale = use != HF_CACHE_USE_FRESH;
+	req->step = SERVE_HIT;
+	return HF_XCHG_MISS_ABSENT; /* of no meaning on a hit */
+}
+
+/* What is stored: may it answer, and if not, why not? */
+static enum hf_xchg_cause lookup_judge(struct hf_serve *serve, struct serve_req *req,
+	const struct hf_cache_req *facts, enum hf_lookup verdict)
+{
+	struct hf_obj *obj = req->obj;
+	enum hf_cache_use use;
+
+	if (!obj)
+		return verdict == HF_LOOKUP_VARY ? HF_XCHG_MISS_VARY : HF_XCHG_MISS_ABSENT;
+	/* of a secret in the URL the origin thread judges: it knows the route */
+	if (!hf_obj_is_open_to(obj, facts))
+		return facts->has_authorization ? HF_XCHG_BYPASS_REQUEST : HF_XCHG_MISS_ABSENT;
+	use = hf_obj_use(obj, &facts->cc, serve->now_us);
+	if (hf_unlikely(use != HF_CACHE_USE_FRESH))
+		return lookup_judge_old(serve, req, facts, use);
 	req->step = SERVE_HIT;
 	return HF_XCHG_MISS_ABSENT; /* of no meaning on a hit */
 }
@@ -129,7 +149,7 @@ enum serve_go serve_lookup(struct hf_serve *serve, struct serve_req *req)
 	enum hf_lookup verdict;
 	enum serve_go go;
 
-	if (lookup_own(serve, req, &go))
+	if (!lookup_is_usual(&serve->http) && lookup_own(serve, req, &go))
 		return go;
 	if (!lookup_key(serve, req))
 		return serve_fail(req, 400, HF_DROP_REQ_MALFORMED);

@@ -183,6 +183,7 @@ struct hf_serve {
 	struct hf_http_memo memo; /* what READ parsed before */
 	struct hf_span head;      /* its bytes */
 	struct hf_key key;
+	char local[SERVE_IP_LEN + 8];           /* LOOKUP: an authority that it did not name */
 	const struct hf_state_flow *flow;       /* that allowed it; NULL: its route has none */
 	const struct hf_auth_decision *allowed; /* by this */
 	char *key_buf;
@@ -282,8 +283,16 @@ struct serve_txbuf *serve_txbuf_new(struct hf_serve *serve);
 bool serve_ref_is_txbuf(const struct hf_ref *ref);
 bool serve_send(struct hf_serve *serve, struct serve_req *req, const void *data, uint32_t len,
 	struct hf_ref *ref, bool zero_copy) HF_MUST_CHECK;
+/* Takes another send buffer in the place of the request's; NULL: there is none. */
+char *serve_txbuf_next(struct hf_serve *serve, struct serve_req *req);
 /* Room for `len` bytes that live until acknowledged; NULL: none. Queue with serve_txbuf_send. */
-char *serve_txbuf_room(struct hf_serve *serve, struct serve_req *req, uint32_t len);
+static inline char *serve_txbuf_room(struct hf_serve *serve, struct serve_req *req, uint32_t len)
+{
+	HF_ASSERT(len <= SERVE_TXBUF_CAP);
+	if (req->txbuf->used + len <= SERVE_TXBUF_CAP)
+		return req->txbuf->data + req->txbuf->used;
+	return serve_txbuf_next(serve, req);
+}
 bool serve_txbuf_send(struct hf_serve *serve, struct serve_req *req, uint32_t len) HF_MUST_CHECK;
 bool serve_send_head(struct hf_serve *serve, struct serve_req *req, const char *cache_status);
 /* The same of a hit that is stored, or leased. */

@@ -37,8 +37,10 @@ struct serve_req *serve_req_new(struct hf_serve *serve, struct serve_conn *conn)
 
 void serve_req_free(struct hf_serve *serve, struct serve_req *req)
 {
-	serve_xchg_drop(serve, req);
-	serve_auth_forget(req);
+	if (hf_unlikely(req->xchg != NULL))
+		serve_xchg_drop(serve, req);
+	if (hf_unlikely(req->ask != NULL))
+		serve_auth_forget(req);
 	if (hf_unlikely(req->log != NULL))
 		serve_log_end(serve, req);
 	if (req->lease)
@@ -73,7 +75,7 @@ void serve_head_leave(struct hf_serve *serve)
 	hf_wipe(serve->key_buf, serve->key.len);
 }
 
-static struct hf_span read_copy(struct hf_serve *serve, struct serve_conn *conn)
+HF_NOINLINE static struct hf_span read_copy(struct hf_serve *serve, struct serve_conn *conn)
 {
 	struct hf_span spans[READ_SPANS];
 	uint32_t count = hf_tcp_peek(serve->tcp, conn->tcp, spans, READ_SPANS);
@@ -102,7 +104,7 @@ static struct hf_span read_contiguous(struct hf_serve *serve, struct serve_conn 
 
 /* Can what came since the head was found incomplete change that? Else one byte in each packet would have
  * all of it parsed again each time. A line may be its last, and what is twice as long may be too long. */
-static bool read_is_worth(const struct hf_serve *serve, const struct serve_req *req)
+HF_NOINLINE static bool read_is_worth(const struct hf_serve *serve, const struct serve_req *req)
 {
 	const struct hf_tcp_conn *tcp = req->conn->tcp;
 	struct hf_span spans[READ_SPANS];
@@ -123,7 +125,7 @@ static bool read_is_worth(const struct hf_serve *serve, const struct serve_req *
 }
 
 /* Until the head is whole the connection may be shed as if it were idle. */
-static enum serve_go read_more(struct hf_serve *serve, struct serve_req *req)
+HF_NOINLINE static enum serve_go read_more(struct hf_serve *serve, struct serve_req *req)
 {
 	struct serve_conn *conn = req->conn;
 

@@ -48,14 +48,10 @@ bool serve_send(struct hf_serve *serve, struct serve_req *req, const void *data,
 	return true;
 }
 
-char *serve_txbuf_room(struct hf_serve *serve, struct serve_req *req, uint32_t len)
+char *serve_txbuf_next(struct hf_serve *serve, struct serve_req *req)
 {
-	struct serve_txbuf *fresh;
+	struct serve_txbuf *fresh = serve_txbuf_new(serve);
 
-	HF_ASSERT(len <= SERVE_TXBUF_CAP);
-	if (req->txbuf->used + len <= SERVE_TXBUF_CAP)
-		return req->txbuf->data + req->txbuf->used;
-	fresh = serve_txbuf_new(serve);
 	if (!fresh)
 		return NULL;
 	hf_ref_put(&req->txbuf->ref); /* queued spans keep the old one */

@@ -35,6 +35,27 @@ Test(object, o2_o4_an_exchange_keeps_an_object_that_left_the_table)
 	fix_close(&fix);
 }
 
+Test(object, a_body_in_one_run_is_told_whole_and_any_other_not_at_all)
+{
+	static const size_t lens[] = { 0, 1, 4096, 4097, 14311, 14312, 14313, 28625 };
+	struct fix fix;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	for (size_t i = 0; i < HF_ARRAY_LEN(lens); i++) {
+		struct hf_obj *obj = fix_put(&fix, "k", 3, lens[i]);
+		struct hf_obj_cursor cursor = { 0 };
+		struct hf_span body, first;
+
+		cr_assert_not_null(obj);
+		body = hf_obj_body(obj);
+		first = hf_obj_peek(obj, &cursor, SIZE_MAX);
+		cr_expect_eq(body.len, first.len == lens[i] ? lens[i] : 0, "%zu", lens[i]);
+		if (body.len > 0)
+			cr_expect_eq(body.ptr, first.ptr);
+	}
+	fix_close(&fix);
+}
+
 Test(object, o3_filled_grows_and_bytes_below_it_stay)
 {
 	static const size_t lens[] = { 1, 5, 4096, 4097, 14311, 14312, 14313, 28624, 28625,

@@ -79,6 +79,39 @@ Test(serve, head_of_a_stored_get_has_its_length_and_no_body)
 	cr_assert_str_eq(strstr(client->out, "\r\n\r\n"), "\r\n\r\n");
 }
 
+Test(serve, a_small_hit_says_what_its_client_has_to_know)
+{
+	static const struct {
+		const char *ask, *own;
+		bool body;
+	} rows[] = {
+		{ GET("/a"), "Age: 5\r\nContent-Length: 10\r\n", true },
+		{ "GET /a HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n",
+			"Age: 5\r\nContent-Length: 10\r\nConnection: close\r\n", true },
+		{ "GET /a HTTP/1.0\r\nHost: a.example\r\n\r\n", "Age: 5\r\nContent-Length: 10\r\n",
+			true },
+		{ "GET /a HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\n\r\n",
+			"Age: 5\r\nContent-Length: 10\r\nConnection: keep-alive\r\n", true },
+		{ "HEAD /a HTTP/1.1\r\nHost: a.example\r\n\r\n", "Age: 5\r\nContent-Length: 10\r\n",
+			false },
+		{ GET("/none"), "Age: 5\r\nContent-Length: 0\r\n", false },
+	};
+	char expect[200];
+
+	rig_store(&rig, URL("/a"), 10, 60);
+	rig_store(&rig, URL("/none"), 0, 60);
+	rig.now_us += 5000000;
+	for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
+		struct rig_client *client = rig_connect(&rig, (uint32_t)i);
+
+		(void)snprintf(expect, sizeof(expect), "%sCache-Status: holdfast; hit\r\n\r\n%s",
+			rows[i].own, rows[i].body ? "xxxxxxxxxx" : "");
+		rig_send(&rig, client, rows[i].ask);
+		cr_assert_not_null(strstr(client->out, "Age: "), "%s", rows[i].ask);
+		cr_assert_str_eq(strstr(client->out, "Age: "), expect, "%s", rows[i].ask);
+	}
+}
+
 Test(serve, V1_pipelined_requests_are_answered_in_order)
 {
 	struct rig_client *client;
