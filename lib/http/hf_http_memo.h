@@ -43,7 +43,7 @@ struct hf_http_memo {
 	const void *last;   /* who said text last */
 	uint32_t site_len, prefix_len;
 	char site[HF_HTTP_MEMO_SITE];        /* an authority, as it was spelt with "http" */
-	char prefix[HF_HTTP_MEMO_SITE + 16]; /* a key's beginning, which it gave */
+	char prefix[HF_HTTP_MEMO_SITE + 16]; /* a key's beginning that it gave; then zeroes */
 	char text[HF_HTTP_MEMO_MAX];         /* field lines and the empty line */
 };
 

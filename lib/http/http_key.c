@@ -297,8 +297,8 @@ static bool key_is_kept(const struct hf_http_memo *memo, struct hf_span authorit
 static int key_behind_kept(const struct hf_http_memo *memo, struct key_out *out,
 	struct hf_span path_query, bool no_escape)
 {
-	/* nearly all: nothing of it has another normal form (key_path_is_plain), and there is room to copy the
-	 * prefix with what lies behind it */
+	/* nearly all: nothing of it has another normal form (key_path_is_plain), and there is room for the zeroes
+	 * behind the prefix too, so that its length does not matter */
 	if (hf_likely(no_escape && path_query.len > 0 && path_query.ptr[0] == '/' &&
 		      path_query.len <= out->cap &&
 		      out->cap - path_query.len >= sizeof(memo->prefix))) {
@@ -323,6 +323,7 @@ int hf_http_memo_key(struct hf_http_memo *memo, char *buf, size_t cap,
 	if (http && authority.len <= HF_HTTP_MEMO_SITE && !out.full &&
 		out.len <= sizeof(memo->prefix)) {
 		memcpy(memo->site, authority.ptr, authority.len);
+		memset(memo->prefix, 0, sizeof(memo->prefix));
 		memcpy(memo->prefix, buf, out.len);
 		memo->site_len = (uint32_t)authority.len;
 		memo->prefix_len = (uint32_t)out.len;

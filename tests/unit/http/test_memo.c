@@ -251,6 +251,10 @@ Test(http_memo, keys_are_what_they_would_be_built_as)
 		if (len > 0)
 			cr_assert_eq(memcmp(plain, kept, (size_t)len), 0, "%s %s", row[0], row[1]);
 	}
+	(void)key_of(&memo, kept, sizeof(kept), rows[HF_ARRAY_LEN(rows) - 2]);
+	(void)key_of(&memo, kept, sizeof(kept), rows[0]);
+	(void)key_of(&memo, kept, sizeof(kept), rows[0]);
+	cr_assert(!memmem(kept, sizeof(kept), "0123", 4), "of another key");
 	(void)key_of(&memo, kept, sizeof(kept), rows[2]);
 	cr_assert_eq(memo.site_len, strlen("a:8080"));
 }
