@@ -258,3 +258,21 @@ Test(http_memo, keys_are_what_they_would_be_built_as)
 	(void)key_of(&memo, kept, sizeof(kept), rows[2]);
 	cr_assert_eq(memo.site_len, strlen("a:8080"));
 }
+
+Test(http_memo, a_key_from_the_memo_stays_in_its_room)
+{
+	char path[100] = "/", plain[200], kept[200];
+	const char *row[] = { "http", "a.example", path };
+
+	(void)key_of(&memo, kept, sizeof(kept), row);
+	for (size_t len = 1; len < sizeof(path); len++) {
+		for (size_t cap = 0; cap < sizeof(kept); cap++) {
+			int want = key_of(NULL, plain, cap, row);
+
+			cr_assert_eq(key_of(&memo, kept, cap, row), want, "%zu %zu", len, cap);
+			for (size_t at = cap; at < sizeof(kept); at++)
+				cr_assert_eq(kept[at], 'Z', "%zu %zu", len, cap);
+		}
+		path[len] = 'x';
+	}
+}
