@@ -19,6 +19,18 @@ static bool net_address_is_set(const struct hf_conf_address *address)
 	return memcmp(address->ip, zero, sizeof(zero)) != 0;
 }
 
+static struct net_addr4 net_addr4(const struct hf_ip *ip, uint32_t prefix)
+{
+	struct net_addr4 addr4;
+
+	HF_ASSERT(prefix <= 32);
+	memcpy(&addr4.ip, ip->b + 12, sizeof(addr4.ip));
+	addr4.broadcast = addr4.ip;
+	if (prefix > 0 && prefix < 31)
+		addr4.broadcast |= __builtin_bswap32(UINT32_MAX >> prefix);
+	return addr4;
+}
+
 static void net_address_add(struct net_port *port, const struct hf_ip *ip, uint32_t prefix)
 {
 	struct net_addr *addr = &port->addr[port->addr_count];
@@ -29,6 +41,8 @@ static void net_address_add(struct net_port *port, const struct hf_ip *ip, uint3
 	addr->prefix_bits = (uint8_t)(addr->is4 ? prefix + 96 : prefix);
 	HF_ASSERT(addr->prefix_bits <= 128);
 	port->addr_count++;
+	if (addr->is4)
+		port->addr4[port->addr4_count++] = net_addr4(ip, prefix);
 }
 
 /* fe80:: and the modified EUI-64 of the MAC address (RFC 4291 §2.5.6, appendix A). */
@@ -41,7 +55,11 @@ static struct hf_ip net_link_local(const uint8_t mac[6])
 static void net_port_init(struct net_port *port, const struct hf_conf_port *conf)
 {
 	hf_port_info(port->port, &port->info);
+	port->path = (struct hf_path){
+		.port = (uint16_t)port->index, .mtu = port->info.mtu, .tso_max = port->info.tso_max
+	};
 	port->vlan = conf->vlan;
+	port->l2_len = sizeof(struct hf_pkt_eth) + (conf->vlan ? sizeof(struct hf_pkt_vlan) : 0);
 	HF_ASSERT(conf->address_count <= HF_CONF_ADDRESSES_MAX);
 	for (uint32_t i = 0; i < conf->address_count; i++) {
 		struct hf_ip ip = net_ip_from6(conf->address[i].ip);

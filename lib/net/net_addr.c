@@ -91,9 +91,8 @@ bool hf_net_path(const struct hf_net *net, const struct hf_ip *peer, struct hf_p
 
 	if (!net_gateway_mac(hf_ip_is4(peer) ? &port->gateway4 : &port->gateway6, mac))
 		return false;
-	*ret_path = (struct hf_path){
-		.mtu = port->info.mtu, .flags = NET_PATH_GATEWAY, .tso_max = port->info.tso_max
-	};
+	*ret_path = port->path;
+	ret_path->flags = NET_PATH_GATEWAY;
 	memcpy(ret_path->mac, mac, 6);
 	return true;
 }

@@ -71,9 +71,9 @@ static int in_dispatch(struct hf_net *net, struct net_frame *frame)
 
 	if (verdict != HF_DROP_NONE)
 		return verdict;
-	switch (type) {
-	case HF_PKT_TYPE_IP4:
+	if (hf_likely(type == HF_PKT_TYPE_IP4))
 		return net_ip4_in(net, frame);
+	switch (type) {
 	case HF_PKT_TYPE_IP6:
 		return net_ip6_in(net, frame);
 	case HF_PKT_TYPE_ARP:
@@ -86,7 +86,8 @@ static int in_dispatch(struct hf_net *net, struct net_frame *frame)
 int net_in_frame(struct hf_net *net, struct net_port *port, struct rte_mbuf *mbuf, bool spread,
 	uint32_t hops)
 {
-	struct net_frame frame = { .port = port, .spread = spread, .hops = hops };
+	const struct hf_pkt_eth *eth;
+	struct net_frame frame;
 	int verdict;
 
 	if (hf_unlikely(mbuf->nb_segs > 1)) {
@@ -94,18 +95,21 @@ int net_in_frame(struct hf_net *net, struct net_port *port, struct rte_mbuf *mbu
 		if (verdict != HF_DROP_NONE)
 			return verdict;
 	}
-	frame.mbuf = mbuf;
-	frame.eth = rte_pktmbuf_mtod(mbuf, const struct hf_pkt_eth *);
-	if (mbuf->data_len < sizeof(*frame.eth)) {
+	eth = rte_pktmbuf_mtod(mbuf, const struct hf_pkt_eth *);
+	if (mbuf->data_len < sizeof(*eth)) {
 		verdict = hf_drop(HF_DROP_ETH_SHORT);
-	} else if (net_mac_is_multicast(frame.eth->src) || net_mac_is_zero(frame.eth->src)) {
+	} else if (net_mac_is_multicast(eth->src) || net_mac_is_zero(eth->src)) {
 		verdict = hf_drop(HF_DROP_ETH_BAD_SOURCE);
-	} else if (!net_mac_is_multicast(frame.eth->dst) &&
-		   memcmp(frame.eth->dst, port->info.mac, 6) != 0) {
+	} else if (!net_mac_is_multicast(eth->dst) && memcmp(eth->dst, port->info.mac, 6) != 0) {
 		verdict = hf_drop(HF_DROP_ETH_NOT_OURS);
 	} else {
-		frame.l3 = (const uint8_t *)(frame.eth + 1);
-		frame.l3_len = mbuf->data_len - (uint32_t)sizeof(*frame.eth);
+		frame = (struct net_frame){ .port = port,
+			.mbuf = mbuf,
+			.eth = eth,
+			.l3 = (const uint8_t *)(eth + 1),
+			.l3_len = mbuf->data_len - (uint32_t)sizeof(*eth),
+			.spread = spread,
+			.hops = hops };
 		verdict = in_dispatch(net, &frame);
 	}
 	if (verdict != NET_HELD)

@@ -29,26 +29,29 @@ static int ip4_options(const uint8_t *opt, uint32_t len)
 	return HF_DROP_NONE;
 }
 
-/* RFC 1122 §3.2.1.3: what no host may use as its source. */
-static bool ip4_source_is_bad(const struct net_port *port, const struct hf_ip *src)
+static bool ip4_is_ours(const struct net_port *port, const struct hf_pkt_ip4 *ip)
 {
-	const uint32_t ip = hf_load_be32(src->b + 12), net = ip >> 24;
+	uint32_t dst;
+
+	memcpy(&dst, ip->dst, sizeof(dst));
+	for (uint32_t i = 0; i < port->addr4_count; i++) {
+		if (dst == port->addr4[i].ip)
+			return true;
+	}
+	return false;
+}
+
+/* RFC 1122 §3.2.1.3: what no host may use as its source. */
+static bool ip4_source_is_bad(const struct net_port *port, const struct hf_pkt_ip4 *ip)
+{
+	uint8_t net = ip->src[0];
+	uint32_t src;
 
 	if (net == 0 || net == 127 || net >= 224)
 		return true;
-	for (uint32_t i = 0; i < port->addr_count; i++) {
-		const struct net_addr *addr = &port->addr[i];
-		uint32_t host_bits = 128 - addr->prefix_bits;
-
-		if (!addr->is4)
-			continue;
-		if (net_ip_eq(&addr->ip, src))
-			return true;
-		/* The prefix's broadcast address; /31 and /32 have none (RFC 3021). */
-		if (host_bits < 2 || host_bits > 31)
-			continue;
-		if ((ip ^ hf_load_be32(addr->ip.b + 12)) >> host_bits == 0 &&
-			(ip | ~((1u << host_bits) - 1)) == UINT32_MAX)
+	memcpy(&src, ip->src, sizeof(src));
+	for (uint32_t i = 0; i < port->addr4_count; i++) {
+		if (src == port->addr4[i].ip || src == port->addr4[i].broadcast)
 			return true;
 	}
 	return false;
@@ -91,20 +94,21 @@ int net_ip4_in(struct hf_net *net, const struct net_frame *frame)
 	if (verdict != HF_DROP_NONE)
 		return verdict;
 	HF_ASSERT_HOT(ihl >= sizeof(*ip) && ihl <= len && len <= frame->l3_len);
-	src = net_ip_from4(ip->src);
-	dst = net_ip_from4(ip->dst);
 	/* Sent to everybody on the link: RFC 1122 §3.3.6 has it dropped if the address is ours. */
-	if (net_mac_is_multicast(frame->eth->dst) || !net_addr_is_ours(frame->port, &dst))
+	if (net_mac_is_multicast(frame->eth->dst) || !ip4_is_ours(frame->port, ip))
 		return hf_drop(HF_DROP_IP_NOT_OURS);
-	if (ip4_source_is_bad(frame->port, &src))
+	if (ip4_source_is_bad(frame->port, ip))
 		return hf_drop(HF_DROP_IP_BAD_SOURCE);
 	if (hf_unlikely(ihl > sizeof(*ip))) {
 		verdict = ip4_options(frame->l3 + sizeof(*ip), ihl - (uint32_t)sizeof(*ip));
 		if (verdict != HF_DROP_NONE)
 			return verdict;
 	}
-	if (ip->proto == HF_PKT_PROTO_TCP)
+	if (hf_likely(ip->proto == HF_PKT_PROTO_TCP)) {
+		src = net_ip_from4(ip->src);
+		dst = net_ip_from4(ip->dst);
 		return net_tcp_in(net, frame, &src, &dst, frame->l3 + ihl, len - ihl);
+	}
 	if (ip->proto == HF_PKT_PROTO_ICMP)
 		return net_icmp4_in(net, frame, ip, frame->l3 + ihl, len - ihl);
 	return hf_drop(HF_DROP_IP_PROTOCOL);

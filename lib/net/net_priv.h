@@ -60,6 +60,12 @@ struct net_addr {
 	bool is4;
 };
 
+/* An IPv4 address as it lies in a header, so that each packet's are compared as one word, and the broadcast
+ * address of its prefix; /31 and /32 have none (RFC 3021): the address itself. */
+struct net_addr4 {
+	uint32_t ip, broadcast;
+};
+
 /* The next hop: word is MAC << 16 | number of answers so far; 0: unknown. */
 struct net_gateway {
 	bool set;
@@ -76,11 +82,15 @@ struct net_port {
 	uint32_t index;
 	uint32_t owner; /* the worker that polls a port without RSS, and resolves its gateways */
 	uint16_t vlan;
+	uint16_t l2_len; /* of what we send: Ethernet, and the tag */
 	uint32_t addr_count;
 	struct net_addr addr[NET_ADDRS_MAX];
 	struct hf_ip link_local;
+	uint32_t addr4_count; /* those of IPv4 once more */
+	struct net_addr4 addr4[NET_ADDRS_MAX];
 	struct net_gateway gateway4, gateway6;
-	uint32_t announced; /* the owner's */
+	struct hf_path path; /* to whom is on link, but for their MAC address */
+	uint32_t announced;  /* the owner's */
 	uint64_t announce_us;
 };
 
@@ -236,7 +246,12 @@ static inline bool net_mac_is_multicast(const uint8_t mac[6])
 
 static inline bool net_mac_is_zero(const uint8_t mac[6])
 {
-	return (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]) == 0;
+	uint32_t first;
+	uint16_t last;
+
+	__builtin_memcpy(&first, mac, sizeof(first));
+	__builtin_memcpy(&last, mac + sizeof(first), sizeof(last));
+	return (first | last) == 0;
 }
 
 #endif

@@ -40,11 +40,10 @@ static void tcp_path(
 	const struct net_port *port = frame->port;
 	const struct net_gateway *gateway = hf_ip_is4(src) ? &port->gateway4 : &port->gateway6;
 
+	*ret_path = port->path;
 	memcpy(ret_path->mac, frame->eth->src, 6);
-	ret_path->port = (uint16_t)port->index;
-	ret_path->mtu = port->info.mtu;
-	ret_path->flags = gateway->set && !net_addr_on_link(port, src) ? NET_PATH_GATEWAY : 0;
-	ret_path->tso_max = port->info.tso_max;
+	if (gateway->set && !net_addr_on_link(port, src))
+		ret_path->flags = NET_PATH_GATEWAY;
 }
 
 int net_tcp_in(struct hf_net *net, const struct net_frame *frame, const struct hf_ip *src,
