@@ -65,8 +65,7 @@ void net_out_pool_free(struct rte_mempool *pool)
 struct rte_mbuf *net_out_new(struct hf_net *net, const struct net_port *port, const uint8_t dst[6],
 	uint16_t type, uint32_t len, uint8_t **ret_l3)
 {
-	uint32_t l2_len = (uint32_t)sizeof(struct hf_pkt_eth) +
-			  (port->vlan ? (uint32_t)sizeof(struct hf_pkt_vlan) : 0);
+	uint32_t l2_len = port->l2_len;
 	struct rte_mbuf *mbuf;
 	struct hf_pkt_eth *eth;
 
@@ -91,7 +90,7 @@ struct rte_mbuf *net_out_new(struct hf_net *net, const struct net_port *port, co
 		tag->tci_be = __builtin_bswap16(port->vlan);
 		tag->type_be = __builtin_bswap16(type);
 	}
-	mbuf->l2_len = l2_len;
+	mbuf->tx_offload = l2_len; /* that is, l2_len alone: see out_headers */
 	*ret_l3 = (uint8_t *)eth + l2_len;
 	return mbuf;
 }
@@ -206,6 +205,19 @@ static int out_attach(struct out_chain *chain, const struct hf_tcp_piece *piece)
 	return 0;
 }
 
+/* Behind what the last buffer has, if there is room. */
+static inline bool out_copy_fits(struct out_chain *chain, const struct hf_tcp_piece *piece)
+{
+	struct rte_mbuf *tail = chain->tail;
+
+	if (!chain->tail_is_ours || rte_pktmbuf_tailroom(tail) < piece->len)
+		return false;
+	memcpy(rte_pktmbuf_mtod_offset(tail, uint8_t *, tail->data_len), piece->data, piece->len);
+	tail->data_len = (uint16_t)(tail->data_len + piece->len);
+	chain->head->pkt_len += piece->len;
+	return true;
+}
+
 static int out_pieces(struct out_chain *chain, const struct hf_tcp_emit *emit)
 {
 	int rc = 0;
@@ -216,7 +228,7 @@ static int out_pieces(struct out_chain *chain, const struct hf_tcp_emit *emit)
 
 		if (piece->zero_copy && chain->may_attach && piece->len >= NET_COPY_BELOW)
 			rc = out_attach(chain, piece);
-		else
+		else if (!out_copy_fits(chain, piece))
 			rc = out_copy(chain, piece->data, piece->len);
 	}
 	return rc;
@@ -247,13 +259,18 @@ static uint32_t out_ip6_label(const struct hf_net_shared *shared, const struct h
 	return (uint32_t)(x >> 44);
 }
 
+/* Checksums of headers are of the values: what was written a moment ago in small parts is not read back in large
+ * ones, for which a CPU waits. */
 static uint32_t out_ip4(struct hf_net *net, uint8_t *l3, const struct hf_tcp_emit *emit,
 	uint32_t tcp_len, bool offload)
 {
 	struct hf_pkt_ip4 *ip = (struct hf_pkt_ip4 *)l3;
-	uint32_t len = (uint32_t)sizeof(*ip) + tcp_len;
+	uint32_t len = (uint32_t)sizeof(*ip) + tcp_len, src, dst;
+	uint64_t sum;
 
 	HF_ASSERT_HOT(len <= UINT16_MAX && emit->ecn <= HF_TCP_ECN_CE);
+	memcpy(&src, emit->src.b + 12, sizeof(src));
+	memcpy(&dst, emit->dst.b + 12, sizeof(dst));
 	ip->version_ihl = 0x45;
 	ip->tos = emit->ecn;
 	ip->len_be = __builtin_bswap16((uint16_t)len);
@@ -263,10 +280,13 @@ static uint32_t out_ip4(struct hf_net *net, uint8_t *l3, const struct hf_tcp_emi
 	ip->ttl = NET_HOPS;
 	ip->proto = HF_PKT_PROTO_TCP;
 	ip->csum = 0;
-	memcpy(ip->src, emit->src.b + 12, 4);
-	memcpy(ip->dst, emit->dst.b + 12, 4);
-	if (!offload)
-		ip->csum = (uint16_t)~hf_pkt_sum_ip4(ip);
+	memcpy(ip->src, &src, sizeof(src));
+	memcpy(ip->dst, &dst, sizeof(dst));
+	if (!offload) {
+		sum = (uint64_t)src + dst + __builtin_bswap16(0x4500 | emit->ecn) + ip->len_be +
+		      ip->id_be + ip->frag_be + __builtin_bswap16(NET_HOPS << 8 | HF_PKT_PROTO_TCP);
+		ip->csum = (uint16_t)~hf_pkt_sum_fold(sum);
+	}
 	return sizeof(*ip);
 }
 
@@ -286,69 +306,80 @@ static uint32_t out_ip6(const struct hf_net_shared *shared, uint8_t *l3,
 	return sizeof(*ip);
 }
 
-static void out_tcp(struct hf_pkt_tcp *tcp, const struct hf_tcp_emit *emit)
+/* Without the checksum; returns the sum of what it wrote. */
+static uint64_t out_tcp(struct hf_pkt_tcp *tcp, const struct hf_tcp_emit *emit)
 {
+	uint16_t off_flags = (uint16_t)((sizeof(*tcp) + emit->opt_len) / 4 << 12 | emit->flags);
+	uint64_t sum, first;
+	uint32_t last;
+
 	tcp->sport_be = __builtin_bswap16(emit->sport);
 	tcp->dport_be = __builtin_bswap16(emit->dport);
 	tcp->seq_be = __builtin_bswap32(emit->seq);
 	tcp->ack_be = __builtin_bswap32(emit->ack);
-	tcp->off = (uint8_t)((sizeof(*tcp) + emit->opt_len) / 4 << 4);
-	tcp->flags = emit->flags;
+	tcp->off = (uint8_t)(off_flags >> 8);
+	tcp->flags = (uint8_t)off_flags;
 	tcp->wnd_be = __builtin_bswap16(emit->wnd);
 	tcp->csum = 0;
 	tcp->urg_be = 0;
-	if (hf_likely(emit->opt_len == 12)) /* timestamps: three stores */
-		memcpy(tcp + 1, emit->opt, 12);
-	else
+	sum = (uint64_t)tcp->sport_be + tcp->dport_be + tcp->seq_be + tcp->ack_be +
+	      __builtin_bswap16(off_flags) + tcp->wnd_be;
+	if (hf_unlikely(emit->opt_len != 12)) {
 		memcpy(tcp + 1, emit->opt, emit->opt_len);
+		return hf_pkt_sum_wide(sum, emit->opt, emit->opt_len);
+	}
+	/* Timestamps: two words. */
+	memcpy(&first, emit->opt, sizeof(first));
+	memcpy(&last, emit->opt + sizeof(first), sizeof(last));
+	memcpy(tcp + 1, &first, sizeof(first));
+	memcpy((uint8_t *)(tcp + 1) + sizeof(first), &last, sizeof(last));
+	return hf_pkt_sum_word(sum + last, first);
 }
 
-/* Over the header as it stands and the pieces where they lie. */
-static uint16_t out_tcp_sum(const struct hf_pkt_tcp *tcp, uint32_t header_len,
-	const struct hf_tcp_emit *emit, uint16_t sum)
+/* The pieces where they lie, behind the headers, whose length is even. */
+static uint64_t out_pieces_sum(uint64_t sum, const struct hf_tcp_emit *emit)
 {
-	size_t offset = header_len;
+	size_t offset = 0;
 
-	sum = hf_pkt_sum(sum, tcp, header_len);
 	for (uint16_t i = 0; i < emit->piece_count; i++) {
-		sum = hf_pkt_sum_at(sum, offset, emit->piece[i].data, emit->piece[i].len);
+		sum = hf_pkt_sum_wide_at(sum, offset, emit->piece[i].data, emit->piece[i].len);
 		offset += emit->piece[i].len;
 	}
-	return (uint16_t)~sum;
+	return sum;
 }
 
 /* Headers and checksums of one packet (or one run, for TSO). */
 static void out_headers(struct hf_net *net, const struct net_port *port,
-	const struct hf_tcp_emit *emit, bool tso, struct rte_mbuf *head, uint8_t *l3)
+	const struct hf_tcp_emit *emit, bool is4, bool tso, struct rte_mbuf *head, uint8_t *l3)
 {
-	bool is4 = hf_ip_is4(&emit->dst);
 	uint32_t header_len = (uint32_t)sizeof(struct hf_pkt_tcp) + emit->opt_len;
 	uint32_t tcp_len = header_len + emit->len;
 	uint32_t l3_len = is4 ? out_ip4(net, l3, emit, tcp_len, port->info.csum_ip4)
 			      : out_ip6(net->shared, l3, emit, tcp_len);
 	uint32_t pseudo_len = tso ? 0 : tcp_len; /* the device adds each segment's */
 	struct hf_pkt_tcp *tcp = (struct hf_pkt_tcp *)(l3 + l3_len);
-	uint16_t pseudo =
-		is4 ? hf_pkt_sum_pseudo4(emit->src.b + 12, emit->dst.b + 12, HF_PKT_PROTO_TCP,
+	uint64_t pseudo =
+		is4 ? hf_pkt_sum_wide_pseudo4(emit->src.b + 12, emit->dst.b + 12, HF_PKT_PROTO_TCP,
 			      (uint16_t)pseudo_len)
 		    : hf_pkt_sum_pseudo6(emit->src.b, emit->dst.b, HF_PKT_PROTO_TCP, pseudo_len);
+	uint64_t sum = out_tcp(tcp, emit);
 
-	out_tcp(tcp, emit);
-	head->l3_len = l3_len & 0x1ff;
-	head->l4_len = header_len & 0xff;
+	head->tx_offload =
+		rte_mbuf_tx_offload(port->l2_len, l3_len, header_len, tso ? emit->mss : 0, 0, 0, 0);
 	if (is4 && port->info.csum_ip4)
 		head->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
 	if (!port->info.csum_tcp) {
 		HF_ASSERT_HOT(!tso);
-		tcp->csum = out_tcp_sum(tcp, header_len, emit, pseudo);
-		return;
+		sum = out_pieces_sum(hf_pkt_sum_word(sum, pseudo), emit);
+		tcp->csum = (uint16_t)~hf_pkt_sum_fold(sum);
+	} else {
+		tcp->csum = hf_pkt_sum_fold(pseudo);
+		head->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+		if (tso)
+			head->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
 	}
-	tcp->csum = pseudo;
-	head->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
-	if (tso) {
-		head->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
-		head->tso_segsz = emit->mss;
-	}
+	if (head->ol_flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_CKSUM))
+		head->ol_flags |= is4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
 }
 
 /* 0, -ENOBUFS, -E2BIG; the packet is staged on 0. */
@@ -377,9 +408,7 @@ static int out_packet(struct hf_net *net, const struct net_port *port, const uin
 		return rc;
 	}
 	HF_ASSERT_HOT(chain.head->pkt_len == chain.head->l2_len + header_len + emit->len);
-	out_headers(net, port, emit, tso, chain.head, l3);
-	if (chain.head->ol_flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_CKSUM))
-		chain.head->ol_flags |= is4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
+	out_headers(net, port, emit, is4, tso, chain.head, l3);
 	net_out_stage(net, port, chain.head);
 	return 0;
 }
@@ -441,12 +470,13 @@ static void out_emit(struct hf_net *net, const struct hf_tcp_emit *emit)
 	const struct net_port *port = &net->shared->port[emit->path.port];
 	const struct net_gateway *gateway =
 		hf_ip_is4(&emit->dst) ? &port->gateway4 : &port->gateway6;
-	uint8_t mac[6];
+	const uint8_t *mac = emit->path.mac;
+	uint8_t gateway_mac[6];
 	int rc;
 
 	HF_ASSERT_HOT(emit->path.port < net->shared->port_count && emit->opt_len % 4 == 0);
-	if (!(emit->path.flags & NET_PATH_GATEWAY) || !net_gateway_mac(gateway, mac))
-		memcpy(mac, emit->path.mac, 6);
+	if ((emit->path.flags & NET_PATH_GATEWAY) && net_gateway_mac(gateway, gateway_mac))
+		mac = gateway_mac;
 	if (net_mac_is_zero(mac)) {
 		(void)hf_drop(HF_DROP_NO_NEIGHBOUR);
 		return;

@@ -12,7 +12,7 @@ static bool tcp_checksum_is_right(const struct net_frame *frame, const struct hf
 	const struct hf_ip *dst, const uint8_t *data, uint32_t len)
 {
 	uint64_t flags = frame->mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
-	uint16_t sum;
+	uint64_t sum;
 
 	if (frame->port->info.rx_csum) {
 		/* NONE: a host's packet whose sum was left out because no wire was passed. */
@@ -22,10 +22,11 @@ static bool tcp_checksum_is_right(const struct net_frame *frame, const struct hf
 			return false;
 	}
 	if (hf_ip_is4(dst))
-		sum = hf_pkt_sum_pseudo4(src->b + 12, dst->b + 12, HF_PKT_PROTO_TCP, (uint16_t)len);
+		sum = hf_pkt_sum_wide_pseudo4(
+			src->b + 12, dst->b + 12, HF_PKT_PROTO_TCP, (uint16_t)len);
 	else
 		sum = hf_pkt_sum_pseudo6(src->b, dst->b, HF_PKT_PROTO_TCP, len);
-	return hf_pkt_sum(sum, data, len) == 0xffff;
+	return hf_pkt_sum_fold(hf_pkt_sum_wide(sum, data, len)) == 0xffff;
 }
 
 /* RFC 3168 §5: the lowest bits of the IPv4 TOS byte, of the IPv6 traffic class. */

@@ -143,36 +143,73 @@ HF_STATIC_ASSERT(sizeof(struct hf_pkt_ip6) == 40, "wire");
 HF_STATIC_ASSERT(sizeof(struct hf_pkt_nd) == 24, "wire");
 HF_STATIC_ASSERT(sizeof(struct hf_pkt_tcp) == 20, "wire");
 
-/* The one's complement sum of the bytes, added to `sum`. An odd last byte is padded with zero, so
- * only the last piece of a sum may be odd; hf_pkt_sum_at lifts that. */
-uint16_t hf_pkt_sum(uint16_t sum, const void *data, size_t len);
-/* The same for a piece that begins `offset` bytes behind the start of what is summed. */
-uint16_t hf_pkt_sum_at(uint16_t sum, size_t offset, const void *data, size_t len);
-/* Pseudo headers: RFC 9293 §3.1, RFC 8200 §8.1. */
-uint16_t hf_pkt_sum_pseudo4(
-	const uint8_t src[4], const uint8_t dst[4], uint8_t proto, uint16_t len);
-uint16_t hf_pkt_sum_pseudo6(
-	const uint8_t src[16], const uint8_t dst[16], uint8_t proto, uint32_t len);
+/* One's complement sums. A wide one is 64 bits, of words of any size, and is carried on until it is folded to
+ * the 16 that go on the wire; it is 0 only if all of it is. */
+static inline uint64_t hf_pkt_sum_word(uint64_t sum, uint64_t word)
+{
+	sum += word;
+	return sum + (sum < word);
+}
 
-/* One's complement sum of 32-bit words, to 16 bits. */
 static inline uint16_t hf_pkt_sum_fold(uint64_t sum)
 {
-	uint32_t half = (uint32_t)sum, fold;
+	uint32_t half;
 
-	half += (uint32_t)(sum >> 32);
-	half += half < (uint32_t)sum;
-	fold = (half & 0xffff) + (half >> 16);
-	return (uint16_t)(fold + (fold >> 16));
+	/* A half added to the other: the carry of the lower one goes into the upper, which is the result. */
+	sum += sum >> 32 | sum << 32;
+	half = (uint32_t)(sum >> 32);
+	half += half >> 16 | half << 16;
+	return (uint16_t)(half >> 16);
+}
+
+/* The sum of the bytes, added to `sum`. An odd last byte is padded with zero, so only the last piece of a sum
+ * may be odd; hf_pkt_sum_wide_at lifts that. */
+uint64_t hf_pkt_sum_wide(uint64_t sum, const void *data, size_t len);
+
+static inline uint16_t hf_pkt_sum(uint16_t sum, const void *data, size_t len)
+{
+	return hf_pkt_sum_fold(hf_pkt_sum_wide(sum, data, len));
+}
+
+/* A piece that begins `offset` bytes behind the start of what is summed. RFC 1071 §2 B: bytes at odd places count
+ * into the other half. */
+static inline uint64_t hf_pkt_sum_wide_at(uint64_t sum, size_t offset, const void *data, size_t len)
+{
+	if (offset & 1)
+		return hf_pkt_sum_word(sum, __builtin_bswap16(hf_pkt_sum(0, data, len)));
+	return hf_pkt_sum_wide(sum, data, len);
 }
 
 /* hf_pkt_sum of a header without options. */
 static inline uint16_t hf_pkt_sum_ip4(const struct hf_pkt_ip4 *ip)
 {
-	uint32_t word[sizeof(*ip) / 4];
+	uint64_t word[2];
+	uint32_t last;
 
 	__builtin_memcpy(word, ip, sizeof(word));
-	return hf_pkt_sum_fold((uint64_t)word[0] + word[1] + word[2] + word[3] + word[4]);
+	__builtin_memcpy(&last, ip->dst, sizeof(last));
+	return hf_pkt_sum_fold(hf_pkt_sum_word(hf_pkt_sum_word(word[0], word[1]), last));
 }
+
+/* Pseudo headers: RFC 9293 §3.1, RFC 8200 §8.1. */
+static inline uint64_t hf_pkt_sum_wide_pseudo4(
+	const uint8_t src[4], const uint8_t dst[4], uint8_t proto, uint16_t len)
+{
+	uint32_t from, to;
+
+	__builtin_memcpy(&from, src, sizeof(from));
+	__builtin_memcpy(&to, dst, sizeof(to));
+	return (uint64_t)from + to + __builtin_bswap16(len) + __builtin_bswap16(proto);
+}
+
+static inline uint16_t hf_pkt_sum_pseudo4(
+	const uint8_t src[4], const uint8_t dst[4], uint8_t proto, uint16_t len)
+{
+	return hf_pkt_sum_fold(hf_pkt_sum_wide_pseudo4(src, dst, proto, len));
+}
+
+uint16_t hf_pkt_sum_pseudo6(
+	const uint8_t src[16], const uint8_t dst[16], uint8_t proto, uint32_t len);
 
 static inline uint16_t hf_pkt_sum_add(uint16_t a, uint16_t b)
 {

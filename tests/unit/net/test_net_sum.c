@@ -22,7 +22,7 @@ static uint16_t plain_sum(const uint8_t *data, size_t len)
 
 Test(pkt_sum, equals_the_plain_sum_at_every_length_and_alignment)
 {
-	uint8_t data[300];
+	uint8_t data[700];
 
 	srandom(7);
 	for (size_t i = 0; i < sizeof(data); i++)
@@ -53,6 +53,24 @@ Test(pkt_sum, of_the_example_in_rfc1071_section_3)
 	cr_assert_eq(hf_pkt_sum(0, data, sizeof(data)), __builtin_bswap16(0xddf2));
 }
 
+/* Every carry there is: between words, between the halves, out of the last one. */
+Test(pkt_sum, a_wide_sum_folds_to_that_of_its_words)
+{
+	static const uint64_t word[] = { 0, 1, 0xffff, 0x10000, 0xffffffff, 0x100000000,
+		0xffff0000ffff0000, 0xfffffffeffffffff, 0xffffffff00000000, UINT64_MAX - 1,
+		UINT64_MAX };
+
+	for (size_t a = 0; a < sizeof(word) / sizeof(*word); a++) {
+		for (size_t b = 0; b < sizeof(word) / sizeof(*word); b++) {
+			uint64_t both[2] = { word[a], word[b] };
+			uint16_t want = plain_sum((const uint8_t *)both, sizeof(both));
+
+			cr_assert_eq(hf_pkt_sum_fold(hf_pkt_sum_word(word[a], word[b])), want);
+			cr_assert_eq(hf_pkt_sum_fold(hf_pkt_sum_wide(word[a], &word[b], 8)), want);
+		}
+	}
+}
+
 Test(pkt_sum, of_all_ones_does_not_overflow)
 {
 	uint8_t *data = malloc(70000);
@@ -70,11 +88,12 @@ Test(pkt_sum, of_pieces_at_odd_places_equals_that_of_the_whole)
 		data[i] = (uint8_t)(i * 37 + 11);
 	for (size_t a = 0; a <= sizeof(data); a++) {
 		for (size_t b = a; b <= sizeof(data); b++) {
-			uint16_t sum = hf_pkt_sum_at(0, 0, data, a);
+			uint64_t sum = hf_pkt_sum_wide_at(0, 0, data, a);
 
-			sum = hf_pkt_sum_at(sum, a, data + a, b - a);
-			sum = hf_pkt_sum_at(sum, b, data + b, sizeof(data) - b);
-			cr_assert_eq(sum, plain_sum(data, sizeof(data)), "%zu %zu", a, b);
+			sum = hf_pkt_sum_wide_at(sum, a, data + a, b - a);
+			sum = hf_pkt_sum_wide_at(sum, b, data + b, sizeof(data) - b);
+			cr_assert_eq(hf_pkt_sum_fold(sum), plain_sum(data, sizeof(data)), "%zu %zu",
+				a, b);
 		}
 	}
 }
