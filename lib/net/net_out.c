@@ -18,10 +18,12 @@
 
 struct out_chain {
 	struct hf_net *net;
+	const struct net_port *port;
 	struct rte_mbuf *head, *tail;
 	bool tail_is_ours; /* not an attached one: bytes may be copied behind it */
 	bool may_attach;
 	uint16_t segs_max;
+	uint64_t sum; /* of the pieces, where the device makes no checksums */
 };
 
 /* DPDK calls it when the device is done: on the worker of the queue, or at stop when it is parked. */
@@ -62,8 +64,8 @@ void net_out_pool_free(struct rte_mempool *pool)
 		rte_mempool_free(pool);
 }
 
-struct rte_mbuf *net_out_new(struct hf_net *net, const struct net_port *port, const uint8_t dst[6],
-	uint16_t type, uint32_t len, uint8_t **ret_l3)
+static inline struct rte_mbuf *out_frame(struct hf_net *net, const struct net_port *port,
+	const uint8_t dst[6], uint16_t type, uint32_t len, uint8_t **ret_l3)
 {
 	uint32_t l2_len = port->l2_len;
 	struct rte_mbuf *mbuf;
@@ -90,9 +92,15 @@ struct rte_mbuf *net_out_new(struct hf_net *net, const struct net_port *port, co
 		tag->tci_be = __builtin_bswap16(port->vlan);
 		tag->type_be = __builtin_bswap16(type);
 	}
-	mbuf->tx_offload = l2_len; /* that is, l2_len alone: see out_headers */
+	mbuf->l2_len = l2_len & 0x7f;
 	*ret_l3 = (uint8_t *)eth + l2_len;
 	return mbuf;
+}
+
+struct rte_mbuf *net_out_new(struct hf_net *net, const struct net_port *port, const uint8_t dst[6],
+	uint16_t type, uint32_t len, uint8_t **ret_l3)
+{
+	return out_frame(net, port, dst, type, len, ret_l3);
 }
 
 void net_out_stage_flush(struct hf_net *net, const struct net_port *port)
@@ -119,7 +127,7 @@ static void out_pass(struct hf_net *net, const struct net_port *port, struct rte
 		hf_waker_wake(shared->waker[port->owner]);
 }
 
-void net_out_stage(struct hf_net *net, const struct net_port *port, struct rte_mbuf *mbuf)
+static inline void out_stage(struct hf_net *net, const struct net_port *port, struct rte_mbuf *mbuf)
 {
 	struct net_stage *stage = &net->stage[port->index];
 
@@ -130,6 +138,11 @@ void net_out_stage(struct hf_net *net, const struct net_port *port, struct rte_m
 	stage->mbuf[stage->count++] = mbuf;
 	if (stage->count == NET_STAGE)
 		net_out_stage_flush(net, port);
+}
+
+void net_out_stage(struct hf_net *net, const struct net_port *port, struct rte_mbuf *mbuf)
+{
+	out_stage(net, port, mbuf);
 }
 
 static void out_chain_add(struct out_chain *chain, struct rte_mbuf *mbuf, bool ours)
@@ -218,18 +231,30 @@ static inline bool out_copy_fits(struct out_chain *chain, const struct hf_tcp_pi
 	return true;
 }
 
+static bool out_attaches(const struct out_chain *chain, const struct hf_tcp_piece *piece)
+{
+	return piece->zero_copy && piece->len >= NET_COPY_BELOW && chain->may_attach &&
+	       chain->port->info.multi_seg && net_is_mine(chain->net, chain->port);
+}
+
 static int out_pieces(struct out_chain *chain, const struct hf_tcp_emit *emit)
 {
+	bool sums = !chain->port->info.csum_tcp;
+	size_t offset = 0; /* behind the headers, whose length is even */
 	int rc = 0;
 
 	HF_ASSERT_HOT(emit->piece_count <= HF_TCP_EMIT_PIECES);
 	for (uint16_t i = 0; i < emit->piece_count && rc == 0; i++) {
 		const struct hf_tcp_piece *piece = &emit->piece[i];
 
-		if (piece->zero_copy && chain->may_attach && piece->len >= NET_COPY_BELOW)
+		if (out_attaches(chain, piece))
 			rc = out_attach(chain, piece);
 		else if (!out_copy_fits(chain, piece))
 			rc = out_copy(chain, piece->data, piece->len);
+		if (sums)
+			chain->sum =
+				hf_pkt_sum_wide_at(chain->sum, offset, piece->data, piece->len);
+		offset += piece->len;
 	}
 	return rc;
 }
@@ -259,34 +284,40 @@ static uint32_t out_ip6_label(const struct hf_net_shared *shared, const struct h
 	return (uint32_t)(x >> 44);
 }
 
-/* Checksums of headers are of the values: what was written a moment ago in small parts is not read back in large
- * ones, for which a CPU waits. */
+/* Stores a row of a header as RFC 791 §3.1 and RFC 9293 §3.1 draw it; returns it, to be summed. (Not read back:
+ * what was just stored in small parts a CPU cannot load as a large one without waiting.) */
+static inline uint64_t out_row(void *header, uint32_t row, uint32_t value)
+{
+	uint32_t value_be = __builtin_bswap32(value);
+
+	memcpy((uint8_t *)header + 4 * row, &value_be, sizeof(value_be));
+	return value_be;
+}
+
+/* The pseudo header's addresses; the IPv4 header has the same. */
+static inline uint64_t out_ip4_addresses(const struct hf_tcp_emit *emit)
+{
+	return hf_pkt_sum_wide_pseudo4(emit->src.b + 12, emit->dst.b + 12, 0, 0);
+}
+
 static uint32_t out_ip4(struct hf_net *net, uint8_t *l3, const struct hf_tcp_emit *emit,
 	uint32_t tcp_len, bool offload)
 {
 	struct hf_pkt_ip4 *ip = (struct hf_pkt_ip4 *)l3;
-	uint32_t len = (uint32_t)sizeof(*ip) + tcp_len, src, dst;
+	uint32_t len = (uint32_t)sizeof(*ip) + tcp_len, frag = HF_PKT_IP4_DF;
 	uint64_t sum;
 
 	HF_ASSERT_HOT(len <= UINT16_MAX && emit->ecn <= HF_TCP_ECN_CE);
-	memcpy(&src, emit->src.b + 12, sizeof(src));
-	memcpy(&dst, emit->dst.b + 12, sizeof(dst));
-	ip->version_ihl = 0x45;
-	ip->tos = emit->ecn;
-	ip->len_be = __builtin_bswap16((uint16_t)len);
 	/* RFC 6864 §4.1: with DF the identification says nothing. */
-	ip->id_be = emit->may_fragment ? __builtin_bswap16(out_ip4_id(net, emit)) : 0;
-	ip->frag_be = emit->may_fragment ? 0 : __builtin_bswap16(HF_PKT_IP4_DF);
-	ip->ttl = NET_HOPS;
-	ip->proto = HF_PKT_PROTO_TCP;
-	ip->csum = 0;
-	memcpy(ip->src, &src, sizeof(src));
-	memcpy(ip->dst, &dst, sizeof(dst));
-	if (!offload) {
-		sum = (uint64_t)src + dst + __builtin_bswap16(0x4500 | emit->ecn) + ip->len_be +
-		      ip->id_be + ip->frag_be + __builtin_bswap16(NET_HOPS << 8 | HF_PKT_PROTO_TCP);
-		ip->csum = (uint16_t)~hf_pkt_sum_fold(sum);
-	}
+	if (emit->may_fragment)
+		frag = (uint32_t)out_ip4_id(net, emit) << 16;
+	sum = out_row(ip, 0, 0x45u << 24 | (uint32_t)emit->ecn << 16 | len);
+	sum += out_row(ip, 1, frag);
+	sum += out_row(ip, 2, NET_HOPS << 24 | HF_PKT_PROTO_TCP << 16);
+	memcpy(ip->src, emit->src.b + 12, 4);
+	memcpy(ip->dst, emit->dst.b + 12, 4);
+	if (!offload)
+		ip->csum = (uint16_t)~hf_pkt_sum_fold(sum + out_ip4_addresses(emit));
 	return sizeof(*ip);
 }
 
@@ -309,21 +340,15 @@ static uint32_t out_ip6(const struct hf_net_shared *shared, uint8_t *l3,
 /* Without the checksum; returns the sum of what it wrote. */
 static uint64_t out_tcp(struct hf_pkt_tcp *tcp, const struct hf_tcp_emit *emit)
 {
-	uint16_t off_flags = (uint16_t)((sizeof(*tcp) + emit->opt_len) / 4 << 12 | emit->flags);
+	uint32_t off = (uint32_t)(sizeof(*tcp) + emit->opt_len) / 4;
 	uint64_t sum, first;
 	uint32_t last;
 
-	tcp->sport_be = __builtin_bswap16(emit->sport);
-	tcp->dport_be = __builtin_bswap16(emit->dport);
-	tcp->seq_be = __builtin_bswap32(emit->seq);
-	tcp->ack_be = __builtin_bswap32(emit->ack);
-	tcp->off = (uint8_t)(off_flags >> 8);
-	tcp->flags = (uint8_t)off_flags;
-	tcp->wnd_be = __builtin_bswap16(emit->wnd);
-	tcp->csum = 0;
-	tcp->urg_be = 0;
-	sum = (uint64_t)tcp->sport_be + tcp->dport_be + tcp->seq_be + tcp->ack_be +
-	      __builtin_bswap16(off_flags) + tcp->wnd_be;
+	sum = out_row(tcp, 0, (uint32_t)emit->sport << 16 | emit->dport);
+	sum += out_row(tcp, 1, emit->seq);
+	sum += out_row(tcp, 2, emit->ack);
+	sum += out_row(tcp, 3, off << 28 | (uint32_t)emit->flags << 16 | emit->wnd);
+	(void)out_row(tcp, 4, 0); /* checksum, urgent pointer */
 	if (hf_unlikely(emit->opt_len != 12)) {
 		memcpy(tcp + 1, emit->opt, emit->opt_len);
 		return hf_pkt_sum_wide(sum, emit->opt, emit->opt_len);
@@ -336,26 +361,16 @@ static uint64_t out_tcp(struct hf_pkt_tcp *tcp, const struct hf_tcp_emit *emit)
 	return hf_pkt_sum_word(sum + last, first);
 }
 
-/* The pieces where they lie, behind the headers, whose length is even. */
-static uint64_t out_pieces_sum(uint64_t sum, const struct hf_tcp_emit *emit)
-{
-	size_t offset = 0;
-
-	for (uint16_t i = 0; i < emit->piece_count; i++) {
-		sum = hf_pkt_sum_wide_at(sum, offset, emit->piece[i].data, emit->piece[i].len);
-		offset += emit->piece[i].len;
-	}
-	return sum;
-}
-
 /* Headers and checksums of one packet (or one run, for TSO). */
-static void out_headers(struct hf_net *net, const struct net_port *port,
-	const struct hf_tcp_emit *emit, bool is4, bool tso, struct rte_mbuf *head, uint8_t *l3)
+static void out_headers(const struct out_chain *chain, const struct hf_tcp_emit *emit, bool is4,
+	bool tso, uint8_t *l3)
 {
+	const struct net_port *port = chain->port;
+	struct rte_mbuf *head = chain->head;
 	uint32_t header_len = (uint32_t)sizeof(struct hf_pkt_tcp) + emit->opt_len;
 	uint32_t tcp_len = header_len + emit->len;
-	uint32_t l3_len = is4 ? out_ip4(net, l3, emit, tcp_len, port->info.csum_ip4)
-			      : out_ip6(net->shared, l3, emit, tcp_len);
+	uint32_t l3_len = is4 ? out_ip4(chain->net, l3, emit, tcp_len, port->info.csum_ip4)
+			      : out_ip6(chain->net->shared, l3, emit, tcp_len);
 	uint32_t pseudo_len = tso ? 0 : tcp_len; /* the device adds each segment's */
 	struct hf_pkt_tcp *tcp = (struct hf_pkt_tcp *)(l3 + l3_len);
 	uint64_t pseudo =
@@ -370,7 +385,7 @@ static void out_headers(struct hf_net *net, const struct net_port *port,
 		head->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
 	if (!port->info.csum_tcp) {
 		HF_ASSERT_HOT(!tso);
-		sum = out_pieces_sum(hf_pkt_sum_word(sum, pseudo), emit);
+		sum = hf_pkt_sum_word(hf_pkt_sum_word(sum, pseudo), chain->sum);
 		tcp->csum = (uint16_t)~hf_pkt_sum_fold(sum);
 	} else {
 		tcp->csum = hf_pkt_sum_fold(pseudo);
@@ -391,15 +406,16 @@ static int out_packet(struct hf_net *net, const struct net_port *port, const uin
 	uint32_t header_len = l3_len + (uint32_t)sizeof(struct hf_pkt_tcp) + emit->opt_len;
 	struct out_chain chain = {
 		.net = net,
+		.port = port,
 		.tail_is_ours = true,
-		.may_attach = may_attach && port->info.multi_seg && net_is_mine(net, port),
+		.may_attach = may_attach,
 		.segs_max = tso ? port->info.tso_segs_max : port->info.segs_max,
 	};
 	uint8_t *l3;
 	int rc;
 
-	chain.head = chain.tail = net_out_new(
-		net, port, mac, is4 ? HF_PKT_TYPE_IP4 : HF_PKT_TYPE_IP6, header_len, &l3);
+	chain.head = chain.tail =
+		out_frame(net, port, mac, is4 ? HF_PKT_TYPE_IP4 : HF_PKT_TYPE_IP6, header_len, &l3);
 	if (!chain.head)
 		return 0; /* counted */
 	rc = out_pieces(&chain, emit);
@@ -408,8 +424,8 @@ static int out_packet(struct hf_net *net, const struct net_port *port, const uin
 		return rc;
 	}
 	HF_ASSERT_HOT(chain.head->pkt_len == chain.head->l2_len + header_len + emit->len);
-	out_headers(net, port, emit, is4, tso, chain.head, l3);
-	net_out_stage(net, port, chain.head);
+	out_headers(&chain, emit, is4, tso, l3);
+	out_stage(net, port, chain.head);
 	return 0;
 }
 

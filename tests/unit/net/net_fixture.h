@@ -52,8 +52,9 @@ static inline void fx_address(struct hf_conf_address *address, const char *text,
 	address->prefix = prefix;
 }
 
-/* 192.0.2.10/24 and 2001:db8::10/64; gateways .1 and ::1 if asked for. */
-static inline void fx_init(struct fx *fx, uint32_t workers, uint16_t vlan, bool gateway)
+/* 192.0.2.10/prefix and 2001:db8::10/64; gateways .1 and ::1 if asked for. */
+static inline void fx_init_prefix(
+	struct fx *fx, uint32_t workers, uint16_t vlan, bool gateway, uint8_t prefix)
 {
 	static char device[] = "net_ring0";
 	struct hf_err err = { "" };
@@ -65,7 +66,7 @@ static inline void fx_init(struct fx *fx, uint32_t workers, uint16_t vlan, bool 
 	fx->conf.port[0].device = device;
 	fx->conf.port[0].vlan = vlan;
 	fx->conf.port[0].address_count = 2;
-	fx_address(&fx->conf.port[0].address[0], "192.0.2.10", 24);
+	fx_address(&fx->conf.port[0].address[0], "192.0.2.10", prefix);
 	fx_address(&fx->conf.port[0].address[1], "2001:db8::10", 64);
 	if (gateway) {
 		fx_address(&fx->conf.port[0].gateway4, "192.0.2.1", 0);
@@ -86,6 +87,11 @@ static inline void fx_init(struct fx *fx, uint32_t workers, uint16_t vlan, bool 
 	fx->shared->port[0].gateway4.next_us = fx->shared->port[0].gateway6.next_us = UINT64_MAX;
 	fx->pool_avail = rte_mempool_avail_count(fx->pool);
 	fx->ext_avail = rte_mempool_avail_count(fx->net[0]->ext_pool);
+}
+
+static inline void fx_init(struct fx *fx, uint32_t workers, uint16_t vlan, bool gateway)
+{
+	fx_init_prefix(fx, workers, vlan, gateway, 24);
 }
 
 /* Nothing may be left anywhere. */

@@ -34,6 +34,52 @@ Test(net_in, ip4_segment_carries_every_field_and_no_padding)
 	fx_fini(&fx);
 }
 
+/* Are segments of this peer taken, where ours is 192.0.2.10 with this prefix? */
+static bool takes_from(struct fx *fx, const char *peer)
+{
+	uint64_t bad = hf_drop_sum(HF_DROP_IP_BAD_SOURCE);
+	struct fx_frame f;
+	uint32_t n;
+
+	fx_eth(&f, fx, HF_PKT_TYPE_IP4);
+	fx_tcp(&f, peer, "192.0.2.10", 4000, HF_TCP_ACK, "");
+	n = fx_turn(fx, f.b, f.len);
+	cr_assert_eq(n + hf_drop_sum(HF_DROP_IP_BAD_SOURCE), bad + 1);
+	return n == 1;
+}
+
+Test(net_in, broadcast_of_a_prefix_of_30_bits_is_no_source)
+{
+	struct fx fx;
+
+	fx_init_prefix(&fx, 1, 0, false, 30);
+	cr_assert(takes_from(&fx, "192.0.2.9"));
+	cr_assert(takes_from(&fx, "192.0.2.255"), "of another prefix");
+	cr_assert_not(takes_from(&fx, "192.0.2.10"), "ours");
+	cr_assert_not(takes_from(&fx, "192.0.2.11"), "the broadcast address");
+	fx_fini(&fx);
+}
+
+Test(net_in, both_addresses_of_a_prefix_of_31_bits_are_hosts_rfc3021)
+{
+	struct fx fx;
+
+	fx_init_prefix(&fx, 1, 0, false, 31);
+	cr_assert(takes_from(&fx, "192.0.2.11"));
+	cr_assert_not(takes_from(&fx, "192.0.2.10"), "ours");
+	fx_fini(&fx);
+}
+
+Test(net_in, a_prefix_of_32_bits_has_no_broadcast_address)
+{
+	struct fx fx;
+
+	fx_init_prefix(&fx, 1, 0, false, 32);
+	cr_assert(takes_from(&fx, "192.0.2.11"));
+	cr_assert_not(takes_from(&fx, "192.0.2.10"), "ours");
+	fx_fini(&fx);
+}
+
 Test(net_in, ecn_bits_are_handed_on_rfc3168)
 {
 	struct fx fx;

@@ -139,6 +139,45 @@ Test(net_out, ecn_goes_into_both_headers_rfc3168)
 	fx_fini(&fx);
 }
 
+/* Options of each length with pieces of odd ones; then the headers byte for byte, but for the checksums. */
+Test(net_out, headers_are_as_rfc791_and_rfc9293_draw_them, .init = body_init)
+{
+	static const uint8_t want[44] = { 0x45, 2, 0, 44, 0, 0, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 10,
+		192, 0, 2, 99, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb,
+		0xcc, 0x60, 0xd5, 0xdd, 0xee, 0, 0, 0, 0, 5, 6, 7, 8 };
+	struct fx fx;
+	struct fx_frame out;
+	struct hf_tcp_emit emit = emit_to("192.0.2.10", "192.0.2.99");
+
+	fx_init(&fx, 1, 0, false);
+	emit.sport = 0x1122;
+	emit.dport = 0x3344;
+	emit.seq = 0x55667788;
+	emit.ack = 0x99aabbcc;
+	emit.wnd = 0xddee;
+	emit.flags = 0xd5;
+	emit.ecn = 2;
+	for (uint8_t i = 0; i < HF_TCP_OPT_MAX; i++)
+		emit.opt[i] = i + 5;
+	for (emit.opt_len = 0; emit.opt_len <= HF_TCP_OPT_MAX; emit.opt_len += 4) {
+		emit.piece_count = 0;
+		emit.len = 0;
+		emit_piece(&emit, 3, 5, false);
+		emit_piece(&emit, 8, 301, true);
+		take_one(&fx, &emit, &out);
+		cr_assert_eq(check_packet(out.b, out.len, &emit, emit.seq, body + 3), 306);
+	}
+	emit.opt_len = 4;
+	emit.piece_count = 0;
+	emit.len = 0;
+	take_one(&fx, &emit, &out);
+	cr_assert_eq(check_packet(out.b, out.len, &emit, emit.seq, body), 0);
+	memset(out.b + 14 + 10, 0, 2);
+	memset(out.b + 34 + 16, 0, 2);
+	cr_assert_eq(memcmp(out.b + 14, want, sizeof(want)), 0);
+	fx_fini(&fx);
+}
+
 static uint16_t ip4_id(const struct fx_frame *f)
 {
 	return ntohs(((const struct hf_pkt_ip4 *)(f->b + 14))->id_be);
