@@ -284,8 +284,9 @@ static uint32_t out_ip6_label(const struct hf_net_shared *shared, const struct h
 	return (uint32_t)(x >> 44);
 }
 
-/* Stores a row of a header as RFC 791 §3.1 and RFC 9293 §3.1 draw it; returns it, to be summed. (Not read back:
- * what was just stored in small parts a CPU cannot load as a large one without waiting.) */
+/* Stores a row of a header as RFC 791 §3.1 and RFC 9293 §3.1 draw it; returns it, to be summed.
+ * (Not read back: what was just stored in small parts a CPU cannot load as a large one without
+ * waiting.) */
 static inline uint64_t out_row(void *header, uint32_t row, uint32_t value)
 {
 	uint32_t value_be = __builtin_bswap32(value);

@@ -60,8 +60,8 @@ struct net_addr {
 	bool is4;
 };
 
-/* An IPv4 address as it lies in a header, so that each packet's are compared as one word, and the broadcast
- * address of its prefix; /31 and /32 have none (RFC 3021): the address itself. */
+/* An IPv4 address as it lies in a header, so that each packet's are compared as one word, and the
+ * broadcast address of its prefix; /31 and /32 have none (RFC 3021): the address itself. */
 struct net_addr4 {
 	uint32_t ip, broadcast;
 };

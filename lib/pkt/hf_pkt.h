@@ -11,7 +11,8 @@
  *                                +- hf_pkt_ip6 [hf_pkt_ip6_ext] +- hf_pkt_nd + hf_pkt_nd_opt
  *                                                         +- hf_pkt_tcp [options] payload
  * Threads   any; pure.
- * Promises  A sum is 16 bits in memory order: stored as it is, it is right on any machine (RFC 1071 §2 B).
+ * Promises  A folded sum is 16 bits in memory order: stored as it is, it is right on any machine
+ *           (RFC 1071 §2 B).
  */
 #ifndef HF_PKT_H
 #define HF_PKT_H
@@ -143,8 +144,8 @@ HF_STATIC_ASSERT(sizeof(struct hf_pkt_ip6) == 40, "wire");
 HF_STATIC_ASSERT(sizeof(struct hf_pkt_nd) == 24, "wire");
 HF_STATIC_ASSERT(sizeof(struct hf_pkt_tcp) == 20, "wire");
 
-/* One's complement sums. A wide one is 64 bits, of words of any size, and is carried on until it is folded to
- * the 16 that go on the wire; it is 0 only if all of it is. */
+/* One's complement sums. A wide one is 64 bits, of words of any size, and is carried on until it is
+ * folded to the 16 that go on the wire; it is 0 only if all of it is. */
 static inline uint64_t hf_pkt_sum_word(uint64_t sum, uint64_t word)
 {
 	sum += word;
@@ -155,15 +156,15 @@ static inline uint16_t hf_pkt_sum_fold(uint64_t sum)
 {
 	uint32_t half;
 
-	/* A half added to the other: the carry of the lower one goes into the upper, which is the result. */
+	/* Halves added to each other: the lower one's carry goes into the upper, the result. */
 	sum += sum >> 32 | sum << 32;
 	half = (uint32_t)(sum >> 32);
 	half += half >> 16 | half << 16;
 	return (uint16_t)(half >> 16);
 }
 
-/* The sum of the bytes, added to `sum`. An odd last byte is padded with zero, so only the last piece of a sum
- * may be odd; hf_pkt_sum_wide_at lifts that. */
+/* The sum of the bytes, added to `sum`. An odd last byte is padded with zero, so only the last
+ * piece of a sum may be odd; hf_pkt_sum_wide_at lifts that. */
 uint64_t hf_pkt_sum_wide(uint64_t sum, const void *data, size_t len);
 
 static inline uint16_t hf_pkt_sum(uint16_t sum, const void *data, size_t len)
@@ -171,8 +172,8 @@ static inline uint16_t hf_pkt_sum(uint16_t sum, const void *data, size_t len)
 	return hf_pkt_sum_fold(hf_pkt_sum_wide(sum, data, len));
 }
 
-/* A piece that begins `offset` bytes behind the start of what is summed. RFC 1071 §2 B: bytes at odd places count
- * into the other half. */
+/* A piece that begins `offset` bytes behind the start of what is summed. RFC 1071 §2 B: bytes at odd
+ * places count into the other half. */
 static inline uint64_t hf_pkt_sum_wide_at(uint64_t sum, size_t offset, const void *data, size_t len)
 {
 	if (offset & 1)

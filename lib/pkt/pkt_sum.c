@@ -26,7 +26,8 @@ static inline unsigned long long sum_words(unsigned long long sum, const uint8_t
 	return sum + carry;
 }
 
-/* Two sums, of every other 64 bytes: each add waits for the one before, and so only for every other one. */
+/* Two sums, of every other 64 bytes: an add waits for the one before it, those of the other sum do
+ * not. */
 uint64_t hf_pkt_sum_wide(uint64_t sum, const void *data, size_t len)
 {
 	const uint8_t *at = data;

@@ -139,7 +139,8 @@ Test(net_out, ecn_goes_into_both_headers_rfc3168)
 	fx_fini(&fx);
 }
 
-/* Options of each length with pieces of odd ones; then the headers byte for byte, but for the checksums. */
+/* Options of each length with pieces of odd ones; then the headers byte for byte, but for the
+ * checksums. */
 Test(net_out, headers_are_as_rfc791_and_rfc9293_draw_them, .init = body_init)
 {
 	static const uint8_t want[44] = { 0x45, 2, 0, 44, 0, 0, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 10,
