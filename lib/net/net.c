@@ -55,9 +55,10 @@ static struct hf_ip net_link_local(const uint8_t mac[6])
 static void net_port_init(struct net_port *port, const struct hf_conf_port *conf)
 {
 	hf_port_info(port->port, &port->info);
-	port->path = (struct hf_path){
-		.port = (uint16_t)port->index, .mtu = port->info.mtu, .tso_max = port->info.tso_max
-	};
+	port->path = (struct hf_path){ .port = (uint16_t)port->index,
+		.mtu = port->info.mtu,
+		.cut = port->info.tso_max == 0,
+		.tso_max = net_run_max(port) };
 	port->vlan = conf->vlan;
 	port->l2_len = sizeof(struct hf_pkt_eth) + (conf->vlan ? sizeof(struct hf_pkt_vlan) : 0);
 	HF_ASSERT(conf->address_count <= HF_CONF_ADDRESSES_MAX);

@@ -430,36 +430,6 @@ static int out_packet(struct hf_net *net, const struct net_port *port, const uin
 	return 0;
 }
 
-/* The part of a run that begins at offset. */
-static void out_slice(const struct hf_tcp_emit *emit, uint32_t offset, uint32_t len,
-	struct hf_tcp_emit *ret_slice)
-{
-	uint32_t skip = offset, want = len;
-
-	*ret_slice = *emit;
-	ret_slice->seq = emit->seq + offset;
-	ret_slice->len = len;
-	ret_slice->piece_count = 0;
-	if (offset > 0)
-		ret_slice->flags &= (uint8_t)~HF_TCP_CWR;
-	if (offset + len < emit->len)
-		ret_slice->flags &= (uint8_t) ~(HF_TCP_FIN | HF_TCP_PSH);
-	for (uint16_t i = 0; i < emit->piece_count && want > 0; i++) {
-		struct hf_tcp_piece piece = emit->piece[i];
-
-		if (skip >= piece.len) {
-			skip -= piece.len;
-			continue;
-		}
-		piece.data += skip;
-		piece.len = hf_min_u32(piece.len - skip, want);
-		skip = 0;
-		want -= piece.len;
-		ret_slice->piece[ret_slice->piece_count++] = piece;
-	}
-	HF_ASSERT_HOT(want == 0);
-}
-
 static void out_one(struct hf_net *net, const struct net_port *port, const uint8_t mac[6],
 	const struct hf_tcp_emit *emit, bool tso)
 {
@@ -471,15 +441,53 @@ static void out_one(struct hf_net *net, const struct net_port *port, const uint8
 		(void)hf_drop(rc == -E2BIG ? HF_DROP_ETH_LONG : HF_DROP_NO_MBUF);
 }
 
+/* A place in the pieces of a run. */
+struct out_cursor {
+	const struct hf_tcp_piece *piece;
+	uint32_t off;
+};
+
+/* The next `len` bytes of the run. Moves the cursor. */
+static void out_slice_pieces(struct hf_tcp_emit *slice, struct out_cursor *at, uint32_t len)
+{
+	slice->len = len;
+	slice->piece_count = 0;
+	while (len > 0) {
+		struct hf_tcp_piece *piece = &slice->piece[slice->piece_count++];
+
+		HF_ASSERT_HOT(slice->piece_count <= HF_TCP_EMIT_PIECES);
+		*piece = *at->piece;
+		piece->data += at->off;
+		piece->len = hf_min_u32(piece->len - at->off, len);
+		len -= piece->len;
+		at->off += piece->len;
+		if (at->off == at->piece->len) {
+			at->piece++;
+			at->off = 0;
+		}
+	}
+}
+
+/* A segment each, as TSO does it. */
 static void out_cut(struct hf_net *net, const struct net_port *port, const uint8_t mac[6],
 	const struct hf_tcp_emit *emit)
 {
-	struct hf_tcp_emit slice;
+	const uint8_t first = HF_TCP_CWR, last = HF_TCP_FIN | HF_TCP_PSH;
+	struct out_cursor at = { emit->piece, 0 };
+	struct hf_tcp_emit slice = *emit;
+	uint32_t left = emit->len;
 
-	for (uint32_t offset = 0; offset < emit->len; offset += emit->mss) {
-		out_slice(emit, offset, hf_min_u32(emit->mss, emit->len - offset), &slice);
+	slice.flags &= (uint8_t)~last;
+	while (left > emit->mss) {
+		out_slice_pieces(&slice, &at, emit->mss);
 		out_one(net, port, mac, &slice, /* tso= */ false);
+		slice.flags &= (uint8_t)~first;
+		slice.seq += emit->mss;
+		left -= emit->mss;
 	}
+	slice.flags |= emit->flags & last;
+	out_slice_pieces(&slice, &at, left);
+	out_one(net, port, mac, &slice, /* tso= */ false);
 }
 
 static void out_emit(struct hf_net *net, const struct hf_tcp_emit *emit)

@@ -31,6 +31,7 @@
 #define NET_STAGE      64
 #define NET_COPY_BELOW 256   /* bytes: cheaper copied than attached */
 #define NET_ATTACH_MAX 61440 /* an mbuf counts its bytes in 16 bits */
+#define NET_RUN_MAX    65535 /* bytes of a run of segments that net_out.c cuts */
 #define NET_ICMP_RATE  1000  /* echo replies a second and worker */
 #define NET_EXT_MAX    10    /* IPv6 extension headers looked through, options in each */
 #define NET_HOPS       64
@@ -204,6 +205,13 @@ void net_out_pool_free(struct rte_mempool *pool);
 static inline bool net_is_mine(const struct hf_net *net, const struct net_port *port)
 {
 	return port->info.rss || port->owner == net->worker;
+}
+
+/* For hf_path: payload bytes of one descriptor. A device without TSO has runs cut for it: that is less
+ * than a descriptor for each segment. */
+static inline uint32_t net_run_max(const struct net_port *port)
+{
+	return port->info.tso_max > 0 ? port->info.tso_max : NET_RUN_MAX;
 }
 
 static inline uint16_t net_queue(const struct hf_net *net, const struct net_port *port)

@@ -47,12 +47,13 @@ static inline bool hf_ip_is4(const struct hf_ip *ip)
 	return __builtin_memcmp(ip->b, prefix, sizeof(prefix)) == 0;
 }
 
-/* How to answer: opaque to TCP but for mtu and tso_max; taken over from each valid segment. */
+/* How to answer: opaque to TCP but for mtu, cut and tso_max; taken over from each valid segment. */
 struct hf_path {
 	uint8_t mac[6];   /* where the frame came from */
 	uint16_t port;    /* index of our port */
 	uint16_t mtu;     /* IP packet bytes */
-	uint16_t flags;   /* lib/net's */
+	uint8_t flags;    /* lib/net's */
+	bool cut;         /* no device cuts runs: each segment of one counts as a descriptor */
 	uint32_t tso_max; /* payload bytes of one emit descriptor; 0: one MSS */
 };
 
@@ -100,7 +101,7 @@ struct hf_tcp_piece {
 	struct hf_ref *ref; /* counted for this descriptor; NULL for none */
 };
 
-/* One segment to send (or, with len > mss, a run of segments for TSO); host order. */
+/* One segment to send (or, with len > mss, a run of segments, to be cut); host order. */
 struct hf_tcp_emit {
 	struct hf_ip src, dst;
 	uint16_t sport, dport;
@@ -125,8 +126,8 @@ struct hf_tcp_cfg {
 		syn_queue_max; /* of these, in SYN_RECEIVED; above: SYN cookies (4096; 0: always) */
 	uint32_t spans_max;    /* queued spans of all connections (262144) */
 	uint32_t rxbufs_max;   /* 2 KiB buffers for unread and out-of-order bytes (32768) */
-	uint32_t emits_max;    /* descriptors between two hf_tcp_emits_done; at least as many as
-				* the pieces of 76 bytes of one segment (1024) */
+	uint32_t emits_max;    /* descriptors between two hf_tcp_emits_done (hf_path.cut: segments);
+				* at least as many as the pieces of 76 bytes of one segment (1024) */
 	uint32_t rcv_wnd_init; /* bytes; the window offered at first (262144) */
 	uint32_t rcv_wnd_max;  /* bytes; what it may grow to while the application reads (6 MiB) */
 	uint32_t send_queue_max;  /* bytes queued per connection, unacknowledged too (4 MiB) */

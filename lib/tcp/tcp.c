@@ -97,6 +97,7 @@ int hf_tcp_new(const struct hf_tcp_cfg *cfg, uint64_t now_us, struct hf_tcp **re
 	if (!tcp)
 		return -ENOMEM;
 	tcp->cfg = *cfg;
+	tcp->emit_left = cfg->emits_max;
 	tcp_now_set(tcp, now_us);
 	tcp_lists_init(tcp);
 	/* what is shed is free only when the application has heard of it */
@@ -244,7 +245,7 @@ void hf_tcp_flush(struct hf_tcp *tcp, uint64_t now_us)
 	for (uint32_t n = tcp->ready.count; n > 0; n--) {
 		struct hf_tcp_conn *conn = tcp_list_first(&tcp->ready);
 
-		if (!conn || tcp->emit_count == tcp->cfg.emits_max)
+		if (!conn || tcp->emit_left == 0)
 			return;
 		tcp_output(tcp, conn);
 	}
@@ -267,6 +268,7 @@ void hf_tcp_emits_done(struct hf_tcp *tcp)
 		}
 	}
 	tcp->emit_count = 0;
+	tcp->emit_left = tcp->cfg.emits_max;
 }
 
 uint64_t hf_tcp_next_timer_us(const struct hf_tcp *tcp)

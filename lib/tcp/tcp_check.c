@@ -207,7 +207,7 @@ void hf_tcp_check(const struct hf_tcp *tcp)
 	check_list(&tcp->events, sum.events);
 	for (int i = 0; i < TCP_PLACE_COUNT; i++)
 		check_list(&tcp->place[i], sum.place[i]);
-	HF_ASSERT(tcp->emit_count <= tcp->cfg.emits_max);
+	HF_ASSERT(tcp->emit_count + tcp->emit_left <= tcp->cfg.emits_max);
 	for (uint32_t i = 0; i < tcp->emit_count; i++) {
 		uint32_t len = 0;
 

@@ -20,8 +20,9 @@ struct out_cursor {
 
 static struct hf_tcp_emit *out_emit(struct hf_tcp *tcp)
 {
-	if (tcp->emit_count == tcp->cfg.emits_max)
+	if (tcp->emit_left == 0)
 		return NULL;
+	tcp->emit_left--;
 	hf_stat_inc(HF_STAT_TCP_SEGS_OUT);
 	return &tcp->emit[tcp->emit_count++];
 }
@@ -126,6 +127,18 @@ static void out_pieces(struct hf_tcp_emit *emit, struct out_cursor *at, uint32_t
 	}
 }
 
+/* Of a run, the segments behind the first. */
+static void out_count_run(struct hf_tcp *tcp, const struct hf_tcp_conn *conn, uint32_t len)
+{
+	uint32_t more = (len - 1) / conn->mss;
+
+	hf_stat_add(HF_STAT_TCP_SEGS_OUT, more);
+	if (!conn->path.cut)
+		return;
+	HF_ASSERT(more <= tcp->emit_left);
+	tcp->emit_left -= more;
+}
+
 /* One descriptor of `len` bytes at most; fewer where the pieces do not reach. Moves the cursor.
  * NULL when the emit array is full. */
 static struct hf_tcp_emit *out_segment(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
@@ -147,7 +160,7 @@ static struct hf_tcp_emit *out_segment(struct hf_tcp *tcp, struct hf_tcp_conn *c
 	if (reach > 0 && seq + reach == conn->snd_una + conn->tx->len)
 		emit->flags |= HF_TCP_PSH;
 	if (reach > conn->mss)
-		hf_stat_add(HF_STAT_TCP_SEGS_OUT, (reach - 1) / conn->mss);
+		out_count_run(tcp, conn, reach);
 	return emit;
 }
 
@@ -233,7 +246,7 @@ static void out_sent(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len,
 		tcp_trace(tcp, conn, HF_TCP_TRACE_OUT, len);
 }
 
-/* As many segments as there is room for records. */
+/* As many segments as there is room for records, and for packets where a run is cut to them. */
 static uint32_t out_recordable(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len)
 {
 	struct tcp_flight *flight = &conn->tx->flight;
@@ -242,6 +255,8 @@ static uint32_t out_recordable(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uin
 	if (!tcp_flight_room(flight, &tcp->records))
 		return 0;
 	room = (uint32_t)flight->cap - flight->count;
+	if (conn->path.cut)
+		room = hf_min_u32(room, tcp->emit_left);
 	return (uint64_t)room * conn->mss < len ? room * conn->mss : len;
 }
 
@@ -330,7 +345,7 @@ static struct out_cursor out_seek(const struct hf_tcp_conn *conn, uint32_t seq)
 /* So many descriptors are not left, but will be when these are gone. */
 static bool out_crowded(const struct hf_tcp *tcp, uint32_t count)
 {
-	return tcp->emit_count > 0 && count > tcp->cfg.emits_max - tcp->emit_count;
+	return tcp->emit_count > 0 && count > tcp->emit_left;
 }
 
 /* The connection may take smaller segments than when this one was sent. */

@@ -304,6 +304,7 @@ struct hf_tcp {
 	uint32_t spans_reserve; /* with so many left it is for those who hold next to none */
 	struct tcp_list ready, events, place[TCP_PLACE_COUNT];
 	uint32_t emit_count;
+	uint32_t emit_left; /* segments that may still be given out: cfg.emits_max at first */
 	struct hf_tcp_emit *emit;
 	struct tcp_current cur;
 	bool in_input;

@@ -149,7 +149,7 @@ static void fuzz_segment(struct fuzz *f)
 		.opt_len = (uint8_t)opt_len,
 		.payload = payload,
 		.payload_len = len,
-		.path = { .mtu = 1500, .tso_max = shape & 0x10 ? 20000 : 0 },
+		.path = { .mtu = 1500, .cut = shape & 0x04, .tso_max = shape & 0x10 ? 20000 : 0 },
 	};
 
 	for (uint32_t k = 0; k < opt_len; k++)

@@ -30,6 +30,7 @@ Test(net_in, ip4_segment_carries_every_field_and_no_padding)
 	cr_assert_eq(seg->path.port, 0);
 	cr_assert_eq(seg->path.mtu, fx.shared->port[0].info.mtu);
 	cr_assert_eq(seg->path.flags, 0);
+	cr_assert(seg->path.cut && seg->path.tso_max == NET_RUN_MAX);
 	hf_net_rx_done(fx.net[0]);
 	fx_fini(&fx);
 }

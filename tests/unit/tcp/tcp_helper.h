@@ -30,6 +30,7 @@ struct th {
 	uint32_t spare;  /* bytes the application leaves unread: UINT32_MAX for all */
 	uint16_t sport, wnd;
 	uint32_t tso_max;
+	bool cut;
 	const uint8_t *opt;
 	uint8_t opt_len;
 	const struct hf_tcp_emit *out;
@@ -85,7 +86,7 @@ static inline struct hf_tcp_seg th_seg(const struct th *t, uint8_t flags, uint32
 		.opt_len = t->opt_len,
 		.payload = data,
 		.payload_len = len,
-		.path = { .mtu = 1500, .tso_max = t->tso_max },
+		.path = { .mtu = 1500, .cut = t->cut, .tso_max = t->tso_max },
 	};
 
 	th_ip(&seg.src, 1);
@@ -296,7 +297,7 @@ static inline int th_open_try(struct th *t, const struct hf_path *path)
 
 static inline const struct hf_tcp_emit *th_open_syn(struct th *t)
 {
-	struct hf_path path = { .mtu = 1500, .tso_max = t->tso_max };
+	struct hf_path path = { .mtu = 1500, .cut = t->cut, .tso_max = t->tso_max };
 
 	cr_assert_eq(th_open_try(t, &path), 0);
 	th_flush(t);

@@ -77,6 +77,31 @@ Test(tcp_out, a_run_for_tso_is_one_descriptor_of_whole_segments)
 	th_done(&t);
 }
 
+/* Who cuts runs makes as many packets as if each segment had a descriptor: the bound is for these. */
+Test(tcp_out, of_a_run_that_is_cut_each_segment_counts_as_a_descriptor)
+{
+	const uint32_t segs[] = { 4, 4, 2 }; /* of the ten that the congestion window allows */
+	uint32_t sent = 0;
+	struct th t;
+
+	th_init(&t);
+	t.cfg.emits_max = 4;
+	th_start(&t);
+	t.cut = true;
+	t.tso_max = 65535;
+	th_open_mss(&t, TH_MSS);
+	th_send(&t, 20000);
+	for (uint32_t i = 0; i < HF_ARRAY_LEN(segs); i++, th_flush(&t)) {
+		cr_assert_eq(t.out_count, 1);
+		cr_assert_eq(th_out_seq(&t, 0), sent);
+		cr_assert_eq(t.out[0].len, segs[i] * 1460);
+		sent += t.out[0].len;
+	}
+	cr_assert_eq(t.out_count, 0);
+	cr_assert_eq(th_stat(HF_STAT_TCP_SEGS_OUT), 1 + 10);
+	th_done(&t);
+}
+
 Test(tcp_out, a_run_cut_by_its_pieces_has_no_short_segment_inside)
 {
 	static const uint8_t bytes[4000];
