@@ -22,7 +22,6 @@ static const struct {
 #include "tbl/tcp_trace.h"
 #undef X
 };
-HF_STATIC_ASSERT(HF_TCP_TRACE_COUNT <= 32, "a set of kinds is 32 bits");
 HF_STATIC_ASSERT(2 * HF_TCP_TRACE_MAX <= UINT8_MAX, "fits trace_at");
 
 static uint32_t trace_when(uint64_t now_us)
@@ -30,9 +29,10 @@ static uint32_t trace_when(uint64_t now_us)
 	return (uint32_t)(now_us >> TRACE_UNIT_SHIFT) & TRACE_WHEN_MASK;
 }
 
-static bool trace_is(uint32_t kind, uint32_t set)
+/* Bytes that take turns with those of the other way. */
+static bool trace_flows(uint32_t kind)
 {
-	return (set >> kind & 1) != 0;
+	return kind == HF_TCP_TRACE_OUT || kind == HF_TCP_TRACE_ACKED;
 }
 
 static struct hf_tcp_trace *trace_before(struct hf_tcp_conn *conn, uint32_t slot)
@@ -42,16 +42,14 @@ static struct hf_tcp_trace *trace_before(struct hf_tcp_conn *conn, uint32_t slot
 
 /* The record that takes these bytes, as the latest one. NULL: a new one must. Before the first
  * record all is zeroes: no kind that is summed. */
-static struct hf_tcp_trace *trace_sum_to(struct hf_tcp_conn *conn, uint32_t slot, uint32_t kind)
+static struct hf_tcp_trace *trace_sum_to(
+	struct hf_tcp_conn *conn, struct hf_tcp_trace *last, uint32_t kind)
 {
-	const uint32_t flow = 1U << HF_TCP_TRACE_OUT | 1U << HF_TCP_TRACE_ACKED;
-	struct hf_tcp_trace *last = trace_before(conn, slot), *prev, swap;
+	struct hf_tcp_trace *prev, swap;
 
-	if (!trace_is(kind, flow | 1U << HF_TCP_TRACE_IN))
-		return NULL;
 	if (last->kind == kind)
-		return last;
-	if (!trace_is(kind, flow) || !trace_is(last->kind, flow))
+		return trace_flows(kind) || kind == HF_TCP_TRACE_IN ? last : NULL;
+	if (!trace_flows(kind) || !trace_flows(last->kind))
 		return NULL;
 	/* a transfer is two records however long it is, or nothing would be left of its past */
 	prev = trace_before(conn, (uint32_t)(last - conn->trace));
@@ -67,20 +65,17 @@ void tcp_trace(const struct hf_tcp *tcp, struct hf_tcp_conn *conn, enum hf_tcp_t
 	uint32_t arg)
 {
 	uint32_t at = conn->trace_at, slot = at < HF_TCP_TRACE_MAX ? at : at - HF_TCP_TRACE_MAX;
-	struct hf_tcp_trace *same = trace_sum_to(conn, slot, kind);
-	uint32_t sum;
+	struct hf_tcp_trace *same = trace_sum_to(conn, trace_before(conn, slot), kind);
+	uint32_t when = trace_when(tcp->now_us);
 
 	HF_ASSERT_HOT(kind < HF_TCP_TRACE_COUNT);
 	HF_ASSERT_HOT(at < 2 * HF_TCP_TRACE_MAX);
 	if (same) {
-		if (__builtin_add_overflow(same->arg, arg, &sum))
-			sum = UINT32_MAX;
-		same->when = trace_when(tcp->now_us);
-		same->arg = sum;
+		same->when = when;
+		same->arg = arg > UINT32_MAX - same->arg ? UINT32_MAX : same->arg + arg;
 		return;
 	}
-	conn->trace[slot] =
-		(struct hf_tcp_trace){ .when = trace_when(tcp->now_us), .kind = kind, .arg = arg };
+	conn->trace[slot] = (struct hf_tcp_trace){ .when = when, .kind = kind, .arg = arg };
 	at++;
 	conn->trace_at = (uint8_t)(at < 2 * HF_TCP_TRACE_MAX ? at : HF_TCP_TRACE_MAX);
 }
