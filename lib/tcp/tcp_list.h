@@ -41,6 +41,12 @@ static inline struct tcp_link *tcp_list_link(const struct tcp_list *list, uint32
 	return (struct tcp_link *)((char *)tcp_list_elem(list, at) + list->offset);
 }
 
+static inline struct tcp_link *tcp_list_link_of(
+	const struct tcp_list *list, struct hf_tcp_conn *conn)
+{
+	return (struct tcp_link *)((char *)conn + list->offset);
+}
+
 static inline uint32_t tcp_list_at(const struct tcp_list *list, const struct hf_tcp_conn *conn)
 {
 	size_t offset = (size_t)((const char *)conn - (const char *)list->pool->memory);
@@ -67,7 +73,7 @@ static inline struct hf_tcp_conn *tcp_list_first(const struct tcp_list *list)
 static inline void tcp_list_add_tail(struct tcp_list *list, struct hf_tcp_conn *conn)
 {
 	uint32_t at = tcp_list_at(list, conn);
-	struct tcp_link *link = tcp_list_link(list, at);
+	struct tcp_link *link = tcp_list_link_of(list, conn);
 
 	HF_ASSERT(!tcp_list_has(link));
 	*link = (struct tcp_link){ list->last, TCP_LIST_END };
@@ -81,7 +87,7 @@ static inline void tcp_list_add_tail(struct tcp_list *list, struct hf_tcp_conn *
 
 static inline void tcp_list_del(struct tcp_list *list, struct hf_tcp_conn *conn)
 {
-	struct tcp_link *link = tcp_list_link(list, tcp_list_at(list, conn));
+	struct tcp_link *link = tcp_list_link_of(list, conn);
 
 	HF_ASSERT(tcp_list_has(link) && list->count > 0);
 	if (link->prev == TCP_LIST_END)
