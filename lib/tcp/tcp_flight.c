@@ -94,6 +94,26 @@ void tcp_flight_push(struct tcp_flight *flight, uint32_t seq, uint32_t len, uint
 	flight->bytes += len;
 }
 
+void tcp_flight_push_run(
+	struct tcp_flight *flight, uint32_t seq, uint32_t len, uint32_t mss, uint32_t now_us)
+{
+	uint32_t end = seq + len, n = hf_min_u32(len, mss), count = flight->count;
+
+	tcp_flight_push(flight, seq, n, now_us);
+	/* the others' time is the first one's: they were sent in order */
+	while ((seq += n) != end) {
+		count++;
+		HF_ASSERT(count < flight->cap);
+		n = hf_min_u32(end - seq, mss);
+		*tcp_flight_at(flight, count) = (struct tcp_sent){
+			.seq = seq, .sent_us = flight->last_us, .len = (uint16_t)n
+		};
+	}
+	flight->bytes += len - hf_min_u32(len, mss);
+	flight->count = (uint16_t)(count + 1);
+	flight->last_end = end;
+}
+
 static bool flight_is_lost(const struct tcp_sent *sent)
 {
 	return (sent->flags & (TCP_SENT_LOST | TCP_SENT_RESENT)) == TCP_SENT_LOST;

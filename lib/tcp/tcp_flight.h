@@ -139,6 +139,9 @@ static inline struct tcp_sent *tcp_flight_at(const struct tcp_flight *flight, ui
 bool tcp_flight_room(struct tcp_flight *flight, struct tcp_flight_pools *pools);
 /* A segment of new data was sent. */
 void tcp_flight_push(struct tcp_flight *flight, uint32_t seq, uint32_t len, uint32_t now_us);
+/* `len` bytes of new data were sent at once, in segments of `mss`, the last of what is left. */
+void tcp_flight_push_run(
+	struct tcp_flight *flight, uint32_t seq, uint32_t len, uint32_t mss, uint32_t now_us);
 /* The cumulative ACK moved to una: records below it go, one that it cuts loses its front. */
 void tcp_flight_ack(struct tcp_flight *flight, uint32_t una, struct tcp_acked *acked);
 /* A SACK block, start < end, inside (snd_una, snd_nxt]: records wholly inside become SACKED. After

@@ -27,7 +27,7 @@ static struct hf_tcp_emit *out_emit(struct hf_tcp *tcp)
 	return &tcp->emit[tcp->emit_count++];
 }
 
-static struct hf_tcp_emit *out_header(
+static inline struct hf_tcp_emit *out_header(
 	struct hf_tcp *tcp, const struct hf_tcp_conn *conn, uint32_t seq, uint8_t flags)
 {
 	struct hf_tcp_emit *emit = out_emit(tcp);
@@ -52,29 +52,15 @@ static struct hf_tcp_emit *out_header(
 	return emit;
 }
 
-/* RFC 7323 §3.2: on each segment; RFC 2018 §4: what lies behind a hole, on pure ACKs. */
-static void out_options(const struct hf_tcp *tcp, struct hf_tcp_conn *conn,
-	struct hf_tcp_emit *emit, bool with_sacks)
+/* The peer has sent what lies behind a hole, or something twice: pure ACKs tell it. */
+static bool out_has_sacks(const struct hf_tcp_conn *conn)
 {
-	const uint32_t ts_val = tcp_now_ms(tcp) + conn->ts_off;
-	bool has_ts = tcp_has(conn, TCP_F_TS);
-
-	if (with_sacks && tcp_has(conn, TCP_F_SACK) && (conn->ooo || tcp_has(conn, TCP_F_DSACK))) {
-		struct tcp_opts opts = {
-			.has_ts = has_ts, .ts_val = ts_val, .ts_ecr = conn->ts_recent
-		};
-
-		opts.sack_count = (uint8_t)tcp_ooo_sacks(
-			conn, opts.sack, has_ts ? TCP_SACKS_MAX - 1 : TCP_SACKS_MAX);
-		emit->opt_len = tcp_opt_build(&opts, emit->opt);
-	} else {
-		emit->opt_len = has_ts ? tcp_opt_build_ts(ts_val, conn->ts_recent, emit->opt) : 0;
-	}
+	return conn->ooo || tcp_has(conn, TCP_F_DSACK);
 }
 
-/* As out_header, and our ACK and window are told with it. */
-static struct hf_tcp_emit *out_acking(
-	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq, bool data)
+/* As out_header, and our ACK, window and time (RFC 7323 §3.2) are told with it. */
+static inline struct hf_tcp_emit *out_acking(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq)
 {
 	struct hf_tcp_emit *emit = out_header(tcp, conn, seq, HF_TCP_ACK);
 
@@ -83,14 +69,40 @@ static struct hf_tcp_emit *out_acking(
 	if (tcp_has(conn, TCP_F_ECE))
 		emit->flags |= HF_TCP_ECE;
 	emit->wnd = tcp_wnd_announce(tcp, conn);
-	out_options(tcp, conn, emit, /* with_sacks= */ !data);
+	if (tcp_has(conn, TCP_F_TS))
+		emit->opt_len = tcp_opt_build_ts(
+			tcp_now_ms(tcp) + conn->ts_off, conn->ts_recent, emit->opt);
 	conn->ack_sent = conn->rcv_nxt;
 	conn->ack_segs = 0;
 	tcp_due_clear(conn, TCP_DUE_ACK);
-	/* what is behind holes only a pure ACK tells */
-	if (!data || !(conn->ooo || tcp_has(conn, TCP_F_DSACK)))
+	if (!out_has_sacks(conn))
 		conn->flags &= ~(uint32_t)TCP_F_ACK_NOW;
 	return emit;
+}
+
+/* RFC 2018 §4: blocks beside the timestamps. */
+static void out_sacks(const struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct hf_tcp_emit *emit)
+{
+	struct tcp_opts opts = { .has_ts = tcp_has(conn, TCP_F_TS),
+		.ts_val = tcp_now_ms(tcp) + conn->ts_off,
+		.ts_ecr = conn->ts_recent };
+
+	opts.sack_count = (uint8_t)tcp_ooo_sacks(
+		conn, opts.sack, opts.has_ts ? TCP_SACKS_MAX - 1 : TCP_SACKS_MAX);
+	emit->opt_len = tcp_opt_build(&opts, emit->opt);
+}
+
+/* A segment without text. */
+static HF_NOINLINE bool out_bare(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq)
+{
+	struct hf_tcp_emit *emit = out_acking(tcp, conn, seq);
+
+	if (!emit)
+		return false;
+	if (tcp_has(conn, TCP_F_SACK) && out_has_sacks(conn))
+		out_sacks(tcp, conn, emit);
+	conn->flags &= ~(uint32_t)TCP_F_ACK_NOW;
+	return true;
 }
 
 /* How many of `len` bytes from here on HF_TCP_EMIT_PIECES pieces can name. */
@@ -145,7 +157,7 @@ static struct hf_tcp_emit *out_segment(struct hf_tcp *tcp, struct hf_tcp_conn *c
 	struct out_cursor *at, uint32_t seq, uint32_t len, bool fin)
 {
 	uint32_t reach = out_reach(*at, len);
-	struct hf_tcp_emit *emit = out_acking(tcp, conn, seq, /* data= */ true);
+	struct hf_tcp_emit *emit = out_acking(tcp, conn, seq);
 
 	if (!emit)
 		return NULL;
@@ -200,6 +212,8 @@ static uint32_t out_len(const struct hf_tcp_conn *conn, uint32_t cwnd)
 		return 0;
 	left = tx->len - off;
 	open = hf_min_u32(conn->snd_wnd - off, cwnd - pipe);
+	if (left <= hf_min_u32(open, conn->mss))
+		return left;
 	len = hf_min_u32(hf_min_u32(left, open), out_chunk(conn));
 	if (len == left)
 		return len;
@@ -219,21 +233,36 @@ static bool out_fin(const struct hf_tcp_conn *conn, uint32_t len)
 	       off == conn->tx->len && conn->snd_wnd > off;
 }
 
-/* `len` bytes and perhaps a FIN left, for the first time: a record for each segment. */
+/* Of the last segment that `len` bytes make. */
+static uint32_t out_last_len(const struct hf_tcp_conn *conn, uint32_t len)
+{
+	return len > 0 ? (len - 1) % conn->mss + 1 : 0;
+}
+
+/* A record for each segment of a run; the FIN goes with the last bytes. */
+static HF_NOINLINE void out_record_run(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len, bool fin)
+{
+	struct tcp_flight *flight = &conn->tx->flight;
+	uint32_t last = fin ? out_last_len(conn, len) : 0;
+	uint32_t now_us = (uint32_t)tcp->now_us;
+
+	if (len > last)
+		tcp_flight_push_run(flight, conn->snd_nxt, len - last, conn->mss, now_us);
+	if (fin)
+		tcp_flight_push(flight, conn->snd_nxt + len - last, last + 1, now_us);
+}
+
+/* `len` bytes and perhaps a FIN left, for the first time. */
 static void out_sent(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len, bool fin)
 {
 	struct tcp_tx *tx = conn->tx;
-	uint32_t left = len + fin;
 
-	while (left > 0) {
-		uint32_t n = hf_min_u32(left, conn->mss);
-
-		if (left - n == 1 && fin)
-			n = left; /* the FIN goes with the last bytes */
-		tcp_flight_push(&tx->flight, conn->snd_nxt, n, (uint32_t)tcp->now_us);
-		conn->snd_nxt += n;
-		left -= n;
-	}
+	if (len + fin <= conn->mss)
+		tcp_flight_push(&tx->flight, conn->snd_nxt, len + fin, (uint32_t)tcp->now_us);
+	else
+		out_record_run(tcp, conn, len, fin);
+	conn->snd_nxt += len + fin;
 	if (fin) {
 		conn->flags |= TCP_F_FIN_SENT;
 		tcp_trace(tcp, conn, HF_TCP_TRACE_FIN_OUT, 0);
@@ -260,6 +289,22 @@ static uint32_t out_recordable(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uin
 	return (uint64_t)room * conn->mss < len ? room * conn->mss : len;
 }
 
+/* The descriptor of new data is made; the queue goes on at the cursor. */
+static void out_gone(struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct hf_tcp_emit *emit,
+	const struct out_cursor *at)
+{
+	conn->tx->cur = at->span;
+	conn->tx->cur_off = at->off;
+	if (tcp_has(conn, TCP_F_ECN) && emit->len > 0)
+		emit->ecn = HF_TCP_ECN_ECT0;
+	if (tcp_has(conn, TCP_F_CWR_NOW) && emit->len > 0) {
+		emit->flags |= HF_TCP_CWR;
+		conn->flags &= ~(uint32_t)TCP_F_CWR_NOW;
+	}
+	out_sent(tcp, conn, emit->len, emit->flags & HF_TCP_FIN);
+	conn->flags &= ~(uint32_t)TCP_F_PROBE_NOW;
+}
+
 /* One descriptor of new data; ret_sent: bytes, FIN included. False when a bound of ours stopped it. */
 static bool out_next(
 	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len, bool fin, uint32_t *ret_sent)
@@ -275,19 +320,16 @@ static bool out_next(
 	emit = out_segment(tcp, conn, &at, conn->snd_nxt, hf_min_u32(len, most), fin);
 	if (!emit)
 		return false;
-	fin = emit->flags & HF_TCP_FIN;
-	tx->cur = at.span;
-	tx->cur_off = at.off;
-	if (tcp_has(conn, TCP_F_ECN) && emit->len > 0)
-		emit->ecn = HF_TCP_ECN_ECT0;
-	if (tcp_has(conn, TCP_F_CWR_NOW) && emit->len > 0) {
-		emit->flags |= HF_TCP_CWR;
-		conn->flags &= ~(uint32_t)TCP_F_CWR_NOW;
-	}
-	out_sent(tcp, conn, emit->len, fin);
-	conn->flags &= ~(uint32_t)TCP_F_PROBE_NOW;
-	*ret_sent = emit->len + fin;
+	out_gone(tcp, conn, emit, &at);
+	*ret_sent = emit->len + !!(emit->flags & HF_TCP_FIN);
 	return true;
+}
+
+/* RFC 5681 §4.1: after a pause the congestion window is of no use any more. */
+static void out_restart(const struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	if (1000 * (uint64_t)(tcp_now_ms(tcp) - conn->sent_ms) > conn->rto_us)
+		tcp_cubic_idle(&conn->tx->cc, conn->mss);
 }
 
 /* New data. False when a bound of ours stopped it: records, descriptors, the turn's share. */
@@ -296,10 +338,9 @@ static bool out_new(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	struct tcp_tx *tx = conn->tx;
 	uint32_t budget = TCP_FLUSH_BYTES;
 
-	if (tx->flight.count == 0 && tx->len > 0 &&
-		1000 * (uint64_t)(tcp_now_ms(tcp) - conn->sent_ms) > conn->rto_us)
-		tcp_cubic_idle(&tx->cc, conn->mss);
-	for (;;) {
+	if (tx->flight.count == 0 && tx->len > 0)
+		out_restart(tcp, conn);
+	while (tcp_out_unsent(conn)) {
 		uint32_t len = out_len(conn, tx->cc.cwnd);
 		bool fin = out_fin(conn, len);
 		uint32_t sent;
@@ -316,6 +357,7 @@ static bool out_new(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 			return tx->flight.count > 0 && tx->flight.count == tx->flight.cap;
 		budget -= hf_min_u32(sent, budget);
 	}
+	return true;
 }
 
 bool tcp_out_one(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
@@ -459,13 +501,13 @@ static bool out_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	if (!tcp_has(conn, TCP_F_ACK_NOW) && !tcp_wnd_update_due(tcp, conn))
 		return true;
-	return out_acking(tcp, conn, out_bare_seq(conn), /* data= */ false) != NULL;
+	return out_bare(tcp, conn, out_bare_seq(conn));
 }
 
 /* RFC 9293 §3.8.4: no bytes, in front of what the peer expects, so that it must answer. */
 static bool out_keepalive(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	if (!out_acking(tcp, conn, conn->snd_una - 1, /* data= */ false))
+	if (!out_bare(tcp, conn, conn->snd_una - 1))
 		return false;
 	conn->flags &= ~(uint32_t)TCP_F_KEEP_NOW;
 	hf_stat_inc(HF_STAT_TCP_KEEPALIVES);
@@ -473,7 +515,36 @@ static bool out_keepalive(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	return true;
 }
 
-static bool out_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+/* As between two requests: nothing is in flight, and what is queued goes as one segment. */
+static bool out_is_short(const struct hf_tcp_conn *conn)
+{
+	const uint32_t more =
+		TCP_F_SYN_NOW | TCP_F_PROBE_NOW | TCP_F_KEEP_NOW | TCP_F_FIN_QUEUED | TCP_F_CWR_NOW;
+	const struct tcp_tx *tx = conn->tx;
+
+	return conn->state >= TCP_ESTABLISHED && tx && !tcp_has(conn, more) &&
+	       tx->flight.count == 0 && tx->len > 0 && tx->len <= conn->mss &&
+	       tx->len <= hf_min_u32(conn->snd_wnd, tx->cc.cwnd) && tx->spans <= HF_TCP_EMIT_PIECES;
+}
+
+/* What out_all does then, without its questions. */
+static bool out_short(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	struct tcp_tx *tx = conn->tx;
+	struct out_cursor at = { tx->cur, tx->cur_off };
+	struct hf_tcp_emit *emit;
+
+	out_restart(tcp, conn);
+	emit = out_acking(tcp, conn, conn->snd_nxt);
+	if (!emit)
+		return false;
+	out_pieces(emit, &at, tx->len);
+	emit->flags |= HF_TCP_PSH;
+	out_gone(tcp, conn, emit, &at);
+	return out_ack(tcp, conn);
+}
+
+static HF_NOINLINE bool out_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	if (tcp_has(conn, TCP_F_SYN_NOW))
 		return out_syn(tcp, conn);
@@ -497,7 +568,7 @@ void tcp_output(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	HF_ASSERT(conn->state != TCP_CLOSED);
 	tcp_conn_unready(tcp, conn);
-	if (!out_all(tcp, conn))
+	if (!(out_is_short(conn) ? out_short(tcp, conn) : out_all(tcp, conn)))
 		tcp_conn_ready(tcp, conn);
 	/* only now, so that a response sent at once never touches the deadline */
 	if (conn->ack_segs > 0 && conn->due_ms[TCP_DUE_ACK] == 0)

@@ -52,6 +52,42 @@ static void tf_send(struct tf *t, uint32_t n)
 	tf_check(t);
 }
 
+/* Records, counts and times as those of one segment after the other. */
+static void tf_assert_run(uint32_t len, uint32_t mss, bool same_us)
+{
+	struct tf run, one;
+
+	tf_start(&run);
+	tf_start(&one);
+	for (int i = 0; i < 3; i++) {
+		tcp_flight_push_run(&run.flight, run.nxt, len, mss, run.now_us);
+		run.nxt += len;
+		for (uint32_t left = len, n; left > 0; left -= n) {
+			n = left < mss ? left : mss;
+			tcp_flight_push(&one.flight, one.nxt, n, one.now_us);
+			one.nxt += n;
+		}
+		run.now_us += !same_us;
+		one.now_us += !same_us;
+		tf_check(&run);
+	}
+	run.flight.rec = one.flight.rec = NULL;
+	cr_assert_eq(memcmp(&run.flight, &one.flight, sizeof(run.flight)), 0);
+	run.flight.rec = run.flight.own;
+	one.flight.rec = one.flight.own;
+	tf_done(&run);
+	tf_done(&one);
+}
+
+Test(tcp_flight, a_run_is_its_segments)
+{
+	tf_assert_run(1, 100, true);
+	tf_assert_run(100, 100, false);
+	tf_assert_run(101, 100, true);
+	tf_assert_run(500, 100, false);
+	tf_assert_run(499, 100, true);
+}
+
 /* n segments with 10 microseconds after each */
 static void tf_send_paced(struct tf *t, uint32_t n)
 {

@@ -102,6 +102,47 @@ Test(tcp_out, of_a_run_that_is_cut_each_segment_counts_as_a_descriptor)
 	th_done(&t);
 }
 
+Test(tcp_out, an_answer_of_one_segment_leaves_nothing_to_ask)
+{
+	static const uint8_t bytes[3];
+	struct hf_tcp_seg seg;
+	struct th t;
+
+	th_open(&t);
+	seg = th_seg(&t, HF_TCP_ACK | HF_TCP_PSH, 0, 0, (const uint8_t *)"x", 1);
+	cr_assert_eq(hf_tcp_input(t.tcp, &seg, t.now_us), HF_DROP_NONE);
+	th_events(&t);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(hf_tcp_send(t.tcp, t.conn, bytes + i, 1, NULL, i > 0), 0);
+	hf_tcp_input_end(t.tcp);
+	th_see(&t);
+	cr_assert_eq(t.out_count, 1);
+	cr_assert_eq(t.out[0].flags, HF_TCP_ACK | HF_TCP_PSH);
+	cr_assert_eq(t.out[0].len, 3);
+	cr_assert_eq(th_out_ack(&t, 0), 1);
+	cr_assert_eq(t.conn->due_ms[TCP_DUE_ACK], 0);
+	cr_assert_neq(t.conn->due_ms[TCP_DUE_SEND], 0);
+	cr_assert_not(tcp_list_has(&t.conn->ready));
+	th_done(&t);
+}
+
+/* What lies behind the hole only a pure ACK tells. */
+Test(tcp_out, an_answer_of_one_segment_does_not_take_the_place_of_a_block)
+{
+	struct th t;
+
+	th_sack_open(&t, TH_SACK);
+	cr_assert_eq(th_in(&t, HF_TCP_ACK, 100, 0, "behind"), HF_DROP_NONE);
+	cr_assert_eq(t.out_count, 1);
+	t.reply = "answer";
+	cr_assert_eq(th_in(&t, HF_TCP_ACK, 0, 0, "x"), HF_DROP_NONE);
+	cr_assert_eq(t.out_count, 2);
+	cr_assert_eq(t.out[0].len, 6);
+	cr_assert_eq(t.out[1].len, 0);
+	cr_assert_gt(t.out[1].opt_len, t.out[0].opt_len);
+	th_done(&t);
+}
+
 Test(tcp_out, a_run_cut_by_its_pieces_has_no_short_segment_inside)
 {
 	static const uint8_t bytes[4000];
