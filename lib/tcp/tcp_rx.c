@@ -274,13 +274,12 @@ static uint32_t rx_consume_list(
 	return n - left;
 }
 
-void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n)
+/* Oldest first: buffers, the segment in hand, buffers behind it. */
+static HF_NOINLINE void rx_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n)
 {
 	struct tcp_current *cur = &tcp->cur;
 	uint32_t took;
 
-	HF_ASSERT(n <= conn->unread_len);
-	conn->unread_len -= n;
 	if (conn->rxq_head) {
 		took = rx_consume_list(tcp, &conn->rxq_head, &conn->rxq_tail, n);
 		conn->rxq_len -= took;
@@ -297,6 +296,20 @@ void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n)
 		took = rx_consume_list(tcp, &cur->after_head, &cur->after_tail, n);
 		cur->after_len -= took;
 		HF_ASSERT(took == n);
+	}
+}
+
+void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n)
+{
+	struct tcp_current *cur = &tcp->cur;
+
+	HF_ASSERT(n <= conn->unread_len);
+	conn->unread_len -= n;
+	if (hf_likely(cur->conn == conn && !conn->rxq_head && n > 0 && n <= cur->len)) {
+		cur->data += n;
+		cur->len -= n;
+	} else {
+		rx_consume(tcp, conn, n);
 	}
 	if (conn->state == TCP_CLOSED)
 		return;

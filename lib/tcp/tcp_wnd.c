@@ -57,7 +57,8 @@ static bool wnd_is_near(const struct hf_tcp_conn *conn)
 }
 
 /* How far the edge moves if announced now: nothing, or `enough`; half a window always is. */
-static uint32_t wnd_gain(const struct hf_tcp_conn *conn, uint32_t limit, uint32_t enough)
+static HF_NOINLINE uint32_t wnd_gain(
+	const struct hf_tcp_conn *conn, uint32_t limit, uint32_t enough)
 {
 	uint32_t room = limit > conn->unread_len ? limit - conn->unread_len : 0;
 	uint32_t edge = conn->rcv_nxt + room;
