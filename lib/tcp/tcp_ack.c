@@ -47,6 +47,19 @@ static void ack_rtt(
 		tcp_rexmit_settle(conn);
 }
 
+/* The peer gets us ahead. */
+static void ack_move(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t ack)
+{
+	uint32_t moved = ack - conn->snd_una;
+
+	conn->snd_una = ack;
+	conn->progress_ms = tcp_now_ms(tcp);
+	conn->tx->persist = 0;
+	if (conn->place == TCP_PLACE_STALLED && conn->snd_wnd > 0)
+		tcp_conn_place(tcp, conn, TCP_PLACE_NONE);
+	tcp_trace(tcp, conn, HF_TCP_TRACE_ACKED, moved);
+}
+
 static void ack_advance(
 	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t ack, struct tcp_acked *acked)
 {
@@ -59,12 +72,7 @@ static void ack_advance(
 	HF_ASSERT(data == moved || (data + 1 == moved && tcp_has(conn, TCP_F_FIN_ACKED)));
 	tcp_flight_ack(&tx->flight, ack, acked);
 	tcp_send_release(tcp, conn, data);
-	conn->snd_una = ack;
-	conn->progress_ms = tcp_now_ms(tcp);
-	tx->persist = 0;
-	if (conn->place == TCP_PLACE_STALLED && conn->snd_wnd > 0)
-		tcp_conn_place(tcp, conn, TCP_PLACE_NONE);
-	tcp_trace(tcp, conn, HF_TCP_TRACE_ACKED, moved);
+	ack_move(tcp, conn, ack);
 }
 
 /* RFC 2883 §4: the first block lies below the cumulative ACK, or within the second. */
@@ -139,6 +147,34 @@ static void ack_window(
 		ack_window_turned(tcp, conn);
 }
 
+/* All that was queued is acknowledged, as at the end of nearly every answer, and nothing was lost,
+ * SACKed, sent again or probed for. So tx is about to be given back. */
+static bool ack_is_all(
+	const struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
+{
+	const struct tcp_tx *tx = conn->tx;
+
+	return seg->ack - conn->snd_una == tx->len && !tcp_has(conn, TCP_F_FIN_QUEUED) &&
+	       tx->recovery == TCP_OPEN && !tx->tlp && tx->dup_acks == 0 &&
+	       tcp_flight_is_plain(&tx->flight, conn->snd_una) && opts->sack_count == 0 &&
+	       !(seg->flags & HF_TCP_ECE);
+}
+
+/* What ack_flight does, but for what it would leave in a tx that nobody looks at again. */
+static void ack_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t ack)
+{
+	struct tcp_tx *tx = conn->tx;
+	uint32_t delivered = tx->len;
+	uint32_t rtt_us = tcp_flight_ack_all(&tx->flight, (uint32_t)tcp->now_us);
+
+	HF_ASSERT_HOT(ack == conn->snd_nxt);
+	tcp_send_release(tcp, conn, delivered);
+	ack_move(tcp, conn, ack);
+	tcp_rexmit_rtt(conn, rtt_us);
+	tcp_recovery_ack_all(tcp, conn, delivered, rtt_us);
+	tcp_send_tell(tcp, conn);
+}
+
 /* What an ACK, or a duplicate, means for what is queued and in flight. */
 static void ack_flight(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg,
 	const struct tcp_opts *opts)
@@ -187,10 +223,14 @@ enum hf_drop tcp_ack_input(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 		return HF_DROP_NONE; /* overtaken; its text may be new all the same */
 	if (!advanced && ack_is_bare(conn, seg, opts))
 		tcp_recovery_bare_ack(conn);
-	if (conn->tx && conn->tx->flight.count > 0)
-		ack_flight(tcp, conn, seg, opts);
-	else if (opts->sack_count > 0 && ack_is_dsack(seg, opts))
+	if (conn->tx && conn->tx->flight.count > 0) {
+		if (ack_is_all(conn, seg, opts))
+			ack_all(tcp, conn, seg->ack);
+		else
+			ack_flight(tcp, conn, seg, opts);
+	} else if (opts->sack_count > 0 && ack_is_dsack(seg, opts)) {
 		tcp_recovery_dsack(tcp, conn, &opts->sack[0]);
+	}
 	ack_window(tcp, conn, seg, advanced);
 	tcp_send_rest(tcp, conn);
 	/* RFC 9293 §3.8.6.1: a peer that answers probes may keep its window closed, as long as the

@@ -135,6 +135,26 @@ static inline struct tcp_sent *tcp_flight_at(const struct tcp_flight *flight, ui
 	return &flight->rec[(flight->head + i) & (flight->cap - 1U)];
 }
 
+/* Since snd_una came to una, where it is, nothing was SACKED and nothing sent again. */
+static inline bool tcp_flight_is_plain(const struct tcp_flight *flight, uint32_t una)
+{
+	return flight->fack == una && flight->again_end == una;
+}
+
+/* tcp_flight_ack of all that is in flight, which is plain. Returns tcp_acked.rtt_us: no record was
+ * sent later than the last. */
+static inline uint32_t tcp_flight_ack_all(struct tcp_flight *flight, uint32_t now_us)
+{
+	uint32_t rtt_us = tcp_flight_since(now_us, tcp_flight_at(flight, flight->count - 1U));
+
+	HF_ASSERT_HOT(flight->count > 0 && flight->sacked == 0 && flight->lost == 0);
+	flight->count = 0;
+	flight->lost_from = 0;
+	flight->bytes = 0;
+	flight->rack_valid = false;
+	return hf_max_u32(rtt_us, 1);
+}
+
 /* True when tcp_flight_push will work; makes room. */
 bool tcp_flight_room(struct tcp_flight *flight, struct tcp_flight_pools *pools);
 /* A segment of new data was sent. */

@@ -27,6 +27,10 @@ bool tcp_rexmit_fire(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 uint32_t tcp_recovery_pipe(const struct hf_tcp_conn *conn);
 void tcp_recovery_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct tcp_acked *acked,
 	uint32_t una_before, bool ece);
+/* The same, when all that was queued is acknowledged, with nothing amiss, and tx is given back: what
+ * stays of it is the congestion window, and that one grows only where it was what held us back. */
+void tcp_recovery_ack_all(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t delivered, uint32_t rtt_us);
 /* RACK looks again, after an ACK that delivered so many bytes or when its timer fired; enters
  * recovery for what it finds. */
 void tcp_recovery_detect(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t delivered);

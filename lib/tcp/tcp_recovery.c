@@ -190,24 +190,29 @@ static void recovery_ecn(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t 
 	tcp_trace(tcp, conn, HF_TCP_TRACE_ECN, tx->cc.ssthresh);
 }
 
-static void recovery_grow(
-	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct tcp_acked *acked)
+/* before: bytes that were in flight until the ACK came. Was the window what held us back? */
+static bool recovery_limited(const struct hf_tcp_conn *conn, uint32_t before)
 {
-	struct tcp_tx *tx = conn->tx;
-	uint32_t before = tcp_recovery_pipe(conn) + acked->delivered;
+	const struct tcp_cubic *cc = &conn->tx->cc;
+
+	return before + conn->mss > cc->cwnd || (cc->cwnd < cc->ssthresh && before >= cc->cwnd / 2);
+}
+
+static void recovery_grow(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t delivered, uint32_t rtt_us)
+{
 	struct tcp_cubic_ack ack = {
-		.delivered = acked->delivered,
+		.delivered = delivered,
 		.now_us = (uint32_t)tcp->now_us,
-		.rtt_us = acked->rtt_us,
+		.rtt_us = rtt_us,
 		.srtt_us = conn->srtt_us,
 		.una = conn->snd_una,
 		.nxt = conn->snd_nxt,
 		.mss = conn->mss,
-		.limited = before + conn->mss > tx->cc.cwnd ||
-			   (tx->cc.cwnd < tx->cc.ssthresh && before >= tx->cc.cwnd / 2),
+		.limited = recovery_limited(conn, tcp_recovery_pipe(conn) + delivered),
 	};
 
-	tcp_cubic_acked(&tx->cc, &ack);
+	tcp_cubic_acked(&conn->tx->cc, &ack);
 }
 
 /* Without SACK: a partial ACK shows the next hole (RFC 6582 §3.2 step 3). */
@@ -320,7 +325,15 @@ void tcp_recovery_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct
 		recovery_prr(conn, acked->delivered, tx->flight.lost > lost, moved);
 	else if (moved ||
 		 tx->flight.reordering) /* RFC 3042 §2: what lies behind a hole adds nothing */
-		recovery_grow(tcp, conn, acked);
+		recovery_grow(tcp, conn, acked->delivered, acked->rtt_us);
+}
+
+void tcp_recovery_ack_all(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t delivered, uint32_t rtt_us)
+{
+	HF_ASSERT_HOT(conn->tx->recovery == TCP_OPEN && tcp_recovery_pipe(conn) == 0);
+	if (recovery_limited(conn, delivered)) /* else no window changes: tcp_cubic.h's C3 */
+		recovery_grow(tcp, conn, delivered, rtt_us);
 }
 
 void tcp_recovery_timeout(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
