@@ -109,10 +109,10 @@ static enum hf_drop in_unacceptable(
 	return hf_drop(HF_DROP_TCP_OUT_OF_WINDOW);
 }
 
-/* First: the sequence number. False when nothing of the segment is acceptable; else ret_cut. */
-static bool in_seq(struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg, struct in_cut *ret_cut)
+/* First: the sequence number. False when nothing of the segment is acceptable; else what is stays. */
+static bool in_seq(struct hf_tcp_conn *conn, struct in_cut *seg)
 {
-	struct in_cut cut = { seg->seq, seg->payload_len, seg->payload, seg->flags & HF_TCP_FIN };
+	struct in_cut cut = *seg;
 	uint32_t window = conn->rcv_adv - conn->rcv_nxt;
 	uint32_t len = cut.len + cut.fin;
 	uint32_t room;
@@ -139,7 +139,7 @@ static bool in_seq(struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg, struc
 		cut.fin = false;
 		conn->flags |= TCP_F_ACK_NOW;
 	}
-	*ret_cut = cut;
+	*seg = cut;
 	return true;
 }
 
@@ -314,20 +314,37 @@ static enum hf_drop in_valid(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	return drop;
 }
 
+/* Header prediction (V. Jacobson, "4BSD TCP header prediction", 1990): what is next, and all of it in
+ * the window. Whoever looked would find nothing of what comes before the ACK in RFC 9293's order. */
+static bool in_is_next(
+	const struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
+{
+	return seg->seq == conn->rcv_nxt && !(seg->flags & (HF_TCP_SYN | HF_TCP_RST)) &&
+	       seg->payload_len <= conn->rcv_adv - conn->rcv_nxt &&
+	       (!tcp_has(conn, TCP_F_TS) ||
+		       (opts->has_ts && (int32_t)(opts->ts_val - conn->ts_recent) >= 0));
+}
+
 static enum hf_drop in_segment(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
 {
-	struct in_cut cut;
-	enum hf_drop drop = in_paws(tcp, conn, seg, opts);
+	struct in_cut cut = { seg->seq, seg->payload_len, seg->payload, seg->flags & HF_TCP_FIN };
+	enum hf_drop drop;
 
-	if (drop != HF_DROP_NONE)
-		return hf_drop(drop);
-	if (seg->flags & HF_TCP_RST)
-		return in_rst(tcp, conn, seg);
-	if (seg->flags & HF_TCP_SYN)
-		return in_syn(tcp, conn, seg, opts);
-	if (!in_seq(conn, seg, &cut))
-		return in_unacceptable(tcp, conn, seg);
+	if (hf_unlikely(!in_is_next(conn, seg, opts))) {
+		drop = in_paws(tcp, conn, seg, opts);
+		if (drop != HF_DROP_NONE)
+			return hf_drop(drop);
+		if (seg->flags & HF_TCP_RST)
+			return in_rst(tcp, conn, seg);
+		if (seg->flags & HF_TCP_SYN)
+			return in_syn(tcp, conn, seg, opts);
+		if (!in_seq(conn, &cut))
+			return in_unacceptable(tcp, conn, seg);
+	} else {
+		HF_ASSERT_HOT(in_paws(tcp, conn, seg, opts) == HF_DROP_NONE && in_seq(conn, &cut) &&
+			      cut.len == seg->payload_len);
+	}
 	drop = in_ack(tcp, conn, seg, opts);
 	if (drop != HF_DROP_NONE)
 		return drop;

@@ -27,15 +27,7 @@ enum opt_kind {
 #define OPT_SACK_HEAD   2
 #define OPT_SACK_BLOCK  8
 
-#define OPT_WSCALE_MAX 14          /* RFC 7323 §2.3 */
-#define OPT_TS_ALONE   0x0101080aU /* the first four bytes of nearly every segment: NOP, NOP, TS */
-
-static void opt_take_ts(const uint8_t *opt, struct tcp_opts *opts)
-{
-	opts->has_ts = true;
-	opts->ts_val = hf_load_be32(opt + 2);
-	opts->ts_ecr = hf_load_be32(opt + 6);
-}
+#define OPT_WSCALE_MAX 14 /* RFC 7323 §2.3 */
 
 /* RFC 2018 §3: eight bytes a block, at least one. */
 static bool opt_take_sack(const uint8_t *opt, uint8_t len, struct tcp_opts *opts)
@@ -81,25 +73,19 @@ static bool opt_take(const uint8_t *opt, uint8_t len, struct tcp_opts *opts)
 		return opt_take_sack(opt, len, opts);
 	case OPT_TS:
 		if (len == OPT_TS_LEN && !opts->has_ts)
-			opt_take_ts(opt, opts);
+			tcp_opt_take_ts(opt, opts);
 		return len == OPT_TS_LEN;
 	default:
 		return true; /* RFC 9293 §3.1, MUST-6: unknown ones are ignored */
 	}
 }
 
-bool tcp_opt_parse(const uint8_t *opt, uint32_t len, struct tcp_opts *ret_opts)
+bool tcp_opt_parse_list(const uint8_t *opt, uint32_t len, struct tcp_opts *ret_opts)
 {
-	struct tcp_opts opts;
+	struct tcp_opts opts = { 0 };
 	uint32_t at = 0;
 
 	HF_ASSERT(len <= HF_TCP_OPT_MAX);
-	if (len == 12 && hf_likely(hf_load_be32(opt) == OPT_TS_ALONE)) {
-		*ret_opts = (struct tcp_opts){ 0 };
-		opt_take_ts(opt + 2, ret_opts);
-		return true;
-	}
-	opts = (struct tcp_opts){ 0 };
 	while (at < len && opt[at] != OPT_END) {
 		if (opt[at] == OPT_NOP) {
 			at++;
@@ -119,7 +105,7 @@ bool tcp_opt_parse(const uint8_t *opt, uint32_t len, struct tcp_opts *ret_opts)
 
 uint8_t tcp_opt_build_ts(uint32_t ts_val, uint32_t ts_ecr, uint8_t *ret_opt)
 {
-	hf_store_be32(ret_opt, OPT_TS_ALONE);
+	hf_store_be32(ret_opt, TCP_OPT_TS_ALONE);
 	hf_store_be32(ret_opt + 4, ts_val);
 	hf_store_be32(ret_opt + 8, ts_ecr);
 	return 12;
