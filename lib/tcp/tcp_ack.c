@@ -155,7 +155,7 @@ static bool ack_is_all(
 	const struct tcp_tx *tx = conn->tx;
 
 	return seg->ack - conn->snd_una == tx->len && !tcp_has(conn, TCP_F_FIN_QUEUED) &&
-	       tx->recovery == TCP_OPEN && !tx->tlp && tx->dup_acks == 0 &&
+	       tx->recovery == TCP_OPEN && !tx->tlp &&
 	       tcp_flight_is_plain(&tx->flight, conn->snd_una) && opts->sack_count == 0 &&
 	       !(seg->flags & HF_TCP_ECE);
 }

@@ -247,3 +247,38 @@ Test(tcp_twin, so_it_does_without_any_option)
 {
 	twin_runs(0);
 }
+
+/* What goes the long way, though it acknowledges all. */
+
+Test(tcp_twin, rfc2883_s4_an_ack_of_all_may_tell_of_a_duplicate)
+{
+	struct th t;
+
+	th_sack_open(&t, TH_SACK);
+	th_send(&t, 1000);
+	cr_assert_eq(th_sack_ack(&t, 1000, 0, 500), HF_DROP_NONE);
+	cr_assert_eq(th_stat(HF_STAT_TCP_DSACK_IN), 1);
+	cr_assert_eq(t.conn->reo_mult, 2, "RFC 8985 §6.2 step 4");
+	th_done(&t);
+}
+
+Test(tcp_twin, rfc6298_s3_an_ack_of_a_window_probe_is_no_sample)
+{
+	uint32_t srtt_us;
+	struct th t;
+
+	th_open(&t);
+	th_send(&t, 100);
+	t.wnd = 0;
+	th_in(&t, HF_TCP_ACK, 0, 0, NULL);
+	th_tick(&t, 2000000);
+	cr_assert_eq(t.out_count, 1);
+	cr_assert_eq(t.out[0].len, 1, "it was sent before");
+	srtt_us = t.conn->srtt_us;
+	t.now_us += 1000;
+	t.wnd = 65535;
+	th_in(&t, HF_TCP_ACK, 0, 100, NULL);
+	cr_assert_eq(t.events, HF_TCP_EV_ACKED);
+	cr_assert_eq(t.conn->srtt_us, srtt_us);
+	th_done(&t);
+}
