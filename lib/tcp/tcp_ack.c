@@ -224,7 +224,7 @@ enum hf_drop tcp_ack_input(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	if (!advanced && ack_is_bare(conn, seg, opts))
 		tcp_recovery_bare_ack(conn);
 	if (conn->tx && conn->tx->flight.count > 0) {
-		if (ack_is_all(conn, seg, opts))
+		if (hf_likely(ack_is_all(conn, seg, opts)))
 			ack_all(tcp, conn, seg->ack);
 		else
 			ack_flight(tcp, conn, seg, opts);
