@@ -44,21 +44,22 @@ static inline void frame_finish(
 	frame->tcp.csum = (uint16_t)~hf_pkt_sum_add(sum, payload_sum);
 }
 
-/* IPv4 without options, not a fragment, and TCP within it; else 0. *ret_len: of TCP's header and payload. */
+/* IPv4 without options, not a fragment, and TCP within it, its headers in the first buffer; else 0. *ret_len: of
+ * TCP's header and payload. */
 static inline uint32_t frame_tcp_off(const struct rte_mbuf *mbuf, uint32_t *ret_len)
 {
 	const struct frame *frame = rte_pktmbuf_mtod(mbuf, const struct frame *);
 	uint32_t len, off;
 
-	if (mbuf->nb_segs > 1 || mbuf->data_len < FRAME_HEAD ||
+	if (mbuf->data_len < FRAME_HEAD ||
 		frame->eth.type_be != __builtin_bswap16(HF_PKT_TYPE_IP4) ||
 		frame->ip.version_ihl != 0x45 || frame->ip.proto != HF_PKT_PROTO_TCP ||
 		frame->ip.frag_be & (uint16_t)~__builtin_bswap16(HF_PKT_IP4_DF))
 		return 0;
 	len = __builtin_bswap16(frame->ip.len_be);
 	off = (frame->tcp.off >> 4) * 4u;
-	if (len > mbuf->data_len - sizeof(frame->eth) || off < sizeof(frame->tcp) ||
-		off + sizeof(frame->ip) > len)
+	if (len > mbuf->pkt_len - sizeof(frame->eth) || off < sizeof(frame->tcp) ||
+		off + sizeof(frame->ip) > len || offsetof(struct frame, tcp) + off > mbuf->data_len)
 		return 0;
 	*ret_len = len - (uint32_t)sizeof(frame->ip);
 	return off;

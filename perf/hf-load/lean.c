@@ -8,20 +8,30 @@
 #include "client.h"
 #include "hf_stat.h"
 
-#define LEAN_SIZE_MAX   1024 /* an answer is about a segment: what is lost of it is soon said again */
 #define LEAN_RTO_NS     200000000
 #define LEAN_SYN_RTO_NS 1000000000 /* RFC 6298 §2.1: nothing is known of the way yet */
 #define LEAN_TRIES_MAX  6          /* doublings */
 #define LEAN_ACK_NS     20000000
 #define LEAN_ISN_NS     4000 /* RFC 9293 §3.4.1 */
+#define LEAN_WND_MIN    (4 * FRAME_MSS)
 
 bool load_is_lean(const struct load_opts *opts)
 {
-	for (uint32_t i = 0; i < opts->sizes.count; i++) {
-		if (opts->sizes.bytes[i] > LEAN_SIZE_MAX)
-			return false;
-	}
 	return hf_ip_is4(&opts->target) && opts->requests_per_connection == 0;
+}
+
+/* A fair share of what may be on the way; shifted so that 16 bits hold it, RFC 7323 §2. */
+static void lean_window_set(struct lean *lean, uint32_t connections)
+{
+	lean->window = hf_max_u32(LEAN_FLIGHT * FRAME_MSS / connections, LEAN_WND_MIN);
+	while (lean->window >> lean->wnd_shift > UINT16_MAX)
+		lean->wnd_shift++;
+	lean->window &= ~0u << lean->wnd_shift;
+}
+
+static uint16_t lean_wnd_be(const struct lean *lean, uint8_t shift)
+{
+	return __builtin_bswap16((uint16_t)hf_min_u32(lean->window >> shift, UINT16_MAX));
 }
 
 int load_client_lean(struct load_client *client, struct load_wire *wire, const uint8_t mac[6])
@@ -38,7 +48,10 @@ int load_client_lean(struct load_client *client, struct load_wire *wire, const u
 	if (!lean->by_port)
 		return -ENOMEM;
 	lean->wire = wire;
+	lean->sum_in = LEAN_SUM_EVERY;
+	lean_window_set(lean, opts->connections);
 	hf_list_init(&lean->owes);
+	hf_list_init(&lean->owes_now);
 	for (uint32_t i = 0; i < opts->connections; i++)
 		hf_list_init(&client->conn[i].lean.owes);
 	memcpy(lean->text, client->texts, client->request_len);
@@ -50,7 +63,6 @@ int load_client_lean(struct load_client *client, struct load_wire *wire, const u
 		.proto = HF_PKT_PROTO_TCP };
 	memcpy(lean->head.ip.dst, opts->target.b + 12, 4);
 	lean->head.tcp.dport_be = __builtin_bswap16(opts->target_port);
-	lean->head.tcp.wnd_be = LEAN_WND;
 	return 0;
 }
 
@@ -96,6 +108,7 @@ static void lean_put(struct load_client *client, struct lean_conn *conn, struct 
 	frame->tcp.sport_be = __builtin_bswap16(conn->port);
 	frame->tcp.seq_be = __builtin_bswap32(seq);
 	frame->tcp.ack_be = __builtin_bswap32(conn->rcv_nxt);
+	frame->tcp.wnd_be = conn->wnd_be;
 	frame->tcp.flags = flags;
 	if (conn->has_ts)
 		frame_time_put(frame->opt, (uint32_t)(client->now_ns / 1000000), conn->ts_recent);
@@ -126,6 +139,12 @@ void lean_gone(struct lean_conn *conn)
 	hf_list_del(&conn->owes);
 }
 
+void lean_scale(const struct lean *lean, struct lean_conn *conn, bool scales, uint8_t theirs)
+{
+	conn->wnd_shift = scales ? theirs : 0;
+	conn->wnd_be = lean_wnd_be(lean, scales ? lean->wnd_shift : 0);
+}
+
 void lean_resend_later(const struct load_client *client, struct lean_conn *conn)
 {
 	uint64_t rto_ns = conn->state == LEAN_SYN_SENT ? LEAN_SYN_RTO_NS : LEAN_RTO_NS;
@@ -136,7 +155,8 @@ void lean_resend_later(const struct load_client *client, struct lean_conn *conn)
 static void lean_syn(struct load_client *client, struct lean_conn *conn)
 {
 	const uint32_t mss = client->path.mtu - 40u;
-	const uint8_t opt[4] = { 2, 4, (uint8_t)(mss >> 8), (uint8_t)mss };
+	const uint8_t shift = client->lean->wnd_shift;
+	const uint8_t opt[8] = { 2, 4, (uint8_t)(mss >> 8), (uint8_t)mss, 1, 3, 3, shift };
 	struct rte_mbuf *mbuf = lean_take(client->lean);
 	struct frame *frame;
 
@@ -176,6 +196,7 @@ int lean_connect(
 		.port = port,
 		.una = (uint32_t)(client->now_ns / LEAN_ISN_NS) +
 		       (uint32_t)load_mix((uint64_t)address << 16 | port),
+		.wnd_be = lean_wnd_be(client->lean, 0), /* RFC 7323 §2.2: a SYN's is not scaled */
 		.has_ts = true };
 	hf_list_init(&lean->owes);
 	lean->nxt = lean->end = lean->una + 1;
@@ -295,6 +316,16 @@ void lean_overdue(struct load_client *client, struct client_conn *conn)
 		return;
 	}
 	lean_say_again(client, conn);
+}
+
+void lean_ack_now(struct load_client *client)
+{
+	struct hf_list *link;
+
+	while ((link = hf_list_first(&client->lean->owes_now)) != NULL) {
+		hf_list_del(link); /* also if there is no frame for it */
+		lean_ack(client, HF_CONTAINER_OF(link, struct lean_conn, owes));
+	}
 }
 
 void lean_tick(struct load_client *client)

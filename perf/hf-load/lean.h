@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * lean - the client's own TCP, from frame to frame: small objects, IPv4, connections that stay.
+ * lean - the client's own TCP, from frame to frame: IPv4, connections that stay.
  *
  * What      Requests are made in the frame that carries them, answers are read in the frame that brought
  *           them. A segment that is the next one is taken; any other is dropped and answered by an ACK,
- *           and whoever sent it sends again. No SACK, no window scale (RFC 9293 asks for neither);
- *           timestamps (RFC 7323) as everybody's.
+ *           and whoever sent it sends again (go-back-N). No SACK (RFC 9293 does not ask for it); window
+ *           scale and timestamps (RFC 7323) as everybody's.
  * Picture   frames -> lean_in.c: connection by address and port -> client_bytes, client_heard
  *           client_send -> lean_ask -> frames, as far as the peer's window goes
  * Promises  Requests that nobody acknowledged within LEAN_RTO_NS are sent again, each time later.
- *           An ACK goes with the next request, or after LEAN_ACK_NS, or for each second segment.
+ *           An ACK goes with the next request, or after LEAN_ACK_NS, or at the end of a burst of frames
+ *           that brought two segments or more: one for all of them, as of a host that merges what
+ *           comes together (Linux's GRO).
+ *           All connections' windows together are what a memif's ring holds, LEAN_FLIGHT frames: with
+ *           256 connections or fewer nobody has to send more than fits there, and nothing is lost.
+ *           Checksums: of each segment with bytes of a head, or of a body that is verified, and of one
+ *           in LEAN_SUM_EVERY others; a memif's frames cannot be damaged on their way, but a server that
+ *           writes wrong ones is told among `drops`.
  * Limits    What load_is_lean says; else lib/tcp is asked.
  */
 #ifndef LEAN_H
@@ -19,7 +26,8 @@
 #include "hf_list.h"
 #include "load.h"
 
-#define LEAN_WND UINT16_MAX
+#define LEAN_FLIGHT    1024 /* frames: a memif's ring, by its default */
+#define LEAN_SUM_EVERY 17   /* a prime: each segment of an answer has its turn */
 
 enum lean_state { LEAN_CLOSED, LEAN_SYN_SENT, LEAN_OPEN, LEAN_FIN_SENT };
 
@@ -30,12 +38,14 @@ struct lean_conn {
 	uint32_t rcv_nxt, rcv_acked; /* theirs: came, and we said so */
 	uint32_t ts_recent;
 	uint32_t address; /* index in the configuration */
-	uint16_t port, wnd;
-	uint16_t most; /* requests in a segment */
-	uint8_t state, tries;
+	uint32_t wnd;     /* theirs, in bytes */
+	uint16_t port;
+	uint16_t wnd_be; /* ours, as the next segment says it */
+	uint16_t most;   /* requests in a segment */
+	uint8_t state, tries, wnd_shift;
 	bool has_ts, heard_fin;
 	uint64_t resend_ns, owes_ns;
-	struct hf_list owes; /* in lean's, while it owes an ACK */
+	struct hf_list owes; /* in one of lean's, while it owes an ACK */
 };
 
 struct lean {
@@ -43,8 +53,11 @@ struct lean {
 	struct frame head; /* of all that is sent */
 	uint32_t *by_port; /* of each address 65536: 1 + index of the connection that had it last */
 	uint32_t closing;  /* connections with a FIN that is not acknowledged, or without theirs */
+	uint32_t window;   /* of each connection */
+	uint8_t wnd_shift; /* as far as that needs it */
+	uint32_t sum_in;   /* segments until one is summed that would not have to be */
 	char text[LOAD_REQUEST_MAX];
-	struct hf_list owes;
+	struct hf_list owes, owes_now; /* later, or at the end of the burst */
 };
 
 struct load_client;
@@ -71,7 +84,11 @@ uint32_t lean_opt_len(const struct lean_conn *conn);
 const uint8_t *lean_address(const struct load_client *client, uint32_t address);
 uint32_t *lean_by_port(const struct load_client *client, uint32_t address, uint16_t port);
 void lean_ack(struct load_client *client, struct lean_conn *conn);
+/* Of all in owes_now. */
+void lean_ack_now(struct load_client *client);
 void lean_push(struct load_client *client, struct client_conn *conn);
+/* What the other end said of window scale. */
+void lean_scale(const struct lean *lean, struct lean_conn *conn, bool scales, uint8_t theirs);
 /* The timer begins anew. */
 void lean_resend_later(const struct load_client *client, struct lean_conn *conn);
 void lean_gone(struct lean_conn *conn);

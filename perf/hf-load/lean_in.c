@@ -6,13 +6,23 @@
 #include "hf_stat.h"
 
 #define LEAN_ACK_BYTES (2 * FRAME_MSS) /* RFC 9293 §3.8.6.3 */
+#define LEAN_OLD_ACK   UINT16_MAX      /* bytes; RFC 5961 §5.2 */
+#define LEAN_SHIFT_MAX 14              /* RFC 7323 §2.3 */
 
 struct lean_seg {
+	const struct rte_mbuf *mbuf;
 	const struct frame *frame;
 	uint32_t seq, ack, ts_val, len;
+	uint32_t at; /* of the payload, in the frame */
 	uint8_t flags;
 	bool has_ts;
-	const uint8_t *payload;
+};
+
+/* Of a SYN-ACK. */
+struct lean_offer {
+	uint16_t mss;
+	uint8_t shift;
+	bool scales;
 };
 
 /* An answer to what belongs to no connection (RFC 9293 §3.10.7.1). */
@@ -41,27 +51,34 @@ static void lean_refuse(struct load_client *client, const struct lean_seg *seg)
 	lean_give(client->lean, mbuf, FRAME_HEAD);
 }
 
-/* The MSS option of a SYN-ACK; RFC 9293 §3.7.1 without one. */
-static uint16_t lean_mss(const struct frame *frame)
+static struct lean_offer lean_offer_of(const struct frame *frame)
 {
 	uint32_t len = (frame->tcp.off >> 4) * 4u - (uint32_t)sizeof(frame->tcp);
+	struct lean_offer offer = { .mss = 536 }; /* RFC 9293 §3.7.1 */
 
 	for (uint32_t at = 0; at + 1 < len && frame->opt[at] != 0;) {
-		if (frame->opt[at] == 1) {
+		const uint8_t *opt = frame->opt + at;
+
+		if (opt[0] == 1) {
 			at++;
 			continue;
 		}
-		if (frame->opt[at] == 2 && frame->opt[at + 1] == 4 && at + 4 <= len)
-			return (uint16_t)(frame->opt[at + 2] << 8 | frame->opt[at + 3]);
-		at += hf_max_u32(frame->opt[at + 1], 2);
+		if (opt[0] == 2 && opt[1] == 4 && at + 4 <= len)
+			offer.mss = (uint16_t)(opt[2] << 8 | opt[3]);
+		if (opt[0] == 3 && opt[1] == 3 && at + 3 <= len) {
+			offer.scales = true;
+			offer.shift = (uint8_t)hf_min_u32(opt[2], LEAN_SHIFT_MAX);
+		}
+		at += hf_max_u32(opt[1], 2);
 	}
-	return 536;
+	return offer;
 }
 
 static void lean_syn_answer(
 	struct load_client *client, struct client_conn *conn, const struct lean_seg *seg)
 {
 	struct lean_conn *lean = &conn->lean;
+	struct lean_offer offer;
 	uint32_t mss;
 
 	if (!(seg->flags & HF_TCP_ACK) || seg->ack != lean->end) {
@@ -80,6 +97,7 @@ static void lean_syn_answer(
 		(void)hf_drop(HF_DROP_TCP_BAD_FLAGS);
 		return;
 	}
+	offer = lean_offer_of(seg->frame);
 	lean->state = LEAN_OPEN;
 	lean->tries = 0;
 	lean->una = seg->ack;
@@ -88,7 +106,8 @@ static void lean_syn_answer(
 	lean->wnd = __builtin_bswap16(seg->frame->tcp.wnd_be);
 	lean->has_ts = seg->has_ts;
 	lean->ts_recent = seg->ts_val;
-	mss = hf_min_u32(lean_mss(seg->frame), client->path.mtu - 40u);
+	lean_scale(client->lean, lean, offer.scales, offer.shift);
+	mss = hf_min_u32(offer.mss, client->path.mtu - 40u);
 	mss -= hf_min_u32(lean_opt_len(lean), mss);
 	lean->most = (uint16_t)hf_max_u32(mss / client->request_len, 1);
 	client_opened(client, conn);
@@ -112,7 +131,7 @@ static bool lean_is_next(
 	else if (hf_unlikely((seg->flags & (HF_TCP_SYN | HF_TCP_RST | HF_TCP_ACK)) != HF_TCP_ACK))
 		why = HF_DROP_TCP_BAD_FLAGS;
 	else if (hf_unlikely(seg->ack - lean->una > lean->end - lean->una &&
-			     lean->una - seg->ack > LEAN_WND))
+			     lean->una - seg->ack > LEAN_OLD_ACK))
 		why = HF_DROP_TCP_BAD_ACK;
 	if (hf_likely(why == HF_DROP_NONE))
 		return true;
@@ -136,7 +155,7 @@ static void lean_acked(
 
 	if (seg->has_ts && lean->rcv_acked == lean->rcv_nxt)
 		lean->ts_recent = seg->ts_val; /* RFC 7323 §4.3 */
-	lean->wnd = __builtin_bswap16(seg->frame->tcp.wnd_be);
+	lean->wnd = (uint32_t)__builtin_bswap16(seg->frame->tcp.wnd_be) << lean->wnd_shift;
 	if (seg->ack - lean->una - 1 < lean->end - lean->una) {
 		lean->una = seg->ack;
 		if (hf_unlikely(lean->end - lean->nxt > lean->end - lean->una)) {
@@ -155,7 +174,8 @@ static void lean_owe(struct load_client *client, struct lean_conn *conn)
 	if (conn->state == LEAN_CLOSED || conn->rcv_acked == conn->rcv_nxt)
 		return;
 	if (conn->rcv_nxt - conn->rcv_acked >= LEAN_ACK_BYTES) {
-		lean_ack(client, conn);
+		hf_list_del(&conn->owes);
+		hf_list_add_tail(&client->lean->owes_now, &conn->owes);
 	} else if (hf_list_empty(&conn->owes)) {
 		conn->owes_ns = client->now_ns;
 		hf_list_add_tail(&client->lean->owes, &conn->owes);
@@ -169,6 +189,26 @@ static void lean_settle(struct load_client *client, struct lean_conn *conn)
 		lean_gone(conn);
 		client->lean->closing--;
 	}
+}
+
+/* The payload, wherever it lies. False: it was wrong, the connection is gone. */
+static bool lean_bytes(
+	struct load_client *client, struct client_conn *conn, const struct lean_seg *seg)
+{
+	const struct rte_mbuf *mbuf = seg->mbuf;
+	uint32_t at = seg->at, left = seg->len;
+
+	while (left > 0) {
+		uint32_t n = hf_min_u32(left, mbuf->data_len - at);
+		struct hf_span span = { rte_pktmbuf_mtod_offset(mbuf, const char *, at), n };
+
+		if (!client_bytes(client, conn, span))
+			return false;
+		left -= n;
+		mbuf = mbuf->next;
+		at = 0;
+	}
+	return true;
 }
 
 static void lean_segment(
@@ -193,9 +233,7 @@ static void lean_segment(
 	lean_acked(client, conn, seg);
 	lean->rcv_nxt += seg->len;
 	if (hf_likely(lean->state == LEAN_OPEN)) {
-		struct hf_span span = { (const char *)seg->payload, seg->len };
-
-		if (seg->len > 0 && !client_bytes(client, conn, span))
+		if (!lean_bytes(client, conn, seg))
 			return;
 		lean->rcv_nxt += fin;
 		lean->heard_fin = fin;
@@ -237,11 +275,49 @@ static void lean_other(struct load_client *client, const struct rte_mbuf *mbuf)
 	}
 }
 
+/* TCP's header and payload, LEN bytes of a frame, against the checksum. */
+static bool lean_sum_is_right(const struct rte_mbuf *mbuf, uint32_t len)
+{
+	const struct frame *frame = rte_pktmbuf_mtod(mbuf, const struct frame *);
+	uint32_t at = offsetof(struct frame, tcp), done = 0;
+	uint16_t sum =
+		hf_pkt_sum_pseudo4(frame->ip.src, frame->ip.dst, HF_PKT_PROTO_TCP, (uint16_t)len);
+
+	while (done < len) {
+		uint32_t n = hf_min_u32(len - done, mbuf->data_len - at);
+
+		sum = hf_pkt_sum_at(sum, done, rte_pktmbuf_mtod_offset(mbuf, void *, at), n);
+		done += n;
+		mbuf = mbuf->next;
+		at = 0;
+	}
+	return sum == 0xffff;
+}
+
+/* Nothing but bytes of a body at which nobody looks. CONN: NULL for none. */
+static bool lean_is_plain(const struct client_conn *conn, uint32_t len)
+{
+	return conn && conn->lean.state == LEAN_OPEN && conn->resp.in_body &&
+	       conn->resp.left >= len && !conn->slot[conn->head].verify;
+}
+
+static bool lean_is_summed(
+	struct lean *lean, const struct client_conn *conn, const struct lean_seg *seg)
+{
+	if (!lean_is_plain(conn, seg->len))
+		return true;
+	if (--lean->sum_in > 0)
+		return false;
+	lean->sum_in = LEAN_SUM_EVERY;
+	return true;
+}
+
 static void lean_in(struct load_client *client, const struct rte_mbuf *mbuf)
 {
 	const struct frame *frame = rte_pktmbuf_mtod(mbuf, const struct frame *);
 	const struct frame *head = &client->lean->head;
 	uint32_t len, off = frame_tcp_off(mbuf, &len), address, by;
+	struct client_conn *conn;
 	struct lean_seg seg;
 	const uint8_t *time;
 
@@ -256,24 +332,22 @@ static void lean_in(struct load_client *client, const struct rte_mbuf *mbuf)
 		(void)hf_drop(HF_DROP_TCP_BAD_PORT);
 		return;
 	}
-	if (hf_unlikely(hf_pkt_sum(hf_pkt_sum_pseudo4(frame->ip.src, frame->ip.dst,
-					   HF_PKT_PROTO_TCP, (uint16_t)len),
-				&frame->tcp, len) != 0xffff)) {
-		(void)hf_drop(HF_DROP_TCP_BAD_CHECKSUM);
-		return;
-	}
 	time = frame_time(frame->opt, off - (uint32_t)sizeof(frame->tcp));
-	seg = (struct lean_seg){ .frame = frame,
+	seg = (struct lean_seg){ .mbuf = mbuf,
+		.frame = frame,
 		.seq = __builtin_bswap32(frame->tcp.seq_be),
 		.ack = __builtin_bswap32(frame->tcp.ack_be),
 		.ts_val = time ? frame_be32(time) : 0,
 		.has_ts = time != NULL,
 		.flags = frame->tcp.flags,
-		.payload = (const uint8_t *)&frame->tcp + off,
+		.at = (uint32_t)offsetof(struct frame, tcp) + off,
 		.len = len - off };
 	by = *lean_by_port(client, address, __builtin_bswap16(frame->tcp.dport_be));
-	if (hf_likely(by > 0))
-		lean_segment(client, &client->conn[by - 1], &seg);
+	conn = by > 0 ? &client->conn[by - 1] : NULL;
+	if (lean_is_summed(client->lean, conn, &seg) && !lean_sum_is_right(mbuf, len))
+		(void)hf_drop(HF_DROP_TCP_BAD_CHECKSUM);
+	else if (hf_likely(conn))
+		lean_segment(client, conn, &seg);
 	else
 		lean_refuse(client, &seg);
 }
@@ -286,4 +360,5 @@ void load_client_frames(
 		client->heard_ns = now_ns;
 	for (uint32_t i = 0; i < count; i++)
 		lean_in(client, frames[i]);
+	lean_ack_now(client);
 }

@@ -5,7 +5,7 @@
  * Picture
  *      main.c: options -> EAL, one port -> lcore: turns of lib/net and lib/tcp
  *                                            |-- client.c   connections, requests; phase.c: their order
- *                                            |     lean       a TCP for small objects, without those two
+ *                                            |     lean       a TCP of IPv4 without those two
  *                                            |     load_zipf  which key     load_pace  when
  *                                            |     load_resp  what came     load_body  is it right
  *                                            '-- stub.c     (--stub) answers without looking
@@ -176,7 +176,7 @@ void load_client_free(struct load_client *client);
 void load_client_path_set(struct load_client *client, const struct hf_path *path);
 void load_client_segments(
 	struct load_client *client, const struct hf_tcp_seg *segs, uint32_t count, uint64_t now_ns);
-/* Small objects, IPv4, connections that stay. */
+/* IPv4, connections that stay. */
 bool load_is_lean(const struct load_opts *opts);
 /* Without that TCP, where load_is_lean: frames to the wire, from MAC; received ones stay the
  * caller's. Before anything else; -ENOMEM: nothing but load_client_free may follow. */

@@ -14,7 +14,7 @@
 #define RIG_STEP_NS 100000
 #define RIG_SENT    (64 << 20)
 #define RIG_SEGS    4096
-#define RIG_FRAMES  256
+#define RIG_FRAMES  2048
 
 enum rig_fault { RIGHT, WRONG_BYTE, WRONG_LENGTH, WRONG_STATUS, NO_HTTP, SILENT, CUTS, REFUSES };
 
@@ -36,9 +36,15 @@ struct rig {
 		uint32_t lose_in, frames;    /* one of so many, either way; 0: none */
 		uint32_t swap_in, turns;     /* in one of so many turns pairs change places */
 		uint32_t window, first_port; /* the server's; 0: the usual one, any */
+		uint32_t cut;  /* bytes in a frame's first buffer, if it has payload; 0: all */
+		bool no_scale; /* somebody takes window scale out of SYNs */
+		uint32_t spoiled, most_at_once, came, went; /* frames */
 		struct load_wire wire;
-		struct rte_mbuf mbuf[LOAD_BURST + 1]; /* the last: to the client */
-		uint8_t bytes[LOAD_BURST + 1][1600], in[RIG_FRAMES][1600];
+		struct rte_mbuf mbuf[LOAD_BURST];
+		uint8_t bytes[LOAD_BURST][1600], in[RIG_FRAMES][1600];
+		struct rte_mbuf come[LOAD_BURST],
+			rest[LOAD_BURST]; /* to the client, behind the cut */
+		uint8_t come_bytes[LOAD_BURST][1600];
 	} lean;
 };
 
@@ -46,7 +52,7 @@ static void lean_init(struct rig *rig);
 
 static void rig_init(struct rig *rig)
 {
-	static const struct hf_ip net = { .b = { [10] = 0xff, 0xff, 192, 0, 2, 0 } };
+	static const struct hf_ip net = { .b = { 0x20, 0x01, 0x0d, 0xb8 } };
 	struct hf_conf_port *port = &rig->opts.conf.port[0];
 
 	rig->opts = (struct load_opts){ .conf = { .workers = 1, .port_count = 1 },
@@ -75,7 +81,7 @@ static struct rig *rig_new(bool lean)
 	struct rig *rig = calloc(1, sizeof(*rig));
 
 	rig->sent = malloc(RIG_SENT);
-	rig_init(rig);
+	rig_init(rig); /* IPv6: over lib/tcp */
 	if (lean)
 		lean_init(rig);
 	return rig;
@@ -203,6 +209,15 @@ static bool lean_is_lost(struct rig *rig)
 	return rig->lean.lose_in > 0 && ++rig->lean.frames % rig->lean.lose_in == 0;
 }
 
+/* NOPs instead of it. */
+static void lean_scale_remove(uint8_t *opt, uint32_t len)
+{
+	for (uint32_t at = 0; at + 3 <= len; at += opt[at] == 1 ? 1 : opt[at + 1]) {
+		if (opt[at] == 3)
+			memset(opt + at, 1, 3);
+	}
+}
+
 /* What the client sends, as segments. */
 static void lean_wire_turn(struct load_wire *wire)
 {
@@ -219,8 +234,11 @@ static void lean_wire_turn(struct load_wire *wire)
 						HF_PKT_PROTO_TCP, (uint16_t)len),
 				     &frame->tcp, len),
 			0xffff);
+		rig->lean.went++;
 		if (lean_is_lost(rig))
 			continue;
+		if (rig->lean.no_scale && frame->tcp.flags & HF_TCP_SYN)
+			lean_scale_remove(frame->opt, off - (uint32_t)sizeof(frame->tcp));
 		*seg = (struct hf_tcp_seg){ .src = rig->opts.target,
 			.dst = rig->opts.target,
 			.sport = __builtin_bswap16(frame->tcp.sport_be),
@@ -240,16 +258,19 @@ static void lean_wire_turn(struct load_wire *wire)
 	wire->filled = 0;
 }
 
-/* A segment of the server's, as a frame. */
-static void lean_deliver(struct rig *rig, const struct hf_tcp_seg *seg)
+/* A segment of the server's, as the I-th frame of a burst. False: it is lost. */
+static bool lean_frame(struct rig *rig, const struct hf_tcp_seg *seg, uint32_t i)
 {
-	struct rte_mbuf *mbuf = &rig->lean.mbuf[LOAD_BURST];
-	struct frame *frame = rte_pktmbuf_mtod(mbuf, struct frame *);
+	struct rte_mbuf *mbuf = &rig->lean.come[i], *rest = &rig->lean.rest[i];
+	struct frame *frame = (struct frame *)rig->lean.come_bytes[i];
 	uint16_t sum = hf_pkt_sum(0, seg->payload, seg->payload_len);
+	uint32_t len = (uint32_t)FRAME_HEAD + seg->opt_len + seg->payload_len;
+	bool cut = rig->lean.cut > 0 && seg->payload_len > 0;
+	uint32_t first = cut ? hf_min_u32(rig->lean.cut, len) : len;
 	bool lost = lean_is_lost(rig);
 
 	if (lost && !rig->lean.spoil)
-		return;
+		return false;
 	*frame = (struct frame){ .eth = { .src = { 2 }, .type_be = __builtin_bswap16(0x0800) },
 		.ip = { .version_ihl = 0x45, .proto = HF_PKT_PROTO_TCP },
 		.tcp = { .sport_be = __builtin_bswap16(seg->sport),
@@ -263,16 +284,35 @@ static void lean_deliver(struct rig *rig, const struct hf_tcp_seg *seg)
 	memcpy(frame->opt, seg->opt, seg->opt_len);
 	memcpy(frame->opt + seg->opt_len, seg->payload, seg->payload_len);
 	frame_finish(frame, seg->opt_len, seg->payload_len, sum);
+	rig->lean.spoiled += lost;
 	if (lost)
 		frame->tcp.csum ^= 0x400;
-	mbuf->data_len = (uint16_t)(FRAME_HEAD + seg->opt_len + seg->payload_len);
-	load_client_frames(rig->client, &mbuf, 1, rig->now_ns);
+	*rest = (struct rte_mbuf){ .buf_addr = frame,
+		.data_off = (uint16_t)first,
+		.data_len = (uint16_t)(len - first),
+		.nb_segs = 1 };
+	*mbuf = (struct rte_mbuf){ .buf_addr = frame,
+		.data_len = (uint16_t)first,
+		.pkt_len = len,
+		.nb_segs = first < len ? 2 : 1,
+		.next = first < len ? rest : NULL };
+	return true;
+}
+
+static void lean_burst(struct rig *rig, uint32_t count)
+{
+	struct rte_mbuf *burst[LOAD_BURST];
+
+	for (uint32_t i = 0; i < count; i++)
+		burst[i] = &rig->lean.come[i];
+	rig->lean.came += count;
+	load_client_frames(rig->client, burst, count, rig->now_ns);
 }
 
 static void lean_to_client(struct rig *rig)
 {
 	struct hf_tcp_seg segs[RIG_FRAMES];
-	uint32_t count = rig->seg_count;
+	uint32_t count = rig->seg_count, n = 0;
 	bool swap = rig->lean.swap_in > 0 && ++rig->lean.turns % rig->lean.swap_in == 0;
 
 	/* rig->seg is for the answers to them. */
@@ -286,17 +326,28 @@ static void lean_to_client(struct rig *rig)
 		segs[i].payload = bytes + segs[i].opt_len;
 	}
 	rig->seg_count = 0;
-	for (uint32_t i = 0; i < count; i++)
-		lean_deliver(rig, &segs[swap && (i ^ 1) < count ? i ^ 1 : i]);
+	rig->lean.most_at_once = hf_max_u32(rig->lean.most_at_once, count);
+	for (uint32_t i = 0; i < count; i++) {
+		n += lean_frame(rig, &segs[swap && (i ^ 1) < count ? i ^ 1 : i], n);
+		if (n == LOAD_BURST) {
+			lean_burst(rig, n);
+			n = 0;
+		}
+	}
+	lean_burst(rig, n);
 }
 
 static void lean_init(struct rig *rig)
 {
+	static const uint8_t target[16] = { [10] = 0xff, 0xff, 192, 0, 2, 10 };
+	uint8_t *own = rig->opts.conf.port[0].address[0].ip;
 	struct load_wire *wire = &rig->lean.wire;
 
 	rig->lean.is = true;
-	rig->opts.sizes.bytes[1] = 1000;
-	for (uint32_t i = 0; i <= LOAD_BURST; i++)
+	memcpy(rig->opts.target.b, target, 16);
+	memcpy(own, target, 16);
+	own[15] = 1;
+	for (uint32_t i = 0; i < LOAD_BURST; i++)
 		rig->lean.mbuf[i] =
 			(struct rte_mbuf){ .buf_addr = rig->lean.bytes[i], .nb_segs = 1 };
 	for (uint32_t i = 0; i < LOAD_BURST; i++)
@@ -343,6 +394,7 @@ static const struct load_result *rig_run(struct rig *rig)
 	hf_stat_register("test");
 	hf_tcp_cfg_default(&cfg);
 	cfg.msl_ms = 1;
+	cfg.emits_max = RIG_FRAMES;
 	cr_assert_eq(hf_tcp_new(&cfg, rig->now_ns / 1000, &rig->client_tcp), 0);
 	if (rig->lean.window > 0)
 		cfg.rcv_wnd_init = cfg.rcv_wnd_max = rig->lean.window;
@@ -652,17 +704,158 @@ Test(load_lean, the_peers_window_is_respected)
 	all_is_answered(rig, 64, /* again= */ false);
 }
 
+/* Of 3 to 1 000 000 bytes. */
+static void large_is_answered(struct rig *rig, bool again)
+{
+	const struct load_result *result;
+
+	rig->opts.sizes = (struct load_sizes){ 4, { 3, 16384, 131072, 1000000 },
+		{ 1ULL << 29, 2ULL << 30, 7ULL << 29, 1ULL << 32 } };
+	rig->opts.requests = 200;
+	rig->opts.timeout_s = 10;
+	result = rig_run(rig);
+	cr_assert_eq(load_result_errors(result), 0);
+	cr_assert(result->responses == 220);
+	cr_assert_eq(result->verified, rig->opts.verify > 0 ? 220 : 0);
+	cr_assert_eq(retransmits() > 0, again, "%lu", retransmits());
+}
+
+Test(load_lean, large_objects_come_whole_and_a_burst_is_acknowledged_once)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	large_is_answered(rig, /* again= */ false);
+	cr_assert_eq(hf_drop_sum(HF_DROP_TCP_OUT_OF_WINDOW), 0);
+	/* requests and handshakes too */
+	cr_assert_lt(rig->lean.went, rig->lean.came / LOAD_BURST * 3 / 2 + 230, "%u of %u",
+		rig->lean.went, rig->lean.came);
+	rig_free(rig);
+}
+
+Test(load_lean, windows_are_what_fits_in_the_ring_together)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	large_is_answered(rig, /* again= */ false);
+	/* An answer's last segment need not be a whole one. */
+	cr_assert_leq(rig->lean.most_at_once, LEAN_FLIGHT + rig->opts.connections);
+	cr_assert_gt(rig->lean.most_at_once, LEAN_FLIGHT / 2); /* more than without window scale */
+	cr_assert_gt(rig->client->conn[0].lean.wnd, UINT16_MAX);
+	rig_free(rig);
+	for (uint32_t connections = 1; connections <= 100000; connections *= 10) {
+		struct load_client *client;
+
+		rig = rig_new(/* lean= */ true);
+		rig->opts.connections = connections;
+		cr_assert_eq(load_client_new(&rig->opts, NULL, &client), 0);
+		cr_assert_eq(load_client_lean(client, &rig->lean.wire, (uint8_t[6]){ 2 }), 0);
+		cr_assert_geq(client->lean->window, 4 * FRAME_MSS);
+		cr_assert(connections > 256 ||
+			  client->lean->window * connections <= LEAN_FLIGHT * FRAME_MSS);
+		cr_assert_leq(client->lean->window >> client->lean->wnd_shift, UINT16_MAX);
+		load_client_free(client);
+		free(rig->sent);
+		free(rig);
+	}
+}
+
+Test(load_lean, without_window_scale_windows_are_of_16_bits)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	rig->lean.no_scale = true;
+	large_is_answered(rig, /* again= */ false);
+	cr_assert_leq(rig->lean.most_at_once, 4 * (UINT16_MAX / FRAME_MSS + 1));
+	cr_assert_gt(rig->lean.most_at_once, 3 * (UINT16_MAX / FRAME_MSS));
+	cr_assert_leq(rig->client->conn[0].lean.wnd, UINT16_MAX);
+	rig_free(rig);
+}
+
+Test(load_lean, what_is_lost_of_large_objects_is_sent_again)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	rig->lean.lose_in = 499;
+	large_is_answered(rig, /* again= */ true);
+	rig_free(rig);
+}
+
+Test(load_lean, large_objects_out_of_order_come_again)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	rig->lean.swap_in = 100;
+	large_is_answered(rig, /* again= */ true);
+	cr_assert_gt(hf_drop_sum(HF_DROP_TCP_OUT_OF_WINDOW), 0);
+	rig_free(rig);
+}
+
+Test(load_lean, of_a_body_that_is_verified_each_checksum_is_looked_at)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	rig->lean.lose_in = 499;
+	rig->lean.spoil = true;
+	large_is_answered(rig, /* again= */ true);
+	cr_assert_gt(rig->lean.spoiled, 20, "%u", rig->lean.spoiled);
+	/* What goes the other way may be lost, but not be spoiled. */
+	cr_assert_eq(hf_drop_sum(HF_DROP_TCP_BAD_CHECKSUM), rig->lean.spoiled);
+	rig_free(rig);
+}
+
+Test(load_lean, wrong_checksums_are_noticed_in_bodies_that_nobody_verifies)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	rig->opts.verify = 0;
+	rig->lean.lose_in = 101;
+	rig->lean.spoil = true;
+	large_is_answered(rig, /* again= */ true);
+	cr_assert_geq(hf_drop_sum(HF_DROP_TCP_BAD_CHECKSUM), rig->lean.spoiled / 40);
+	rig_free(rig);
+}
+
+static void frames_in_two_buffers(uint32_t cut)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	rig->lean.cut = cut;
+	large_is_answered(rig, /* again= */ false);
+	cr_assert_eq(hf_drop_sum(HF_DROP_TCP_BAD_CHECKSUM), 0);
+	rig_free(rig);
+}
+
+Test(load_lean, a_frame_in_two_buffers_is_one_segment)
+{
+	frames_in_two_buffers(FRAME_HEAD + FRAME_TS_LEN);
+}
+
+Test(load_lean, a_frame_in_two_buffers_may_be_cut_at_an_odd_byte)
+{
+	frames_in_two_buffers(201);
+}
+
+Test(load_lean, headers_in_two_buffers_are_refused)
+{
+	struct rig *rig = rig_new(/* lean= */ true);
+
+	rig->lean.cut = FRAME_HEAD + FRAME_TS_LEN - 1;
+	fails(rig, RIGHT, offsetof(struct load_result, timeout), "timeout");
+	cr_assert_gt(hf_drop_sum(HF_DROP_ETH_TYPE), 0);
+}
+
 Test(load_lean, an_arp_request_for_us_is_answered_and_no_other)
 {
 	static const struct hf_path path = { .mac = { 2 }, .mtu = 1500 };
 	struct rig *rig = rig_new(/* lean= */ true);
-	struct rte_mbuf *mbuf = &rig->lean.mbuf[LOAD_BURST];
-	struct hf_pkt_eth *eth = rte_pktmbuf_mtod(mbuf, struct hf_pkt_eth *);
+	struct rte_mbuf *mbuf = &rig->lean.come[0];
+	struct hf_pkt_eth *eth = (struct hf_pkt_eth *)rig->lean.come_bytes[0];
 	struct hf_pkt_arp *arp = (struct hf_pkt_arp *)(eth + 1), *reply;
 
 	hf_stat_register("test");
 	cr_assert_eq(load_client_new(&rig->opts, NULL, &rig->client), 0);
 	cr_assert_eq(load_client_lean(rig->client, &rig->lean.wire, path.mac), 0);
+	*mbuf = (struct rte_mbuf){ .buf_addr = eth, .nb_segs = 1 };
 	eth->type_be = __builtin_bswap16(HF_PKT_TYPE_ARP);
 	arp->op_be = __builtin_bswap16(HF_PKT_ARP_REQUEST);
 	memcpy(arp->spa, rig->opts.target.b + 12, 4);
