@@ -214,6 +214,7 @@ static bool lean_bytes(
 static void lean_segment(
 	struct load_client *client, struct client_conn *conn, const struct lean_seg *seg)
 {
+	const uint64_t answered = client->result.responses;
 	struct lean_conn *lean = &conn->lean;
 	bool fin = seg->flags & HF_TCP_FIN;
 
@@ -237,7 +238,8 @@ static void lean_segment(
 			return;
 		lean->rcv_nxt += fin;
 		lean->heard_fin = fin;
-		client_heard(client, conn, fin);
+		if (fin || client->result.responses != answered)
+			client_heard(client, conn, fin);
 	} else if (fin) {
 		lean->rcv_nxt++;
 		lean->heard_fin = true;
