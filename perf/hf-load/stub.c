@@ -6,7 +6,9 @@
  *      n heads' ends    n responses: seq is     FIN    FIN and ACK
  *                       the segment's ack       else   nothing
  *
- * A request that comes again gets the same answer again; what of an answer is lost stays lost.
+ * A request that comes again gets the same answer again; what of an answer is lost stays lost. Whole segments
+ * of the first STUB_MADE_MAX are frames that lie ready: only their headers are written anew. One that the
+ * device still has (it is referred to twice) is made once more.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,8 +17,10 @@
 #include "frame.h"
 #include "load.h"
 
-#define STUB_OUT_MAX 512
-#define STUB_HEAD    "HTTP/1.1 200 OK\r\nContent-Length: %u\r\nCache-Status: stub; hit\r\n\r\n"
+#define STUB_OUT_MAX  64   /* of these the other end has the first while the next are made */
+#define STUB_MADE_MAX 1024 /* what a memif's ring holds */
+#define STUB_ROOM     (RTE_PKTMBUF_HEADROOM + 2048)
+#define STUB_HEAD     "HTTP/1.1 200 OK\r\nContent-Length: %u\r\nCache-Status: stub; hit\r\n\r\n"
 
 struct load_stub {
 	struct hf_port *port;
@@ -28,7 +32,10 @@ struct load_stub {
 	uint32_t response_len;            /* of one */
 	uint16_t *sum;                    /* of each whole piece of FRAME_MSS of all */
 	uint16_t rest[LOAD_PIPELINE + 1]; /* of the last piece of so many responses */
-	uint32_t request_len;             /* of the requests that came last */
+	struct rte_mempool *made_pool;
+	struct rte_mbuf **made; /* whole segments with timestamps, from the first on */
+	uint32_t request_len;   /* of the requests that came last */
+	uint32_t made_count;
 	uint32_t out_count;
 	struct rte_mbuf *out[STUB_OUT_MAX];
 };
@@ -60,6 +67,27 @@ static int stub_response_new(struct load_stub *stub, uint32_t size)
 	return 0;
 }
 
+/* Of our own pool: no other frame waits for one of those. */
+static int stub_made_new(struct load_stub *stub)
+{
+	uint64_t whole = (uint64_t)stub->response_len * LOAD_PIPELINE / FRAME_MSS;
+	uint32_t count = (uint32_t)hf_min_u64(whole, STUB_MADE_MAX);
+
+	if (count == 0)
+		return 0;
+	stub->made_pool =
+		rte_pktmbuf_pool_create("stub_made", count, 0, 0, STUB_ROOM, SOCKET_ID_ANY);
+	stub->made = calloc(count, sizeof(struct rte_mbuf *));
+	if (!stub->made_pool || !stub->made ||
+		rte_pktmbuf_alloc_bulk(stub->made_pool, stub->made, count) < 0)
+		return -ENOMEM;
+	stub->made_count = count;
+	for (uint32_t i = 0; i < count; i++)
+		memcpy(rte_pktmbuf_mtod_offset(stub->made[i], char *, FRAME_HEAD + FRAME_TS_LEN),
+			stub->responses + (size_t)i * FRAME_MSS, FRAME_MSS);
+	return 0;
+}
+
 int load_stub_new(const struct load_opts *opts, struct hf_port *port, struct load_stub **ret_stub)
 {
 	const struct hf_conf_port *conf = &opts->conf.port[0];
@@ -77,7 +105,7 @@ int load_stub_new(const struct load_opts *opts, struct hf_port *port, struct loa
 		if (hf_ip_is4(&ip))
 			memcpy(stub->ip[stub->ip_count++], ip.b + 12, 4);
 	}
-	if (stub_response_new(stub, opts->sizes.bytes[0]) < 0) {
+	if (stub_response_new(stub, opts->sizes.bytes[0]) < 0 || stub_made_new(stub) < 0) {
 		load_stub_free(stub);
 		return -ENOMEM;
 	}
@@ -89,6 +117,11 @@ void load_stub_free(struct load_stub *stub)
 {
 	if (!stub)
 		return;
+	rte_pktmbuf_free_bulk(stub->made, stub->made_count);
+	/* Else the device has one yet: the pool ends with EAL. */
+	if (stub->made_pool && rte_mempool_full(stub->made_pool))
+		rte_mempool_free(stub->made_pool);
+	free(stub->made);
 	free(stub->responses);
 	free(stub->sum);
 	free(stub);
@@ -132,9 +165,8 @@ static void stub_arp(struct load_stub *stub, struct rte_mbuf *mbuf)
 	stub_put(stub, mbuf, mbuf->data_len);
 }
 
-/* Headers of the answer to `in`, checksums last. payload: what stands behind the options, its sum. */
-static void stub_headers(const struct load_stub *stub, const struct frame *in, struct frame *out,
-	uint32_t opt_len, uint32_t payload_len, uint16_t payload_sum)
+/* Headers of the answer to `in`, but for lengths and checksums. */
+static void stub_headers(const struct load_stub *stub, const struct frame *in, struct frame *out)
 {
 	memcpy(out->eth.dst, in->eth.src, 6);
 	memcpy(out->eth.src, stub->info.mac, 6);
@@ -149,7 +181,6 @@ static void stub_headers(const struct load_stub *stub, const struct frame *in, s
 	out->tcp.dport_be = in->tcp.sport_be;
 	out->tcp.wnd_be = UINT16_MAX;
 	out->tcp.urg_be = 0;
-	frame_finish(out, opt_len, payload_len, payload_sum);
 }
 
 /* Our clock stands still: the peer only sees that it never goes back. */
@@ -173,25 +204,52 @@ static void stub_syn(
 	out->tcp.ack_be = __builtin_bswap32(__builtin_bswap32(in->tcp.seq_be) + 1);
 	out->tcp.seq_be = 0;
 	out->tcp.flags = HF_TCP_SYN | HF_TCP_ACK;
-	stub_headers(stub, in, out, opt_len, 0, 0);
+	stub_headers(stub, in, out);
+	frame_finish(out, opt_len, 0, 0);
 	stub_put(stub, mbuf, (uint32_t)offsetof(struct frame, opt) + opt_len);
 }
 
-/* A segment of the answer, in `mbuf`: `len` bytes from `at` of what is always said. */
-static void stub_segment(struct load_stub *stub, struct rte_mbuf *mbuf, const struct frame *in,
-	const uint8_t *time, uint64_t at, uint32_t len, uint16_t sum, uint8_t flags)
+/* The headers of an answer's segments: whole ones differ by sequence number and checksum. */
+static void stub_head(const struct load_stub *stub, const struct frame *in, const uint8_t *time,
+	bool whole, struct frame *ret_head)
+{
+	if (time)
+		stub_timestamps(ret_head->opt, time);
+	ret_head->tcp.seq_be = 0;
+	ret_head->tcp.ack_be = in->tcp.seq_be; /* as stub_answer has put it */
+	ret_head->tcp.flags = HF_TCP_ACK | HF_TCP_PSH;
+	stub_headers(stub, in, ret_head);
+	if (whole)
+		frame_finish(ret_head, time ? FRAME_TS_LEN : 0, FRAME_MSS, 0);
+}
+
+/* The frame of the whole segment that begins AT, if it lies ready. */
+static struct rte_mbuf *stub_made(const struct load_stub *stub, const uint8_t *time, uint64_t at)
+{
+	uint64_t i = at / FRAME_MSS;
+
+	if (!time || i >= stub->made_count || rte_mbuf_refcnt_read(stub->made[i]) > 1)
+		return NULL;
+	rte_mbuf_refcnt_set(stub->made[i], 2);
+	return stub->made[i];
+}
+
+/* A segment, into `mbuf` whose payload is there. */
+static void stub_segment(struct load_stub *stub, struct rte_mbuf *mbuf, const struct frame *head,
+	uint32_t opt_len, uint32_t seq, uint32_t len, uint16_t sum, uint8_t flags)
 {
 	struct frame *out = rte_pktmbuf_mtod(mbuf, struct frame *);
-	uint32_t opt_len = time ? FRAME_TS_LEN : 0;
 
-	if (time)
-		stub_timestamps(out->opt, time);
-	out->tcp.seq_be = __builtin_bswap32(__builtin_bswap32(in->tcp.ack_be) + (uint32_t)at);
-	out->tcp.ack_be = in->tcp.seq_be; /* as stub_answer has put it */
-	out->tcp.flags = flags;
-	memcpy(out->opt + opt_len, stub->responses + at, len);
-	stub_headers(stub, in, out, opt_len, len, sum);
-	stub_put(stub, mbuf, (uint32_t)offsetof(struct frame, opt) + opt_len + len);
+	memcpy(out, head, FRAME_HEAD + opt_len);
+	out->tcp.seq_be = __builtin_bswap32(seq);
+	if (len == FRAME_MSS && flags == head->tcp.flags) {
+		sum = hf_pkt_sum_add(sum, hf_pkt_sum_fold(out->tcp.seq_be));
+		out->tcp.csum = (uint16_t)~hf_pkt_sum_add((uint16_t)~head->tcp.csum, sum);
+	} else {
+		out->tcp.flags = flags;
+		frame_finish(out, opt_len, len, sum);
+	}
+	stub_put(stub, mbuf, (uint32_t)FRAME_HEAD + opt_len + len);
 }
 
 /* Requests of one length, as hf-load's are. */
@@ -224,29 +282,49 @@ static uint32_t stub_count_ends(struct load_stub *stub, const char *at, uint32_t
 	return count;
 }
 
-/* `requests` responses, then FIN if there is one. `in` is a copy of what asked, for its mbuf is the first
- * segment of the answer; its sequence number becomes what is acknowledged. */
+/* A frame with LEN bytes from AT of what is always said, its headers to come; `mbuf` if there is one. */
+static struct rte_mbuf *stub_fill(struct load_stub *stub, struct rte_mbuf *mbuf,
+	const uint8_t *time, uint64_t at, uint32_t len)
+{
+	uint32_t opt_len = time ? FRAME_TS_LEN : 0;
+
+	if (!mbuf)
+		mbuf = rte_pktmbuf_alloc(stub->pool);
+	if (mbuf)
+		memcpy(rte_pktmbuf_mtod_offset(mbuf, char *, FRAME_HEAD + opt_len),
+			stub->responses + at, len);
+	return mbuf;
+}
+
+/* `requests` responses, then FIN if there is one. `in` is a copy of what asked, for its mbuf is a segment of
+ * the answer; its sequence number becomes what is acknowledged. */
 static void stub_answer(struct load_stub *stub, struct rte_mbuf *mbuf, struct frame *in,
 	const uint8_t *time, uint32_t payload_len, uint32_t requests)
 {
 	uint64_t all = (uint64_t)requests * stub->response_len, at = 0;
+	uint32_t seq = __builtin_bswap32(in->tcp.ack_be);
 	bool fin = in->tcp.flags & HF_TCP_FIN;
+	struct frame head;
 
 	in->tcp.seq_be = __builtin_bswap32(__builtin_bswap32(in->tcp.seq_be) + payload_len + fin);
+	stub_head(stub, in, time, all >= FRAME_MSS, &head);
 	do {
 		uint32_t len = (uint32_t)hf_min_u64(FRAME_MSS, all - at);
 		bool last = at + len == all;
+		struct rte_mbuf *out = len == FRAME_MSS ? stub_made(stub, time, at) : NULL;
 
-		if (!mbuf)
-			mbuf = rte_pktmbuf_alloc(stub->pool);
-		if (!mbuf)
-			return;
-		stub_segment(stub, mbuf, in, time, at, len,
+		if (!out) {
+			out = stub_fill(stub, mbuf, time, at, len);
+			mbuf = NULL;
+		}
+		if (!out)
+			break;
+		stub_segment(stub, out, &head, time ? FRAME_TS_LEN : 0, seq + (uint32_t)at, len,
 			len == FRAME_MSS ? stub->sum[at / FRAME_MSS] : stub->rest[requests],
-			HF_TCP_ACK | HF_TCP_PSH | (last && fin ? HF_TCP_FIN : 0));
+			head.tcp.flags | (last && fin ? HF_TCP_FIN : 0));
 		at += len;
-		mbuf = NULL;
 	} while (at < all);
+	rte_pktmbuf_free(mbuf);
 }
 
 /* Takes over mbuf. */
@@ -257,7 +335,7 @@ static void stub_tcp(struct load_stub *stub, struct rte_mbuf *mbuf)
 	const uint8_t *time;
 	struct frame in;
 
-	if (off == 0 || !stub_is_ours(stub, frame->ip.dst)) {
+	if (off == 0 || mbuf->nb_segs > 1 || !stub_is_ours(stub, frame->ip.dst)) {
 		rte_pktmbuf_free(mbuf);
 		return;
 	}
