@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from harness import HF_LOAD, PEER4, SLOW, V4, Memif, free_port, names, sh, wait_until
+from harness import HF_LOAD, PEER4, PEER6, SLOW, V4, V6, Memif, free_port, names, sh, wait_until
 
 CPU = min(os.sched_getaffinity(0))  # a worker of holdfastd's has the last one
 
@@ -75,16 +75,24 @@ def test_over_memif(start, objects, tmp_path):
     assert told["requests"] == told["latency_ns"]["count"] == 300
 
 
-def test_small_objects_by_its_own_tcp(start, objects, tmp_path):
-    """What fits a segment is asked for without lib/tcp, one by one, pipelined and at a rate."""
+def test_large_objects_by_its_own_tcp(start, objects, tmp_path):
+    """Small and large ones over IPv4 without lib/tcp, one by one, pipelined and at a rate."""
     wire = Memif(tmp_path)
     load = Load(start(objects, device=wire, runtime=SHORT), wire.ends["client"])
-    small = "--sizes", "64:8,1000:1"
-    told = load.run(*small, "--requests", 800)
+    large = "--sizes", "64:20,20000:2,1000000:1"
+    told = load.run(*large, "--requests", 800)
     assert told["requests"] == 1000 and told["connections"] == 8 and told["latency_ns"]["count"] == 800
-    load.run(*small, "--no-fill", "--requests", 640, "--pipeline", 16)
-    load.run(*small, "--no-fill", "--duration", 0.3, "--rate", 1000)
+    load.run(*large, "--no-fill", "--requests", 640, "--pipeline", 16)
+    load.run(*large, "--no-fill", "--duration", 0.3, "--rate", 100)
     assert load.hf.stats()["tcp_resets_received_total"] == 0
+
+
+def test_lib_tcp_over_ipv6(start, objects, tmp_path):
+    """Where its own TCP is not enough."""
+    wire = Memif(tmp_path)
+    load = Load(start(objects, device=wire, runtime=SHORT), wire.ends["client"])
+    told = load.run("--address", f"{PEER6}/64", "--target", f"[{V6}]:80", "--requests", 800, "--pipeline", 4)
+    assert told["requests"] == 1000 and told["connections"] == 8
 
 
 def test_over_tap(start, objects):
