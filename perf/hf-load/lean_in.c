@@ -281,17 +281,15 @@ static void lean_other(struct load_client *client, const struct rte_mbuf *mbuf)
 static bool lean_sum_is_right(const struct rte_mbuf *mbuf, uint32_t len)
 {
 	const struct frame *frame = rte_pktmbuf_mtod(mbuf, const struct frame *);
-	uint32_t at = offsetof(struct frame, tcp), done = 0;
+	uint32_t n = hf_min_u32(len, mbuf->data_len - (uint32_t)offsetof(struct frame, tcp));
 	uint16_t sum =
 		hf_pkt_sum_pseudo4(frame->ip.src, frame->ip.dst, HF_PKT_PROTO_TCP, (uint16_t)len);
 
-	while (done < len) {
-		uint32_t n = hf_min_u32(len - done, mbuf->data_len - at);
-
-		sum = hf_pkt_sum_at(sum, done, rte_pktmbuf_mtod_offset(mbuf, void *, at), n);
-		done += n;
+	sum = hf_pkt_sum(sum, &frame->tcp, n);
+	for (uint32_t done = n; done < len; done += n) {
 		mbuf = mbuf->next;
-		at = 0;
+		n = hf_min_u32(len - done, mbuf->data_len);
+		sum = hf_pkt_sum_at(sum, done, rte_pktmbuf_mtod(mbuf, void *), n);
 	}
 	return sum == 0xffff;
 }

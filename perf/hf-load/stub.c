@@ -211,7 +211,7 @@ static void stub_syn(
 
 /* The headers of an answer's segments: whole ones differ by sequence number and checksum. */
 static void stub_head(const struct load_stub *stub, const struct frame *in, const uint8_t *time,
-	bool whole, struct frame *ret_head)
+	struct frame *ret_head)
 {
 	if (time)
 		stub_timestamps(ret_head->opt, time);
@@ -219,8 +219,6 @@ static void stub_head(const struct load_stub *stub, const struct frame *in, cons
 	ret_head->tcp.ack_be = in->tcp.seq_be; /* as stub_answer has put it */
 	ret_head->tcp.flags = HF_TCP_ACK | HF_TCP_PSH;
 	stub_headers(stub, in, ret_head);
-	if (whole)
-		frame_finish(ret_head, time ? FRAME_TS_LEN : 0, FRAME_MSS, 0);
 }
 
 /* The frame of the whole segment that begins AT, if it lies ready. */
@@ -296,6 +294,21 @@ static struct rte_mbuf *stub_fill(struct load_stub *stub, struct rte_mbuf *mbuf,
 	return mbuf;
 }
 
+/* An answer in one segment, or a FIN alone. */
+static void stub_short(struct load_stub *stub, struct rte_mbuf *mbuf, const struct frame *in,
+	const uint8_t *time, uint32_t len, uint16_t sum)
+{
+	struct frame *out = rte_pktmbuf_mtod(mbuf, struct frame *);
+	uint32_t opt_len = time ? FRAME_TS_LEN : 0;
+
+	(void)stub_fill(stub, mbuf, time, /* at= */ 0, len);
+	stub_head(stub, in, time, out);
+	out->tcp.seq_be = in->tcp.ack_be;
+	out->tcp.flags |= in->tcp.flags & HF_TCP_FIN;
+	frame_finish(out, opt_len, len, sum);
+	stub_put(stub, mbuf, (uint32_t)FRAME_HEAD + opt_len + len);
+}
+
 /* `requests` responses, then FIN if there is one. `in` is a copy of what asked, for its mbuf is a segment of
  * the answer; its sequence number becomes what is acknowledged. */
 static void stub_answer(struct load_stub *stub, struct rte_mbuf *mbuf, struct frame *in,
@@ -307,7 +320,12 @@ static void stub_answer(struct load_stub *stub, struct rte_mbuf *mbuf, struct fr
 	struct frame head;
 
 	in->tcp.seq_be = __builtin_bswap32(__builtin_bswap32(in->tcp.seq_be) + payload_len + fin);
-	stub_head(stub, in, time, all >= FRAME_MSS, &head);
+	if (all < FRAME_MSS) {
+		stub_short(stub, mbuf, in, time, (uint32_t)all, stub->rest[requests]);
+		return;
+	}
+	stub_head(stub, in, time, &head);
+	frame_finish(&head, time ? FRAME_TS_LEN : 0, FRAME_MSS, 0);
 	do {
 		uint32_t len = (uint32_t)hf_min_u64(FRAME_MSS, all - at);
 		bool last = at + len == all;
