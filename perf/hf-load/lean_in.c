@@ -282,16 +282,16 @@ static bool lean_sum_is_right(const struct rte_mbuf *mbuf, uint32_t len)
 {
 	const struct frame *frame = rte_pktmbuf_mtod(mbuf, const struct frame *);
 	uint32_t n = hf_min_u32(len, mbuf->data_len - (uint32_t)offsetof(struct frame, tcp));
-	uint16_t sum =
-		hf_pkt_sum_pseudo4(frame->ip.src, frame->ip.dst, HF_PKT_PROTO_TCP, (uint16_t)len);
+	uint64_t sum = hf_pkt_sum_wide_pseudo4(
+		frame->ip.src, frame->ip.dst, HF_PKT_PROTO_TCP, (uint16_t)len);
 
-	sum = hf_pkt_sum(sum, &frame->tcp, n);
+	sum = hf_pkt_sum_wide(sum, &frame->tcp, n);
 	for (uint32_t done = n; done < len; done += n) {
 		mbuf = mbuf->next;
 		n = hf_min_u32(len - done, mbuf->data_len);
-		sum = hf_pkt_sum_at(sum, done, rte_pktmbuf_mtod(mbuf, void *), n);
+		sum = hf_pkt_sum_wide_at(sum, done, rte_pktmbuf_mtod(mbuf, void *), n);
 	}
-	return sum == 0xffff;
+	return hf_pkt_sum_fold(sum) == 0xffff;
 }
 
 /* Nothing but bytes of a body at which nobody looks. CONN: NULL for none. */
