@@ -11,7 +11,7 @@
  * Threads   one at a time; each worker has its own.
  * Lifetime  What is told points into the caller's buffer, never into the memo.
  * Promises  N1 hf_http_memo_parse gives what hf_http_req_parse gives, of any bytes, whatever was parsed before;
- *           hf_http_memo_key what hf_http_key_build gives.
+ *           hf_http_memo_key what hf_http_key_build gives, and so does a guess that was right.
  *           N2 Heads with a credential (hf_http_field_is_secret, Cookie), a body, an expectation or the end of the
  *           connection are not kept.
  *           N3 What was kept is wiped when the sender who was the last to say it has left (hf_http_memo_left): what
@@ -42,6 +42,7 @@ struct hf_http_memo {
 	const void *sender; /* of what is parsed next; the caller sets it */
 	const void *last;   /* who said text last */
 	uint32_t site_len, prefix_len;
+	uint32_t site_serial;                /* another one whenever the prefix is */
 	char site[HF_HTTP_MEMO_SITE];        /* an authority, as it was spelt with "http" */
 	char prefix[HF_HTTP_MEMO_SITE + 16]; /* a key's beginning that it gave; then zeroes */
 	char text[HF_HTTP_MEMO_MAX];         /* field lines and the empty line */
@@ -54,6 +55,20 @@ enum hf_parse hf_http_memo_parse(struct hf_http_memo *memo, const char *buf, siz
 /* hf_http_key_build of REQ with a memory: of what the last authority behind "http" became. AUTHORITY: REQ's, or what
  * stands for it. */
 int hf_http_memo_key(struct hf_http_memo *memo, char *buf, size_t cap,
+	const struct hf_http_req *req, struct hf_span authority) HF_MUST_CHECK;
+/* A head that was looked at before its turn, and what key it should have. */
+struct hf_http_guess {
+	struct hf_span target;
+	uint32_t head_len, key_len;
+	uint32_t site_serial;
+};
+
+/* Guesses the key of the head at the front of TEXT, into BUF: that of a GET with the memo's prefix and with field
+ * lines as long as the memo's. False: it does not look like that. */
+bool hf_http_memo_guess(const struct hf_http_memo *memo, char *buf, size_t cap, struct hf_span text,
+	struct hf_http_guess *ret_guess) HF_MUST_CHECK;
+/* Was it right? Then it is what hf_http_memo_key would give. TEXT is what it was. */
+bool hf_http_memo_guessed(const struct hf_http_memo *memo, const struct hf_http_guess *guess,
 	const struct hf_http_req *req, struct hf_span authority) HF_MUST_CHECK;
 /* That sender will say nothing more. */
 void hf_http_memo_left(struct hf_http_memo *memo, const void *sender);

@@ -276,3 +276,78 @@ Test(http_memo, a_key_from_the_memo_stays_in_its_room)
 		path[len] = 'x';
 	}
 }
+
+/* Guessed, then parsed: is what was guessed right? Then it is what the key is. */
+static bool guess_is_right(const char *text)
+{
+	char key[128], guessed[128];
+	struct hf_http_guess guess;
+	bool right;
+	int len;
+
+	if (!hf_http_memo_guess(&memo, guessed, sizeof(guessed),
+		    (struct hf_span){ text, strlen(text) }, &guess))
+		return false;
+	cr_assert_eq(hf_http_memo_parse(&memo, text, strlen(text), &limits, &told, &fault),
+		HF_PARSE_DONE);
+	right = hf_http_memo_guessed(&memo, &guess, &told, told.authority);
+	len = hf_http_memo_key(&memo, key, sizeof(key), &told, told.authority);
+	if (right) {
+		cr_assert_eq(len, (int)guess.key_len);
+		cr_assert_arr_eq(key, guessed, (size_t)len);
+		cr_assert_eq(guess.head_len, told.head_len);
+	}
+	return right;
+}
+
+Test(http_memo, a_guess_that_is_right_is_the_key)
+{
+	char key[128];
+
+	keep("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+	cr_assert_not(guess_is_right("GET /b HTTP/1.1\r\nHost: a\r\n\r\n"), "no key was built");
+	cr_assert_gt(hf_http_memo_key(&memo, key, sizeof(key), &told, told.authority), 0);
+	cr_assert(guess_is_right("GET /b HTTP/1.1\r\nHost: a\r\n\r\n"));
+	cr_assert(guess_is_right("GET /c?d HTTP/1.1\r\nHost: a\r\n\r\nGET /behind"));
+	cr_assert_not(guess_is_right("GET /b HTTP/1.1\r\nHost: b\r\n\r\n"), "another host");
+	cr_assert_not(guess_is_right("GET /%62 HTTP/1.1\r\nHost: b\r\n\r\n"), "an escape");
+	cr_assert_not(guess_is_right("GET /../b HTTP/1.1\r\nHost: b\r\n\r\n"), "dots");
+	cr_assert(guess_is_right("GET /b HTTP/1.1\r\nHost: b\r\n\r\n"));
+}
+
+Test(http_memo, what_is_no_such_head_is_not_guessed)
+{
+	static const char *const texts[] = { "HEAD /b HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET b HTTP/1.1\r\nHost: aa\r\n\r\n", "GET /b HTTP/1.0\r\nHost: a\r\n\r\n",
+		"GET /b HTTP/1.1\r\nHost: a\r\n\r", "GET /b HTTP/1.1\r\n", "GET /b", "GET ", "",
+		"G", "GET /bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb" };
+	struct hf_http_guess guess;
+	char key[128];
+
+	keep("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+	cr_assert_gt(hf_http_memo_key(&memo, key, sizeof(key), &told, told.authority), 0);
+	for (size_t i = 0; i < HF_ARRAY_LEN(texts); i++) {
+		struct hf_span text = { guard_at_end(texts[i], strlen(texts[i])),
+			strlen(texts[i]) };
+
+		cr_assert_not(
+			hf_http_memo_guess(&memo, key, sizeof(key), text, &guess), "%s", texts[i]);
+	}
+}
+
+Test(http_memo, a_guess_of_another_prefix_is_wrong)
+{
+	static const char text[] = "GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
+	char key[128], guessed[128];
+	struct hf_http_guess guess;
+
+	keep("GET /a HTTP/1.1\r\nHost: b\r\n\r\n");
+	cr_assert_gt(hf_http_memo_key(&memo, key, sizeof(key), &told, told.authority), 0);
+	cr_assert(hf_http_memo_guess(&memo, guessed, sizeof(guessed),
+		(struct hf_span){ text, sizeof(text) - 1 }, &guess));
+	keep("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+	cr_assert_gt(hf_http_memo_key(&memo, key, sizeof(key), &told, told.authority), 0);
+	cr_assert_eq(hf_http_memo_parse(&memo, text, sizeof(text) - 1, &limits, &told, &fault),
+		HF_PARSE_DONE);
+	cr_assert_not(hf_http_memo_guessed(&memo, &guess, &told, told.authority));
+}
