@@ -101,6 +101,41 @@ static inline struct hf_obj *lookup_in(const struct hf_shard *shard, const struc
 	return lookup.best;
 }
 
+static inline const struct hf_shard *lookup_shard(const struct hf_cache *cache, uint64_t hash)
+{
+	return &cache->shards[hf_cache_shard_index(cache, hash)];
+}
+
+void hf_cache_prefetch_table(const struct hf_cache *cache, uint64_t hash)
+{
+	const struct hf_shard *shard = lookup_shard(cache, hash);
+
+	__builtin_prefetch(&shard->buckets[cache_bucket_first(shard, hash)]);
+	__builtin_prefetch(&shard->buckets[cache_bucket_second(shard, hash)]);
+}
+
+/* Whoever has the tag; nothing is read of it, so that it may be gone. */
+static inline void lookup_prefetch_in(const struct cache_bucket *bucket, uint64_t hash)
+{
+	uint32_t left = lookup_tagged(bucket, hash);
+
+	for (; left != 0; left &= left - 1) {
+		const struct hf_obj *obj = cache_word_obj(atomic_load_explicit(
+			&bucket->word[__builtin_ctz(left) / 2], memory_order_relaxed));
+
+		__builtin_prefetch(obj);
+		lookup_prefetch(obj);
+	}
+}
+
+void hf_cache_prefetch_object(const struct hf_cache *cache, uint64_t hash)
+{
+	const struct hf_shard *shard = lookup_shard(cache, hash);
+
+	lookup_prefetch_in(&shard->buckets[cache_bucket_first(shard, hash)], hash);
+	lookup_prefetch_in(&shard->buckets[cache_bucket_second(shard, hash)], hash);
+}
+
 struct hf_obj *hf_cache_lookup(struct hf_cache *cache, const struct hf_key *key,
 	const struct hf_http_req *req, enum hf_lookup *ret_verdict)
 {

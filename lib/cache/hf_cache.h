@@ -82,6 +82,9 @@ enum hf_lookup { HF_LOOKUP_FOUND, HF_LOOKUP_ABSENT, HF_LOOKUP_VARY };
  * judges. NULL with the reason why. */
 struct hf_obj *hf_cache_lookup(struct hf_cache *cache, const struct hf_key *key,
 	const struct hf_http_req *req, enum hf_lookup *ret_verdict);
+/* A lookup of that hash may follow: first the table's lines on their way, then, when these are here, the object's. */
+void hf_cache_prefetch_table(const struct hf_cache *cache, uint64_t hash);
+void hf_cache_prefetch_object(const struct hf_cache *cache, uint64_t hash);
 /* The object answered a request. */
 static inline void hf_obj_touch(struct hf_obj *obj)
 {
