@@ -67,7 +67,8 @@ void hf_serve_conf_set(struct hf_serve *serve, const struct hf_conf *conf);
 void hf_serve_mode_set(struct hf_serve *serve, uint32_t mode);
 /* STATE says which routes are protected, until this is called again or the turn ends. NULL: there is none. */
 void hf_serve_state_set(struct hf_serve *serve, struct hf_state *state);
-/* A burst of segments, in order. */
+/* A burst of segments, in order. Heads are looked at before their turn, so that those that come together wait for
+ * memory together: bytes of all segments are readable when it is called, each's until its own turn is over. */
 void hf_serve_segments(
 	struct hf_serve *serve, const struct hf_tcp_seg *segs, uint32_t count, uint64_t now_us);
 /* ICMP errors about segments of this worker. */

@@ -62,7 +62,8 @@ int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err 
 	serve->head_buf = malloc(cfg->conf->http.header_bytes);
 	serve->date_s = -1;
 	hf_random_fill(&serve->random_key, sizeof(serve->random_key));
-	if (!serve->key_buf || !serve->ask_buf || !serve->head_buf || serve_pools(serve)) {
+	if (!serve->key_buf || !serve->ask_buf || !serve->head_buf || serve_ahead_init(serve) ||
+		serve_pools(serve)) {
 		hf_serve_free(serve);
 		return hf_err_set(err, -ENOMEM, "no memory for %u connections of worker %u",
 			cfg->conf->http.connections_max, cfg->worker);
@@ -84,6 +85,7 @@ void hf_serve_free(struct hf_serve *serve)
 	hf_pool_fini(&serve->req_pool);
 	hf_pool_fini(&serve->txbuf_pool);
 	hf_pool_fini(&serve->log_pool);
+	serve_ahead_fini(serve);
 	free(serve->key_buf);
 	free(serve->ask_buf);
 	free(serve->head_buf);
@@ -94,11 +96,14 @@ void hf_serve_segments(
 	struct hf_serve *serve, const struct hf_tcp_seg *segs, uint32_t count, uint64_t now_us)
 {
 	serve->now_us = now_us;
+	serve_ahead_begin(serve, segs, count);
 	for (uint32_t i = 0; i < count; i++) {
+		serve_ahead_at(serve, i);
 		(void)hf_tcp_input(serve->tcp, &segs[i], now_us); /* it counts what it drops */
 		serve_events(serve);
 		hf_tcp_input_end(serve->tcp);
 	}
+	serve_ahead_at(serve, count);
 }
 
 void hf_serve_icmps(

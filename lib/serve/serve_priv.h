@@ -8,6 +8,7 @@
  *   serve_fsm.c    walks tbl/req_steps.h
  *   serve_log.c    records for the request log
  *   serve_read.c   READ        serve_lookup.c  LOOKUP, HIT
+ *   serve_ahead.c  what LOOKUP will ask the cache for next is on its way
  *   serve_auth.c   AUTH: protected routes; serve_auth_answer.c  what who is not allowed is told;
  *   serve_auth_path.c  paths that are read in two ways
  *   serve_miss.c   MISS, WAIT  serve_reply.c   messages of origin threads
@@ -47,6 +48,7 @@
 #define SERVE_BOUNDARY_LEN   16
 #define SERVE_SAMPLE_OF      1000000 /* trace.sample: of so many requests */
 #define SERVE_ASKS_MAX       3  /* of one request: what it was told may be gone before it looks */
+#define SERVE_AHEAD          2  /* requests whose keys are guessed before their turn */
 #define SERVE_IP_LEN         46 /* of an address as text, with its NUL */
 
 /* Fields that may make something else than the whole of a stored 200 the answer. */
@@ -154,6 +156,23 @@ struct serve_req {
 	struct serve_part part; /* in PART; not cleared before */
 };
 
+/* The key that a request of the burst should have. */
+struct serve_guess {
+	struct hf_http_guess http;
+	uint64_t hash;
+	char *key_buf; /* wiped when it was wrong */
+	uint32_t seg;  /* that its head is in */
+};
+
+/* Heads of the burst in the order of their turns, as far as they are like the ones before. */
+struct serve_ahead {
+	const struct hf_tcp_seg *segs;
+	uint32_t count;
+	uint32_t seg, offset; /* looked at next */
+	uint32_t first, used; /* of guess, a ring */
+	struct serve_guess guess[SERVE_AHEAD];
+};
+
 struct hf_serve {
 	const struct hf_conf *conf;
 	uint32_t worker, origins;
@@ -186,6 +205,7 @@ struct hf_serve {
 	char local[SERVE_IP_LEN + 8];           /* LOOKUP: an authority that it did not name */
 	const struct hf_state_flow *flow;       /* that allowed it; NULL: its route has none */
 	const struct hf_auth_decision *allowed; /* by this */
+	struct serve_ahead ahead;
 	char *key_buf;
 	char *ask_buf; /* what an auth service is told of it, and its decision is kept under; wiped */
 	char *head_buf; /* a head that came in pieces, made contiguous; wiped when it was read */
@@ -276,6 +296,15 @@ void serve_head_done(struct hf_serve *serve, struct serve_req *req);
 /* The same, but its bytes stay where they are; serve_read_again has it all back. False: it is no request. */
 void serve_head_leave(struct hf_serve *serve);
 bool serve_read_again(struct hf_serve *serve, struct serve_req *req) HF_MUST_CHECK;
+
+/* serve_ahead.c */
+int serve_ahead_init(struct hf_serve *serve);
+void serve_ahead_fini(struct hf_serve *serve);
+void serve_ahead_begin(struct hf_serve *serve, const struct hf_tcp_seg *segs, uint32_t count);
+/* Segment I is next; COUNT: it was the last. None before it is readable any more. */
+void serve_ahead_at(struct hf_serve *serve, uint32_t i);
+/* The key of serve->http is known: it is in serve->key, and those of the next requests are guessed. */
+bool serve_ahead_take(struct hf_serve *serve, struct hf_span authority);
 
 /* serve_send.c */
 struct serve_txbuf *serve_txbuf_new(struct hf_serve *serve);

@@ -267,6 +267,23 @@ void rig_send(struct rig *rig, struct rig_client *client, const char *text)
 	rig_settle(rig);
 }
 
+void rig_send_burst(struct rig *rig, struct rig_client *const *client, const struct hf_span *text,
+	uint32_t count)
+{
+	struct hf_tcp_seg segs[RIG_BURST_MAX];
+
+	cr_assert_leq(count, RIG_BURST_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		segs[i] = rig_seg(client[i], HF_TCP_ACK | HF_TCP_PSH);
+		segs[i].ack = client[i]->acked;
+		segs[i].payload = (const uint8_t *)text[i].ptr;
+		segs[i].payload_len = (uint32_t)text[i].len;
+		client[i]->snd += segs[i].payload_len;
+	}
+	(void)rig_turn(rig, segs, count);
+	rig_settle(rig);
+}
+
 void rig_fin(struct rig *rig, struct rig_client *client)
 {
 	struct hf_tcp_seg seg = rig_seg(client, HF_TCP_ACK | HF_TCP_FIN);

@@ -54,6 +54,10 @@ struct rig_client *rig_connect(struct rig *rig, uint32_t i);
 void rig_send(struct rig *rig, struct rig_client *client, const char *text);
 /* The same, but nothing is acknowledged until the next settle. */
 void rig_send_deaf(struct rig *rig, struct rig_client *client, const char *text);
+/* A burst: for each I a segment of client[I] with text[I], in one turn. */
+#define RIG_BURST_MAX 64
+void rig_send_burst(struct rig *rig, struct rig_client *const *client, const struct hf_span *text,
+	uint32_t count);
 void rig_fin(struct rig *rig, struct rig_client *client);
 void rig_reset(struct rig *rig, struct rig_client *client);
 /* Turns until nothing is sent any more; everything sent is acknowledged. */
