@@ -632,17 +632,22 @@ static void owner_turn(struct race_owner *owner, bool stopping)
 		hf_shard_check(owner->shard);
 }
 
+static void owner_purge_all(struct race_owner *owner)
+{
+	for (uint64_t k = 0; k < race.key_count; k++) {
+		while (owner_has(owner, k) && race.purged[k] < race.version[k])
+			owner_purge(owner, k);
+	}
+}
+
 /* After everything was purged and let go, nothing may be left. */
 static void owner_drain(struct race_owner *owner, size_t table)
 {
 	uint64_t deadline_us = hf_clock_us() + 20000000;
 
-	for (uint64_t k = 0; k < race.key_count; k++) {
-		while (owner_has(owner, k) && race.purged[k] < race.version[k])
-			owner_purge(owner, k);
-	}
 	while (hf_arena_used(race.arena) > table) {
 		owner_turn(owner, true);
+		owner_purge_all(owner); /* each time: a turn still publishes what was under way */
 		sched_yield();
 		if (hf_clock_us() > deadline_us)
 			race_fail("memory was not given back", hf_arena_used(race.arena), table);
