@@ -28,7 +28,6 @@
 #define HF_MUST_CHECK                    __attribute__((warn_unused_result))
 #define HF_NOINLINE                      __attribute__((noinline)) /* seldom taken: keeps its callers small */
 #define HF_NORETURN                      __attribute__((noreturn))
-#define HF_NOINLINE                      __attribute__((noinline)) /* its frame burdens no caller */
 #define HF_CONTAINER_OF(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
 HF_NORETURN void hf_assert_failed(const char *what, const char *file, int line, const char *func);
