@@ -7,8 +7,6 @@
 
 #include "cache_priv.h"
 
-#define LOOKUP_PREFETCH 512
-
 /* RFC 9111 §4: of responses that match the most recent one, by Date, answers; of those of one second the
  * one that was published last. */
 static inline bool lookup_is_newer(const struct hf_obj *obj, const struct hf_obj *than)
@@ -19,17 +17,22 @@ static inline bool lookup_is_newer(const struct hf_obj *obj, const struct hf_obj
 }
 
 /* Nearly always it is the one: what an answer reads of it, on its way while the key is compared. A small
- * object's key, head and body follow the structure. */
-static inline void lookup_prefetch(const struct hf_obj *obj)
+ * object's key, head and body follow the structure. Nothing is read, so it may be gone. */
+static inline void lookup_prefetch(uint64_t word)
 {
-	for (size_t at = HF_CACHE_LINE; at < LOOKUP_PREFETCH; at += HF_CACHE_LINE)
-		__builtin_prefetch((const char *)obj + at);
+	const char *obj = (const char *)cache_word_obj(word);
+
+	__builtin_prefetch(obj);
+	__builtin_prefetch(obj + HF_CACHE_LINE);
+	for (uint32_t line = 3; line < cache_word_lines(word); line++) /* line 2: the owner's */
+		__builtin_prefetch(obj + line * HF_CACHE_LINE);
 }
 
 /* What was found so far. */
 struct lookup {
 	struct hf_obj *best;
 	enum hf_lookup verdict;
+	struct hf_obj *varied; /* that only a request's fields could choose, and none were given */
 };
 
 #ifdef HF_TSAN /* it takes them for sixteen bytes that somebody writes meanwhile */
@@ -61,6 +64,7 @@ static inline uint32_t lookup_tagged(const struct cache_bucket *bucket, uint64_t
 }
 HF_STATIC_ASSERT(CACHE_BUCKET_WORDS == 8, "two registers of four halves");
 
+/* REQ: NULL when only what every request may have is wanted. */
 static inline void lookup_bucket(struct lookup *lookup, const struct cache_bucket *bucket,
 	const struct hf_key *key, const struct hf_http_req *req)
 {
@@ -73,9 +77,15 @@ static inline void lookup_bucket(struct lookup *lookup, const struct cache_bucke
 
 		if (hf_unlikely(word == 0)) /* nothing there, or not any more; else the key tells */
 			continue;
-		lookup_prefetch(obj);
+		if (req) /* else it was fetched */
+			lookup_prefetch(word);
 		if (!cache_key_is(obj, key) || !hf_obj_is_ready(obj))
 			continue;
+		if (!req && obj->vary_len > 0) {
+			if (!lookup->varied || lookup_is_newer(obj, lookup->varied))
+				lookup->varied = obj;
+			continue;
+		}
 		if (!lookup->best)
 			lookup->verdict = HF_LOOKUP_VARY;
 		if (lookup->best && lookup_is_newer(lookup->best, obj))
@@ -87,18 +97,25 @@ static inline void lookup_bucket(struct lookup *lookup, const struct cache_bucke
 	}
 }
 
-static inline struct hf_obj *lookup_in(const struct hf_shard *shard, const struct hf_key *key,
-	const struct hf_http_req *req, enum hf_lookup *ret_verdict)
+static inline struct hf_cache_spot lookup_spot(const struct hf_shard *shard, uint64_t hash)
 {
-	const struct cache_bucket *second = &shard->buckets[cache_bucket_second(shard, key->hash)];
+	return (struct hf_cache_spot){
+		.first = &shard->buckets[cache_bucket_first(shard, hash)],
+		.second = &shard->buckets[cache_bucket_second(shard, hash)],
+	};
+}
+
+static inline struct lookup lookup_in(
+	const struct hf_shard *shard, const struct hf_key *key, const struct hf_http_req *req)
+{
+	struct hf_cache_spot spot = lookup_spot(shard, key->hash);
 	struct lookup lookup = { .verdict = HF_LOOKUP_ABSENT };
 
 	HF_ASSERT_HOT(key->len > 0 && key->hash == hf_cache_hash(shard->cache, key->ptr, key->len));
-	__builtin_prefetch(second);
-	lookup_bucket(&lookup, &shard->buckets[cache_bucket_first(shard, key->hash)], key, req);
-	lookup_bucket(&lookup, second, key, req);
-	*ret_verdict = lookup.verdict;
-	return lookup.best;
+	__builtin_prefetch(spot.second);
+	lookup_bucket(&lookup, spot.first, key, req);
+	lookup_bucket(&lookup, spot.second, key, req);
+	return lookup;
 }
 
 static inline const struct hf_shard *lookup_shard(const struct hf_cache *cache, uint64_t hash)
@@ -106,52 +123,62 @@ static inline const struct hf_shard *lookup_shard(const struct hf_cache *cache, 
 	return &cache->shards[hf_cache_shard_index(cache, hash)];
 }
 
-void hf_cache_prefetch_table(const struct hf_cache *cache, uint64_t hash)
+void hf_cache_spot_begin(
+	const struct hf_cache *cache, uint64_t hash, struct hf_cache_spot *ret_spot)
 {
-	const struct hf_shard *shard = lookup_shard(cache, hash);
-
-	__builtin_prefetch(&shard->buckets[cache_bucket_first(shard, hash)]);
-	__builtin_prefetch(&shard->buckets[cache_bucket_second(shard, hash)]);
+	*ret_spot = lookup_spot(lookup_shard(cache, hash), hash);
+	__builtin_prefetch(ret_spot->first);
+	__builtin_prefetch(ret_spot->second);
 }
 
-/* Whoever has the tag; nothing is read of it, so that it may be gone. */
+/* Whoever has the tag. */
 static inline void lookup_prefetch_in(const struct cache_bucket *bucket, uint64_t hash)
 {
 	uint32_t left = lookup_tagged(bucket, hash);
 
-	for (; left != 0; left &= left - 1) {
-		const struct hf_obj *obj = cache_word_obj(atomic_load_explicit(
+	for (; left != 0; left &= left - 1)
+		lookup_prefetch(atomic_load_explicit(
 			&bucket->word[__builtin_ctz(left) / 2], memory_order_relaxed));
-
-		__builtin_prefetch(obj);
-		lookup_prefetch(obj);
-	}
 }
 
-void hf_cache_prefetch_object(const struct hf_cache *cache, uint64_t hash)
+void hf_cache_spot_fetch(const struct hf_cache_spot *spot, uint64_t hash)
 {
-	const struct hf_shard *shard = lookup_shard(cache, hash);
+	lookup_prefetch_in(spot->first, hash);
+	lookup_prefetch_in(spot->second, hash);
+}
 
-	lookup_prefetch_in(&shard->buckets[cache_bucket_first(shard, hash)], hash);
-	lookup_prefetch_in(&shard->buckets[cache_bucket_second(shard, hash)], hash);
+struct hf_obj *hf_cache_spot_any(const struct hf_cache_spot *spot, const struct hf_key *key)
+{
+	struct lookup lookup = { .verdict = HF_LOOKUP_ABSENT };
+
+	HF_ASSERT_THREAD(HF_THREAD_LCORE);
+	lookup_bucket(&lookup, spot->first, key, NULL);
+	lookup_bucket(&lookup, spot->second, key, NULL);
+	if (lookup.varied && lookup.best && lookup_is_newer(lookup.best, lookup.varied))
+		return lookup.best;
+	return lookup.varied ? NULL : lookup.best;
 }
 
 struct hf_obj *hf_cache_lookup(struct hf_cache *cache, const struct hf_key *key,
 	const struct hf_http_req *req, enum hf_lookup *ret_verdict)
 {
+	struct lookup lookup;
+
 	HF_ASSERT_THREAD(HF_THREAD_LCORE);
-	return lookup_in(
-		&cache->shards[hf_cache_shard_index(cache, key->hash)], key, req, ret_verdict);
+	HF_ASSERT_HOT(req != NULL);
+	lookup = lookup_in(lookup_shard(cache, key->hash), key, req);
+	*ret_verdict = lookup.verdict;
+	return lookup.best;
 }
 
 struct hf_obj *hf_shard_lookup(
 	struct hf_shard *shard, const struct hf_key *key, const struct hf_http_req *req)
 {
-	enum hf_lookup verdict;
-	struct hf_obj *obj;
+	struct lookup lookup;
 
 	HF_ASSERT_THREAD(HF_THREAD_ORIGIN);
 	HF_ASSERT(hf_cache_shard_index(shard->cache, key->hash) == shard->index);
-	obj = lookup_in(shard, key, req, &verdict);
-	return obj && cache_purge_names(shard, obj) ? NULL : obj;
+	HF_ASSERT_HOT(req != NULL);
+	lookup = lookup_in(shard, key, req);
+	return lookup.best && cache_purge_names(shard, lookup.best) ? NULL : lookup.best;
 }

@@ -37,7 +37,7 @@
 enum cache_place { CACHE_LOOSE, CACHE_LINKED, CACHE_RETIRED, CACHE_RECALLED, CACHE_PINNED };
 
 struct cache_bucket {
-	_Atomic uint64_t word[CACHE_BUCKET_WORDS]; /* tag << 48 | pointer; 0: free */
+	_Atomic uint64_t word[CACHE_BUCKET_WORDS]; /* tag << 48 | pointer | lines; 0: free */
 } HF_ALIGNED(HF_CACHE_LINE);
 
 struct hf_shard {
@@ -94,15 +94,27 @@ static inline uint64_t cache_hash_tag(uint64_t hash)
 	return hash >> 32 & 0xffff;
 }
 
+/* An object begins at a cache line, so the low bits of its address are free: for the lines of its block, all of which an
+ * answer reads of a small one. */
+#define CACHE_WORD_LINES (HF_CACHE_LINE - 1)
+
 static inline uint64_t cache_word(const struct hf_obj *obj)
 {
-	HF_ASSERT_HOT((uintptr_t)obj >> 48 == 0);
-	return cache_hash_tag(obj->hash) << 48 | (uintptr_t)obj;
+	uint32_t lines = (obj->alloc_len + HF_CACHE_LINE - 1) / HF_CACHE_LINE;
+
+	HF_ASSERT_HOT((uintptr_t)obj >> 48 == 0 && ((uintptr_t)obj & CACHE_WORD_LINES) == 0);
+	return cache_hash_tag(obj->hash) << 48 | (uintptr_t)obj |
+	       hf_min_u32(lines, CACHE_WORD_LINES);
 }
 
 static inline struct hf_obj *cache_word_obj(uint64_t word)
 {
-	return (struct hf_obj *)(uintptr_t)(word & 0xffffffffffff);
+	return (struct hf_obj *)(uintptr_t)(word & 0xffffffffffff & ~(uint64_t)CACHE_WORD_LINES);
+}
+
+static inline uint32_t cache_word_lines(uint64_t word)
+{
+	return (uint32_t)word & CACHE_WORD_LINES;
 }
 
 /* The shard takes the hash's high bits, the tag the middle, the first bucket the low ones; the

@@ -6,7 +6,8 @@
  *           alone writes its table and its objects. Lcores only read.
  * Picture
  *      key hash --high bits--> shard --> 2 candidate buckets of 8 words, one cache line each
- *                                        word = tag (16 bits) | pointer (48 bits) -> hf_obj
+ *                                        word = tag (16 bits) | pointer (48 bits, of which the low 6
+ *                                        are how many lines to fetch) -> hf_obj
  *           The variants of one key are several words with one tag.
  *           No free word in both buckets: of their objects the one that is worth least gives way.
  *           Eviction: of 32 objects the one that is worth least, by its size and by what the shard
@@ -82,9 +83,16 @@ enum hf_lookup { HF_LOOKUP_FOUND, HF_LOOKUP_ABSENT, HF_LOOKUP_VARY };
  * judges. NULL with the reason why. */
 struct hf_obj *hf_cache_lookup(struct hf_cache *cache, const struct hf_key *key,
 	const struct hf_http_req *req, enum hf_lookup *ret_verdict);
-/* A lookup of that hash may follow: first the table's lines on their way, then, when these are here, the object's. */
-void hf_cache_prefetch_table(const struct hf_cache *cache, uint64_t hash);
-void hf_cache_prefetch_object(const struct hf_cache *cache, uint64_t hash);
+/* A lookup in three steps, so that several wait for memory together, all in one turn. Begin: where the key would be, and
+ * those lines are on their way; fetch: the object is; any: the stored response of that key whatever fields a request
+ * has, NULL also when it depends on them. */
+struct hf_cache_spot {
+	const struct cache_bucket *first, *second;
+};
+void hf_cache_spot_begin(
+	const struct hf_cache *cache, uint64_t hash, struct hf_cache_spot *ret_spot);
+void hf_cache_spot_fetch(const struct hf_cache_spot *spot, uint64_t hash);
+struct hf_obj *hf_cache_spot_any(const struct hf_cache_spot *spot, const struct hf_key *key);
 /* The object answered a request. */
 static inline void hf_obj_touch(struct hf_obj *obj)
 {

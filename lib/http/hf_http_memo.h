@@ -11,7 +11,7 @@
  * Threads   one at a time; each worker has its own.
  * Lifetime  What is told points into the caller's buffer, never into the memo.
  * Promises  N1 hf_http_memo_parse gives what hf_http_req_parse gives, of any bytes, whatever was parsed before;
- *           hf_http_memo_key what hf_http_key_build gives, and so does a guess that was right.
+ *           hf_http_memo_key what hf_http_key_build gives, and so does hf_http_memo_repeats.
  *           N2 Heads with a credential (hf_http_field_is_secret, Cookie), a body, an expectation or the end of the
  *           connection are not kept.
  *           N3 What was kept is wiped when the sender who was the last to say it has left (hf_http_memo_left): what
@@ -42,8 +42,10 @@ struct hf_http_memo {
 	const void *sender; /* of what is parsed next; the caller sets it */
 	const void *last;   /* who said text last */
 	uint32_t site_len, prefix_len;
-	uint32_t site_serial;                /* another one whenever the prefix is */
-	char site[HF_HTTP_MEMO_SITE];        /* an authority, as it was spelt with "http" */
+	uint32_t serial;              /* another one whenever what is kept is */
+	bool plain;                   /* text asks for no more than what is stored, as it is */
+	bool sited;                   /* its authority is the site */
+	char site[HF_HTTP_MEMO_SITE]; /* an authority, as it was spelt with "http" */
 	char prefix[HF_HTTP_MEMO_SITE + 16]; /* a key's beginning that it gave; then zeroes */
 	char text[HF_HTTP_MEMO_MAX];         /* field lines and the empty line */
 };
@@ -56,20 +58,37 @@ enum hf_parse hf_http_memo_parse(struct hf_http_memo *memo, const char *buf, siz
  * stands for it. */
 int hf_http_memo_key(struct hf_http_memo *memo, char *buf, size_t cap,
 	const struct hf_http_req *req, struct hf_span authority) HF_MUST_CHECK;
-/* A head that was looked at before its turn, and what key it should have. */
-struct hf_http_guess {
-	struct hf_span target;
-	uint32_t head_len, key_len;
-	uint32_t site_serial;
+
+/* A GET whose head is the memo's but for the path: what it is, and its key, without parsing it. */
+struct hf_http_repeat {
+	struct hf_span head, target;
+	uint32_t key_len;
+	uint32_t serial; /* of the memo: it holds as long as that stays */
+	bool plain; /* its answer is what is stored, if that is fresh: nothing it says asks for less or more */
 };
 
-/* Guesses the key of the head at the front of TEXT, into BUF: that of a GET with the memo's prefix and with field
- * lines as long as the memo's. False: it does not look like that. */
-bool hf_http_memo_guess(const struct hf_http_memo *memo, char *buf, size_t cap, struct hf_span text,
-	struct hf_http_guess *ret_guess) HF_MUST_CHECK;
-/* Was it right? Then it is what hf_http_memo_key would give. TEXT is what it was. */
-bool hf_http_memo_guessed(const struct hf_http_memo *memo, const struct hf_http_guess *guess,
-	const struct hf_http_req *req, struct hf_span authority) HF_MUST_CHECK;
+/* Is the head at the front of TEXT one? Then its key is in BUF. False: parse it; it may be one all the same. */
+bool hf_http_memo_repeats(const struct hf_http_memo *memo, const struct hf_http_limits *limits,
+	char *buf, size_t cap, struct hf_span text,
+	struct hf_http_repeat *ret_repeat) HF_MUST_CHECK;
+/* Is what was said of it still so? Its bytes are where they were. */
+static inline bool hf_http_repeat_holds(
+	const struct hf_http_memo *memo, const struct hf_http_repeat *known)
+{
+	return known->serial == memo->serial;
+}
+/* Is what was parsed that one? Then its key is what hf_http_memo_key gives. */
+static inline bool hf_http_repeat_is(const struct hf_http_memo *memo,
+	const struct hf_http_repeat *known, const struct hf_http_req *parsed)
+{
+	return hf_http_repeat_holds(memo, known) && parsed->target.ptr == known->target.ptr &&
+	       parsed->target.len == known->target.len;
+}
+/* SENDER said once more what is kept. */
+static inline void hf_http_memo_said(struct hf_http_memo *memo, const void *sender)
+{
+	memo->last = sender;
+}
 /* That sender will say nothing more. */
 void hf_http_memo_left(struct hf_http_memo *memo, const void *sender);
 /* What is a credential may have changed. */

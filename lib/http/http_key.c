@@ -327,55 +327,53 @@ int hf_http_memo_key(struct hf_http_memo *memo, char *buf, size_t cap,
 		memcpy(memo->prefix, buf, out.len);
 		memo->site_len = (uint32_t)authority.len;
 		memo->prefix_len = (uint32_t)out.len;
-		memo->site_serial++;
+		http_memo_changed(memo);
 	}
 	return key_end(&out, req->path_query);
 }
 
-/* The target of a GET at the front of TEXT, in which LINES more bytes are behind its request line; empty: there is
- * none. */
-static struct hf_span key_guess_target(struct hf_span text, size_t lines)
+/* The target of a GET of a path at the front of TEXT, nothing of which has another normal form; empty: it is none. */
+static struct hf_span key_plain_target(struct hf_span text, struct http_uri_has *ret_has)
 {
-	const struct hf_span get = HF_SPAN("GET "), version = HF_SPAN(" HTTP/1.1\r\n");
-	size_t others = get.len + version.len + lines;
-	const char *at = text.ptr + get.len, *end;
+	const char *at = text.ptr + 4;
+	const char *stop;
 
-	if (text.len <= others || memcmp(text.ptr, get.ptr, get.len) != 0 || *at != '/')
-		return (struct hf_span){ at, 0 };
-	end = memchr(at, ' ', text.len - others + 1);
-	if (end == NULL || memcmp(end, version.ptr, version.len) != 0)
-		return (struct hf_span){ at, 0 };
-	return (struct hf_span){ at, (size_t)(end - at) };
+	if (text.len < 5 || memcmp(text.ptr, "GET /", 5) != 0)
+		return (struct hf_span){ text.ptr, 0 };
+	stop = http_skip_uri(at, text.ptr + text.len, ret_has);
+	return (struct hf_span){ at, ret_has->escape ? 0 : (size_t)(stop - at) };
 }
 
-bool hf_http_memo_guess(const struct hf_http_memo *memo, char *buf, size_t cap, struct hf_span text,
-	struct hf_http_guess *ret_guess)
+bool hf_http_memo_repeats(const struct hf_http_memo *memo, const struct hf_http_limits *limits,
+	char *buf, size_t cap, struct hf_span text, struct hf_http_repeat *ret_repeat)
 {
+	const struct hf_span version = HF_SPAN(" HTTP/1.1\r\n");
 	struct key_out out = { .buf = buf, .cap = hf_min_size(cap, INT32_MAX) };
+	struct http_uri_has has;
 	struct hf_span target;
+	const char *behind;
+	size_t head_len;
 	int len;
 
-	if (memo->len == 0 || memo->site_len == 0)
+	if (!memo->sited)
 		return false;
-	target = key_guess_target(text, memo->len);
-	if (target.len == 0)
+	target = key_plain_target(text, &has);
+	behind = target.ptr + target.len;
+	head_len = (size_t)(behind - text.ptr) + version.len + memo->len;
+	if (target.len == 0 || head_len > text.len ||
+		memcmp(behind, version.ptr, version.len) != 0 ||
+		memcmp(behind + version.len, memo->text, memo->len) != 0)
+		return false;
+	if (target.len > limits->uri_max || head_len > limits->head_max ||
+		memo->count > limits->lines_max)
 		return false;
 	len = key_behind_kept(memo, &out, target, /* no_escape= */ true);
 	if (len < 0)
 		return false;
-	*ret_guess = (struct hf_http_guess){ .target = target,
-		.head_len = (uint32_t)((size_t)(target.ptr + target.len - text.ptr) +
-				       sizeof(" HTTP/1.1\r\n") - 1 + memo->len),
+	*ret_repeat = (struct hf_http_repeat){ .head = { text.ptr, head_len },
+		.target = target,
 		.key_len = (uint32_t)len,
-		.site_serial = memo->site_serial };
+		.serial = memo->serial,
+		.plain = memo->plain && !(has.query && hf_http_query_has_secret(target)) };
 	return true;
-}
-
-bool hf_http_memo_guessed(const struct hf_http_memo *memo, const struct hf_http_guess *guess,
-	const struct hf_http_req *req, struct hf_span authority)
-{
-	return req->path_query.ptr == guess->target.ptr &&
-	       req->path_query.len == guess->target.len && req->no_escape &&
-	       req->form == HF_HTTP_FORM_ORIGIN && memo->site_serial == guess->site_serial &&
-	       key_is_kept(memo, authority);
 }

@@ -62,6 +62,22 @@ static bool memo_may_keep(const struct hf_http_req *req)
 	return true;
 }
 
+/* Does it say nothing by which a fresh answer may be another, or none (RFC 9111 §5.2.1, RFC 9110 §13, §14)? */
+static bool memo_is_plain(const struct hf_http_req *req)
+{
+	return !req->has_range && !req->has_conditional &&
+	       !(req->fields.have &
+		       (1ULL << HF_HTTP_FIELD_CACHE_CONTROL | 1ULL << HF_HTTP_FIELD_PRAGMA));
+}
+
+void http_memo_changed(struct hf_http_memo *memo)
+{
+	memo->serial++;
+	memo->sited = memo->len > 0 && memo->site_len > 0 &&
+		      memo->authority.len == memo->site_len &&
+		      memcmp(memo->authority.ptr, memo->site, memo->site_len) == 0;
+}
+
 void http_memo_keep(
 	struct hf_http_memo *memo, const char *text, size_t len, const struct hf_http_req *req)
 {
@@ -81,6 +97,8 @@ void http_memo_keep(
 	memo->have = req->fields.have;
 	memo->count = req->fields.count;
 	memo_lines(memo->line, req->fields.lines, req->fields.count, text, memo->text);
+	memo->plain = memo_is_plain(req);
+	http_memo_changed(memo);
 }
 
 void hf_http_memo_left(struct hf_http_memo *memo, const void *sender)
@@ -89,9 +107,13 @@ void hf_http_memo_left(struct hf_http_memo *memo, const void *sender)
 		return;
 	hf_wipe(memo->text, memo->len);
 	memo->len = memo->len_was = 0;
+	http_memo_changed(memo);
 }
 
 void hf_http_memo_forget(struct hf_http_memo *memo)
 {
+	uint32_t serial = memo->serial;
+
 	memset(memo, 0, sizeof(*memo));
+	memo->serial = serial + 1;
 }

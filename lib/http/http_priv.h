@@ -109,6 +109,8 @@ struct hf_http_memo;
  * is there, what the request line means is not. */
 bool http_memo_tell(struct hf_http_memo *memo, const char **p, const char *end, uint32_t lines_max,
 	struct hf_http_req *req);
+/* The memo's text or site is another one. */
+void http_memo_changed(struct hf_http_memo *memo);
 /* What TEXT meant; before the request line's meaning. */
 void http_memo_keep(
 	struct hf_http_memo *memo, const char *text, size_t len, const struct hf_http_req *req);

@@ -61,6 +61,7 @@ int hf_serve_new(const struct hf_serve_cfg *cfg, uint64_t now_us, struct hf_err 
 	serve->ask_buf = malloc(serve->ask_cap);
 	serve->head_buf = malloc(cfg->conf->http.header_bytes);
 	serve->date_s = -1;
+	serve->gap_sample = UINT32_MAX;
 	hf_random_fill(&serve->random_key, sizeof(serve->random_key));
 	if (!serve->key_buf || !serve->ask_buf || !serve->head_buf || serve_ahead_init(serve) ||
 		serve_pools(serve)) {

@@ -37,7 +37,14 @@ static bool fsm_has_its_share(const struct hf_serve *serve, const struct serve_c
 	return hf_tcp_queued_spans(conn->tcp) >= share;
 }
 
-/* Between requests: begin the next one if there is anything to read, and it can be answered. */
+bool serve_has_room(struct hf_serve *serve, const struct serve_conn *conn)
+{
+	return hf_tcp_send_space(serve->tcp, conn->tcp) >= SERVE_SPACE_MIN &&
+	       !fsm_has_its_share(serve, conn);
+}
+
+/* Between requests: begin the next one if there is anything to read, and it can be answered. FIRST: none was answered
+ * in this walk. */
 static struct serve_req *fsm_begin(struct hf_serve *serve, struct serve_conn *conn, bool first)
 {
 	if (hf_tcp_unread(conn->tcp) == 0) {
@@ -46,12 +53,11 @@ static struct serve_req *fsm_begin(struct hf_serve *serve, struct serve_conn *co
 			return NULL;
 		}
 		/* only now: not between requests that came together */
-		if (conn->timer != SERVE_TIMER_IDLE)
+		if (!first || conn->timer != SERVE_TIMER_IDLE)
 			serve_conn_idle(serve, conn);
 		return NULL;
 	}
-	if (hf_tcp_send_space(serve->tcp, conn->tcp) < SERVE_SPACE_MIN ||
-		fsm_has_its_share(serve, conn)) {
+	if (!serve_has_room(serve, conn)) {
 		serve_want_space(conn);
 	} else {
 		conn->req = serve_req_new(serve, conn);
@@ -75,6 +81,8 @@ static void fsm_walk(struct hf_serve *serve, struct serve_conn *conn)
 		enum serve_go go;
 
 		if (!req) {
+			if (!serve_plain(serve, conn, &requests))
+				return;
 			if (requests == SERVE_REQUESTS_TURN) {
 				serve_again(serve, conn);
 				return;

@@ -5,6 +5,7 @@
  */
 #include "hf_serve.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "serve_priv.h"
@@ -28,6 +29,27 @@ static void log_random(struct hf_serve *serve, uint8_t ret_id[HF_HTTP_TRACE_SPAN
 	memcpy(ret_id, &id, sizeof(id));
 }
 
+/* How many are not sampled before one is, when each is with that chance: geometrically distributed (by inversion). */
+static uint64_t log_gap(struct hf_serve *serve, uint32_t sample)
+{
+	double drawn = (double)((serve_random(serve) >> 11) + 1) * 0x1p-53; /* (0, 1] */
+
+	if (sample == 0)
+		return UINT64_MAX;
+	return (uint64_t)(log(drawn) / log1p(-(double)sample / SERVE_SAMPLE_OF));
+}
+
+uint64_t serve_log_gap(struct hf_serve *serve)
+{
+	uint32_t sample = serve->conf->trace.sample;
+
+	if (hf_unlikely(serve->gap_sample != sample)) {
+		serve->gap_sample = sample;
+		serve->gap = log_gap(serve, sample);
+	}
+	return serve->gap;
+}
+
 /* Is the request sampled: by its caller, or, without a trace that counts, by chance? */
 static bool log_sampled(struct hf_serve *serve, struct hf_reqlog_trace *ret_trace)
 {
@@ -38,9 +60,11 @@ static bool log_sampled(struct hf_serve *serve, struct hf_reqlog_trace *ret_trac
 	ret_trace->has_parent = hf_http_trace_of(&serve->http.fields, &ret_trace->parent);
 	if (ret_trace->has_parent)
 		return ret_trace->parent.flags & HF_HTTP_TRACE_SAMPLED;
-	if (serve->conf->trace.sample == 0 ||
-		serve_random(serve) % SERVE_SAMPLE_OF >= serve->conf->trace.sample)
+	if (serve_log_gap(serve) > 0) {
+		serve->gap--;
 		return false;
+	}
+	serve->gap = log_gap(serve, serve->gap_sample);
 	ret_trace->parent.flags = HF_HTTP_TRACE_SAMPLED;
 	log_random(serve, ret_trace->parent.id);
 	log_random(serve, ret_trace->parent.id + HF_HTTP_TRACE_SPAN_LEN);

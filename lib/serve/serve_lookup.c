@@ -67,10 +67,10 @@ static bool lookup_key(struct hf_serve *serve, const struct serve_req *req)
 	struct hf_span authority = http->authority;
 	int len;
 
+	if (serve_ahead_take(serve))
+		return true;
 	if (hf_unlikely(authority.len == 0))
 		authority = lookup_local(serve, req);
-	if (hf_likely(serve_ahead_take(serve, authority)))
-		return true;
 	len = hf_http_memo_key(&serve->memo, serve->key_buf, serve->key_cap, http, authority);
 	if (len < 0)
 		return false;

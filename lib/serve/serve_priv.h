@@ -8,7 +8,8 @@
  *   serve_fsm.c    walks tbl/req_steps.h
  *   serve_log.c    records for the request log
  *   serve_read.c   READ        serve_lookup.c  LOOKUP, HIT
- *   serve_ahead.c  what LOOKUP will ask the cache for next is on its way
+ *   serve_ahead.c  what will be looked up next is on its way
+ *   serve_plain.c  requests that need none of these steps
  *   serve_auth.c   AUTH: protected routes; serve_auth_answer.c  what who is not allowed is told;
  *   serve_auth_path.c  paths that are read in two ways
  *   serve_miss.c   MISS, WAIT  serve_reply.c   messages of origin threads
@@ -48,7 +49,8 @@
 #define SERVE_BOUNDARY_LEN   16
 #define SERVE_SAMPLE_OF      1000000 /* trace.sample: of so many requests */
 #define SERVE_ASKS_MAX       3  /* of one request: what it was told may be gone before it looks */
-#define SERVE_AHEAD          2  /* requests whose keys are guessed before their turn */
+#define SERVE_AHEAD          4  /* requests that are seen before their turn; a power of two */
+#define SERVE_AHEAD_OBJECTS  2  /* of these, so many whose objects are fetched */
 #define SERVE_IP_LEN         46 /* of an address as text, with its NUL */
 
 /* Fields that may make something else than the whole of a stored 200 the answer. */
@@ -156,20 +158,22 @@ struct serve_req {
 	struct serve_part part; /* in PART; not cleared before */
 };
 
-/* The key that a request of the burst should have. */
+/* What should be a request of the burst. */
 struct serve_guess {
-	struct hf_http_guess http;
+	struct hf_http_repeat http;
+	struct hf_cache_spot spot;
 	uint64_t hash;
 	char *key_buf; /* wiped when it was wrong */
 	uint32_t seg;  /* that its head is in */
 };
 
-/* Heads of the burst in the order of their turns, as far as they are like the ones before. */
+/* Heads of the burst in the order of their turns, as far as they are like the one before. */
 struct serve_ahead {
 	const struct hf_tcp_seg *segs;
 	uint32_t count;
 	uint32_t seg, offset; /* looked at next */
 	uint32_t first, used; /* of guess, a ring */
+	uint32_t asked;       /* of these, so many whose objects are on their way */
 	struct serve_guess guess[SERVE_AHEAD];
 };
 
@@ -221,6 +225,8 @@ struct hf_serve {
 	uint32_t part_head_len;
 	struct hf_sipkey random_key; /* serve_random */
 	uint64_t random_count;
+	uint32_t gap_sample; /* trace.sample that gap was drawn for */
+	uint64_t gap;        /* serve_log_gap */
 };
 
 /* The send buffers that are left are for those who hold none. */
@@ -237,6 +243,8 @@ uint64_t serve_random(struct hf_serve *serve);
 void serve_run(struct hf_serve *serve, struct serve_conn *conn);
 enum serve_go serve_fail(struct serve_req *req, uint16_t status, enum hf_drop reason);
 void serve_again(struct hf_serve *serve, struct serve_conn *conn);
+/* May the connection begin another answer? Else it has as much queued as it may, or as is good for the others. */
+bool serve_has_room(struct hf_serve *serve, const struct serve_conn *conn);
 /* WRITABLE will come when a quarter of what is queued was acknowledged. */
 void serve_want_space(struct serve_conn *conn);
 
@@ -273,6 +281,8 @@ static inline unsigned serve_log_wanted(const struct hf_serve *serve)
 {
 	return serve->reqlog ? hf_reqlog_wanted(serve->reqlog) : 0;
 }
+/* So many requests without a trace of their own are not sampled before the next one that is. */
+uint64_t serve_log_gap(struct hf_serve *serve);
 /* What was asked is in serve->http. WANTED: not 0. */
 void serve_log_begin(struct hf_serve *serve, struct serve_req *req, unsigned wanted);
 /* req->obj is about to answer. */
@@ -303,11 +313,33 @@ void serve_ahead_fini(struct hf_serve *serve);
 void serve_ahead_begin(struct hf_serve *serve, const struct hf_tcp_seg *segs, uint32_t count);
 /* Segment I is next; COUNT: it was the last. None before it is readable any more. */
 void serve_ahead_at(struct hf_serve *serve, uint32_t i);
-/* The key of serve->http is known: it is in serve->key, and those of the next requests are guessed. */
-bool serve_ahead_take(struct hf_serve *serve, struct hf_span authority);
+/* The next guess, if it is right: a head at AT, where the connection's next request begins. NULL: none. */
+static inline struct serve_guess *serve_ahead_front(struct hf_serve *serve, const char *at)
+{
+	struct serve_ahead *ahead = &serve->ahead;
+	struct serve_guess *guess = &ahead->guess[ahead->first];
+
+	return ahead->used > 0 && guess->http.head.ptr == at &&
+			       hf_http_repeat_holds(&serve->memo, &guess->http)
+		       ? guess
+		       : NULL;
+}
+/* What is stored for it, whatever else it says (hf_cache_spot_any). */
+struct hf_obj *serve_ahead_obj(struct hf_serve *serve, const struct serve_guess *guess);
+/* It was right and is done with. */
+void serve_ahead_next(struct hf_serve *serve);
+/* Is the key of serve->http known? Then it is in serve->key. */
+bool serve_ahead_take(struct hf_serve *serve);
+
+/* serve_plain.c: answers what it can of what is unread; adds to *REQUESTS, which is SERVE_REQUESTS_TURN at most. False:
+ * the connection is no more. */
+bool serve_plain(struct hf_serve *serve, struct serve_conn *conn, uint32_t *requests) HF_MUST_CHECK;
 
 /* serve_send.c */
 struct serve_txbuf *serve_txbuf_new(struct hf_serve *serve);
+/* Answers to requests that came together lie in one buffer as far as it goes, and so are one span: for the next request
+ * when an answer of our own fits in it, else it goes back. */
+void serve_txbuf_leave(struct hf_serve *serve, struct serve_txbuf *txbuf);
 /* Is it the reference of a send buffer? */
 bool serve_ref_is_txbuf(const struct hf_ref *ref);
 bool serve_send(struct hf_serve *serve, struct serve_req *req, const void *data, uint32_t len,

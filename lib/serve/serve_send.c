@@ -434,13 +434,13 @@ enum serve_go serve_error(struct hf_serve *serve, struct serve_req *req)
 	return serve_own_send(serve, req, at, len, error.status);
 }
 
-/* Answers to requests that came together lie in one buffer as far as it goes, and so are one span. */
-static void done_leave(struct hf_serve *serve, struct serve_req *req)
+void serve_txbuf_leave(struct hf_serve *serve, struct serve_txbuf *txbuf)
 {
-	if (req->txbuf->used + HF_RESP_ERROR_MAX > SERVE_TXBUF_CAP)
-		return;
-	serve->txbuf_left = req->txbuf;
-	req->txbuf = NULL;
+	HF_ASSERT_HOT(!serve->txbuf_left);
+	if (txbuf->used + HF_RESP_ERROR_MAX <= SERVE_TXBUF_CAP)
+		serve->txbuf_left = txbuf;
+	else
+		hf_ref_put(&txbuf->ref);
 }
 
 enum serve_go serve_done(struct hf_serve *serve, struct serve_req *req)
@@ -448,8 +448,10 @@ enum serve_go serve_done(struct hf_serve *serve, struct serve_req *req)
 	struct serve_conn *conn = req->conn;
 	bool keep_alive = req->keep_alive && req->upload_done && !serve->draining;
 
-	if (keep_alive)
-		done_leave(serve, req);
+	if (keep_alive) {
+		serve_txbuf_leave(serve, req->txbuf);
+		req->txbuf = NULL;
+	}
 	serve_req_free(serve, req);
 	conn->req = NULL;
 	return keep_alive ? SERVE_GO : serve_conn_close(serve, conn);

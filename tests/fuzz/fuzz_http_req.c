@@ -151,6 +151,26 @@ static void check_same_key(struct hf_http_memo *memo, const struct hf_http_req *
 	HF_ASSERT(len < 0 || memcmp(plain, kept, (size_t)len) == 0);
 }
 
+/* What is known before it is parsed is what parsing gives. */
+static void check_repeat(const struct hf_http_memo *memo, struct hf_span text)
+{
+	static struct hf_http_req req;
+	static char plain[8192], known[8192];
+	struct hf_http_repeat repeat;
+	struct hf_http_fault fault;
+	int len;
+
+	if (!hf_http_memo_repeats(memo, &limits, known, sizeof(known), text, &repeat))
+		return;
+	HF_ASSERT(hf_http_req_parse(text.ptr, text.len, &limits, &req, &fault) == HF_PARSE_DONE);
+	HF_ASSERT(hf_http_repeat_is(memo, &repeat, &req) && repeat.head.len == req.head_len);
+	HF_ASSERT(req.method == HF_HTTP_GET && req.form == HF_HTTP_FORM_ORIGIN && req.minor == 1);
+	HF_ASSERT(req.body == HF_HTTP_BODY_NONE && req.keep_alive && !req.has_authorization);
+	HF_ASSERT(!repeat.plain || !(req.has_range || req.has_conditional));
+	len = hf_http_key_build(plain, sizeof(plain), req.scheme, req.authority, req.path_query);
+	HF_ASSERT(len == (int)repeat.key_len && memcmp(plain, known, (size_t)len) == 0);
+}
+
 /* A memo changes nothing, of a head that comes again and of what came behind it. */
 static void check_memo(const char *buf, size_t size)
 {
@@ -164,6 +184,7 @@ static void check_memo(const char *buf, size_t size)
 
 		do {
 			verdict = hf_http_req_parse(buf + at, size - at, &limits, &plain, &fault);
+			check_repeat(&memo, (struct hf_span){ buf + at, size - at });
 			HF_ASSERT(verdict == hf_http_memo_parse(&memo, buf + at, size - at, &limits,
 						     &told, &told_fault));
 			if (verdict == HF_PARSE_BAD)

@@ -200,6 +200,26 @@ Test(cache, c3_keys_with_one_hash_are_told_apart)
 	fix_close(&fix);
 }
 
+Test(cache, c3_what_depends_on_fields_is_not_for_any_request)
+{
+	struct hf_obj *any;
+	char vary[64];
+	size_t len = (size_t)vary_block(vary, sizeof(vary), "de");
+	struct fix fix;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	cr_expect_null(fix_get_any(&fix, "k"));
+	any = fix_put(&fix, "k", 1, 9);
+	cr_expect_eq(fix_get_any(&fix, "k"), any);
+	cr_expect_null(fix_get_any(&fix, "kk"));
+	(void)fix_put_variant(&fix, "k", 2, 9, vary, len);
+	cr_expect_null(fix_get_any(&fix, "k"), "it is newer, and may be the one");
+	any = fix_put(&fix, "k", 3, 9);
+	cr_expect_eq(fix_get_any(&fix, "k"), any, "it is newer than what depends on them");
+	cr_expect_null(fix_get_any(&fix, "none"));
+	fix_close(&fix);
+}
+
 Test(cache, c3_vary_values_are_told_apart_and_absence_is_named)
 {
 	struct fix fix;

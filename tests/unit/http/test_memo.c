@@ -277,77 +277,162 @@ Test(http_memo, a_key_from_the_memo_stays_in_its_room)
 	}
 }
 
-/* Guessed, then parsed: is what was guessed right? Then it is what the key is. */
-static bool guess_is_right(const char *text)
-{
-	char key[128], guessed[128];
-	struct hf_http_guess guess;
-	bool right;
-	int len;
+/* ---- heads that are known before they are parsed ---- */
 
-	if (!hf_http_memo_guess(&memo, guessed, sizeof(guessed),
-		    (struct hf_span){ text, strlen(text) }, &guess))
-		return false;
-	cr_assert_eq(hf_http_memo_parse(&memo, text, strlen(text), &limits, &told, &fault),
-		HF_PARSE_DONE);
-	right = hf_http_memo_guessed(&memo, &guess, &told, told.authority);
-	len = hf_http_memo_key(&memo, key, sizeof(key), &told, told.authority);
-	if (right) {
-		cr_assert_eq(len, (int)guess.key_len);
-		cr_assert_arr_eq(key, guessed, (size_t)len);
-		cr_assert_eq(guess.head_len, told.head_len);
-	}
-	return right;
-}
+static struct hf_http_repeat repeat;
 
-Test(http_memo, a_guess_that_is_right_is_the_key)
+static void keep_sited(const char *text)
 {
 	char key[128];
 
-	keep("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
-	cr_assert_not(guess_is_right("GET /b HTTP/1.1\r\nHost: a\r\n\r\n"), "no key was built");
+	keep(text);
 	cr_assert_gt(hf_http_memo_key(&memo, key, sizeof(key), &told, told.authority), 0);
-	cr_assert(guess_is_right("GET /b HTTP/1.1\r\nHost: a\r\n\r\n"));
-	cr_assert(guess_is_right("GET /c?d HTTP/1.1\r\nHost: a\r\n\r\nGET /behind"));
-	cr_assert_not(guess_is_right("GET /b HTTP/1.1\r\nHost: b\r\n\r\n"), "another host");
-	cr_assert_not(guess_is_right("GET /%62 HTTP/1.1\r\nHost: b\r\n\r\n"), "an escape");
-	cr_assert_not(guess_is_right("GET /../b HTTP/1.1\r\nHost: b\r\n\r\n"), "dots");
-	cr_assert(guess_is_right("GET /b HTTP/1.1\r\nHost: b\r\n\r\n"));
 }
 
-Test(http_memo, what_is_no_such_head_is_not_guessed)
+static bool repeats_within(const struct hf_http_limits *with, const char *text)
+{
+	char key[128], known[128];
+	size_t len = strlen(text);
+	struct hf_span in = { guard_at_end(text, len), len };
+	int key_len;
+
+	if (!hf_http_memo_repeats(&memo, with, known, sizeof(known), in, &repeat))
+		return false;
+	cr_assert_eq(hf_http_req_parse(in.ptr, len, with, &req, &fault), HF_PARSE_DONE);
+	cr_assert(req.method == HF_HTTP_GET && req.form == HF_HTTP_FORM_ORIGIN);
+	cr_assert(req.minor == 1 && req.keep_alive && req.body == HF_HTTP_BODY_NONE);
+	cr_assert(repeat.head.ptr == in.ptr && repeat.head.len == req.head_len);
+	cr_assert(hf_http_repeat_is(&memo, &repeat, &req));
+	key_len = hf_http_key_build(key, sizeof(key), req.scheme, req.authority, req.path_query);
+	cr_assert_eq(key_len, (int)repeat.key_len);
+	cr_assert_arr_eq(key, known, repeat.key_len);
+	return true;
+}
+
+static bool repeats(const char *text)
+{
+	return repeats_within(&limits, text);
+}
+
+Test(http_memo, a_head_that_repeats_is_known_with_its_key)
+{
+	keep("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+	cr_assert_not(repeats("GET /b HTTP/1.1\r\nHost: a\r\n\r\n"), "no key was built");
+	keep_sited("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+	cr_assert(repeats("GET /b HTTP/1.1\r\nHost: a\r\n\r\n"));
+	cr_assert(repeats("GET /c?d HTTP/1.1\r\nHost: a\r\n\r\nGET /behind"));
+	cr_assert(repeats("GET /a/b.c/d-0123456789-0123456789 HTTP/1.1\r\nHost: a\r\n\r\n"));
+}
+
+Test(http_memo, what_is_no_such_head_is_not_known)
 {
 	static const char *const texts[] = { "HEAD /b HTTP/1.1\r\nHost: a\r\n\r\n",
-		"GET b HTTP/1.1\r\nHost: aa\r\n\r\n", "GET /b HTTP/1.0\r\nHost: a\r\n\r\n",
-		"GET /b HTTP/1.1\r\nHost: a\r\n\r", "GET /b HTTP/1.1\r\n", "GET /b", "GET ", "",
-		"G", "GET /bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb" };
-	struct hf_http_guess guess;
-	char key[128];
+		"GET b HTTP/1.1\r\nHost: a\r\n\r\n", "GET /b HTTP/1.0\r\nHost: a\r\n\r\n",
+		"GET /b HTTP/1.1\r\nHost: b\r\n\r\n", "GET /%62 HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /../b HTTP/1.1\r\nHost: a\r\n\r\n", "GET /b#c HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /b\tc HTTP/1.1\r\nHost: a\r\n\r\n", "GET /b\xc3 HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /b  HTTP/1.1\r\nHost: a\r\n\r\n", "GET /b HTTP/1.1\nHost: a\r\n\r\n",
+		"\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n", "GET /b HTTP/1.1\r\nHost: a\r\n\r",
+		"GET /b HTTP/1.1\r\n", "GET /b", "GET /", "GET ", "", "G",
+		"GET /bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb" };
 
-	keep("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
-	cr_assert_gt(hf_http_memo_key(&memo, key, sizeof(key), &told, told.authority), 0);
-	for (size_t i = 0; i < HF_ARRAY_LEN(texts); i++) {
-		struct hf_span text = { guard_at_end(texts[i], strlen(texts[i])),
-			strlen(texts[i]) };
-
-		cr_assert_not(
-			hf_http_memo_guess(&memo, key, sizeof(key), text, &guess), "%s", texts[i]);
-	}
+	keep_sited("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+	for (size_t i = 0; i < HF_ARRAY_LEN(texts); i++)
+		cr_assert_not(repeats(texts[i]), "%s", texts[i]);
+	cr_assert(repeats("GET /b HTTP/1.1\r\nHost: a\r\n\r\n"));
 }
 
-Test(http_memo, a_guess_of_another_prefix_is_wrong)
+Test(http_memo, what_is_known_keeps_to_limits)
 {
-	static const char text[] = "GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
-	char key[128], guessed[128];
-	struct hf_http_guess guess;
+	static const struct hf_http_limits lines = {
+		.head_max = 1000, .uri_max = 100, .lines_max = 3
+	};
+	static const struct hf_http_limits uri = {
+		.head_max = 1000, .uri_max = 1, .lines_max = 10
+	};
+	static const struct hf_http_limits head = {
+		.head_max = 40, .uri_max = 40, .lines_max = 10
+	};
+	const char *text = "GET /b HTTP/1.1\r\n" FIELDS "\r\n";
+	char key[128];
+	struct hf_span in = { text, strlen(text) };
 
-	keep("GET /a HTTP/1.1\r\nHost: b\r\n\r\n");
+	keep_sited("GET /a HTTP/1.1\r\n" FIELDS "\r\n");
+	cr_assert(repeats(text));
+	cr_assert_not(repeats_within(&lines, text));
+	cr_assert_not(repeats_within(&uri, text));
+	cr_assert_not(repeats_within(&head, text));
+	for (size_t cap = 0; cap < strlen("http://a/b"); cap++)
+		cr_assert_not(hf_http_memo_repeats(&memo, &limits, key, cap, in, &repeat));
+}
+
+Test(http_memo, what_is_known_holds_until_the_memo_is_another)
+{
+	const char first[] = "1";
+	const char *text = "GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
+	char key[128];
+
+	memo.sender = first;
+	keep_sited(text);
+	cr_assert(repeats(text));
+	keep(text); /* the same once more */
+	cr_assert(hf_http_repeat_holds(&memo, &repeat));
+	keep("GET /b HTTP/1.1\r\nHost: b\r\n\r\n");
+	cr_assert_not(hf_http_repeat_holds(&memo, &repeat), "another text");
+	keep_sited(text);
+	cr_assert(repeats(text));
+	told.authority = HF_SPAN("c");
 	cr_assert_gt(hf_http_memo_key(&memo, key, sizeof(key), &told, told.authority), 0);
-	cr_assert(hf_http_memo_guess(&memo, guessed, sizeof(guessed),
-		(struct hf_span){ text, sizeof(text) - 1 }, &guess));
-	keep("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
-	cr_assert_gt(hf_http_memo_key(&memo, key, sizeof(key), &told, told.authority), 0);
-	cr_assert_eq(hf_http_memo_parse(&memo, text, sizeof(text) - 1, &limits, &told, &fault),
-		HF_PARSE_DONE);
-	cr_assert_not(hf_http_memo_guessed(&memo, &guess, &told, told.authority));
+	cr_assert_not(hf_http_repeat_holds(&memo, &repeat), "another site");
+	cr_assert_not(repeats(text));
+	keep_sited(text);
+	cr_assert(repeats(text));
+	hf_http_memo_left(&memo, first);
+	cr_assert_not(hf_http_repeat_holds(&memo, &repeat), "its sender left");
+	cr_assert_not(repeats(text));
+	keep_sited(text);
+	cr_assert(repeats(text));
+	hf_http_memo_forget(&memo);
+	cr_assert_not(hf_http_repeat_holds(&memo, &repeat), "forgotten");
+	cr_assert_not(repeats(text));
+}
+
+Test(http_memo, N3_what_was_said_again_by_another_stays_until_that_one_leaves)
+{
+	const char *text = "GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
+	const char first[] = "1", second[] = "2";
+
+	memo.sender = first;
+	keep_sited(text);
+	hf_http_memo_said(&memo, second);
+	hf_http_memo_left(&memo, first);
+	cr_assert(repeats(text));
+	hf_http_memo_left(&memo, second);
+	cr_assert_not(repeats(text));
+}
+
+Test(http_memo, only_what_asks_for_nothing_special_is_plain)
+{
+	static const char *const special[] = { "Cache-Control: max-age=3", "Pragma: no-cache",
+		"Range: bytes=0-1", "If-None-Match: *", "If-Range: \"a\"",
+		"If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT" };
+	static const char *const usual[] = { "Accept: */*", "TE: trailers", "Max-Forwards: 3" };
+	static const struct hf_names none;
+	char text[200];
+
+	for (size_t i = 0; i < HF_ARRAY_LEN(special) + HF_ARRAY_LEN(usual); i++) {
+		bool plain = i >= HF_ARRAY_LEN(special);
+
+		snprintf(text, sizeof(text), "GET /a HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n",
+			plain ? usual[i - HF_ARRAY_LEN(special)] : special[i]);
+		keep_sited(text);
+		cr_assert(repeats(text));
+		cr_assert_eq(repeat.plain, plain, "%s", text);
+	}
+	hf_http_secrets_set(&none, &none);
+	keep_sited("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+	cr_assert(repeats("GET /a?b=c HTTP/1.1\r\nHost: a\r\n\r\n"));
+	cr_assert(repeat.plain);
+	cr_assert(repeats("GET /a?token=c HTTP/1.1\r\nHost: a\r\n\r\n"));
+	cr_assert_not(repeat.plain);
 }

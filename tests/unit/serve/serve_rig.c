@@ -284,13 +284,20 @@ void rig_send_burst(struct rig *rig, struct rig_client *const *client, const str
 	rig_settle(rig);
 }
 
-void rig_fin(struct rig *rig, struct rig_client *client)
+void rig_send_fin(struct rig *rig, struct rig_client *client, const char *text)
 {
 	struct hf_tcp_seg seg = rig_seg(client, HF_TCP_ACK | HF_TCP_FIN);
 
-	client->snd++;
+	seg.payload = (const uint8_t *)text;
+	seg.payload_len = (uint32_t)strlen(text);
+	client->snd += seg.payload_len + 1;
 	(void)rig_turn(rig, &seg, 1);
 	rig_settle(rig);
+}
+
+void rig_fin(struct rig *rig, struct rig_client *client)
+{
+	rig_send_fin(rig, client, "");
 }
 
 void rig_reset(struct rig *rig, struct rig_client *client)

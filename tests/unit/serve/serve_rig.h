@@ -59,6 +59,8 @@ void rig_send_deaf(struct rig *rig, struct rig_client *client, const char *text)
 void rig_send_burst(struct rig *rig, struct rig_client *const *client, const struct hf_span *text,
 	uint32_t count);
 void rig_fin(struct rig *rig, struct rig_client *client);
+/* The last segment has text. */
+void rig_send_fin(struct rig *rig, struct rig_client *client, const char *text);
 void rig_reset(struct rig *rig, struct rig_client *client);
 /* Turns until nothing is sent any more; everything sent is acknowledged. */
 void rig_settle(struct rig *rig);

@@ -85,7 +85,7 @@ Test(serve_log, head_304_206_and_416)
 
 	rig.head = "HTTP/1.1 200 OK\r\nETag: \"x\"\r\n";
 	rig_store(&rig, URL("/a"), 10, 60);
-	rig_send(&rig, client, "HEAD /a HTTP/1.1\r\nHost: a.example\r\n\r\n");
+	rig_send(&rig, client, "HEAD /a HTTP/1.1\r\nHost: a.example\r\nUser-Agent: t\r\n\r\n");
 	expect_line("\"HEAD\"", "\"status\":200,\"bytes\":0,", "\"hit\"");
 	rig_send(
 		&rig, client, "GET /a HTTP/1.1\r\nHost: a.example\r\nIf-None-Match: \"x\"\r\n\r\n");
@@ -192,7 +192,7 @@ Test(serve_log, nothing_is_kept_while_nobody_looks_and_what_began_then_has_no_li
 #define TRACE        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331"
 #define TRACED(path) "GET " path " HTTP/1.1\r\nHost: a.example\r\ntraceparent: " TRACE "-01\r\n\r\n"
 
-static struct hf_reqlog_record traced[4];
+static struct hf_reqlog_record traced[256];
 static uint32_t traced_count;
 
 static void on_traced(void *arg, const struct hf_reqlog_record *record, int64_t real_us)
@@ -209,10 +209,15 @@ static void trace_begin(void)
 	hf_reqlog_trace_set(rig.reqlog, on_traced, NULL);
 }
 
-static void trace_take(uint32_t count)
+static void trace_take_all(void)
 {
 	hf_reqlog_stop(rig.reqlog);
 	hf_reqlog_run(rig.reqlog);
+}
+
+static void trace_take(uint32_t count)
+{
+	trace_take_all();
 	cr_assert_eq(traced_count, count);
 }
 
@@ -319,6 +324,36 @@ Test(serve_log, as_many_as_are_asked_for_begin_a_trace_of_their_own)
 	cr_expect_eq(traced[0].trace.parent.flags, HF_HTTP_TRACE_SAMPLED);
 	cr_expect_neq(memcmp(traced[0].trace.parent.id, traced[1].trace.parent.id, 16), 0);
 	cr_expect_neq(memcmp(traced[0].trace.span, traced[1].trace.span, 8), 0);
+}
+
+/* Of 2048 requests: heads that repeat, which are answered in runs, and others. By chance six standard deviations away once
+ * in a billion. */
+static void assert_sampled(const char *eight)
+{
+	struct rig_client *client = rig_connect(&rig, 0);
+
+	rig_store(&rig, URL("/a"), 10, 60);
+	trace_begin();
+	rig.conf.trace.sample = 62500;
+	for (uint32_t i = 0; i < 256; i++)
+		rig_send(&rig, client, eight);
+	trace_take_all();
+	cr_assert_gt(traced_count, 128 - 66);
+	cr_assert_lt(traced_count, 128 + 66);
+}
+
+#define GET_4  GET("/a") GET("/a") GET("/a") GET("/a")
+#define HEAD   "HEAD /a HTTP/1.1\r\nHost: a.example\r\nUser-Agent: t\r\n\r\n"
+#define HEAD_4 HEAD HEAD HEAD HEAD
+
+Test(serve_log, of_requests_in_runs_as_many_are_sampled_as_are_asked_for)
+{
+	assert_sampled(GET_4 GET_4);
+}
+
+Test(serve_log, of_requests_one_by_one_as_many_are_sampled_as_are_asked_for)
+{
+	assert_sampled(HEAD_4 HEAD_4);
 }
 
 Test(serve_log, a_refresh_is_no_part_of_the_trace_of_the_hit_that_caused_it)
