@@ -88,7 +88,21 @@ def test_setup_says_nothing_when_all_is_there():
 
 
 def test_usage():
-    for script in ("run", "test"):
+    for script in ("run", "test", "pgo"):
         done = subprocess.run([ROOT / "scripts" / script, "--nonsense"], capture_output=True,
                               text=True)
         assert done.returncode == 2 and "usage" in done.stderr
+
+
+@pytest.mark.skipif("HF_LONG" not in os.environ, reason="two builds; scripts/test --long does it")
+def test_a_trained_build_takes_fewer_instructions_for_a_hit(tmp_path):
+    build, most = tmp_path / "pgo", tmp_path / "most"
+    signal.alarm(1800)  # instead of conftest's
+    sh(ROOT / "scripts/pgo", build)
+    assert "holdfastd" in sh(build / "app/holdfastd/holdfastd", "--version")
+    lines = (ROOT / "perf/micro/hit-instructions.most").read_text().splitlines()
+    bounds = [line.split() for line in lines if line[0] != "#"]
+    most.write_text("".join(f"{pipeline} {int(bound) * 0.93 / 1.05}\n" for pipeline, bound in bounds))
+    sh(ROOT / "perf/micro/hit-instructions", build / "perf/bench_hit", "--check", most)
+    again = subprocess.run([ROOT / "scripts/pgo", build], capture_output=True, text=True)
+    assert again.returncode == 1 and "is there already" in again.stderr
