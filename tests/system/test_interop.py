@@ -114,13 +114,18 @@ def timed(bench, server, direction, size, late_s=LATE_S):
         return late_s
 
 
-def size_for(bench, direction, aim_s, **wire):
+def side_by_side(bench, server, direction, size, late_s, beside):
+    with concurrent.futures.ThreadPoolExecutor(beside) as pool:
+        return list(pool.map(lambda _: timed(bench, server, direction, size, late_s), range(beside)))
+
+
+def size_for(bench, direction, aim_s, late_s, beside, **wire):
     """What nginx moves in about aim_s: 100 MiB, or less where no TCP could in that time. By trying
-    ever larger bodies until one takes long enough to tell."""
+    ever larger bodies until they take long enough to tell, so many side by side as will be compared."""
     size = 32 * KIB
     while True:
         bench.impair(**wire)
-        seconds = timed(bench, "nginx", direction, size)
+        seconds = statistics.median(side_by_side(bench, "nginx", direction, size, late_s, beside))
         if size == WHOLE or seconds > aim_s / 2:
             break
         if seconds > aim_s / 5:
@@ -134,7 +139,7 @@ def size_for(bench, direction, aim_s, **wire):
 def compare(bench, direction, size=None, runs=5, seed=1, nginx=True, aim_s=AIM_S, late_s=LATE_S,
             beside=1, **wire):
     """Medians of interleaved transfers, so many at a time; both meet the same seeds. A row of the table."""
-    size = size or size_for(bench, direction, aim_s, **wire)
+    size = size or size_for(bench, direction, aim_s, late_s, beside, **wire)
     row = {"direction": direction, "size": size, **wire}
     servers = ["holdfast", "nginx"] if nginx else ["holdfast"]
     seconds, resent = {name: [] for name in servers}, {name: 0 for name in servers}
@@ -144,9 +149,7 @@ def compare(bench, direction, size=None, runs=5, seed=1, nginx=True, aim_s=AIM_S
         for name in servers:
             bench.impair(seed=seed + run, **wire)
             before = bench.resent(name, direction)
-            with concurrent.futures.ThreadPoolExecutor(beside) as pool:
-                seconds[name] += pool.map(
-                    lambda _: timed(bench, name, direction, size, late_s), range(beside))
+            seconds[name] += side_by_side(bench, name, direction, size, late_s, beside)
             resent[name] += bench.resent(name, direction) - before
         servers.reverse()
     for name in sorted(servers):
