@@ -131,14 +131,18 @@ void hf_cache_spot_begin(
 	__builtin_prefetch(ret_spot->second);
 }
 
-/* Whoever has the tag. */
+/* Whoever has the tag. A free word has tag 0, and one may go meanwhile. */
 static inline void lookup_prefetch_in(const struct cache_bucket *bucket, uint64_t hash)
 {
 	uint32_t left = lookup_tagged(bucket, hash);
 
-	for (; left != 0; left &= left - 1)
-		lookup_prefetch(atomic_load_explicit(
-			&bucket->word[__builtin_ctz(left) / 2], memory_order_relaxed));
+	for (; left != 0; left &= left - 1) {
+		uint64_t word = atomic_load_explicit(
+			&bucket->word[__builtin_ctz(left) / 2], memory_order_relaxed);
+
+		if (hf_likely(word != 0))
+			lookup_prefetch(word);
+	}
 }
 
 void hf_cache_spot_fetch(const struct hf_cache_spot *spot, uint64_t hash)

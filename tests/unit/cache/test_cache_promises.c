@@ -220,6 +220,17 @@ Test(cache, c3_what_depends_on_fields_is_not_for_any_request)
 	fix_close(&fix);
 }
 
+Test(cache, c3_a_free_word_is_no_object_to_fetch)
+{
+	struct hf_cache_spot spot;
+	struct fix fix;
+
+	fix_open(&fix, 4 * FIX_MIB);
+	hf_cache_spot_begin(fix.cache, 1, &spot);
+	hf_cache_spot_fetch(&spot, 1); /* its tag is 0; sanitizers see when it is followed */
+	fix_close(&fix);
+}
+
 Test(cache, c3_vary_values_are_told_apart_and_absence_is_named)
 {
 	struct fix fix;
