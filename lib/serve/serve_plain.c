@@ -12,15 +12,13 @@
  */
 #include "hf_serve.h"
 
-#include <string.h>
-
 #include "serve_priv.h"
 
 struct plain_run {
 	struct serve_conn *conn;
 	struct hf_span unread;     /* what is left of it */
 	struct serve_txbuf *txbuf; /* for answers; NULL: not yet */
-	uint32_t queued;           /* bytes of txbuf that are, or are not this run's */
+	uint32_t queued;           /* bytes of txbuf that TCP has already */
 	uint32_t count;            /* requests */
 	uint32_t consumed;         /* bytes that they were */
 	uint64_t body_len;         /* bytes of bodies of their answers */
@@ -64,8 +62,7 @@ static bool plain_first(struct hf_serve *serve, struct plain_run *run)
 {
 	if (!serve_has_room(serve, run->conn))
 		return false;
-	run->txbuf = serve->txbuf_left ? serve->txbuf_left : serve_txbuf_new(serve);
-	serve->txbuf_left = NULL;
+	run->txbuf = serve_txbuf_take(serve);
 	if (run->txbuf)
 		run->queued = run->txbuf->used;
 	return run->txbuf != NULL;
@@ -104,8 +101,6 @@ static bool plain_answer(struct hf_serve *serve, struct plain_run *run)
 	struct serve_guess *guess = serve_ahead_front(serve, run->unread.ptr);
 	struct hf_span head, body;
 	struct hf_obj *obj;
-	char *at;
-	size_t len;
 
 	if (!guess || !guess->http.plain || guess->http.head.len > run->unread.len)
 		return false;
@@ -117,14 +112,8 @@ static bool plain_answer(struct hf_serve *serve, struct plain_run *run)
 		return false;
 	head = guess->http.head;
 	serve_ahead_next(serve);
-	at = run->txbuf->data + run->txbuf->used;
-	len = hf_resp_hit_build(at, SERVE_TXBUF_CAP - run->txbuf->used,
-		(struct hf_span){ obj->head, obj->head_len }, hf_obj_age_s(obj, serve->now_us),
-		body.len);
-	HF_ASSERT_HOT(len > 0 && run->txbuf->used + len + body.len <= SERVE_TXBUF_CAP);
-	memcpy(at + len, body.ptr, body.len);
+	run->txbuf->used += serve_txbuf_hit(serve, run->txbuf, obj, body);
 	hf_obj_touch(obj);
-	run->txbuf->used += (uint32_t)(len + body.len);
 	run->body_len += body.len;
 	run->unread.ptr += head.len;
 	run->unread.len -= head.len;

@@ -337,9 +337,23 @@ bool serve_plain(struct hf_serve *serve, struct serve_conn *conn, uint32_t *requ
 
 /* serve_send.c */
 struct serve_txbuf *serve_txbuf_new(struct hf_serve *serve);
-/* Answers to requests that came together lie in one buffer as far as it goes, and so are one span: for the next request
- * when an answer of our own fits in it, else it goes back. */
+/* Answers to requests that came together lie in one buffer as far as it goes, and so are one span. Leave: for the next
+ * request when an answer of our own fits in it, else it goes back. Take: what was left, or a new one; NULL: there is none. */
+struct serve_txbuf *serve_txbuf_take(struct hf_serve *serve);
 void serve_txbuf_leave(struct hf_serve *serve, struct serve_txbuf *txbuf);
+/* Writes a hit, whole, to a client of 1.1 that stays, behind what the buffer has; there is room. Its length. */
+static inline uint32_t serve_txbuf_hit(const struct hf_serve *serve, struct serve_txbuf *txbuf,
+	const struct hf_obj *obj, struct hf_span body)
+{
+	char *at = txbuf->data + txbuf->used;
+	size_t room = SERVE_TXBUF_CAP - txbuf->used;
+	size_t len = hf_resp_hit_build(at, room, (struct hf_span){ obj->head, obj->head_len },
+		hf_obj_age_s(obj, serve->now_us), body.len);
+
+	HF_ASSERT_HOT(len > 0 && len + body.len <= room);
+	__builtin_memcpy(at + len, body.ptr, body.len);
+	return (uint32_t)(len + body.len);
+}
 /* Is it the reference of a send buffer? */
 bool serve_ref_is_txbuf(const struct hf_ref *ref);
 bool serve_send(struct hf_serve *serve, struct serve_req *req, const void *data, uint32_t len,

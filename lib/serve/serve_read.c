@@ -17,10 +17,9 @@
  * room for that. */
 struct serve_req *serve_req_new(struct hf_serve *serve, struct serve_conn *conn)
 {
-	struct serve_txbuf *txbuf = serve->txbuf_left ? serve->txbuf_left : serve_txbuf_new(serve);
+	struct serve_txbuf *txbuf = serve_txbuf_take(serve);
 	struct serve_req *req = txbuf ? hf_pool_get(&serve->req_pool) : NULL;
 
-	serve->txbuf_left = NULL;
 	if (!req) {
 		if (txbuf)
 			hf_ref_put(&txbuf->ref);

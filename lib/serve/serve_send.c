@@ -32,6 +32,23 @@ struct serve_txbuf *serve_txbuf_new(struct hf_serve *serve)
 	return txbuf;
 }
 
+struct serve_txbuf *serve_txbuf_take(struct hf_serve *serve)
+{
+	struct serve_txbuf *txbuf = serve->txbuf_left ? serve->txbuf_left : serve_txbuf_new(serve);
+
+	serve->txbuf_left = NULL;
+	return txbuf;
+}
+
+void serve_txbuf_leave(struct hf_serve *serve, struct serve_txbuf *txbuf)
+{
+	HF_ASSERT_HOT(!serve->txbuf_left);
+	if (txbuf->used + HF_RESP_ERROR_MAX <= SERVE_TXBUF_CAP)
+		serve->txbuf_left = txbuf;
+	else
+		hf_ref_put(&txbuf->ref);
+}
+
 bool serve_ref_is_txbuf(const struct hf_ref *ref)
 {
 	return ref->release == txbuf_release;
@@ -183,19 +200,14 @@ bool serve_send_hit(struct hf_serve *serve, struct serve_req *req)
 {
 	const struct hf_obj *obj = req->obj;
 	struct hf_span body = hit_is_plain(req) ? hf_obj_body(obj) : (struct hf_span){ 0 };
-	char *at = req->txbuf->data + req->txbuf->used;
-	size_t len;
+	uint32_t len;
 
 	if (body.len == 0)
 		return serve_send_head(serve, req, "hit");
-	len = hf_resp_hit_build(at, SERVE_TXBUF_CAP - req->txbuf->used,
-		(struct hf_span){ obj->head, obj->head_len }, hf_obj_age_s(obj, serve->now_us),
-		body.len);
-	HF_ASSERT_HOT(len > 0 && len + body.len <= SERVE_TXBUF_CAP - req->txbuf->used);
-	memcpy(at + len, body.ptr, body.len);
+	len = serve_txbuf_hit(serve, req->txbuf, obj, body);
 	serve_count_status(req, obj->status);
 	serve_count_body(req, body.len);
-	return serve_txbuf_send(serve, req, (uint32_t)(len + body.len));
+	return serve_txbuf_send(serve, req, len);
 }
 
 bool serve_obj_failed(const struct hf_obj *obj)
@@ -432,15 +444,6 @@ enum serve_go serve_error(struct hf_serve *serve, struct serve_req *req)
 		error.allow = (struct hf_span){ 0 };
 	len = at ? hf_resp_error_build(at, HF_RESP_ERROR_MAX, &error) : 0;
 	return serve_own_send(serve, req, at, len, error.status);
-}
-
-void serve_txbuf_leave(struct hf_serve *serve, struct serve_txbuf *txbuf)
-{
-	HF_ASSERT_HOT(!serve->txbuf_left);
-	if (txbuf->used + HF_RESP_ERROR_MAX <= SERVE_TXBUF_CAP)
-		serve->txbuf_left = txbuf;
-	else
-		hf_ref_put(&txbuf->ref);
 }
 
 enum serve_go serve_done(struct hf_serve *serve, struct serve_req *req)
