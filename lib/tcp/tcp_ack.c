@@ -7,6 +7,7 @@
 #include "tcp_priv.h"
 #include "tcp_recv.h"
 #include "tcp_send.h"
+#include "tcp_trace.h"
 
 /* RFC 5681 §2: an ACK that says nothing but "something behind this arrived". */
 static bool ack_is_duplicate(const struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
@@ -57,7 +58,7 @@ static void ack_move(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t ack)
 	conn->tx->persist = 0;
 	if (conn->place == TCP_PLACE_STALLED && conn->snd_wnd > 0)
 		tcp_conn_place(tcp, conn, TCP_PLACE_NONE);
-	tcp_trace(tcp, conn, HF_TCP_TRACE_ACKED, moved);
+	tcp_trace_inline(tcp, conn, HF_TCP_TRACE_ACKED, moved);
 }
 
 static void ack_advance(
@@ -109,7 +110,7 @@ static void ack_sacks(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct
 }
 
 /* The window opened or shut. */
-static void ack_window_turned(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+static HF_NOINLINE void ack_window_turned(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	bool open = conn->snd_wnd > 0;
 	struct tcp_tx *tx = conn->tx;
@@ -176,8 +177,8 @@ static void ack_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t ack)
 }
 
 /* What an ACK, or a duplicate, means for what is queued and in flight. */
-static void ack_flight(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg,
-	const struct tcp_opts *opts)
+static HF_NOINLINE void ack_flight(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
 {
 	struct tcp_acked acked = {
 		.now_us = (uint32_t)tcp->now_us,

@@ -67,33 +67,6 @@ bool tcp_flight_room(struct tcp_flight *flight, struct tcp_flight_pools *pools)
 	return true;
 }
 
-/* The time of a transmission: it keeps the order of sending. */
-static uint32_t flight_stamp(struct tcp_flight *flight, uint32_t end, uint32_t now_us)
-{
-	if (flight->count == 0 || tcp_flight_before(flight->last_us, now_us))
-		flight->last_us = now_us;
-	else if (!tcp_flight_before(flight->last_end, end))
-		flight->last_us++;
-	flight->last_end = end;
-	return flight->last_us;
-}
-
-void tcp_flight_push(struct tcp_flight *flight, uint32_t seq, uint32_t len, uint32_t now_us)
-{
-	struct tcp_sent *sent = tcp_flight_at(flight, flight->count);
-
-	HF_ASSERT(flight->count < flight->cap);
-	HF_ASSERT(len > 0 && len <= UINT16_MAX);
-	HF_ASSERT(flight->count == 0 || seq == tcp_flight_at(flight, 0)->seq + flight->bytes);
-	if (flight->count == 0) /* there may have been what has no record, as a SYN */
-		flight->fack = flight->again_end = seq;
-	*sent = (struct tcp_sent){
-		.seq = seq, .sent_us = flight_stamp(flight, seq + len, now_us), .len = (uint16_t)len
-	};
-	flight->count++;
-	flight->bytes += len;
-}
-
 void tcp_flight_push_run(
 	struct tcp_flight *flight, uint32_t seq, uint32_t len, uint32_t mss, uint32_t now_us)
 {
@@ -316,7 +289,7 @@ void tcp_flight_resent(struct tcp_flight *flight, struct tcp_sent *sent, uint32_
 	if (sent->flags & TCP_SENT_AGAIN)
 		sent->flags |= TCP_SENT_OFTEN;
 	sent->flags |= TCP_SENT_AGAIN;
-	sent->sent_us = flight_stamp(flight, end, now_us);
+	sent->sent_us = tcp_flight_stamp(flight, end, now_us);
 	if (tcp_flight_before(flight->again_end, end))
 		flight->again_end = end;
 	flight->rack_looked = false;

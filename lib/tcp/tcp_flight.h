@@ -157,8 +157,36 @@ static inline uint32_t tcp_flight_ack_all(struct tcp_flight *flight, uint32_t no
 
 /* True when tcp_flight_push will work; makes room. */
 bool tcp_flight_room(struct tcp_flight *flight, struct tcp_flight_pools *pools);
+
+/* The time of a transmission: it keeps the order of sending. */
+static inline uint32_t tcp_flight_stamp(struct tcp_flight *flight, uint32_t end, uint32_t now_us)
+{
+	if (flight->count == 0 || tcp_flight_before(flight->last_us, now_us))
+		flight->last_us = now_us;
+	else if (!tcp_flight_before(flight->last_end, end))
+		flight->last_us++;
+	flight->last_end = end;
+	return flight->last_us;
+}
+
 /* A segment of new data was sent. */
-void tcp_flight_push(struct tcp_flight *flight, uint32_t seq, uint32_t len, uint32_t now_us);
+static inline void tcp_flight_push(
+	struct tcp_flight *flight, uint32_t seq, uint32_t len, uint32_t now_us)
+{
+	struct tcp_sent *sent = tcp_flight_at(flight, flight->count);
+
+	HF_ASSERT(flight->count < flight->cap);
+	HF_ASSERT(len > 0 && len <= UINT16_MAX);
+	HF_ASSERT(flight->count == 0 || seq == tcp_flight_at(flight, 0)->seq + flight->bytes);
+	if (flight->count == 0) /* there may have been what has no record, as a SYN */
+		flight->fack = flight->again_end = seq;
+	*sent = (struct tcp_sent){ .seq = seq,
+		.sent_us = tcp_flight_stamp(flight, seq + len, now_us),
+		.len = (uint16_t)len };
+	flight->count++;
+	flight->bytes += len;
+}
+
 /* `len` bytes of new data were sent at once, in segments of `mss`, the last of what is left. */
 void tcp_flight_push_run(
 	struct tcp_flight *flight, uint32_t seq, uint32_t len, uint32_t mss, uint32_t now_us);

@@ -10,6 +10,7 @@
 #include "tcp_priv.h"
 #include "tcp_recv.h"
 #include "tcp_send.h"
+#include "tcp_trace.h"
 
 #define TCP_PAWS_IDLE_MS (24U * 86400 * 1000) /* RFC 7323 §5.5 */
 
@@ -31,7 +32,7 @@ void tcp_in_challenge(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 }
 
 /* Second: RST. RFC 5961 §3.2: in place, or challenged, or nothing. */
-static enum hf_drop in_rst(
+static HF_NOINLINE enum hf_drop in_rst(
 	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
 {
 	uint32_t ahead = seg->seq - conn->rcv_nxt;
@@ -62,7 +63,7 @@ static bool in_syn_is_newer(
 }
 
 /* Fourth: SYN, wherever it stands. RFC 5961 §4.2. */
-static enum hf_drop in_syn(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+static HF_NOINLINE enum hf_drop in_syn(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
 {
 	bool first = !(seg->flags & HF_TCP_ACK);
@@ -92,7 +93,7 @@ static enum hf_drop in_syn(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 }
 
 /* Outside of the window: acknowledged, so that the other end finds its place again. */
-static enum hf_drop in_unacceptable(
+static HF_NOINLINE enum hf_drop in_unacceptable(
 	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
 {
 	bool keepalive = seg->seq == conn->rcv_nxt - 1; /* RFC 9293 §3.8.4 */
@@ -182,7 +183,8 @@ static enum hf_drop in_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 
 /* The application closed: its peer may finish talking, up to a bound. False when the connection is
  * no more. */
-static bool in_discard(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct in_cut *cut)
+static HF_NOINLINE bool in_discard(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct in_cut *cut)
 {
 	if (cut->seq != conn->rcv_nxt) {
 		conn->flags |= TCP_F_ACK_NOW;
@@ -304,7 +306,7 @@ static enum hf_drop in_valid(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	tcp_pmtu_path(tcp, conn, &seg->path);
 	in_ecn(conn, seg);
 	if (cut->len > 0) {
-		tcp_trace(tcp, conn, HF_TCP_TRACE_IN, cut->len);
+		tcp_trace_inline(tcp, conn, HF_TCP_TRACE_IN, cut->len);
 		if (conn->place == TCP_PLACE_IDLE)
 			tcp_conn_place(tcp, conn, TCP_PLACE_NONE);
 	}

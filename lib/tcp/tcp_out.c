@@ -11,6 +11,7 @@
 #include "tcp_priv.h"
 #include "tcp_recv.h"
 #include "tcp_send.h"
+#include "tcp_trace.h"
 
 /* A place in the send queue. */
 struct out_cursor {
@@ -272,7 +273,7 @@ static void out_sent(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len,
 	if (tx->recovery == TCP_RECOVERY || tx->recovery == TCP_CWR)
 		tcp_cubic_prr_sent(&tx->cc, len);
 	if (len > 0)
-		tcp_trace(tcp, conn, HF_TCP_TRACE_OUT, len);
+		tcp_trace_inline(tcp, conn, HF_TCP_TRACE_OUT, len);
 }
 
 /* As many segments as there is room for records, and for packets where a run is cut to them. */

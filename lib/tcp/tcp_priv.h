@@ -199,6 +199,12 @@ enum tcp_recovery {
 	TCP_LOSS,     /* after a timeout */
 };
 
+/* struct hf_tcp_trace without bit-fields: written by two stores. */
+struct tcp_record {
+	uint32_t what; /* kind, and 24 bits of when: tcp_trace.h */
+	uint32_t arg;
+};
+
 struct hf_tcp_conn {
 	/* line 0: demux, and what every segment reads */
 	struct hf_tcp_conn *hash_next;
@@ -213,6 +219,7 @@ struct hf_tcp_conn {
 	uint16_t rcv_mss;             /* what we announced */
 	uint16_t peer_mss;            /* what the peer announced */
 	uint8_t ack_quick;            /* data segments that are still acknowledged one by one */
+	uint8_t keep_count;           /* unanswered keepalives */
 
 	/* line 1: receive (RFC 9293 §3.3.1 names) */
 	uint32_t rcv_nxt;
@@ -259,12 +266,12 @@ struct hf_tcp_conn {
 	struct tcp_link placed, ready, event;
 	uint16_t pmtu; /* IP bytes; only with TCP_F_PMTU */
 	uint8_t ev_what;
-	uint8_t ack_segs;   /* data segments since our last ACK */
-	uint8_t keep_count; /* unanswered keepalives */
-	uint8_t reo_mult;   /* RFC 8985, kept while nothing is in flight */
+	uint8_t ack_segs; /* data segments since our last ACK */
+	uint8_t reo_mult; /* RFC 8985, kept while nothing is in flight */
 	uint8_t reo_persist;
-	uint8_t trace_at; /* the next record to be written, plus HF_TCP_TRACE_MAX once it wrapped */
-	struct hf_tcp_trace trace[HF_TCP_TRACE_MAX];
+	uint8_t trace_at; /* of the latest record; the first one is 1: 0 until then */
+	bool trace_full;  /* 0 is a record, too */
+	struct tcp_record trace[HF_TCP_TRACE_MAX];
 } HF_ALIGNED(HF_CACHE_LINE);
 HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, rcv_nxt) == 64, "line 1");
 HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, iss) == 128, "line 2");

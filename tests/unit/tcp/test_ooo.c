@@ -10,6 +10,7 @@
 
 #include "hf_stat.h"
 #include "hf_tcp.h"
+#include "tcp_conn.h"
 #include "tcp_opt.h"
 #include "tcp_priv.h"
 #include "tcp_recv.h"
@@ -622,17 +623,18 @@ Test(tcp_ooo, without_sack_no_duplicate_is_noted)
 
 Test(tcp_ooo, the_trace_says_when_a_hole_opens_and_how_large_it_is)
 {
+	struct hf_tcp_trace trace[HF_TCP_TRACE_MAX];
 	struct to *t = to_new(64);
 
 	to_in(t, 1000, 1500);
 	to_in(t, 2000, 2500);
-	cr_assert_eq(t->conn.trace_at, 1);
-	cr_assert_eq(t->conn.trace[0].kind, HF_TCP_TRACE_HOLE);
-	cr_assert_eq(t->conn.trace[0].arg, 1000);
+	cr_assert_eq(tcp_trace_copy(&t->conn, trace), 1);
+	cr_assert_eq(trace[0].kind, HF_TCP_TRACE_HOLE);
+	cr_assert_eq(trace[0].arg, 1000);
 	to_in(t, 0, 2500);
 	to_in(t, 2600, 2700);
-	cr_assert_eq(t->conn.trace_at, 2);
-	cr_assert_eq(t->conn.trace[1].arg, 100);
+	cr_assert_eq(tcp_trace_copy(&t->conn, trace), 2);
+	cr_assert_eq(trace[1].arg, 100);
 	to_free(t);
 }
 

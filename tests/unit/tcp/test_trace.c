@@ -175,10 +175,12 @@ Test(tcp_trace, neighbours_of_the_ring_are_left_alone)
 	memset(conn, 0xa5, sizeof(*conn));
 	memset(conn->trace, 0, sizeof(conn->trace));
 	conn->trace_at = 0;
+	conn->trace_full = false;
 	for (uint32_t i = 0; i < 1000; i++)
 		tcp_trace(&trace_tcp, conn, i % HF_TCP_TRACE_COUNT, UINT32_MAX);
 	for (size_t i = 0; i < sizeof(*conn); i++) {
 		bool ours = i == offsetof(struct hf_tcp_conn, trace_at) ||
+			    i == offsetof(struct hf_tcp_conn, trace_full) ||
 			    (i >= offsetof(struct hf_tcp_conn, trace) &&
 				    i < offsetof(struct hf_tcp_conn, trace) + sizeof(conn->trace));
 
