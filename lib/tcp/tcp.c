@@ -225,14 +225,13 @@ void hf_tcp_input_end(struct hf_tcp *tcp)
 
 bool hf_tcp_next_event(struct hf_tcp *tcp, struct hf_tcp_event *ret_event)
 {
-	struct hf_tcp_conn *conn = tcp_list_first(&tcp->events);
+	struct hf_tcp_conn *conn = tcp->event ? tcp->event : tcp_list_first(&tcp->events);
 
 	if (!conn)
 		return false;
 	HF_ASSERT(conn->ev_what != 0);
-	tcp_list_del(&tcp->events, conn);
 	*ret_event = (struct hf_tcp_event){ conn, conn->user, conn->ev_what };
-	conn->ev_what = 0;
+	tcp_conn_untell(tcp, conn, UINT32_MAX);
 	if (conn->state == TCP_CLOSED)
 		tcp_conn_abandon(tcp, conn, /* rst= */ false);
 	return true;
@@ -286,9 +285,7 @@ void hf_tcp_deadline_set(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint64_t 
 	if (conn->state == TCP_CLOSED)
 		return;
 	HF_ASSERT(tcp_has(conn, TCP_F_OWNED));
-	conn->ev_what &= (uint8_t)~HF_TCP_EV_DEADLINE;
-	if (conn->ev_what == 0 && tcp_list_has(&conn->event))
-		tcp_list_del(&tcp->events, conn);
+	tcp_conn_untell(tcp, conn, HF_TCP_EV_DEADLINE);
 	if (after_us == 0)
 		tcp_due_clear(conn, TCP_DUE_APP);
 	else

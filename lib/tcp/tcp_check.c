@@ -12,7 +12,7 @@
 
 /* What all connections together hold. */
 struct check_sum {
-	uint32_t txs, spans, rxbufs, syns, ready, events, conns;
+	uint32_t txs, spans, rxbufs, syns, ready, events, first, conns;
 	uint32_t place[TCP_PLACE_COUNT + 1];
 };
 
@@ -157,7 +157,8 @@ static void check_conn(
 	sum->conns++;
 	sum->ready += tcp_list_has(&conn->ready);
 	sum->events += tcp_list_has(&conn->event);
-	HF_ASSERT((conn->ev_what != 0) == tcp_list_has(&conn->event));
+	sum->first += tcp->event == conn;
+	HF_ASSERT((conn->ev_what != 0) == (tcp_list_has(&conn->event) + (tcp->event == conn)));
 	if (conn->state == TCP_CLOSED) {
 		HF_ASSERT(conn->ev_what == HF_TCP_EV_CLOSED);
 		HF_ASSERT(!conn->tx && !conn->rxq_head && !conn->ooo);
@@ -205,6 +206,7 @@ void hf_tcp_check(const struct hf_tcp *tcp)
 	HF_ASSERT(sum.syns == tcp->syn_count);
 	check_list(&tcp->ready, sum.ready);
 	check_list(&tcp->events, sum.events);
+	HF_ASSERT(sum.first == !!tcp->event);
 	for (int i = 0; i < TCP_PLACE_COUNT; i++)
 		check_list(&tcp->place[i], sum.place[i]);
 	HF_ASSERT(tcp->emit_count + tcp->emit_left <= tcp->cfg.emits_max);

@@ -119,18 +119,14 @@ void tcp_conn_kill(struct hf_tcp *tcp, struct hf_tcp_conn *conn, bool rst)
 		tcp_conn_abandon(tcp, conn, /* rst= */ false); /* it never heard of it */
 		return;
 	}
-	conn->ev_what = 0;
-	if (tcp_list_has(&conn->event))
-		tcp_list_del(&tcp->events, conn);
+	tcp_conn_untell(tcp, conn, UINT32_MAX);
 	tcp_conn_event(tcp, conn, HF_TCP_EV_CLOSED);
 }
 
 void tcp_conn_disown(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	conn->flags &= ~(uint32_t)(TCP_F_OWNED | TCP_F_STARVED);
-	conn->ev_what = 0;
-	if (tcp_list_has(&conn->event))
-		tcp_list_del(&tcp->events, conn);
+	tcp_conn_untell(tcp, conn, UINT32_MAX);
 	tcp_due_clear(conn, TCP_DUE_APP);
 	tcp_due_clear(conn, TCP_DUE_KEEP);
 	if (conn->tx)
@@ -175,9 +171,26 @@ void tcp_conn_event(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t what)
 {
 	if (!tcp_has(conn, TCP_F_OWNED))
 		return;
+	if (conn->ev_what == 0) {
+		if (!tcp->event && tcp->events.count == 0)
+			tcp->event = conn;
+		else
+			tcp_list_add_tail(&tcp->events, conn);
+	}
 	conn->ev_what |= (uint8_t)what;
-	if (!tcp_list_has(&conn->event))
-		tcp_list_add_tail(&tcp->events, conn);
+}
+
+void tcp_conn_untell(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t what)
+{
+	if (conn->ev_what == 0)
+		return;
+	conn->ev_what &= (uint8_t)~what;
+	if (conn->ev_what != 0)
+		return;
+	if (tcp->event == conn)
+		tcp->event = NULL;
+	else
+		tcp_list_del(&tcp->events, conn);
 }
 
 void tcp_conn_place(struct hf_tcp *tcp, struct hf_tcp_conn *conn, enum tcp_place place)

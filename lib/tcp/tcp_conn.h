@@ -29,7 +29,10 @@ void tcp_conn_time_wait(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_conn_disown(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_conn_ready(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_conn_unready(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+/* The application, if it owns the connection, is to be told. */
 void tcp_conn_event(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t what);
+/* It need not be told any more. */
+void tcp_conn_untell(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t what);
 /* Moves to the tail of a place, or off all of them. */
 void tcp_conn_place(struct hf_tcp *tcp, struct hf_tcp_conn *conn, enum tcp_place place);
 bool tcp_conn_live(const struct hf_tcp *tcp, uint32_t index);

@@ -309,7 +309,9 @@ struct hf_tcp {
 	uint64_t *live; /* a bit for each element of conns */
 	uint32_t conns_low, ooo_max, spans_low;
 	uint32_t spans_reserve; /* with so many left it is for those who hold next to none */
-	struct tcp_list ready, events, place[TCP_PLACE_COUNT];
+	struct tcp_list ready, place[TCP_PLACE_COUNT];
+	struct hf_tcp_conn *event; /* who has one, the first; nearly always the only one */
+	struct tcp_list events;    /* the others, in order */
 	uint32_t emit_count;
 	uint32_t emit_left; /* segments that may still be given out: cfg.emits_max at first */
 	struct hf_tcp_emit *emit;
