@@ -99,7 +99,6 @@ int hf_tcp_new(const struct hf_tcp_cfg *cfg, uint64_t now_us, struct hf_tcp **re
 	tcp->cfg = *cfg;
 	tcp->emit_left = cfg->emits_max;
 	tcp_now_set(tcp, now_us);
-	tcp_lists_init(tcp);
 	/* what is shed is free only when the application has heard of it */
 	tcp->conns_low = hf_min_u32(64, cfg->conns_max / 16);
 	/* a window's worth of full buffers, twice */
@@ -110,6 +109,7 @@ int hf_tcp_new(const struct hf_tcp_cfg *cfg, uint64_t now_us, struct hf_tcp **re
 		hf_tcp_free(tcp);
 		return -ENOMEM;
 	}
+	tcp_lists_init(tcp);
 	hf_pool_no_dump(&tcp->rxbufs);
 	*ret_tcp = tcp;
 	return 0;

@@ -158,13 +158,13 @@ void tcp_conn_ready(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	HF_ASSERT(conn->state != TCP_CLOSED);
 	/* hf_tcp_input_end sends for the one whose segment is in hand */
 	if (tcp->cur.conn != conn && !tcp_list_has(&conn->ready))
-		tcp_list_add_tail(&tcp->ready, conn);
+		tcp_list_add_tail(&tcp->ready, &conn->ready);
 }
 
 void tcp_conn_unready(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	if (tcp_list_has(&conn->ready))
-		tcp_list_del(&tcp->ready, conn);
+		tcp_list_del(&tcp->ready, &conn->ready);
 }
 
 void tcp_conn_event(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t what)
@@ -175,7 +175,7 @@ void tcp_conn_event(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t what)
 		if (!tcp->event && tcp->events.count == 0)
 			tcp->event = conn;
 		else
-			tcp_list_add_tail(&tcp->events, conn);
+			tcp_list_add_tail(&tcp->events, &conn->event);
 	}
 	conn->ev_what |= (uint8_t)what;
 }
@@ -190,14 +190,14 @@ void tcp_conn_untell(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t what
 	if (tcp->event == conn)
 		tcp->event = NULL;
 	else
-		tcp_list_del(&tcp->events, conn);
+		tcp_list_del(&tcp->events, &conn->event);
 }
 
 void tcp_conn_place(struct hf_tcp *tcp, struct hf_tcp_conn *conn, enum tcp_place place)
 {
 	if (conn->place != TCP_PLACE_NONE)
-		tcp_list_del(&tcp->place[conn->place], conn);
+		tcp_list_del(&tcp->place[conn->place], &conn->placed);
 	conn->place = (uint8_t)place;
 	if (place != TCP_PLACE_NONE)
-		tcp_list_add_tail(&tcp->place[place], conn);
+		tcp_list_add_tail(&tcp->place[place], &conn->placed);
 }
