@@ -218,7 +218,9 @@ void hf_tcp_input_end(struct hf_tcp *tcp)
 	tcp->in_input = false;
 	if (!conn)
 		return;
-	tcp_rx_keep(tcp, conn);
+	/* else there is nothing left of it: nothing to keep, nothing that waits for it */
+	if (tcp->cur.len > 0 || tcp->cur.after_head || conn->ooo || tcp_has(conn, TCP_F_RCV_FIN))
+		tcp_rx_keep(tcp, conn);
 	tcp->cur.conn = NULL;
 	tcp_output(tcp, conn);
 }

@@ -32,7 +32,7 @@ void tcp_in_challenge(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 }
 
 /* Second: RST. RFC 5961 §3.2: in place, or challenged, or nothing. */
-static HF_NOINLINE enum hf_drop in_rst(
+static enum hf_drop in_rst(
 	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
 {
 	uint32_t ahead = seg->seq - conn->rcv_nxt;
@@ -63,7 +63,7 @@ static bool in_syn_is_newer(
 }
 
 /* Fourth: SYN, wherever it stands. RFC 5961 §4.2. */
-static HF_NOINLINE enum hf_drop in_syn(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+static enum hf_drop in_syn(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
 {
 	bool first = !(seg->flags & HF_TCP_ACK);
@@ -93,7 +93,7 @@ static HF_NOINLINE enum hf_drop in_syn(struct hf_tcp *tcp, struct hf_tcp_conn *c
 }
 
 /* Outside of the window: acknowledged, so that the other end finds its place again. */
-static HF_NOINLINE enum hf_drop in_unacceptable(
+static enum hf_drop in_unacceptable(
 	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
 {
 	bool keepalive = seg->seq == conn->rcv_nxt - 1; /* RFC 9293 §3.8.4 */
@@ -165,26 +165,25 @@ static bool in_fin_acked(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	}
 }
 
-/* Fifth: ACK. */
-static enum hf_drop in_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
-	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
+/* Fifth: ACK, before anybody looks at what it acknowledges. */
+static enum hf_drop in_ack(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
 {
 	if (!(seg->flags & HF_TCP_ACK))
 		return hf_drop(HF_DROP_TCP_BAD_FLAGS);
-	if (conn->state == TCP_SYN_RECEIVED) {
-		if (seg->ack != conn->snd_nxt) {
-			tcp_out_rst_unknown(tcp, seg);
-			return hf_drop(HF_DROP_TCP_BAD_ACK);
-		}
-		tcp_syn_established(tcp, conn, seg);
+	if (conn->state != TCP_SYN_RECEIVED)
+		return HF_DROP_NONE;
+	if (seg->ack != conn->snd_nxt) {
+		tcp_out_rst_unknown(tcp, seg);
+		return hf_drop(HF_DROP_TCP_BAD_ACK);
 	}
-	return tcp_ack_input(tcp, conn, seg, opts);
+	tcp_syn_established(tcp, conn, seg);
+	return HF_DROP_NONE;
 }
 
 /* The application closed: its peer may finish talking, up to a bound. False when the connection is
  * no more. */
-static HF_NOINLINE bool in_discard(
-	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct in_cut *cut)
+static bool in_discard(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct in_cut *cut)
 {
 	if (cut->seq != conn->rcv_nxt) {
 		conn->flags |= TCP_F_ACK_NOW;
@@ -294,34 +293,65 @@ static void in_ecn(struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
 		conn->flags |= TCP_F_ECE | TCP_F_ACK_NOW;
 }
 
-/* In the window, and what it acknowledges was sent: it is the peer's. */
-static enum hf_drop in_valid(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+/* In the window, and what it acknowledges was sent: it is the peer's. `len` bytes of it are new. */
+static inline void in_taken(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg, uint32_t len)
+{
+	conn->in_ms = tcp_now_ms(tcp);
+	conn->keep_count = 0;
+	tcp_pmtu_path(tcp, conn, &seg->path);
+	in_ecn(conn, seg);
+	if (len == 0)
+		return;
+	tcp_trace_inline(tcp, conn, HF_TCP_TRACE_IN, len);
+	if (conn->place == TCP_PLACE_IDLE)
+		tcp_conn_place(tcp, conn, TCP_PLACE_NONE);
+}
+
+static HF_NOINLINE enum hf_drop in_valid(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	const struct hf_tcp_seg *seg, struct in_cut *cut)
 {
 	enum hf_drop drop;
 	bool alive;
 
-	conn->in_ms = tcp_now_ms(tcp);
-	conn->keep_count = 0;
-	tcp_pmtu_path(tcp, conn, &seg->path);
-	in_ecn(conn, seg);
-	if (cut->len > 0) {
-		tcp_trace_inline(tcp, conn, HF_TCP_TRACE_IN, cut->len);
-		if (conn->place == TCP_PLACE_IDLE)
-			tcp_conn_place(tcp, conn, TCP_PLACE_NONE);
-	}
+	in_taken(tcp, conn, seg, cut->len);
 	drop = in_text(tcp, conn, cut, &alive);
 	if (alive)
 		in_fin(tcp, conn, cut);
 	return drop;
 }
 
-/* Header prediction (V. Jacobson, "4BSD TCP header prediction", 1990): what is next, and all of it in
- * the window. Whoever looked would find nothing of what comes before the ACK in RFC 9293's order. */
+/* First to fourth, and what makes an ACK one to look at. False: there is nothing more to do with it. */
+static HF_NOINLINE bool in_checks(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+	const struct hf_tcp_seg *seg, const struct tcp_opts *opts, struct in_cut *ret_cut,
+	enum hf_drop *ret_drop)
+{
+	enum hf_drop drop = in_paws(tcp, conn, seg, opts);
+
+	*ret_cut = (struct in_cut){ seg->seq, seg->payload_len, seg->payload,
+		seg->flags & HF_TCP_FIN };
+	if (drop != HF_DROP_NONE)
+		*ret_drop = hf_drop(drop);
+	else if (seg->flags & HF_TCP_RST)
+		*ret_drop = in_rst(tcp, conn, seg);
+	else if (seg->flags & HF_TCP_SYN)
+		*ret_drop = in_syn(tcp, conn, seg, opts);
+	else if (!in_seq(conn, ret_cut))
+		*ret_drop = in_unacceptable(tcp, conn, seg);
+	else
+		return (*ret_drop = in_ack(tcp, conn, seg)) == HF_DROP_NONE;
+	return false;
+}
+
+/* Header prediction (V. Jacobson, "4BSD TCP header prediction", 1990): both ends talk, and this is what
+ * is next, all of it in the window. Whoever looked would find nothing of what else a segment may be. */
 static bool in_is_next(
 	const struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
 {
-	return seg->seq == conn->rcv_nxt && !(seg->flags & (HF_TCP_SYN | HF_TCP_RST)) &&
+	const uint8_t flags = HF_TCP_SYN | HF_TCP_RST | HF_TCP_FIN | HF_TCP_ACK;
+
+	return seg->seq == conn->rcv_nxt && (seg->flags & flags) == HF_TCP_ACK &&
+	       conn->state == TCP_ESTABLISHED && !tcp_has(conn, TCP_F_RCV_FIN) &&
 	       seg->payload_len <= conn->rcv_adv - conn->rcv_nxt &&
 	       (!tcp_has(conn, TCP_F_TS) ||
 		       (opts->has_ts && (int32_t)(opts->ts_val - conn->ts_recent) >= 0));
@@ -330,30 +360,24 @@ static bool in_is_next(
 static enum hf_drop in_segment(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
 {
-	struct in_cut cut = { seg->seq, seg->payload_len, seg->payload, seg->flags & HF_TCP_FIN };
+	bool next = in_is_next(conn, seg, opts);
 	enum hf_drop drop;
+	struct in_cut cut;
 
-	if (hf_unlikely(!in_is_next(conn, seg, opts))) {
-		drop = in_paws(tcp, conn, seg, opts);
-		if (drop != HF_DROP_NONE)
-			return hf_drop(drop);
-		if (seg->flags & HF_TCP_RST)
-			return in_rst(tcp, conn, seg);
-		if (seg->flags & HF_TCP_SYN)
-			return in_syn(tcp, conn, seg, opts);
-		if (!in_seq(conn, &cut))
-			return in_unacceptable(tcp, conn, seg);
-	} else {
-		HF_ASSERT_HOT(in_paws(tcp, conn, seg, opts) == HF_DROP_NONE && in_seq(conn, &cut) &&
-			      cut.len == seg->payload_len);
-	}
-	drop = in_ack(tcp, conn, seg, opts);
+	HF_ASSERT_HOT(!next || (in_checks(tcp, conn, seg, opts, &cut, &drop) &&
+				       cut.len == seg->payload_len));
+	if (hf_unlikely(!next) && !in_checks(tcp, conn, seg, opts, &cut, &drop))
+		return drop;
+	drop = tcp_ack_input(tcp, conn, seg, opts);
 	if (drop != HF_DROP_NONE)
 		return drop;
 	in_timestamp(tcp, conn, seg, opts);
-	if (!in_fin_acked(tcp, conn))
-		return drop;
-	return in_valid(tcp, conn, seg, &cut);
+	if (hf_unlikely(!next))
+		return in_fin_acked(tcp, conn) ? in_valid(tcp, conn, seg, &cut) : HF_DROP_NONE;
+	in_taken(tcp, conn, seg, seg->payload_len);
+	if (seg->payload_len > 0)
+		tcp_rx_next(tcp, conn, seg->payload, seg->payload_len);
+	return HF_DROP_NONE;
 }
 
 enum hf_drop tcp_in_conn(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)

@@ -30,6 +30,8 @@ enum hf_drop tcp_ack_input(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	const struct hf_tcp_seg *seg, const struct tcp_opts *opts);
 
 /* tcp_rx.c */
+/* What is next in sequence, and in the window. */
+void tcp_rx_next(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const uint8_t *data, uint32_t len);
 /* In window, front cut at rcv_nxt. Returns why not all of it was taken. */
 enum hf_drop tcp_rx_payload(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq,
 	const uint8_t *data, uint32_t len);

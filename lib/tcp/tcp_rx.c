@@ -46,8 +46,6 @@ static void rx_merge(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	struct tcp_current *cur = &tcp->cur;
 
 	HF_ASSERT(!cur->after_head);
-	if (hf_likely(!conn->ooo))
-		return;
 	cur->after_head = tcp_ooo_take(tcp, conn, conn->rcv_nxt, &cur->after_tail, &cur->after_len);
 	conn->rcv_nxt += cur->after_len;
 	conn->unread_len += cur->after_len;
@@ -70,29 +68,45 @@ static void rx_unmerge(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	cur->after_len = 0;
 }
 
-enum hf_drop tcp_rx_payload(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq,
-	const uint8_t *data, uint32_t len)
+/* RFC 5681 §4.2: the sender counts these. */
+static void rx_ack_at_once(struct hf_tcp_conn *conn)
+{
+	conn->flags |= TCP_F_ACK_NOW;
+	conn->ack_quick = TCP_QUICK_ACKS;
+}
+
+inline void tcp_rx_next(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const uint8_t *data, uint32_t len)
 {
 	struct tcp_current *cur = &tcp->cur;
 
 	HF_ASSERT(cur->conn == conn);
-	HF_ASSERT(cur->len == 0);
-	if (seq != conn->rcv_nxt || conn->ooo) {
-		conn->flags |= TCP_F_ACK_NOW; /* RFC 5681 §4.2: the sender counts these */
-		conn->ack_quick = TCP_QUICK_ACKS;
-	}
-	if (seq != conn->rcv_nxt)
-		return tcp_ooo_store(tcp, conn, seq, data, len);
+	HF_ASSERT(cur->len == 0 && !cur->after_head);
 	cur->data = data;
 	cur->len = len;
-	cur->end_seq = seq + len;
 	conn->rcv_nxt += len;
+	cur->end_seq = conn->rcv_nxt;
 	conn->unread_len += len;
 	conn->bytes_in += len;
-	rx_merge(tcp, conn);
+	if (hf_unlikely(conn->ooo != NULL)) {
+		rx_ack_at_once(conn);
+		rx_merge(tcp, conn);
+	}
 	tcp_rx_ack_later(conn, len);
 	tcp_conn_event(tcp, conn, HF_TCP_EV_DATA);
-	return HF_DROP_NONE;
+}
+
+enum hf_drop tcp_rx_payload(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq,
+	const uint8_t *data, uint32_t len)
+{
+	if (seq == conn->rcv_nxt) {
+		tcp_rx_next(tcp, conn, data, len);
+		return HF_DROP_NONE;
+	}
+	HF_ASSERT(tcp->cur.conn == conn);
+	HF_ASSERT(tcp->cur.len == 0);
+	rx_ack_at_once(conn);
+	return tcp_ooo_store(tcp, conn, seq, data, len);
 }
 
 /* A buffer for bytes in order; if need be one of those that wait behind holes of this connection:
@@ -135,7 +149,7 @@ static void rx_unreceive(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	conn->flags &= ~(uint32_t)TCP_F_DSACK; /* it may name what is no more */
 }
 
-void tcp_rx_keep(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+HF_NOINLINE void tcp_rx_keep(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	struct tcp_current *cur = &tcp->cur;
 
@@ -157,7 +171,7 @@ void tcp_rx_keep(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	}
 	if (cur->len > 0)
 		rx_unreceive(tcp, conn);
-	else if (!cur->after_head)
+	else if (!cur->after_head && conn->ooo)
 		rx_merge(tcp, conn); /* what rx_keep_buf put back and left */
 	conn->rxq_len += cur->after_len;
 	if (cur->after_head && conn->rxq_tail)
