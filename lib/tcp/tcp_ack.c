@@ -169,7 +169,7 @@ static void ack_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t ack)
 	uint32_t rtt_us = tcp_flight_ack_all(&tx->flight, (uint32_t)tcp->now_us);
 
 	HF_ASSERT_HOT(ack == conn->snd_nxt);
-	tcp_send_release(tcp, conn, delivered);
+	tcp_send_release_all(tcp, conn);
 	ack_move(tcp, conn, ack);
 	tcp_rexmit_rtt(conn, rtt_us);
 	tcp_recovery_ack_all(tcp, conn, delivered, rtt_us);

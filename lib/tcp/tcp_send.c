@@ -241,6 +241,13 @@ int hf_tcp_send(struct hf_tcp *tcp, struct hf_tcp_conn *conn, const void *data, 
 	return 0;
 }
 
+static void send_span_free(struct hf_tcp *tcp, struct tcp_span *span)
+{
+	if (span->ref)
+		hf_ref_put(span->ref);
+	hf_pool_put(&tcp->spans, span);
+}
+
 static void send_pop(struct hf_tcp *tcp, struct tcp_tx *tx)
 {
 	struct tcp_span *span = tx->head;
@@ -254,9 +261,7 @@ static void send_pop(struct hf_tcp *tcp, struct tcp_tx *tx)
 		tx->tail = NULL;
 	tx->head_off = 0;
 	tx->spans--;
-	if (span->ref)
-		hf_ref_put(span->ref);
-	hf_pool_put(&tcp->spans, span);
+	send_span_free(tcp, span);
 }
 
 void tcp_send_release(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n)
@@ -279,14 +284,29 @@ void tcp_send_release(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n)
 	}
 }
 
+void tcp_send_release_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	struct tcp_tx *tx = conn->tx;
+	struct tcp_span *span = tx->head;
+
+	while (span) {
+		struct tcp_span *next = span->next;
+
+		send_span_free(tcp, span);
+		span = next;
+	}
+	tx->head = tx->tail = tx->cur = NULL;
+	tx->head_off = tx->cur_off = 0;
+	tx->spans = 0;
+	tx->len = 0;
+}
+
 void tcp_send_drop_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
 
 	if (!tx)
 		return;
-	while (tx->head)
-		send_pop(tcp, tx);
-	tx->len = 0;
+	tcp_send_release_all(tcp, conn);
 	send_tx_free(tcp, conn);
 }

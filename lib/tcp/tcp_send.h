@@ -22,6 +22,8 @@ void tcp_send_opened(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_send_rest(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* The first n bytes of the queue are acknowledged. */
 void tcp_send_release(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n);
+/* The whole queue is. */
+void tcp_send_release_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_send_drop_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 uint32_t tcp_send_room(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn);
 /* Tells the application about room, if it asked. */
