@@ -154,7 +154,7 @@ static void out_count_run(struct hf_tcp *tcp, const struct hf_tcp_conn *conn, ui
 
 /* One descriptor of `len` bytes at most; fewer where the pieces do not reach. Moves the cursor.
  * NULL when the emit array is full. */
-static struct hf_tcp_emit *out_segment(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+static HF_NOINLINE struct hf_tcp_emit *out_segment(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 	struct out_cursor *at, uint32_t seq, uint32_t len, bool fin)
 {
 	uint32_t reach = out_reach(*at, len);
@@ -255,7 +255,7 @@ static HF_NOINLINE void out_record_run(
 }
 
 /* `len` bytes and perhaps a FIN left, for the first time. */
-static void out_sent(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len, bool fin)
+static inline void out_sent(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len, bool fin)
 {
 	struct tcp_tx *tx = conn->tx;
 
@@ -291,7 +291,7 @@ static uint32_t out_recordable(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uin
 }
 
 /* The descriptor of new data is made; the queue goes on at the cursor. */
-static void out_gone(struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct hf_tcp_emit *emit,
+static inline void out_gone(struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct hf_tcp_emit *emit,
 	const struct out_cursor *at)
 {
 	conn->tx->cur = at->span;
@@ -307,7 +307,7 @@ static void out_gone(struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct hf_tcp
 }
 
 /* One descriptor of new data; ret_sent: bytes, FIN included. False when a bound of ours stopped it. */
-static bool out_next(
+static HF_NOINLINE bool out_next(
 	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len, bool fin, uint32_t *ret_sent)
 {
 	struct tcp_tx *tx = conn->tx;
@@ -441,7 +441,7 @@ static bool out_lost(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 }
 
 /* RFC 9293 §3.8.6.1: one byte, or our FIN, into a closed window. */
-static bool out_probe(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+static HF_NOINLINE bool out_probe(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
 	struct out_cursor at = { tx->head, tx->head_off };
