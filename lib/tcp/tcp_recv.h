@@ -74,9 +74,44 @@ void tcp_ooo_check(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn);
 
 /* tcp_wnd.c */
 uint8_t tcp_wnd_shift(uint32_t wnd_max);
-/* The window field of a segment sent now; moves rcv_adv. */
-uint16_t tcp_wnd_announce(const struct hf_tcp *tcp, struct hf_tcp_conn *conn);
-bool tcp_wnd_update_due(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn);
+/* How far the edge moves if it is announced with a segment sent now. */
+uint32_t tcp_wnd_gain(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn);
+/* It would move so far that the peer is to be told by a segment of its own. */
+bool tcp_wnd_gain_due(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn);
+
+/* The edge could move by less than a segment, and by less than half of the window, were there no unread
+ * bytes and no pressure: as little as after a small request. Then it does not move. */
+static inline bool tcp_wnd_is_near(const struct hf_tcp_conn *conn)
+{
+	int32_t most = (int32_t)(conn->rcv_nxt + conn->rcv_wnd - conn->rcv_adv);
+
+	return most < (int32_t)hf_min_u32(conn->rcv_mss, conn->rcv_wnd / 2);
+}
+
+static inline bool tcp_wnd_update_due(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
+{
+	return !tcp_wnd_is_near(conn) && tcp_wnd_gain_due(tcp, conn);
+}
+
+/* The window field of a segment sent now; moves rcv_adv. Rounded up where what is promised allows it. */
+static inline uint16_t tcp_wnd_announce(const struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	uint32_t gain = hf_likely(tcp_wnd_is_near(conn)) ? 0 : tcp_wnd_gain(tcp, conn);
+	uint32_t offer = conn->rcv_adv - conn->rcv_nxt;
+	uint32_t unit = 1U << conn->rcv_shift;
+	uint32_t window = (offer + gain) >> conn->rcv_shift;
+	uint32_t up = (offer + unit - 1) >> conn->rcv_shift;
+
+	HF_ASSERT(tcp_seq_ge(conn->rcv_adv, conn->rcv_nxt));
+	HF_ASSERT(conn->rcv_shift <= 14);
+	if (window < up && (uint64_t)conn->unread_len + up * unit < (uint64_t)conn->rcv_wnd + unit)
+		window = up;
+	window = hf_min_u32(window, UINT16_MAX);
+	if (window * unit > offer)
+		conn->rcv_adv = conn->rcv_nxt + window * unit;
+	return (uint16_t)window;
+}
+
 /* The application consumed: once a round trip, rcv_wnd grows to what keeps the sender busy. */
 void tcp_wnd_grow(const struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 

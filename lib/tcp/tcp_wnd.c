@@ -47,18 +47,8 @@ static uint32_t wnd_limit(const struct hf_tcp *tcp, const struct hf_tcp_conn *co
 	return limit;
 }
 
-/* The edge could move by less than a segment, and by less than half of the window, were there no unread
- * bytes and no pressure: as little as after a small request. Then it does not move. */
-static bool wnd_is_near(const struct hf_tcp_conn *conn)
-{
-	int32_t most = (int32_t)(conn->rcv_nxt + conn->rcv_wnd - conn->rcv_adv);
-
-	return most < (int32_t)hf_min_u32(conn->rcv_mss, conn->rcv_wnd / 2);
-}
-
 /* How far the edge moves if announced now: nothing, or `enough`; half a window always is. */
-static HF_NOINLINE uint32_t wnd_gain(
-	const struct hf_tcp_conn *conn, uint32_t limit, uint32_t enough)
+static uint32_t wnd_gain(const struct hf_tcp_conn *conn, uint32_t limit, uint32_t enough)
 {
 	uint32_t room = limit > conn->unread_len ? limit - conn->unread_len : 0;
 	uint32_t edge = conn->rcv_nxt + room;
@@ -67,33 +57,15 @@ static HF_NOINLINE uint32_t wnd_gain(
 	return gain >= hf_min_u32(enough, limit / 2) ? gain : 0;
 }
 
-uint16_t tcp_wnd_announce(const struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+uint32_t tcp_wnd_gain(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
 {
-	uint32_t gain = 0;
-	uint32_t unit = 1U << conn->rcv_shift;
-	uint32_t offer, window, up;
-
-	HF_ASSERT(tcp_seq_ge(conn->rcv_adv, conn->rcv_nxt));
-	HF_ASSERT(conn->rcv_shift <= 14);
-	if (!wnd_is_near(conn))
-		gain = wnd_gain(conn, wnd_limit(tcp, conn), conn->rcv_mss);
-	offer = conn->rcv_adv - conn->rcv_nxt;
-	window = (offer + gain) >> conn->rcv_shift;
-	up = (offer + unit - 1) >> conn->rcv_shift;
-	if (window < up && (uint64_t)conn->unread_len + up * unit < (uint64_t)conn->rcv_wnd + unit)
-		window = up;
-	window = hf_min_u32(window, UINT16_MAX);
-	if (window * unit > offer)
-		conn->rcv_adv = conn->rcv_nxt + window * unit;
-	return (uint16_t)window;
+	return wnd_gain(conn, wnd_limit(tcp, conn), conn->rcv_mss);
 }
 
-bool tcp_wnd_update_due(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
+bool tcp_wnd_gain_due(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
 {
 	uint32_t limit;
 
-	if (wnd_is_near(conn))
-		return false;
 	/* before its first byte no peer waits for more than the handshake told it */
 	if (tcp_has(conn, TCP_F_RCV_FIN_DONE) || conn->rcv_nxt == conn->irs + 1)
 		return false;
