@@ -194,7 +194,6 @@ int hf_tcp_input(struct hf_tcp *tcp, const struct hf_tcp_seg *seg, uint64_t now_
 {
 	enum hf_drop drop = tcp_input_refuse(seg);
 	struct hf_tcp_conn *conn;
-	struct tcp_flow flow;
 
 	HF_ASSERT(!tcp->in_input);
 	HF_ASSERT(!tcp->cur.conn);
@@ -202,8 +201,7 @@ int hf_tcp_input(struct hf_tcp *tcp, const struct hf_tcp_seg *seg, uint64_t now_
 	tcp_now_set(tcp, now_us);
 	if (drop != HF_DROP_NONE)
 		return hf_drop(drop);
-	flow = tcp_demux_flow(seg);
-	conn = tcp_demux_find(tcp, &flow);
+	conn = tcp_demux_find(tcp, &seg->src, &seg->dst, seg->sport, seg->dport);
 	drop = conn ? tcp_in_conn(tcp, conn, seg) : tcp_demux_unknown(tcp, seg, NULL);
 	if (drop == HF_DROP_NONE)
 		hf_stat_inc(HF_STAT_TCP_SEGS_IN);

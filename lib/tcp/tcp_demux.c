@@ -7,20 +7,29 @@
 #include "tcp_priv.h"
 #include "tcp_send.h"
 
-uint64_t tcp_demux_hash(const struct hf_sipkey *key, const struct tcp_flow *flow)
+static inline uint64_t demux_hash(const struct hf_sipkey *key, const struct hf_ip *peer,
+	const struct hf_ip *local, uint16_t peer_port, uint16_t local_port)
 {
 	struct {
 		uint8_t peer[4], local[4];
 		uint16_t peer_port, local_port;
 	} four;
 
-	if (!hf_ip_is4(&flow->peer) || !hf_ip_is4(&flow->local))
-		return hf_siphash(key, flow, sizeof(*flow));
-	memcpy(four.peer, flow->peer.b + 12, sizeof(four.peer)); /* the rest says only that */
-	memcpy(four.local, flow->local.b + 12, sizeof(four.local));
-	four.peer_port = flow->peer_port;
-	four.local_port = flow->local_port;
+	if (!hf_ip_is4(peer) || !hf_ip_is4(local)) {
+		struct tcp_flow flow = { *peer, *local, peer_port, local_port };
+
+		return hf_siphash(key, &flow, sizeof(flow));
+	}
+	memcpy(four.peer, peer->b + 12, sizeof(four.peer)); /* the rest says only that */
+	memcpy(four.local, local->b + 12, sizeof(four.local));
+	four.peer_port = peer_port;
+	four.local_port = local_port;
 	return hf_siphash(key, &four, sizeof(four));
+}
+
+uint64_t tcp_demux_hash(const struct hf_sipkey *key, const struct tcp_flow *flow)
+{
+	return demux_hash(key, &flow->peer, &flow->local, flow->peer_port, flow->local_port);
 }
 
 struct tcp_flow tcp_demux_flow(const struct hf_tcp_seg *seg)
@@ -28,29 +37,29 @@ struct tcp_flow tcp_demux_flow(const struct hf_tcp_seg *seg)
 	return (struct tcp_flow){ seg->src, seg->dst, seg->sport, seg->dport };
 }
 
-static bool demux_match(const struct hf_tcp_conn *conn, const struct tcp_flow *flow)
+struct hf_tcp_conn *tcp_demux_find(const struct hf_tcp *tcp, const struct hf_ip *peer,
+	const struct hf_ip *local, uint16_t peer_port, uint16_t local_port)
 {
-	return conn->peer_port == flow->peer_port && conn->local_port == flow->local_port &&
-	       memcmp(&conn->peer, &flow->peer, sizeof(conn->peer)) == 0 &&
-	       memcmp(&conn->local, &flow->local, sizeof(conn->local)) == 0;
-}
-
-struct hf_tcp_conn *tcp_demux_find(const struct hf_tcp *tcp, const struct tcp_flow *flow)
-{
-	uint32_t hash = (uint32_t)tcp_demux_hash(&tcp->cfg.flow_key, flow);
+	uint32_t hash =
+		(uint32_t)demux_hash(&tcp->cfg.flow_key, peer, local, peer_port, local_port);
 	struct hf_tcp_conn *conn = tcp->bucket[hash & tcp->bucket_mask];
 
-	while (conn && !(conn->hash == hash && demux_match(conn, flow)))
-		conn = conn->hash_next;
-	return conn;
+	for (; conn; conn = conn->hash_next) {
+		if (conn->hash == hash && conn->peer_port == peer_port &&
+			conn->local_port == local_port &&
+			memcmp(&conn->peer, peer, sizeof(conn->peer)) == 0 &&
+			memcmp(&conn->local, local, sizeof(conn->local)) == 0)
+			return conn;
+	}
+	return NULL;
 }
 
 void tcp_demux_add(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	struct tcp_flow flow = { conn->peer, conn->local, conn->peer_port, conn->local_port };
 	struct hf_tcp_conn **head;
 
-	conn->hash = (uint32_t)tcp_demux_hash(&tcp->cfg.flow_key, &flow);
+	conn->hash = (uint32_t)demux_hash(
+		&tcp->cfg.flow_key, &conn->peer, &conn->local, conn->peer_port, conn->local_port);
 	head = &tcp->bucket[conn->hash & tcp->bucket_mask];
 	conn->hash_next = *head;
 	*head = conn;

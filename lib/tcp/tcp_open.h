@@ -27,7 +27,9 @@ HF_STATIC_ASSERT(sizeof(struct tcp_flow) == 36, "no padding is hashed");
 
 uint64_t tcp_demux_hash(const struct hf_sipkey *key, const struct tcp_flow *flow);
 struct tcp_flow tcp_demux_flow(const struct hf_tcp_seg *seg);
-struct hf_tcp_conn *tcp_demux_find(const struct hf_tcp *tcp, const struct tcp_flow *flow);
+/* A flow's four parts, where they lie: each segment is looked up, and few are copied. */
+struct hf_tcp_conn *tcp_demux_find(const struct hf_tcp *tcp, const struct hf_ip *peer,
+	const struct hf_ip *local, uint16_t peer_port, uint16_t local_port);
 void tcp_demux_add(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_demux_del(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* A segment that belongs to no connection: a SYN or a cookie for a listener, or answered by RST.

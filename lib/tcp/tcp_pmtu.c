@@ -118,8 +118,8 @@ static bool pmtu_is_less(const struct hf_tcp_conn *conn, uint32_t mtu)
 
 int hf_tcp_icmp(struct hf_tcp *tcp, const struct hf_tcp_icmp *icmp, uint64_t now_us)
 {
-	struct tcp_flow flow = { icmp->peer, icmp->local, icmp->peer_port, icmp->local_port };
-	struct hf_tcp_conn *conn = tcp_demux_find(tcp, &flow);
+	struct hf_tcp_conn *conn =
+		tcp_demux_find(tcp, &icmp->peer, &icmp->local, icmp->peer_port, icmp->local_port);
 	const struct tcp_sent *sent;
 	uint32_t mtu, packet;
 

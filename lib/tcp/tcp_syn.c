@@ -203,7 +203,7 @@ int hf_tcp_connect(struct hf_tcp *tcp, const struct hf_ip *local, uint16_t local
 	struct hf_tcp_conn *conn;
 
 	HF_ASSERT(local_port != 0 && peer_port != 0);
-	if (tcp_demux_find(tcp, &flow))
+	if (tcp_demux_find(tcp, peer, local, peer_port, local_port))
 		return -EADDRINUSE;
 	conn = tcp_conn_new(tcp, &flow, path);
 	if (!conn)
