@@ -258,12 +258,14 @@ uint32_t hf_tcp_emits(struct hf_tcp *tcp, const struct hf_tcp_emit **ret_emits)
 
 void hf_tcp_emits_done(struct hf_tcp *tcp)
 {
-	for (uint32_t i = 0; i < tcp->emit_count; i++) {
-		struct hf_tcp_emit *emit = &tcp->emit[i];
+	const struct hf_tcp_emit *emits_end = tcp->emit + tcp->emit_count;
 
-		for (uint32_t p = 0; p < emit->piece_count; p++) {
-			if (emit->piece[p].ref)
-				hf_ref_put(emit->piece[p].ref);
+	for (const struct hf_tcp_emit *emit = tcp->emit; emit < emits_end; emit++) {
+		const struct hf_tcp_piece *end = emit->piece + emit->piece_count;
+
+		for (const struct hf_tcp_piece *piece = emit->piece; piece < end; piece++) {
+			if (piece->ref)
+				hf_ref_put(piece->ref);
 		}
 	}
 	tcp->emit_count = 0;

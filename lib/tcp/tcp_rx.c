@@ -75,6 +75,7 @@ static void rx_ack_at_once(struct hf_tcp_conn *conn)
 	conn->ack_quick = TCP_QUICK_ACKS;
 }
 
+/* inline: into tcp_in_conn */
 inline void tcp_rx_next(
 	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const uint8_t *data, uint32_t len)
 {

@@ -28,7 +28,8 @@ static void send_tx_start(struct hf_tcp_conn *conn, struct tcp_tx *tx)
 	tx->flight.reo_persist = conn->reo_persist;
 }
 
-struct tcp_tx *tcp_send_tx(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+/* inline: into hf_tcp_send */
+inline struct tcp_tx *tcp_send_tx(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
 
@@ -127,22 +128,16 @@ static bool send_may(const struct hf_tcp_conn *conn)
 static bool send_has_its_share(
 	const struct hf_tcp *tcp, const struct hf_tcp_conn *conn, uint32_t free_count)
 {
-	uint32_t share = free_count > tcp->spans_reserve
-				 ? hf_max_u32(SHARE_SPANS_MIN, free_count / 64)
-				 : SHARE_SPANS_SHORT;
-
-	return conn->tx && conn->tx->spans >= share;
+	if (!conn->tx || conn->tx->spans < SHARE_SPANS_SHORT)
+		return false;
+	return free_count <= tcp->spans_reserve ||
+	       conn->tx->spans >= hf_max_u32(SHARE_SPANS_MIN, free_count / 64);
 }
 
-uint32_t hf_tcp_send_space(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+static inline uint32_t send_space(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	uint32_t free_count;
+	uint32_t free_count = hf_pool_free_count(&tcp->spans);
 
-	if (!send_may(conn))
-		return 0;
-	if (hf_unlikely(hf_pool_free_count(&tcp->spans) <= tcp->spans_reserve))
-		tcp_conn_shed_stalled(tcp, conn);
-	free_count = hf_pool_free_count(&tcp->spans);
 	if (send_has_its_share(tcp, conn, free_count)) { /* its own ACKs will say when it gets on */
 		hf_tcp_writable_at(conn, conn->tx->len / 4 * 3);
 		return 0;
@@ -152,6 +147,21 @@ uint32_t hf_tcp_send_space(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 		return 0;
 	}
 	return tcp_send_room(tcp, conn);
+}
+
+static HF_NOINLINE uint32_t send_space_short(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	tcp_conn_shed_stalled(tcp, conn);
+	return send_space(tcp, conn);
+}
+
+uint32_t hf_tcp_send_space(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
+{
+	if (!send_may(conn))
+		return 0;
+	if (hf_unlikely(hf_pool_free_count(&tcp->spans) <= tcp->spans_reserve))
+		return send_space_short(tcp, conn);
+	return send_space(tcp, conn);
 }
 
 void hf_tcp_writable_at(struct hf_tcp_conn *conn, uint32_t queued)
