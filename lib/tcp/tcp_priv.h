@@ -205,6 +205,8 @@ struct tcp_record {
 	uint32_t arg;
 };
 
+/* What a request that comes alone and its answer read and write stands in lines 0 to 4, and in 5 their
+ * records of the trace: of many connections nothing is in a cache, and each line is waited for. */
 struct hf_tcp_conn {
 	/* line 0: demux, and what every segment reads */
 	struct hf_tcp_conn *hash_next;
@@ -217,67 +219,70 @@ struct hf_tcp_conn {
 	uint8_t snd_shift, rcv_shift; /* window scale */
 	uint16_t mss;                 /* payload bytes we send at most: options are subtracted */
 	uint16_t rcv_mss;             /* what we announced */
-	uint16_t peer_mss;            /* what the peer announced */
 	uint8_t ack_quick;            /* data segments that are still acknowledged one by one */
+	uint8_t ack_segs;             /* data segments since our last ACK */
 	uint8_t keep_count;           /* unanswered keepalives */
+	uint8_t ev_what;
 
 	/* line 1: receive (RFC 9293 §3.3.1 names) */
 	uint32_t rcv_nxt;
 	uint32_t rcv_adv; /* right edge of the window as announced; never moves back */
-	uint32_t irs;
-	uint32_t fin_seq;    /* of the peer's FIN */
-	uint32_t unread_len; /* rxq and the rest of the segment in place */
-	uint32_t rxq_len;
-	uint32_t ts_recent;    /* RFC 7323 §4.3 */
-	uint32_t ts_recent_ms; /* when it was taken: §5.5 */
-	uint32_t ack_sent;     /* Last.ACK.sent of §4.3 */
-	uint32_t discard_len;  /* thrown away after close */
-	struct tcp_rxbuf *rxq_head, *rxq_tail;
+	uint32_t rcv_wnd; /* what may be offered now; tcp_wnd.c lets it grow */
+	uint32_t rcv_mark, rcv_mark_ms; /* where the reader was, and when: tcp_wnd_grow */
+	uint32_t rcv_rtt_us;            /* as the receiver sees it */
+	uint32_t unread_len;            /* rxq and the rest of the segment in place */
+	uint32_t ts_recent;             /* RFC 7323 §4.3 */
+	uint32_t ts_recent_ms;          /* when it was taken: §5.5 */
+	uint32_t ts_off;                /* our TSval is milliseconds and this (§5.4) */
+	uint32_t ack_sent;              /* Last.ACK.sent of §4.3 */
+	uint32_t in_ms;                 /* the last segment that came */
+	struct tcp_rxbuf *rxq_head;
 	struct tcp_ooo *ooo; /* NULL: nothing is out of order */
 
 	/* line 2: send */
-	uint32_t iss, snd_una, snd_nxt;
+	uint32_t snd_una, snd_nxt;
 	uint32_t snd_wnd, snd_wl1, snd_wl2, snd_wnd_max;
 	uint32_t cwnd, ssthresh, w_max; /* kept from one tcp_tx to the next */
 	uint32_t rto_us, srtt_us, rttvar_us, min_rtt_us;
-	uint32_t ts_off; /* our TSval is milliseconds and this (RFC 7323 §5.4) */
-	uint32_t retransmits;
+	uint32_t progress_ms; /* the last time that the peer got us ahead */
+	uint32_t sent_ms;     /* data or SYN */
+	uint8_t reo_mult;     /* RFC 8985, kept while nothing is in flight */
+	uint8_t reo_persist;
+	uint8_t trace_at; /* of the latest record; the first one is 1: 0 until then */
+	bool trace_full;  /* 0 is a record, too */
 
 	/* line 3 */
 	struct tcp_tx *tx; /* NULL: nothing queued, nothing in flight */
 	void *user;
 	struct hf_path path;
 	uint32_t due_ms[TCP_DUE_COUNT]; /* 0: not set */
-	uint32_t progress_ms;           /* the last time that the peer got us ahead */
-	uint32_t sent_ms;               /* data or SYN */
-	uint32_t opened_s;
+	struct tcp_link ready;
+	uint32_t pmtu_ms; /* when pmtu was set */
 
 	/* line 4 */
-	struct hf_timer timer;           /* at the earliest of due_ms, or before it */
-	uint32_t rcv_wnd;                /* what may be offered now; tcp_wnd.c lets it grow */
-	uint32_t rcv_mark, rcv_mark_ms;  /* where the reader was, and when: tcp_wnd_grow */
-	uint32_t rcv_rtt_us;             /* as the receiver sees it */
-	uint32_t dsack_start, dsack_end; /* RFC 2883 */
-	uint32_t in_ms;                  /* the last segment that came */
-	uint32_t pmtu_ms;                /* when pmtu was set */
+	struct hf_timer timer; /* at the earliest of due_ms, or before it */
+	uint64_t bytes_in, bytes_out;
+	struct tcp_link placed, event;
 
 	/* lines 5 and 6 */
-	uint64_t bytes_in, bytes_out;
-	struct tcp_link placed, ready, event;
-	uint16_t pmtu; /* IP bytes; only with TCP_F_PMTU */
-	uint8_t ev_what;
-	uint8_t ack_segs; /* data segments since our last ACK */
-	uint8_t reo_mult; /* RFC 8985, kept while nothing is in flight */
-	uint8_t reo_persist;
-	uint8_t trace_at; /* of the latest record; the first one is 1: 0 until then */
-	bool trace_full;  /* 0 is a record, too */
 	struct tcp_record trace[HF_TCP_TRACE_MAX];
+	struct tcp_rxbuf *rxq_tail;
+	uint32_t rxq_len;
+	uint32_t irs;
+	uint32_t fin_seq;     /* of the peer's FIN */
+	uint32_t discard_len; /* thrown away after close */
+	uint32_t iss;
+	uint32_t retransmits;
+	uint32_t opened_s;
+	uint32_t dsack_start, dsack_end; /* RFC 2883 */
+	uint16_t peer_mss;               /* what the peer announced */
+	uint16_t pmtu;                   /* IP bytes; only with TCP_F_PMTU */
 } HF_ALIGNED(HF_CACHE_LINE);
 HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, rcv_nxt) == 64, "line 1");
-HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, iss) == 128, "line 2");
+HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, snd_una) == 128, "line 2");
 HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, tx) == 192, "line 3");
 HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, timer) == 256, "line 4");
-HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, bytes_in) == 320, "line 5");
+HF_STATIC_ASSERT(offsetof(struct hf_tcp_conn, trace) == 320, "line 5");
 HF_STATIC_ASSERT(sizeof(struct hf_tcp_conn) == 448, "an idle connection is this and nothing else");
 
 /* The segment between hf_tcp_input and hf_tcp_input_end. */
