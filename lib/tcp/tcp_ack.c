@@ -209,19 +209,26 @@ static HF_NOINLINE void ack_flight(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 		tcp_send_tell(tcp, conn);
 }
 
-enum hf_drop tcp_ack_input(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
-	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
+/* Of nothing that is in flight, nor of what was last acknowledged: RFC 5961 §5.2. */
+static HF_NOINLINE enum hf_drop ack_outside(
+	struct hf_tcp *tcp, struct hf_tcp_conn *conn, const struct hf_tcp_seg *seg)
 {
-	bool advanced = tcp_seq_gt(seg->ack, conn->snd_una);
-
-	/* RFC 5961 §5.2 */
 	if (tcp_seq_gt(seg->ack, conn->snd_nxt) ||
 		tcp_seq_lt(seg->ack, conn->snd_una - conn->snd_wnd_max)) {
 		tcp_in_challenge(tcp, conn);
 		return hf_drop(HF_DROP_TCP_BAD_ACK);
 	}
-	if (tcp_seq_lt(seg->ack, conn->snd_una))
-		return HF_DROP_NONE; /* overtaken; its text may be new all the same */
+	return HF_DROP_NONE; /* overtaken; its text may be new all the same */
+}
+
+enum hf_drop tcp_ack_input(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
+	const struct hf_tcp_seg *seg, const struct tcp_opts *opts)
+{
+	uint32_t moves = seg->ack - conn->snd_una;
+	bool advanced = moves > 0;
+
+	if (hf_unlikely(moves > conn->snd_nxt - conn->snd_una))
+		return ack_outside(tcp, conn, seg);
 	if (!advanced && ack_is_bare(conn, seg, opts))
 		tcp_recovery_bare_ack(conn);
 	if (conn->tx && conn->tx->flight.count > 0) {

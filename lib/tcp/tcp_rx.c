@@ -23,9 +23,12 @@ void tcp_rx_ack_later(struct hf_tcp_conn *conn, uint32_t len)
 {
 	conn->ack_segs++;
 	/* RFC 9293 §3.8.6.3: at least every second full segment */
-	if (conn->ack_segs >= 2 || len >= 2U * conn->rcv_mss || conn->ack_quick > 0)
+	if (conn->ack_segs >= 2 || len >= 2U * conn->rcv_mss)
 		conn->flags |= TCP_F_ACK_NOW;
-	conn->ack_quick -= conn->ack_quick > 0;
+	if (hf_unlikely(conn->ack_quick > 0)) {
+		conn->ack_quick--;
+		conn->flags |= TCP_F_ACK_NOW;
+	}
 }
 
 void tcp_rx_duplicate(struct hf_tcp_conn *conn, uint32_t seq, uint32_t len)
@@ -235,6 +238,12 @@ void tcp_rx_drop_all(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 	conn->unread_len = 0;
 }
 
+/* All that is unread is what is left of the segment in hand. */
+static bool rx_is_in_place(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn)
+{
+	return tcp->cur.conn == conn && tcp->cur.len == conn->unread_len;
+}
+
 static uint32_t rx_peek_list(
 	const struct tcp_rxbuf *buf, struct hf_span *ret_spans, uint32_t n, uint32_t max)
 {
@@ -246,20 +255,31 @@ static uint32_t rx_peek_list(
 	return n;
 }
 
+/* Oldest first. */
+static HF_NOINLINE uint32_t rx_peek(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn,
+	struct hf_span *ret_spans, uint32_t max)
+{
+	const struct tcp_current *cur = &tcp->cur;
+	uint32_t n = rx_peek_list(conn->rxq_head, ret_spans, 0, max);
+
+	if (cur->conn != conn)
+		return n;
+	if (cur->len > 0 && n < max)
+		ret_spans[n++] = (struct hf_span){ (const char *)cur->data, cur->len };
+	return rx_peek_list(cur->after_head, ret_spans, n, max);
+}
+
 uint32_t hf_tcp_peek(const struct hf_tcp *tcp, const struct hf_tcp_conn *conn,
 	struct hf_span *ret_spans, uint32_t max)
 {
 	const struct tcp_current *cur = &tcp->cur;
-	uint32_t n = conn->rxq_head ? rx_peek_list(conn->rxq_head, ret_spans, 0, max) : 0;
 
-	if (cur->conn != conn)
-		return n;
-	if (cur->len > 0 && n < max) {
-		ret_spans[n].ptr = (const char *)cur->data;
-		ret_spans[n].len = cur->len;
-		n++;
-	}
-	return rx_peek_list(cur->after_head, ret_spans, n, max);
+	if (conn->unread_len == 0 || max == 0)
+		return 0;
+	if (hf_unlikely(!rx_is_in_place(tcp, conn)))
+		return rx_peek(tcp, conn, ret_spans, max);
+	ret_spans[0] = (struct hf_span){ (const char *)cur->data, cur->len };
+	return 1;
 }
 
 uint32_t hf_tcp_unread(const struct hf_tcp_conn *conn)
@@ -319,13 +339,13 @@ void hf_tcp_consume(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t n)
 	struct tcp_current *cur = &tcp->cur;
 
 	HF_ASSERT(n <= conn->unread_len);
-	conn->unread_len -= n;
-	if (hf_likely(cur->conn == conn && !conn->rxq_head && n > 0 && n <= cur->len)) {
+	if (hf_likely(rx_is_in_place(tcp, conn))) {
 		cur->data += n;
 		cur->len -= n;
 	} else {
 		rx_consume(tcp, conn, n);
 	}
+	conn->unread_len -= n;
 	if (conn->state == TCP_CLOSED)
 		return;
 	tcp_wnd_grow(tcp, conn);
