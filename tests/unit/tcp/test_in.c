@@ -213,3 +213,17 @@ Test(tcp_in, the_path_follows_valid_segments_only)
 	cr_assert_eq(t.out[0].len, 1260);
 	th_done(&t);
 }
+
+Test(tcp_in, rfc9293_s3_10_7_4_nothing_of_what_comes_next_lies_behind_a_fin)
+{
+	struct th t;
+
+	th_open(&t);
+	th_in(&t, HF_TCP_ACK | HF_TCP_FIN, 10, 0, NULL); /* overtook its text */
+	cr_assert_eq(t.events, 0);
+	th_in_len(&t, HF_TCP_ACK, 0, 0, 20);
+	cr_assert_eq(t.got_len, 10);
+	cr_assert_eq(t.events, HF_TCP_EV_DATA | HF_TCP_EV_FIN);
+	th_expect_ack(&t, 11);
+	th_done(&t);
+}
