@@ -267,10 +267,35 @@ uint32_t hf_net_icmps(const struct hf_net *net, const struct hf_tcp_icmp **ret_i
 	return net->icmp_count;
 }
 
+/* As rte_pktmbuf_free_bulk, of packets in one piece: those of a pool that follow each other go back
+ * to it together. */
+static void net_held_free(struct hf_net *net)
+{
+	struct rte_mempool *pool = NULL;
+	uint32_t count = 0; /* at the front of `held`: what is to go back to `pool` */
+
+	for (uint32_t i = 0; i < net->held_count; i++) {
+		struct rte_mbuf *mbuf;
+
+		HF_ASSERT_HOT(net->held[i]->nb_segs == 1);
+		mbuf = rte_pktmbuf_prefree_seg(net->held[i]);
+		if (hf_unlikely(!mbuf))
+			continue;
+		if (hf_unlikely(mbuf->pool != pool)) {
+			if (count > 0)
+				rte_mempool_put_bulk(pool, (void **)net->held, count);
+			pool = mbuf->pool;
+			count = 0;
+		}
+		net->held[count++] = mbuf;
+	}
+	if (count > 0)
+		rte_mempool_put_bulk(pool, (void **)net->held, count);
+}
+
 void hf_net_rx_done(struct hf_net *net)
 {
-	if (net->held_count > 0)
-		rte_pktmbuf_free_bulk(net->held, net->held_count);
+	net_held_free(net);
 	net->held_count = 0;
 	net->seg_count = 0;
 	net->icmp_count = 0;

@@ -493,3 +493,39 @@ Test(net_in, a_turn_never_yields_more_segments_than_its_array)
 	cr_assert_eq(hf_stat_sum(HF_STAT_RX_BYTES), 100 * f.len);
 	fx_fini(&fx);
 }
+
+/* A burst whose packets are of several pools. */
+Test(net_in, packets_go_back_to_their_own_pools)
+{
+	struct fx fx;
+	struct fx_frame f;
+	struct rte_mempool *pool[2];
+	struct rte_mbuf *mbuf;
+	const struct hf_tcp_seg *segs;
+	unsigned int avail[2];
+
+	fx_init(&fx, 2, 0, false);
+	fx.shared->port[0].info.rss = true; /* all are worker 0's */
+	for (uint32_t k = 0; k < 2; k++) {
+		pool[k] = hf_port_mempool(fx.port[0], k);
+		avail[k] = rte_mempool_avail_count(pool[k]);
+	}
+	fx_frame_tcp4(&f, &fx);
+	for (uint32_t i = 0; i < HF_NET_BURST; i++) {
+		mbuf = rte_pktmbuf_alloc(pool[i / 3 % 2]);
+		cr_assert_not_null(mbuf);
+		memcpy(rte_pktmbuf_append(mbuf, (uint16_t)f.len), f.b, f.len);
+		if (i == 7) /* somebody else has it too */
+			rte_mbuf_refcnt_update(mbuf, 1);
+		cr_assert_eq(rte_ring_enqueue(fx.ring, mbuf), 0);
+	}
+	cr_assert_eq(fx_rx(&fx, 0, &segs), HF_NET_BURST);
+	mbuf = fx.net[0]->held[7];
+	hf_net_rx_done(fx.net[0]);
+	cr_assert_eq(rte_mbuf_refcnt_read(mbuf), 1);
+	rte_pktmbuf_free(mbuf);
+	for (uint32_t k = 0; k < 2; k++)
+		cr_assert_eq(rte_mempool_avail_count(pool[k]), avail[k], "pool %u", k);
+	fx.shared->port[0].info.rss = false;
+	fx_fini(&fx);
+}
