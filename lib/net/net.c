@@ -208,8 +208,7 @@ static uint32_t net_poll_port(struct hf_net *net, struct net_port *port)
 	struct rte_mbuf *burst[HF_NET_BURST];
 	uint16_t n = hf_port_rx(port->port, net_queue(net, port), burst, HF_NET_BURST);
 
-	for (uint16_t i = 0; i < n; i++)
-		(void)net_in_frame(net, port, burst[i], /* spread= */ false, /* hops= */ 0);
+	net_in_burst(net, port, burst, n);
 	return n;
 }
 

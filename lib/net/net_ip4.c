@@ -4,11 +4,10 @@
  */
 #include "hf_net.h"
 
-#include <string.h>
-
 #include "hf_bytes.h"
 
 #include "net_priv.h"
+#include "net_seg.h"
 
 /* Options are stepped over; a source route is never followed, nor answered along (RFC 7126 §4.3). */
 static int ip4_options(const uint8_t *opt, uint32_t len)
@@ -27,34 +26,6 @@ static int ip4_options(const uint8_t *opt, uint32_t len)
 		at += opt[at + 1];
 	}
 	return HF_DROP_NONE;
-}
-
-static bool ip4_is_ours(const struct net_port *port, const struct hf_pkt_ip4 *ip)
-{
-	uint32_t dst;
-
-	memcpy(&dst, ip->dst, sizeof(dst));
-	for (uint32_t i = 0; i < port->addr4_count; i++) {
-		if (dst == port->addr4[i].ip)
-			return true;
-	}
-	return false;
-}
-
-/* RFC 1122 §3.2.1.3: what no host may use as its source. */
-static bool ip4_source_is_bad(const struct net_port *port, const struct hf_pkt_ip4 *ip)
-{
-	uint8_t net = ip->src[0];
-	uint32_t src;
-
-	if (net == 0 || net == 127 || net >= 224)
-		return true;
-	memcpy(&src, ip->src, sizeof(src));
-	for (uint32_t i = 0; i < port->addr4_count; i++) {
-		if (src == port->addr4[i].ip || src == port->addr4[i].broadcast)
-			return true;
-	}
-	return false;
 }
 
 static int ip4_header(const struct net_frame *frame, uint32_t *ret_ihl, uint32_t *ret_len)
@@ -95,9 +66,9 @@ int net_ip4_in(struct hf_net *net, const struct net_frame *frame)
 		return verdict;
 	HF_ASSERT_HOT(ihl >= sizeof(*ip) && ihl <= len && len <= frame->l3_len);
 	/* Sent to everybody on the link: RFC 1122 §3.3.6 has it dropped if the address is ours. */
-	if (net_mac_is_multicast(frame->eth->dst) || !ip4_is_ours(frame->port, ip))
+	if (net_mac_is_multicast(frame->eth->dst) || !net_ip4_is_ours(frame->port, ip))
 		return hf_drop(HF_DROP_IP_NOT_OURS);
-	if (ip4_source_is_bad(frame->port, ip))
+	if (net_ip4_source_is_bad(frame->port, ip))
 		return hf_drop(HF_DROP_IP_BAD_SOURCE);
 	if (hf_unlikely(ihl > sizeof(*ip))) {
 		verdict = ip4_options(frame->l3 + sizeof(*ip), ihl - (uint32_t)sizeof(*ip));

@@ -3,7 +3,7 @@
  * net, inside: what all workers share, what one worker has, and the way of a frame.
  *
  *      net.c      boot, polling, spreading      net_in.c   Ethernet, VLAN: which protocol
- *      net_ip4.c  net_ip6.c  net_tcp.c          checks, down to the segment
+ *      net_ip4.c  net_ip6.c  net_tcp.c          checks, down to the segment (net_seg.h)
  *      net_spread.c                             to the worker that has the flow
  *      net_arp.c  net_nd.c  net_mld.c  net_icmp.c          answers of our own; gateways
  *      net_quote.c                              ICMP errors about our segments
@@ -151,6 +151,11 @@ struct net_attach {
 
 int net_in_frame(struct hf_net *net, struct net_port *port, struct rte_mbuf *mbuf, bool spread,
 	uint32_t hops);
+/* As net_in_frame, of each frame that a queue had. */
+void net_in_burst(struct hf_net *net, struct net_port *port, struct rte_mbuf **mbufs, uint32_t n);
+/* As net_in_frame, without the short way that nearly every frame takes there. */
+int net_in_long(struct hf_net *net, struct net_port *port, struct rte_mbuf *mbuf, bool spread,
+	uint32_t hops);
 int net_arp_in(struct hf_net *net, const struct net_frame *frame);
 int net_ip4_in(struct hf_net *net, const struct net_frame *frame);
 int net_ip6_in(struct hf_net *net, const struct net_frame *frame);
@@ -252,14 +257,34 @@ static inline bool net_mac_is_multicast(const uint8_t mac[6])
 	return mac[0] & 1;
 }
 
-static inline bool net_mac_is_zero(const uint8_t mac[6])
+/* As a number that a register holds: its bytes as they lie in memory. */
+static inline uint64_t net_mac_load(const uint8_t mac[6])
 {
 	uint32_t first;
 	uint16_t last;
 
 	__builtin_memcpy(&first, mac, sizeof(first));
 	__builtin_memcpy(&last, mac + sizeof(first), sizeof(last));
-	return (first | last) == 0;
+	return first | (uint64_t)last << 32;
+}
+
+static inline void net_mac_store(uint8_t ret_mac[6], uint64_t mac)
+{
+	uint32_t first = (uint32_t)mac;
+	uint16_t last = (uint16_t)(mac >> 32);
+
+	__builtin_memcpy(ret_mac, &first, sizeof(first));
+	__builtin_memcpy(ret_mac + sizeof(first), &last, sizeof(last));
+}
+
+static inline bool net_mac_eq(const uint8_t a[6], const uint8_t b[6])
+{
+	return net_mac_load(a) == net_mac_load(b);
+}
+
+static inline bool net_mac_is_zero(const uint8_t mac[6])
+{
+	return net_mac_load(mac) == 0;
 }
 
 #endif

@@ -4,9 +4,8 @@
  */
 #include "hf_net.h"
 
-#include <string.h>
-
 #include "net_priv.h"
+#include "net_seg.h"
 
 static bool tcp_checksum_is_right(const struct net_frame *frame, const struct hf_ip *src,
 	const struct hf_ip *dst, const uint8_t *data, uint32_t len)
@@ -35,18 +34,6 @@ static uint8_t tcp_ecn(const struct net_frame *frame)
 	return frame->l3[0] >> 4 == 4 ? frame->l3[1] & 3 : frame->l3[1] >> 4 & 3;
 }
 
-static void tcp_path(
-	const struct net_frame *frame, const struct hf_ip *src, struct hf_path *ret_path)
-{
-	const struct net_port *port = frame->port;
-	const struct net_gateway *gateway = hf_ip_is4(src) ? &port->gateway4 : &port->gateway6;
-
-	*ret_path = port->path;
-	memcpy(ret_path->mac, frame->eth->src, 6);
-	if (gateway->set && !net_addr_on_link(port, src))
-		ret_path->flags = NET_PATH_GATEWAY;
-}
-
 int net_tcp_in(struct hf_net *net, const struct net_frame *frame, const struct hf_ip *src,
 	const struct hf_ip *dst, const uint8_t *data, uint32_t len)
 {
@@ -70,22 +57,11 @@ int net_tcp_in(struct hf_net *net, const struct net_frame *frame, const struct h
 	}
 	if (!tcp_checksum_is_right(frame, src, dst, data, len))
 		return hf_drop(HF_DROP_TCP_BAD_CHECKSUM);
-	HF_ASSERT(net->seg_count < HF_NET_SEGS && net->held_count < NET_HELD_MAX);
-	seg = &net->seg[net->seg_count++];
+	seg = net_seg_new(net, frame->mbuf, tcp, len);
 	seg->src = *src;
 	seg->dst = *dst;
-	seg->sport = __builtin_bswap16(tcp->sport_be);
-	seg->dport = __builtin_bswap16(tcp->dport_be);
-	seg->seq = __builtin_bswap32(tcp->seq_be);
-	seg->ack = __builtin_bswap32(tcp->ack_be);
-	seg->wnd = __builtin_bswap16(tcp->wnd_be);
-	seg->flags = tcp->flags;
 	seg->ecn = tcp_ecn(frame);
-	seg->opt_len = (uint8_t)(off - sizeof(*tcp));
-	seg->opt = data + sizeof(*tcp);
-	seg->payload = data + off;
-	seg->payload_len = len - off;
-	tcp_path(frame, src, &seg->path);
-	net->held[net->held_count++] = frame->mbuf;
+	net_seg_path(frame->port, hf_ip_is4(src) ? &frame->port->gateway4 : &frame->port->gateway6,
+		frame->eth, src, &seg->path);
 	return NET_HELD;
 }
