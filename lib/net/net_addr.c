@@ -73,27 +73,16 @@ void net_gateway_learn(struct net_gateway *gateway, const uint8_t mac[6])
 	atomic_store_explicit(&gateway->word, word, memory_order_relaxed);
 }
 
-bool net_gateway_mac(const struct net_gateway *gateway, uint8_t ret_mac[6])
-{
-	uint64_t word = atomic_load_explicit(&gateway->word, memory_order_relaxed);
-
-	if (word == 0)
-		return false;
-	for (int i = 0; i < 6; i++)
-		ret_mac[i] = (uint8_t)(word >> (56 - 8 * i));
-	return true;
-}
-
 bool hf_net_path(const struct hf_net *net, const struct hf_ip *peer, struct hf_path *ret_path)
 {
 	const struct net_port *port = &net->shared->port[0];
-	uint8_t mac[6];
+	uint64_t mac = net_gateway_load(hf_ip_is4(peer) ? &port->gateway4 : &port->gateway6);
 
-	if (!net_gateway_mac(hf_ip_is4(peer) ? &port->gateway4 : &port->gateway6, mac))
+	if (mac == 0)
 		return false;
 	*ret_path = port->path;
 	ret_path->flags = NET_PATH_GATEWAY;
-	memcpy(ret_path->mac, mac, 6);
+	net_mac_store(ret_path->mac, mac);
 	return true;
 }
 

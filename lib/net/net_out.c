@@ -64,8 +64,22 @@ void net_out_pool_free(struct rte_mempool *pool)
 		rte_mempool_free(pool);
 }
 
+/* An empty packet: of those that hf_net_tx took together, or of the pool. */
+static inline struct rte_mbuf *out_mbuf(struct hf_net *net)
+{
+	struct rte_mbuf *mbuf;
+
+	if (hf_likely(net->stock_count > 0))
+		mbuf = net->stock[--net->stock_count];
+	else
+		mbuf = rte_mbuf_raw_alloc(net->pool);
+	if (hf_likely(mbuf))
+		rte_pktmbuf_reset(mbuf);
+	return mbuf;
+}
+
 static inline struct rte_mbuf *out_frame(struct hf_net *net, const struct net_port *port,
-	const uint8_t dst[6], uint16_t type, uint32_t len, uint8_t **ret_l3)
+	uint64_t dst, uint16_t type, uint32_t len, uint8_t **ret_l3)
 {
 	uint32_t l2_len = port->l2_len;
 	struct rte_mbuf *mbuf;
@@ -75,14 +89,14 @@ static inline struct rte_mbuf *out_frame(struct hf_net *net, const struct net_po
 		(void)hf_drop(HF_DROP_ETH_LONG);
 		return NULL;
 	}
-	mbuf = rte_pktmbuf_alloc(net->pool);
+	mbuf = out_mbuf(net);
 	if (!mbuf) {
 		(void)hf_drop(HF_DROP_NO_MBUF);
 		return NULL;
 	}
 	eth = (struct hf_pkt_eth *)rte_pktmbuf_append(mbuf, (uint16_t)(l2_len + len));
 	HF_ASSERT(eth); /* lib/port makes the buffers as large as the MTU */
-	memcpy(eth->dst, dst, 6);
+	net_mac_store(eth->dst, dst);
 	memcpy(eth->src, port->info.mac, 6);
 	eth->type_be = __builtin_bswap16(type);
 	if (port->vlan) {
@@ -92,7 +106,7 @@ static inline struct rte_mbuf *out_frame(struct hf_net *net, const struct net_po
 		tag->tci_be = __builtin_bswap16(port->vlan);
 		tag->type_be = __builtin_bswap16(type);
 	}
-	mbuf->l2_len = l2_len & 0x7f;
+	mbuf->tx_offload = rte_mbuf_tx_offload(l2_len, 0, 0, 0, 0, 0, 0);
 	*ret_l3 = (uint8_t *)eth + l2_len;
 	return mbuf;
 }
@@ -100,7 +114,7 @@ static inline struct rte_mbuf *out_frame(struct hf_net *net, const struct net_po
 struct rte_mbuf *net_out_new(struct hf_net *net, const struct net_port *port, const uint8_t dst[6],
 	uint16_t type, uint32_t len, uint8_t **ret_l3)
 {
-	return out_frame(net, port, dst, type, len, ret_l3);
+	return out_frame(net, port, net_mac_load(dst), type, len, ret_l3);
 }
 
 void net_out_stage_flush(struct hf_net *net, const struct net_port *port)
@@ -165,7 +179,7 @@ static int out_copy(struct out_chain *chain, const uint8_t *data, uint32_t len)
 
 			if (chain->head->nb_segs >= chain->segs_max)
 				return -E2BIG;
-			mbuf = rte_pktmbuf_alloc(chain->net->pool);
+			mbuf = out_mbuf(chain->net);
 			if (!mbuf)
 				return -ENOBUFS;
 			out_chain_add(chain, mbuf, /* ours= */ true);
@@ -231,10 +245,11 @@ static inline bool out_copy_fits(struct out_chain *chain, const struct hf_tcp_pi
 	return true;
 }
 
-static bool out_attaches(const struct out_chain *chain, const struct hf_tcp_piece *piece)
+static inline bool out_attaches(
+	const struct hf_net *net, const struct net_port *port, const struct hf_tcp_piece *piece)
 {
-	return piece->zero_copy && piece->len >= NET_COPY_BELOW && chain->may_attach &&
-	       chain->port->info.multi_seg && net_is_mine(chain->net, chain->port);
+	return piece->zero_copy && piece->len >= NET_COPY_BELOW && port->info.multi_seg &&
+	       net_is_mine(net, port);
 }
 
 static int out_pieces(struct out_chain *chain, const struct hf_tcp_emit *emit)
@@ -247,7 +262,7 @@ static int out_pieces(struct out_chain *chain, const struct hf_tcp_emit *emit)
 	for (uint16_t i = 0; i < emit->piece_count && rc == 0; i++) {
 		const struct hf_tcp_piece *piece = &emit->piece[i];
 
-		if (out_attaches(chain, piece))
+		if (chain->may_attach && out_attaches(chain->net, chain->port, piece))
 			rc = out_attach(chain, piece);
 		else if (!out_copy_fits(chain, piece))
 			rc = out_copy(chain, piece->data, piece->len);
@@ -301,7 +316,7 @@ static inline uint64_t out_ip4_addresses(const struct hf_tcp_emit *emit)
 	return hf_pkt_sum_wide_pseudo4(emit->src.b + 12, emit->dst.b + 12, 0, 0);
 }
 
-static uint32_t out_ip4(struct hf_net *net, uint8_t *l3, const struct hf_tcp_emit *emit,
+static inline uint32_t out_ip4(struct hf_net *net, uint8_t *l3, const struct hf_tcp_emit *emit,
 	uint32_t tcp_len, bool offload)
 {
 	struct hf_pkt_ip4 *ip = (struct hf_pkt_ip4 *)l3;
@@ -339,7 +354,7 @@ static uint32_t out_ip6(const struct hf_net_shared *shared, uint8_t *l3,
 }
 
 /* Without the checksum; returns the sum of what it wrote. */
-static uint64_t out_tcp(struct hf_pkt_tcp *tcp, const struct hf_tcp_emit *emit)
+static inline uint64_t out_tcp(struct hf_pkt_tcp *tcp, const struct hf_tcp_emit *emit)
 {
 	uint32_t off = (uint32_t)(sizeof(*tcp) + emit->opt_len) / 4;
 	uint64_t sum, first;
@@ -362,44 +377,42 @@ static uint64_t out_tcp(struct hf_pkt_tcp *tcp, const struct hf_tcp_emit *emit)
 	return hf_pkt_sum_word(sum + last, first);
 }
 
-/* Headers and checksums of one packet (or one run, for TSO). */
-static void out_headers(const struct out_chain *chain, const struct hf_tcp_emit *emit, bool is4,
-	bool tso, uint8_t *l3)
+/* Headers and checksums of one packet (or one run, for TSO). Both who call it have a copy: in that of
+ * out_flat much is constant. */
+static inline __attribute__((always_inline)) void out_headers(struct hf_net *net,
+	const struct net_port *port, struct rte_mbuf *head, const struct hf_tcp_emit *emit,
+	bool is4, bool tso, uint64_t payload_sum, uint8_t *l3)
 {
-	const struct net_port *port = chain->port;
-	struct rte_mbuf *head = chain->head;
 	uint32_t header_len = (uint32_t)sizeof(struct hf_pkt_tcp) + emit->opt_len;
 	uint32_t tcp_len = header_len + emit->len;
-	uint32_t l3_len = is4 ? out_ip4(chain->net, l3, emit, tcp_len, port->info.csum_ip4)
-			      : out_ip6(chain->net->shared, l3, emit, tcp_len);
+	uint32_t l3_len = is4 ? out_ip4(net, l3, emit, tcp_len, port->info.csum_ip4)
+			      : out_ip6(net->shared, l3, emit, tcp_len);
 	uint32_t pseudo_len = tso ? 0 : tcp_len; /* the device adds each segment's */
 	struct hf_pkt_tcp *tcp = (struct hf_pkt_tcp *)(l3 + l3_len);
 	uint64_t pseudo =
 		is4 ? hf_pkt_sum_wide_pseudo4(emit->src.b + 12, emit->dst.b + 12, HF_PKT_PROTO_TCP,
 			      (uint16_t)pseudo_len)
 		    : hf_pkt_sum_pseudo6(emit->src.b, emit->dst.b, HF_PKT_PROTO_TCP, pseudo_len);
-	uint64_t sum = out_tcp(tcp, emit);
+	uint64_t sum = out_tcp(tcp, emit), family = is4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
 
 	head->tx_offload =
 		rte_mbuf_tx_offload(port->l2_len, l3_len, header_len, tso ? emit->mss : 0, 0, 0, 0);
 	if (is4 && port->info.csum_ip4)
-		head->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+		head->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM | family;
 	if (!port->info.csum_tcp) {
 		HF_ASSERT_HOT(!tso);
-		sum = hf_pkt_sum_word(hf_pkt_sum_word(sum, pseudo), chain->sum);
+		sum = hf_pkt_sum_word(hf_pkt_sum_word(sum, pseudo), payload_sum);
 		tcp->csum = (uint16_t)~hf_pkt_sum_fold(sum);
 	} else {
 		tcp->csum = hf_pkt_sum_fold(pseudo);
-		head->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+		head->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM | family;
 		if (tso)
 			head->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
 	}
-	if (head->ol_flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_CKSUM))
-		head->ol_flags |= is4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
 }
 
 /* 0, -ENOBUFS, -E2BIG; the packet is staged on 0. */
-static int out_packet(struct hf_net *net, const struct net_port *port, const uint8_t mac[6],
+static int out_packet(struct hf_net *net, const struct net_port *port, uint64_t mac,
 	const struct hf_tcp_emit *emit, bool tso, bool may_attach)
 {
 	bool is4 = hf_ip_is4(&emit->dst);
@@ -425,18 +438,18 @@ static int out_packet(struct hf_net *net, const struct net_port *port, const uin
 		return rc;
 	}
 	HF_ASSERT_HOT(chain.head->pkt_len == chain.head->l2_len + header_len + emit->len);
-	out_headers(&chain, emit, is4, tso, l3);
+	out_headers(net, port, chain.head, emit, is4, tso, chain.sum, l3);
 	out_stage(net, port, chain.head);
 	return 0;
 }
 
-static void out_one(struct hf_net *net, const struct net_port *port, const uint8_t mac[6],
-	const struct hf_tcp_emit *emit, bool tso)
+static void out_one(struct hf_net *net, const struct net_port *port, uint64_t mac,
+	const struct hf_tcp_emit *emit)
 {
-	int rc = out_packet(net, port, mac, emit, tso, /* may_attach= */ true);
+	int rc = out_packet(net, port, mac, emit, /* tso= */ false, /* may_attach= */ true);
 
-	if (rc == -E2BIG && !tso) /* too many small parts: as one */
-		rc = out_packet(net, port, mac, emit, tso, /* may_attach= */ false);
+	if (rc == -E2BIG) /* too many small parts: as one */
+		rc = out_packet(net, port, mac, emit, /* tso= */ false, /* may_attach= */ false);
 	if (rc < 0)
 		(void)hf_drop(rc == -E2BIG ? HF_DROP_ETH_LONG : HF_DROP_NO_MBUF);
 }
@@ -469,7 +482,7 @@ static void out_slice_pieces(struct hf_tcp_emit *slice, struct out_cursor *at, u
 }
 
 /* A segment each, as TSO does it. */
-static void out_cut(struct hf_net *net, const struct net_port *port, const uint8_t mac[6],
+static void out_cut(struct hf_net *net, const struct net_port *port, uint64_t mac,
 	const struct hf_tcp_emit *emit)
 {
 	const uint8_t first = HF_TCP_CWR, last = HF_TCP_FIN | HF_TCP_PSH;
@@ -480,36 +493,22 @@ static void out_cut(struct hf_net *net, const struct net_port *port, const uint8
 	slice.flags &= (uint8_t)~last;
 	while (left > emit->mss) {
 		out_slice_pieces(&slice, &at, emit->mss);
-		out_one(net, port, mac, &slice, /* tso= */ false);
+		out_one(net, port, mac, &slice);
 		slice.flags &= (uint8_t)~first;
 		slice.seq += emit->mss;
 		left -= emit->mss;
 	}
 	slice.flags |= emit->flags & last;
 	out_slice_pieces(&slice, &at, left);
-	out_one(net, port, mac, &slice, /* tso= */ false);
+	out_one(net, port, mac, &slice);
 }
 
-static void out_emit(struct hf_net *net, const struct hf_tcp_emit *emit)
+/* More than a segment: by the device, or here. */
+static HF_NOINLINE void out_run(struct hf_net *net, const struct net_port *port, uint64_t mac,
+	const struct hf_tcp_emit *emit)
 {
-	const struct net_port *port = &net->shared->port[emit->path.port];
-	const struct net_gateway *gateway =
-		hf_ip_is4(&emit->dst) ? &port->gateway4 : &port->gateway6;
-	const uint8_t *mac = emit->path.mac;
-	uint8_t gateway_mac[6];
 	int rc;
 
-	HF_ASSERT_HOT(emit->path.port < net->shared->port_count && emit->opt_len % 4 == 0);
-	if ((emit->path.flags & NET_PATH_GATEWAY) && net_gateway_mac(gateway, gateway_mac))
-		mac = gateway_mac;
-	if (net_mac_is_zero(mac)) {
-		(void)hf_drop(HF_DROP_NO_NEIGHBOUR);
-		return;
-	}
-	if (emit->len == 0 || emit->len <= emit->mss) {
-		out_one(net, port, mac, emit, /* tso= */ false);
-		return;
-	}
 	HF_ASSERT(emit->mss > 0);
 	/* Devices number the packets they cut by themselves: not so that they are unlike the next's. */
 	if (port->info.tso_max < emit->len || emit->may_fragment) {
@@ -525,8 +524,105 @@ static void out_emit(struct hf_net *net, const struct hf_tcp_emit *emit)
 		(void)hf_drop(HF_DROP_NO_MBUF);
 }
 
+/* To the gateway, or the way the peer's frame came; 0: neither is known. */
+static inline uint64_t out_mac(const struct net_port *port, const struct hf_tcp_emit *emit)
+{
+	uint64_t mac = 0;
+
+	if (emit->path.flags & NET_PATH_GATEWAY)
+		mac = net_gateway_load(hf_ip_is4(&emit->dst) ? &port->gateway4 : &port->gateway6);
+	return mac != 0 ? mac : net_mac_load(emit->path.mac);
+}
+
+/* Is it a segment of IPv4 whose bytes are all copied into one buffer? */
+static inline bool out_is_flat(
+	const struct hf_net *net, const struct net_port *port, const struct hf_tcp_emit *emit)
+{
+	const struct hf_tcp_piece *piece = emit->piece, *end = piece + emit->piece_count;
+	uint32_t room = NET_FLAT_MAX;
+
+	HF_ASSERT_HOT(emit->piece_count <= HF_TCP_EMIT_PIECES);
+	for (; piece < end; piece++) {
+		if (piece->len > room || out_attaches(net, port, piece))
+			return false;
+		room -= piece->len;
+	}
+	return hf_ip_is4(&emit->dst);
+}
+
+/* out_packet for these: nearly every answer of a keep-alive client is one. */
+static inline void out_flat(struct hf_net *net, const struct net_port *port, uint64_t mac,
+	const struct hf_tcp_emit *emit)
+{
+	const uint32_t header_len =
+		(uint32_t)(sizeof(struct hf_pkt_ip4) + sizeof(struct hf_pkt_tcp));
+	const struct hf_tcp_piece *piece = emit->piece, *end = piece + emit->piece_count;
+	bool sums = !port->info.csum_tcp;
+	struct rte_mbuf *head;
+	uint32_t len = 0; /* of the payload so far, behind headers of an even length */
+	uint64_t sum = 0;
+	uint8_t *l3, *to;
+
+	head = out_frame(net, port, mac, HF_PKT_TYPE_IP4, header_len + emit->opt_len, &l3);
+	if (!head)
+		return; /* counted */
+	HF_ASSERT(rte_pktmbuf_tailroom(head) >= NET_FLAT_MAX);
+	to = rte_pktmbuf_mtod_offset(head, uint8_t *, head->data_len);
+	for (; piece < end; piece++) {
+		memcpy(to + len, piece->data, piece->len);
+		if (sums)
+			sum = hf_pkt_sum_wide_at(sum, len, piece->data, piece->len);
+		len += piece->len;
+	}
+	HF_ASSERT_HOT(len == emit->len);
+	head->data_len = (uint16_t)(head->data_len + len);
+	head->pkt_len += len;
+	out_headers(net, port, head, emit, /* is4= */ true, /* tso= */ false, sum, l3);
+	out_stage(net, port, head);
+}
+
+static inline void out_emit(struct hf_net *net, const struct hf_tcp_emit *emit)
+{
+	const struct net_port *port = &net->shared->port[emit->path.port];
+	uint64_t mac;
+
+	HF_ASSERT_HOT(emit->path.port < net->shared->port_count && emit->opt_len % 4 == 0);
+	mac = out_mac(port, emit);
+	if (mac == 0)
+		(void)hf_drop(HF_DROP_NO_NEIGHBOUR);
+	else if (emit->len > emit->mss)
+		out_run(net, port, mac, emit);
+	else if (hf_likely(out_is_flat(net, port, emit)))
+		out_flat(net, port, mac, emit);
+	else
+		out_one(net, port, mac, emit);
+}
+
+/* Packets for as many descriptors, together. Where the pool has not so many, each takes its own as
+ * long as there are any. */
+static void out_stock_fill(struct hf_net *net, uint32_t count)
+{
+	HF_ASSERT_HOT(net->stock_count == 0 && count <= NET_STOCK);
+	if (rte_mempool_get_bulk(net->pool, (void **)net->stock, count) == 0)
+		net->stock_count = count;
+}
+
+/* What descriptors without a packet left over. */
+static void out_stock_return(struct hf_net *net)
+{
+	if (hf_unlikely(net->stock_count > 0))
+		rte_mempool_put_bulk(net->pool, (void **)net->stock, net->stock_count);
+	net->stock_count = 0;
+}
+
 void hf_net_tx(struct hf_net *net, const struct hf_tcp_emit *emits, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
-		out_emit(net, &emits[i]);
+	for (uint32_t at = 0; at < count; at += NET_STOCK) {
+		uint32_t end = hf_min_u32(at + NET_STOCK, count);
+
+		out_stock_fill(net, end - at);
+		for (uint32_t i = at; i < end; i++)
+			out_emit(net, &emits[i]);
+		out_stock_return(net);
+	}
 }

@@ -29,8 +29,10 @@
 #define NET_RING_COUNT 1024
 #define NET_HELD_MAX   (HF_NET_SEGS + HF_NET_BURST)
 #define NET_STAGE      64
+#define NET_STOCK      32    /* packets taken from the pool together */
 #define NET_COPY_BELOW 256   /* bytes: cheaper copied than attached */
 #define NET_ATTACH_MAX 61440 /* an mbuf counts its bytes in 16 bits */
+#define NET_FLAT_MAX   1460  /* bytes: with all headers they fit every buffer (hf_port.h) */
 #define NET_RUN_MAX    65535 /* bytes of a run of segments that net_out.c cuts */
 #define NET_ICMP_RATE  1000  /* echo replies a second and worker */
 #define NET_EXT_MAX    10    /* IPv6 extension headers looked through, options in each */
@@ -121,6 +123,8 @@ struct hf_net {
 	uint64_t defend_us; /* when an address of ours was last defended */
 	uint32_t seg_count, held_count, icmp_count;
 	uint32_t ip4_id; /* see out_ip4_id */
+	uint32_t stock_count;
+	struct rte_mbuf *stock[NET_STOCK]; /* empty ones, within hf_net_tx */
 	struct net_stage stage[HF_CONF_PORTS_MAX];
 	struct rte_mbuf *held[NET_HELD_MAX];
 	struct hf_tcp_icmp icmp[HF_NET_ICMPS];
@@ -195,7 +199,6 @@ void net_mld_announce(struct hf_net *net, const struct net_port *port);
 /* Another host claims an address of ours: counted, and ours is announced anew, seldom. */
 int net_addr_conflict(struct hf_net *net, struct net_port *port, bool is4);
 void net_gateway_learn(struct net_gateway *gateway, const uint8_t mac[6]);
-bool net_gateway_mac(const struct net_gateway *gateway, uint8_t ret_mac[6]);
 
 /* A packet with Ethernet header (and tag), len bytes behind it at *ret_l3; NULL: counted. */
 struct rte_mbuf *net_out_new(struct hf_net *net, const struct net_port *port, const uint8_t dst[6],
@@ -285,6 +288,14 @@ static inline bool net_mac_eq(const uint8_t a[6], const uint8_t b[6])
 static inline bool net_mac_is_zero(const uint8_t mac[6])
 {
 	return net_mac_load(mac) == 0;
+}
+
+/* The gateway's MAC address as net_mac_load has it; 0: unknown. */
+static inline uint64_t net_gateway_load(const struct net_gateway *gateway)
+{
+	uint64_t word = atomic_load_explicit(&gateway->word, memory_order_relaxed);
+
+	return __builtin_bswap64(word) & 0xffffffffffff;
 }
 
 #endif

@@ -514,6 +514,81 @@ Test(net_out, unknown_next_hop_is_a_drop, .init = body_init)
 	fx_fini(&fx);
 }
 
+/* Packets are taken from the pool for many descriptors at once. */
+Test(net_out, of_many_descriptors_as_many_are_sent_as_there_are_packets, .init = body_init)
+{
+	static struct hf_tcp_emit emits[80];
+	struct fx fx;
+	struct fx_frame out;
+	struct rte_mbuf *all[8192];
+	unsigned int n = 0;
+
+	fx_init(&fx, 1, 0, false);
+	for (size_t i = 0; i < HF_ARRAY_LEN(emits); i++) {
+		emits[i] = emit_to("192.0.2.10", "192.0.2.99");
+		emit_piece(&emits[i], i, 100, false);
+	}
+	cr_assert_leq(fx.pool->size, HF_ARRAY_LEN(all));
+	while (rte_mempool_get(fx.pool, (void **)&all[n]) == 0)
+		n++;
+	rte_mempool_put_bulk(fx.pool, (void **)all, 40);
+	hf_net_tx(fx.net[0], emits, HF_ARRAY_LEN(emits));
+	hf_net_flush(fx.net[0], fx.now_us);
+	for (size_t i = 0; i < 40; i++) {
+		out.len = fx_take(&fx, out.b, sizeof(out.b));
+		cr_assert_eq(check_packet(out.b, out.len, &emits[i], 100, body + i), 100);
+	}
+	cr_assert_eq(fx_take(&fx, out.b, sizeof(out.b)), 0);
+	cr_assert_eq(hf_drop_sum(HF_DROP_NO_MBUF), 40);
+	rte_mempool_put_bulk(fx.pool, (void **)(all + 40), n - 40);
+	fx_fini(&fx);
+}
+
+Test(net_out, packets_that_descriptors_did_not_need_go_back, .init = body_init)
+{
+	static struct hf_tcp_emit emits[70];
+	struct fx fx;
+	struct fx_frame out;
+
+	fx_init(&fx, 1, 0, false);
+	for (size_t i = 0; i < HF_ARRAY_LEN(emits); i++) {
+		emits[i] = emit_to("192.0.2.10", "192.0.2.99");
+		if (i % 3 != 0)
+			memset(emits[i].path.mac, 0, 6);
+	}
+	hf_net_tx(fx.net[0], emits, HF_ARRAY_LEN(emits));
+	hf_net_flush(fx.net[0], fx.now_us);
+	cr_assert_eq(hf_drop_sum(HF_DROP_NO_NEIGHBOUR), 46);
+	for (int i = 0; i < 24; i++)
+		cr_assert_gt(fx_take(&fx, out.b, sizeof(out.b)), 0);
+	fx_fini(&fx);
+}
+
+/* Copied, attached, copied again, and more than the last buffer has room for. */
+Test(net_out, pieces_of_all_kinds_follow_each_other, .init = body_init)
+{
+	struct fx fx;
+	struct fx_frame out;
+	struct hf_tcp_emit emit;
+
+	fx_init(&fx, 1, 0, false);
+	for (int multi_seg = 0; multi_seg < 2; multi_seg++) {
+		fx.shared->port[0].info.multi_seg = multi_seg == 1;
+		fx.shared->port[0].info.segs_max = multi_seg ? 8 : 1;
+		emit = emit_to("192.0.2.10", "192.0.2.99");
+		emit_piece(&emit, 0, 13, false);
+		emit_piece(&emit, 13, 301, false);
+		emit_piece(&emit, 314, 401, true);
+		emit_piece(&emit, 715, 255, true);
+		emit_piece(&emit, 970, 257, true);
+		emit_piece(&emit, 1227, 3, false);
+		take_one(&fx, &emit, &out);
+		cr_assert_eq(check_packet(out.b, out.len, &emit, 100, body), 1230);
+		cr_assert_eq(body_ref.count, 1);
+	}
+	fx_fini(&fx);
+}
+
 Test(net_out, references_of_packets_no_device_returned_are_put_at_free, .init = body_init)
 {
 	struct fx fx;
