@@ -94,7 +94,7 @@ static int origin_fill(struct hf_origin *origin, struct hf_xchg_net *net, struct
 		return hf_err_set(err, rc, "origin thread %u: no memory for %u exchanges",
 			origin->index, exchanges);
 	rc = origin_l2_init(origin, err);
-	return rc ? rc : origin_curl_init(origin, err);
+	return rc ? rc : origin_multi_init(origin, err);
 }
 
 int hf_origin_new(const struct hf_conf *conf, uint32_t index, struct hf_cache *cache,
@@ -148,7 +148,7 @@ void hf_origin_free(struct hf_origin *origin)
 	if (origin->asks.next)
 		origin_auth_fini(origin);
 	origin_view_drop(origin);
-	origin_curl_fini(origin);
+	origin_multi_fini(origin);
 	origin_l2_fini(origin);
 	origin_call_fini(origin);
 	origin_purge_fini(origin);
@@ -190,7 +190,7 @@ static void origin_sleep(struct hf_origin *origin, uint32_t wait_ms)
 		atomic_load(&origin->slots_signal) || hf_l2_has_work(origin->l2.client) ||
 		hf_errand_waits(origin->net, origin->index) || hf_shard_has_work(origin->shard))
 		wait_ms = 0;
-	(void)origin_curl_run(origin, wait_ms); /* what came is the next turn's too */
+	(void)origin_multi_run(origin, wait_ms); /* what came is the next turn's too */
 	hf_waker_sleep_end(&origin->waker);
 	origin->now_us = hf_clock_us();
 }
@@ -211,7 +211,7 @@ void hf_origin_step(struct hf_origin *origin, uint32_t wait_ms)
 	busy |= origin_l2_run(origin);
 	busy |= origin_fetch_launch(origin);
 	if (origin->in_flight + origin->tunnel_count + origin->ask_count > 0)
-		busy |= origin_curl_run(origin, 0);
+		busy |= origin_multi_run(origin, 0);
 	busy |= origin_hedge_run(origin);
 	busy |= origin_fetch_timers(origin);
 	if (hf_shard_work(origin->shard, origin->now_us)) {

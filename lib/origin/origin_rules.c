@@ -91,9 +91,9 @@ CURLcode origin_rules_set(struct hf_origin *origin, CURL *easy, const char *url)
 	code |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-	code |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, origin_curl_on_open);
+	code |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, origin_multi_on_open);
 	code |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, origin);
-	code |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, origin_curl_on_close);
+	code |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, origin_multi_on_close);
 	code |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, origin);
 	return code | rules_tls(origin, easy) | rules_names(origin, easy, url);
 }

@@ -2,7 +2,7 @@
  *
  * wire - requests and answers on their way, by curl.
  *
- * Threads   origin; curl calls back within origin_curl_run.
+ * Threads   origin; curl calls back within origin_multi_run.
  */
 #ifndef HF_PRIV_ORIGIN
 #error "origin_wire.h is private to lib/origin"
@@ -12,15 +12,20 @@
 
 #include "origin_priv.h"
 
-/* origin_curl.c */
+/* origin_multi.c: the handle that drives all transfers */
 /* In the data of epoll's events, beside the socket. */
 #define ORIGIN_WATCH_IDLE   (1ULL << 32) /* set when it came: a connection that no transfer has */
 #define ORIGIN_WATCH_L2     (1ULL << 33) /* L2's own epoll: the next turn looks there */
 #define ORIGIN_WATCH_TUNNEL (1ULL << 34)
 
-int origin_curl_init(struct hf_origin *origin, struct hf_err *err) HF_MUST_CHECK;
-void origin_curl_fini(struct hf_origin *origin);
-bool origin_curl_run(struct hf_origin *origin, uint32_t wait_ms);
+int origin_multi_init(struct hf_origin *origin, struct hf_err *err) HF_MUST_CHECK;
+void origin_multi_fini(struct hf_origin *origin);
+bool origin_multi_run(struct hf_origin *origin, uint32_t wait_ms);
+/* curl's: a connection is opened, or closed. */
+curl_socket_t origin_multi_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address);
+int origin_multi_on_close(void *arg, curl_socket_t fd);
+
+/* origin_curl.c: one transfer */
 /* -ENOMEM: nothing was started. */
 int origin_curl_start(struct hf_origin *origin, struct origin_fetch *fetch) HF_MUST_CHECK;
 /* Cuts the transfer if it is not over. */
@@ -32,9 +37,6 @@ int origin_curl_again(struct hf_origin *origin, struct origin_fetch *fetch) HF_M
 void origin_curl_adopt(struct origin_fetch *fetch);
 /* Its head is whole. False: the transfer shall end. */
 bool origin_curl_head(struct hf_origin *origin, struct origin_fetch *fetch);
-/* curl's: a connection is opened, or closed. */
-curl_socket_t origin_curl_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address);
-int origin_curl_on_close(void *arg, curl_socket_t fd);
 /* Goes on in the directions that are not paused. May end the fetch. */
 void origin_curl_resume(struct hf_origin *origin, struct origin_fetch *fetch);
 
