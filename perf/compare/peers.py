@@ -194,6 +194,8 @@ class Shared:
         yield size, "pipelined 16", self.measure(size, "--pipeline", 16)
         yield size, "connection a request", self.measure(size, "--requests-per-connection", 1)
         yield size, "half of its maximum", self.measure(size, "--rate", full["requests_s"] / 2)
+        for one in size, 1024:  # as the kernel's servers are asked
+            yield one, "one object", self.measure(one, "--keys", 1)
         yield size, "1000 a second", self.measure(size, "--rate", 1000, "--connections", 1)
         yield size, "misses", self.misses(size)
         yield 16384, "misses", self.misses(16384)
@@ -241,6 +243,8 @@ class Stub:
                     size, self.options.seconds, "--verify", 0, *how))
 
     def more(self, size):
+        full = self.measure(size)
+        yield size, "half of its maximum", self.measure(size, "--rate", full["requests_s"] / 2)
         yield size, "pipelined 16", self.measure(size, "--pipeline", 16)
         yield size, "connection a request", self.measure(size, "--requests-per-connection", 1)
 
