@@ -180,7 +180,7 @@ int hf_net_new(
 	net->shared = shared;
 	net->worker = worker;
 	net->pool = hf_port_mempool(shared->port[0].port, worker);
-	net->ext_pool = net_out_pool_new(worker, net->pool->size);
+	net->ext_pool = net_attach_pool_new(worker, net->pool->size);
 	if (!net->ext_pool) {
 		free(net);
 		return hf_err_set(err, -ENOMEM, "no memory for the packets of worker %u: %s",
@@ -199,7 +199,7 @@ void hf_net_free(struct hf_net *net)
 		if (net->stage[i].count > 0)
 			rte_pktmbuf_free_bulk(net->stage[i].mbuf, net->stage[i].count);
 	}
-	net_out_pool_free(net->ext_pool);
+	net_attach_pool_free(net->ext_pool);
 	free(net);
 }
 

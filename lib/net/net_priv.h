@@ -7,7 +7,8 @@
  *      net_spread.c                             to the worker that has the flow
  *      net_arp.c  net_nd.c  net_mld.c  net_icmp.c          answers of our own; gateways
  *      net_quote.c                              ICMP errors about our segments
- *      net_out.c                                emit descriptors to packets
+ *      net_out.c                                emit descriptors to packets; headers: net_head.h
+ *      net_attach.c                             the pool of packets to which bytes are attached
  */
 #ifndef HF_PRIV_NET
 #error "net_priv.h is private to lib/net"
@@ -122,7 +123,7 @@ struct hf_net {
 	uint64_t icmp_refill_us;
 	uint64_t defend_us; /* when an address of ours was last defended */
 	uint32_t seg_count, held_count, icmp_count;
-	uint32_t ip4_id; /* see out_ip4_id */
+	uint32_t ip4_id; /* see net_head_ip4_id */
 	uint32_t stock_count;
 	struct rte_mbuf *stock[NET_STOCK]; /* empty ones, within hf_net_tx */
 	struct net_stage stage[HF_CONF_PORTS_MAX];
@@ -206,9 +207,12 @@ struct rte_mbuf *net_out_new(struct hf_net *net, const struct net_port *port, co
 /* Towards the device, directly or by its owner. */
 void net_out_stage(struct hf_net *net, const struct net_port *port, struct rte_mbuf *mbuf);
 void net_out_stage_flush(struct hf_net *net, const struct net_port *port);
-struct rte_mempool *net_out_pool_new(uint32_t worker, uint32_t count);
+
+/* DPDK calls it when the device is done: on the worker of the queue, or at stop when it is parked. */
+void net_attach_release(void *addr, void *opaque);
+struct rte_mempool *net_attach_pool_new(uint32_t worker, uint32_t count);
 /* Puts the references of packets that no device gave back; their mbufs may follow later. */
-void net_out_pool_free(struct rte_mempool *pool);
+void net_attach_pool_free(struct rte_mempool *pool);
 
 static inline bool net_is_mine(const struct hf_net *net, const struct net_port *port)
 {
