@@ -88,7 +88,7 @@ static bool demux_listens(const struct hf_tcp *tcp, uint16_t port)
 static enum hf_drop demux_refuse(
 	struct hf_tcp *tcp, const struct hf_tcp_seg *seg, enum hf_drop reason)
 {
-	tcp_out_rst_unknown(tcp, seg);
+	tcp_emit_rst_unknown(tcp, seg);
 	return hf_drop(reason);
 }
 

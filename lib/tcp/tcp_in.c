@@ -174,7 +174,7 @@ static enum hf_drop in_ack(
 	if (conn->state != TCP_SYN_RECEIVED)
 		return HF_DROP_NONE;
 	if (seg->ack != conn->snd_nxt) {
-		tcp_out_rst_unknown(tcp, seg);
+		tcp_emit_rst_unknown(tcp, seg);
 		return hf_drop(HF_DROP_TCP_BAD_ACK);
 	}
 	tcp_syn_established(tcp, conn, seg);

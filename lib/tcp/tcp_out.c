@@ -1,181 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What may be sent now, as emit descriptors.
+ * What may be sent now, as emit descriptors: which segments, and when. tcp_emit makes each.
  */
 #include "hf_tcp.h"
 
 #include "tcp_conn.h"
+#include "tcp_emit.h"
 #include "tcp_loss.h"
 #include "tcp_open.h"
-#include "tcp_opt.h"
 #include "tcp_priv.h"
 #include "tcp_recv.h"
 #include "tcp_send.h"
 #include "tcp_trace.h"
-
-/* A place in the send queue. */
-struct out_cursor {
-	struct tcp_span *span;
-	uint32_t off;
-};
-
-static struct hf_tcp_emit *out_emit(struct hf_tcp *tcp)
-{
-	if (tcp->emit_left == 0)
-		return NULL;
-	tcp->emit_left--;
-	hf_stat_inc(HF_STAT_TCP_SEGS_OUT);
-	return &tcp->emit[tcp->emit_count++];
-}
-
-static inline struct hf_tcp_emit *out_header(
-	struct hf_tcp *tcp, const struct hf_tcp_conn *conn, uint32_t seq, uint8_t flags)
-{
-	struct hf_tcp_emit *emit = out_emit(tcp);
-
-	if (!emit)
-		return NULL;
-	emit->src = conn->local;
-	emit->dst = conn->peer;
-	emit->sport = conn->local_port;
-	emit->dport = conn->peer_port;
-	emit->seq = seq;
-	emit->ack = conn->rcv_nxt;
-	emit->wnd = 0;
-	emit->flags = flags;
-	emit->ecn = HF_TCP_ECN_NOT_ECT;
-	emit->may_fragment = tcp_has(conn, TCP_F_MAY_FRAGMENT);
-	emit->opt_len = 0;
-	emit->mss = conn->mss;
-	emit->piece_count = 0;
-	emit->len = 0;
-	emit->path = conn->path;
-	return emit;
-}
-
-/* The peer has sent what lies behind a hole, or something twice: pure ACKs tell it. */
-static bool out_has_sacks(const struct hf_tcp_conn *conn)
-{
-	return conn->ooo || tcp_has(conn, TCP_F_DSACK);
-}
-
-/* As out_header, and our ACK, window and time (RFC 7323 §3.2) are told with it. */
-static inline struct hf_tcp_emit *out_acking(
-	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq)
-{
-	struct hf_tcp_emit *emit = out_header(tcp, conn, seq, HF_TCP_ACK);
-
-	if (!emit)
-		return NULL;
-	if (tcp_has(conn, TCP_F_ECE))
-		emit->flags |= HF_TCP_ECE;
-	emit->wnd = tcp_wnd_announce(tcp, conn);
-	if (tcp_has(conn, TCP_F_TS))
-		emit->opt_len = tcp_opt_build_ts(
-			tcp_now_ms(tcp) + conn->ts_off, conn->ts_recent, emit->opt);
-	conn->ack_sent = conn->rcv_nxt;
-	conn->ack_segs = 0;
-	tcp_due_clear(conn, TCP_DUE_ACK);
-	if (!out_has_sacks(conn))
-		conn->flags &= ~(uint32_t)TCP_F_ACK_NOW;
-	return emit;
-}
-
-/* RFC 2018 §4: blocks beside the timestamps. */
-static void out_sacks(const struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct hf_tcp_emit *emit)
-{
-	struct tcp_opts opts = { .has_ts = tcp_has(conn, TCP_F_TS),
-		.ts_val = tcp_now_ms(tcp) + conn->ts_off,
-		.ts_ecr = conn->ts_recent };
-
-	opts.sack_count = (uint8_t)tcp_ooo_sacks(
-		conn, opts.sack, opts.has_ts ? TCP_SACKS_MAX - 1 : TCP_SACKS_MAX);
-	emit->opt_len = tcp_opt_build(&opts, emit->opt);
-}
-
-/* A segment without text. */
-static HF_NOINLINE bool out_bare(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t seq)
-{
-	struct hf_tcp_emit *emit = out_acking(tcp, conn, seq);
-
-	if (!emit)
-		return false;
-	if (tcp_has(conn, TCP_F_SACK) && out_has_sacks(conn))
-		out_sacks(tcp, conn, emit);
-	conn->flags &= ~(uint32_t)TCP_F_ACK_NOW;
-	return true;
-}
-
-/* How many of `len` bytes from here on HF_TCP_EMIT_PIECES pieces can name. */
-static uint32_t out_reach(struct out_cursor at, uint32_t len)
-{
-	uint32_t reach = 0;
-
-	for (uint32_t i = 0; i < HF_TCP_EMIT_PIECES && at.span && reach < len; i++) {
-		reach += hf_min_u32(at.span->len - at.off, len - reach);
-		at.span = at.span->next;
-		at.off = 0;
-	}
-	return reach;
-}
-
-static void out_pieces(struct hf_tcp_emit *emit, struct out_cursor *at, uint32_t len)
-{
-	emit->len = len;
-	while (len > 0) {
-		struct tcp_span *span = at->span;
-		uint32_t n = hf_min_u32(span->len - at->off, len);
-
-		HF_ASSERT_HOT(emit->piece_count < HF_TCP_EMIT_PIECES);
-		emit->piece[emit->piece_count++] = (struct hf_tcp_piece){ span->data + at->off, n,
-			span->zero_copy, span->ref };
-		if (span->ref)
-			hf_ref_get(span->ref);
-		len -= n;
-		at->off += n;
-		if (at->off == span->len) {
-			at->span = span->next;
-			at->off = 0;
-		}
-	}
-}
-
-/* Of a run, the segments behind the first. */
-static void out_count_run(struct hf_tcp *tcp, const struct hf_tcp_conn *conn, uint32_t len)
-{
-	uint32_t more = (len - 1) / conn->mss;
-
-	hf_stat_add(HF_STAT_TCP_SEGS_OUT, more);
-	if (!conn->path.cut)
-		return;
-	HF_ASSERT(more <= tcp->emit_left);
-	tcp->emit_left -= more;
-}
-
-/* One descriptor of `len` bytes at most; fewer where the pieces do not reach. Moves the cursor.
- * NULL when the emit array is full. */
-static HF_NOINLINE struct hf_tcp_emit *out_segment(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
-	struct out_cursor *at, uint32_t seq, uint32_t len, bool fin)
-{
-	uint32_t reach = out_reach(*at, len);
-	struct hf_tcp_emit *emit = out_acking(tcp, conn, seq);
-
-	if (!emit)
-		return NULL;
-	if (reach < len) {
-		fin = false;
-		if (reach > conn->mss)
-			reach -= reach % conn->mss; /* a run has no short segment in its midst */
-	}
-	out_pieces(emit, at, reach);
-	if (fin)
-		emit->flags |= HF_TCP_FIN;
-	if (reach > 0 && seq + reach == conn->snd_una + conn->tx->len)
-		emit->flags |= HF_TCP_PSH;
-	if (reach > conn->mss)
-		out_count_run(tcp, conn, reach);
-	return emit;
-}
 
 static bool out_fin_left(const struct hf_tcp_conn *conn)
 {
@@ -292,7 +128,7 @@ static uint32_t out_recordable(struct hf_tcp *tcp, struct hf_tcp_conn *conn, uin
 
 /* The descriptor of new data is made; the queue goes on at the cursor. */
 static inline void out_gone(struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct hf_tcp_emit *emit,
-	const struct out_cursor *at)
+	const struct tcp_cursor *at)
 {
 	conn->tx->cur = at->span;
 	conn->tx->cur_off = at->off;
@@ -311,14 +147,14 @@ static HF_NOINLINE bool out_next(
 	struct hf_tcp *tcp, struct hf_tcp_conn *conn, uint32_t len, bool fin, uint32_t *ret_sent)
 {
 	struct tcp_tx *tx = conn->tx;
-	struct out_cursor at = { tx->cur, tx->cur_off };
+	struct tcp_cursor at = { tx->cur, tx->cur_off };
 	uint32_t most = out_recordable(tcp, conn, hf_max_u32(len, 1));
 	struct hf_tcp_emit *emit;
 
 	if (most == 0)
 		return false;
 	fin = fin && len <= most;
-	emit = out_segment(tcp, conn, &at, conn->snd_nxt, hf_min_u32(len, most), fin);
+	emit = tcp_emit_segment(tcp, conn, &at, conn->snd_nxt, hf_min_u32(len, most), fin);
 	if (!emit)
 		return false;
 	out_gone(tcp, conn, emit, &at);
@@ -371,9 +207,9 @@ bool tcp_out_one(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 }
 
 /* The queue's bytes from seq on. */
-static struct out_cursor out_seek(const struct hf_tcp_conn *conn, uint32_t seq)
+static struct tcp_cursor out_seek(const struct hf_tcp_conn *conn, uint32_t seq)
 {
-	struct out_cursor at = { conn->tx->head, conn->tx->head_off };
+	struct tcp_cursor at = { conn->tx->head, conn->tx->head_off };
 	uint32_t skip = seq - conn->snd_una;
 
 	while (at.span && skip >= at.span->len - at.off) {
@@ -394,7 +230,7 @@ static bool out_crowded(const struct hf_tcp *tcp, uint32_t count)
 /* The connection may take smaller segments than when this one was sent. */
 bool tcp_out_again(struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct tcp_sent *sent)
 {
-	struct out_cursor at = out_seek(conn, sent->seq);
+	struct tcp_cursor at = out_seek(conn, sent->seq);
 	uint32_t end = sent->seq + sent->len;
 	bool with_fin = tcp_has(conn, TCP_F_FIN_SENT) && end == conn->snd_nxt;
 	uint32_t left = sent->len - with_fin;
@@ -405,7 +241,7 @@ bool tcp_out_again(struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct tcp_sent
 	do {
 		uint32_t len = hf_min_u32(left, conn->mss);
 		struct hf_tcp_emit *emit =
-			out_segment(tcp, conn, &at, seq, len, with_fin && len == left);
+			tcp_emit_segment(tcp, conn, &at, seq, len, with_fin && len == left);
 
 		if (!emit)
 			return false;
@@ -444,7 +280,7 @@ static bool out_lost(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 static HF_NOINLINE bool out_probe(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
-	struct out_cursor at = { tx->head, tx->head_off };
+	struct tcp_cursor at = { tx->head, tx->head_off };
 	bool fin = tx->len == 0;
 	bool first = tx->flight.count == 0;
 
@@ -452,7 +288,7 @@ static HF_NOINLINE bool out_probe(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 		return true; /* out_len lets a small segment out */
 	if (first && out_recordable(tcp, conn, 1) == 0)
 		return false;
-	if (!out_segment(tcp, conn, &at, conn->snd_una, fin ? 0 : 1, fin))
+	if (!tcp_emit_segment(tcp, conn, &at, conn->snd_una, fin ? 0 : 1, fin))
 		return false;
 	conn->flags &= ~(uint32_t)TCP_F_PROBE_NOW;
 	tcp_trace(tcp, conn, HF_TCP_TRACE_PROBE, 0);
@@ -473,7 +309,7 @@ static bool out_syn(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	bool asks = conn->state == TCP_SYN_SENT;
 	uint8_t flags = asks ? HF_TCP_SYN : HF_TCP_SYN | HF_TCP_ACK;
-	struct hf_tcp_emit *emit = out_header(tcp, conn, conn->iss, flags);
+	struct hf_tcp_emit *emit = tcp_emit_header(tcp, conn, conn->iss, flags);
 
 	if (!emit)
 		return false;
@@ -502,13 +338,13 @@ static bool out_ack(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	if (!tcp_has(conn, TCP_F_ACK_NOW) && !tcp_wnd_update_due(tcp, conn))
 		return true;
-	return out_bare(tcp, conn, out_bare_seq(conn));
+	return tcp_emit_bare(tcp, conn, out_bare_seq(conn));
 }
 
 /* RFC 9293 §3.8.4: no bytes, in front of what the peer expects, so that it must answer. */
 static bool out_keepalive(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	if (!out_bare(tcp, conn, conn->snd_una - 1))
+	if (!tcp_emit_bare(tcp, conn, conn->snd_una - 1))
 		return false;
 	conn->flags &= ~(uint32_t)TCP_F_KEEP_NOW;
 	hf_stat_inc(HF_STAT_TCP_KEEPALIVES);
@@ -532,14 +368,14 @@ static bool out_is_short(const struct hf_tcp_conn *conn)
 static bool out_short(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
-	struct out_cursor at = { tx->cur, tx->cur_off };
+	struct tcp_cursor at = { tx->cur, tx->cur_off };
 	struct hf_tcp_emit *emit;
 
 	out_restart(tcp, conn);
-	emit = out_acking(tcp, conn, conn->snd_nxt);
+	emit = tcp_emit_acking(tcp, conn, conn->snd_nxt);
 	if (!emit)
 		return false;
-	out_pieces(emit, &at, tx->len);
+	tcp_emit_pieces(emit, &at, tx->len);
 	emit->flags |= HF_TCP_PSH;
 	out_gone(tcp, conn, emit, &at);
 	return out_ack(tcp, conn);
@@ -580,59 +416,8 @@ void tcp_output(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 
 void tcp_out_rst(struct hf_tcp *tcp, struct hf_tcp_conn *conn)
 {
-	if (!out_header(tcp, conn, out_bare_seq(conn), HF_TCP_RST | HF_TCP_ACK))
+	if (!tcp_emit_header(tcp, conn, out_bare_seq(conn), HF_TCP_RST | HF_TCP_ACK))
 		hf_stat_inc(HF_STAT_TCP_RESETS_UNSENT);
 	else
 		hf_stat_inc(HF_STAT_TCP_RESET_OUT);
-}
-
-enum hf_drop tcp_out_cookie(struct hf_tcp *tcp, const struct hf_tcp_seg *seg, uint32_t iss,
-	const struct tcp_opts *opts, bool ecn)
-{
-	struct hf_tcp_emit *emit = out_emit(tcp);
-
-	if (!emit)
-		return hf_drop(HF_DROP_CONN_SYN_QUEUE);
-	*emit = (struct hf_tcp_emit){
-		.src = seg->dst,
-		.dst = seg->src,
-		.sport = seg->dport,
-		.dport = seg->sport,
-		.seq = iss,
-		.ack = seg->seq + 1,
-		.wnd = (uint16_t)hf_min_u32(tcp->cfg.rcv_wnd_init, UINT16_MAX),
-		.flags = HF_TCP_SYN | HF_TCP_ACK | (ecn ? HF_TCP_ECE : 0),
-		.mss = opts->mss,
-		.path = seg->path,
-	};
-	emit->opt_len = tcp_opt_build(opts, emit->opt);
-	return HF_DROP_NONE;
-}
-
-/* RFC 9293 §3.10.7.1 */
-void tcp_out_rst_unknown(struct hf_tcp *tcp, const struct hf_tcp_seg *seg)
-{
-	uint32_t seg_len =
-		seg->payload_len + !!(seg->flags & HF_TCP_SYN) + !!(seg->flags & HF_TCP_FIN);
-	bool has_ack = seg->flags & HF_TCP_ACK;
-	struct hf_tcp_emit *emit;
-
-	HF_ASSERT(!(seg->flags & HF_TCP_RST));
-	emit = tcp_rate_take(tcp, &tcp->resets, TCP_RESETS_PER_S) ? out_emit(tcp) : NULL;
-	if (!emit) {
-		hf_stat_inc(HF_STAT_TCP_RESETS_UNSENT);
-		return;
-	}
-	*emit = (struct hf_tcp_emit){
-		.src = seg->dst,
-		.dst = seg->src,
-		.sport = seg->dport,
-		.dport = seg->sport,
-		.seq = has_ack ? seg->ack : 0,
-		.ack = has_ack ? 0 : seg->seq + seg_len,
-		.flags = has_ack ? HF_TCP_RST : HF_TCP_RST | HF_TCP_ACK,
-		.mss = tcp_pmtu_mss(&seg->src, seg->path.mtu),
-		.path = seg->path,
-	};
-	hf_stat_inc(HF_STAT_TCP_RESET_OUT);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * tcp_priv - what the files of lib/tcp share: the instance and the connection. What they call of
- * each other: tcp_conn.h, tcp_open.h, tcp_opt.h, tcp_recv.h, tcp_send.h, tcp_loss.h.
+ * each other: tcp_conn.h, tcp_open.h, tcp_opt.h, tcp_recv.h, tcp_send.h, tcp_emit.h, tcp_loss.h.
  *
  * Picture
  *      hf_tcp_input -> tcp_demux -> tcp_in (RFC 9293 §3.10.7) -> tcp_ack, tcp_rx
  *      application  -> tcp_send, tcp_rx (peek, consume)
- *      hf_tcp_input_end, hf_tcp_flush, hf_tcp_tick -> tcp_output -> emit descriptors
+ *      hf_tcp_input_end, hf_tcp_flush, hf_tcp_tick -> tcp_output -> tcp_emit -> emit descriptors
  * Lifetime  A connection is in the flow table from its SYN until tcp_conn_kill, or until its
  *           TIME_WAIT ends. Killed while the application owns it, the structure stays (CLOSED, in
  *           no table, no timer) until HF_TCP_EV_CLOSED was fetched.

@@ -33,17 +33,19 @@ void tcp_send_tell(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 /* Sends what may be sent now; what a bound stops stays on the ready list. */
 void tcp_output(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
 void tcp_out_rst(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
-/* At a bounded rate. */
-void tcp_out_rst_unknown(struct hf_tcp *tcp, const struct hf_tcp_seg *seg);
-/* A SYN-ACK for which there is no connection. */
-enum hf_drop tcp_out_cookie(struct hf_tcp *tcp, const struct hf_tcp_seg *seg, uint32_t iss,
-	const struct tcp_opts *opts, bool ecn);
 /* Sends the record's bytes once more. False: no emit descriptor. */
 bool tcp_out_again(struct hf_tcp *tcp, struct hf_tcp_conn *conn, struct tcp_sent *sent);
 /* There is something that was never sent. */
 bool tcp_out_unsent(const struct hf_tcp_conn *conn);
 /* Sends one segment of new data, whatever the congestion window says; false when there is none. */
 bool tcp_out_one(struct hf_tcp *tcp, struct hf_tcp_conn *conn);
+
+/* tcp_emit.c: where there is no connection */
+/* At a bounded rate. */
+void tcp_emit_rst_unknown(struct hf_tcp *tcp, const struct hf_tcp_seg *seg);
+/* A SYN-ACK. */
+enum hf_drop tcp_emit_cookie(struct hf_tcp *tcp, const struct hf_tcp_seg *seg, uint32_t iss,
+	const struct tcp_opts *opts, bool ecn);
 
 /* tcp_pmtu.c */
 /* Payload that fits an IP packet of `mtu` bytes behind headers without options. */

@@ -118,7 +118,7 @@ static enum hf_drop syn_cookie_send(
 		opts.sack_permitted = asked->sack_permitted;
 		opts.ts_val = tcp_cookie_ts_make(now, asked, ecn);
 	}
-	drop = tcp_out_cookie(tcp, seg, iss, &opts, ecn);
+	drop = tcp_emit_cookie(tcp, seg, iss, &opts, ecn);
 	if (drop == HF_DROP_NONE) {
 		tcp->cookies_until_us = tcp->now_us + COOKIE_FOR_US;
 		hf_stat_inc(HF_STAT_TCP_COOKIES_SENT);
@@ -170,11 +170,11 @@ enum hf_drop tcp_syn_cookie(struct hf_tcp *tcp, const struct hf_tcp_seg *seg)
 	if (!tcp_cookie_check(&tcp->cfg.isn_key, &flow, irs, iss, tcp->now_us, &asked.mss)) {
 		/* text may have overtaken the ACK that has the cookie: it will come again */
 		if (seg->payload_len == 0 && !(seg->flags & HF_TCP_FIN))
-			tcp_out_rst_unknown(tcp, seg);
+			tcp_emit_rst_unknown(tcp, seg);
 		return hf_drop(HF_DROP_TCP_BAD_COOKIE);
 	}
 	if (tcp->draining) {
-		tcp_out_rst_unknown(tcp, seg);
+		tcp_emit_rst_unknown(tcp, seg);
 		return hf_drop(HF_DROP_CONN_DRAINING);
 	}
 	if (opts.has_ts) {
@@ -231,7 +231,7 @@ enum hf_drop tcp_syn_answer(struct hf_tcp *tcp, struct hf_tcp_conn *conn,
 
 	if (acks && seg->ack != conn->snd_nxt) {
 		if (!(seg->flags & HF_TCP_RST))
-			tcp_out_rst_unknown(tcp, seg);
+			tcp_emit_rst_unknown(tcp, seg);
 		return hf_drop(HF_DROP_TCP_BAD_ACK);
 	}
 	if (seg->flags & HF_TCP_RST) {
