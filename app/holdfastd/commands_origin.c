@@ -37,7 +37,7 @@ static const char *const origin_from[] = { [HF_STATE_DOCUMENT] = "document",
 /* As text; "": it is not ejected. */
 static void origin_until(const struct hf_origin_load *load, char ret_text[32])
 {
-	time_t until = time(NULL) + (time_t)((load->ejected_us + 999999) / 1000000);
+	time_t until = (time_t)hf_clock_unix_s() + (time_t)((load->ejected_us + 999999) / 1000000);
 	struct tm tm;
 
 	ret_text[0] = '\0';

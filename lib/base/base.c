@@ -71,3 +71,16 @@ uint64_t hf_clock_us(void)
 	HF_ASSERT(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
+
+int64_t hf_clock_unix_us(void)
+{
+	struct timespec now;
+
+	HF_ASSERT(clock_gettime(CLOCK_REALTIME, &now) == 0);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t hf_clock_unix_s(void)
+{
+	return hf_clock_unix_us() / 1000000;
+}

@@ -90,6 +90,11 @@ void hf_random_fill(void *buf, size_t len);
 /* CLOCK_MONOTONIC in microseconds: the time base of every `_us` in the program. Any thread. */
 uint64_t hf_clock_us(void);
 
+/* Unix time, in microseconds and in whole seconds, for what is told to others or was told by them. Not time(), whose
+ * clock is a tick behind: what a peer dated a moment ago would lie in the future. Any thread. */
+int64_t hf_clock_unix_us(void);
+int64_t hf_clock_unix_s(void);
+
 static inline size_t hf_min_size(size_t a, size_t b)
 {
 	return a < b ? a : b;

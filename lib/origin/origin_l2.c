@@ -98,14 +98,6 @@ struct hf_cache_life origin_l2_life(
 	return set ? hf_l2_l1_life(life, age_s, set->l1_ttl_s) : *life;
 }
 
-int64_t origin_l2_unix_us(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* ---- the question ---- */
 
 void origin_l2_key(
@@ -399,7 +391,7 @@ static void l2_value(struct hf_origin *origin, struct origin_fetch *fetch, struc
 {
 	const struct hf_l2_want want = { .url = { fetch->key.ptr, fetch->key.len },
 		.vary = { fetch->l2.vary, fetch->l2.vary_len },
-		.now_us = origin_l2_unix_us(),
+		.now_us = hf_clock_unix_us(),
 		.max_stale_s = origin->conf->control_plane.max_stale_s };
 	struct hf_l2_value value;
 	enum hf_l2_verdict verdict = hf_l2_decode(origin->l2.codec, bytes, &want, &value);

@@ -29,7 +29,6 @@ const struct hf_state_l2 *origin_l2_set(const struct hf_origin *origin);
 /* How long a response of that age may be used from L1. */
 struct hf_cache_life origin_l2_life(
 	const struct hf_origin *origin, const struct hf_cache_life *life, uint32_t age_s);
-int64_t origin_l2_unix_us(void);
 void origin_l2_key(
 	const struct hf_origin *origin, const struct hf_key *key, struct hf_l2_key *ret_key);
 /* False: it is not asked. Else the fetch is enqueued, or ends, when it has answered; never at once. */

@@ -121,7 +121,7 @@ static bool store_send(struct hf_origin *origin, const struct origin_fetch *fetc
 {
 	struct hf_cache_record record = hf_cache_record_of(obj, fetch->sent_us);
 	uint64_t since_us = origin->now_us - fetch->sent_us;
-	int64_t asked_us = origin_l2_unix_us() - (int64_t)since_us;
+	int64_t asked_us = hf_clock_unix_us() - (int64_t)since_us;
 	struct hf_l2_key key;
 	struct hf_l2_put put = { .key = &key, .mark = fetch->l2.mark };
 	char *body;
@@ -290,7 +290,7 @@ static uint64_t del_mark(void)
 
 uint64_t origin_l2_del(struct hf_origin *origin, const struct hf_key *key)
 {
-	int64_t at_us = origin_l2_unix_us();
+	int64_t at_us = hf_clock_unix_us();
 	uint64_t mark = del_mark();
 	struct hf_l2_key l2_key;
 	struct l2_del *del = origin_l2_set(origin) ? calloc(1, sizeof(*del)) : NULL;
@@ -314,5 +314,5 @@ uint64_t origin_l2_del(struct hf_origin *origin, const struct hf_key *key)
 
 void origin_l2_purge(struct hf_origin *origin, const struct hf_purge_walk *walk)
 {
-	purged_add(origin, walk, 0, origin_l2_unix_us());
+	purged_add(origin, walk, 0, hf_clock_unix_us());
 }

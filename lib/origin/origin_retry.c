@@ -13,8 +13,6 @@
  */
 #include "hf_origin.h"
 
-#include <time.h>
-
 #include "hf_wipe.h"
 
 #include "origin_answer.h"
@@ -204,7 +202,7 @@ static bool retry_is_meant(const struct hf_http_fields *fields)
 static uint64_t retry_after_us(const struct hf_http_fields *fields)
 {
 	const struct hf_http_line *line = hf_http_fields_find(fields, HF_HTTP_FIELD_RETRY_AFTER);
-	int64_t now_s = (int64_t)time(NULL), date_s;
+	int64_t now_s = hf_clock_unix_s(), date_s;
 	uint32_t after_s;
 
 	if (!line)

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "origin_answer.h"
 #include "origin_l2.h"
@@ -45,7 +44,7 @@ static bool reval_is_date(struct hf_span text)
 {
 	int64_t s;
 
-	return text.len > 0 && hf_http_date_parse(text, (int64_t)time(NULL), &s) == 0;
+	return text.len > 0 && hf_http_date_parse(text, hf_clock_unix_s(), &s) == 0;
 }
 
 /* Heap; NULL: no validator, or no memory. */

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "hf_wipe.h"
 
@@ -86,7 +85,7 @@ void origin_store_judge(struct hf_origin *origin, struct origin_fetch *fetch,
 {
 	const struct hf_cache_policy policy = store_policy(origin, fetch);
 	const struct hf_cache_times times = {
-		.response_s = (int64_t)time(NULL),
+		.response_s = hf_clock_unix_s(),
 		.response_delay_s = (uint32_t)((origin->now_us - fetch->sent_us) / 1000000),
 	};
 	struct hf_cache_verdict *verdict = &answer->verdict;
@@ -170,7 +169,7 @@ size_t origin_store_spec(struct hf_origin *origin, const struct hf_http_resp *re
 		.date = { date, sizeof(date) } };
 	size_t head_len;
 
-	hf_http_date_format((int64_t)time(NULL), date);
+	hf_http_date_format(hf_clock_unix_s(), date);
 	head_len = hf_resp_store_head(origin->scratch, ORIGIN_SCRATCH_LEN, resp, &store);
 	if (answer->store)
 		head_len = origin_store_ranges(origin, resp, head_len);
@@ -393,8 +392,8 @@ static bool origin_store_is_far(
 	if (answer->store || !fetch->shared || !fetch->leader || fetch->leader->passes ||
 		resp->status != 200 || !resp->has_content_length || resp->chunked)
 		return false;
-	if (hf_http_ranges_of(&answer->req, &resp->fields, resp->content_length,
-		    (int64_t)time(NULL), range, &count) != HF_HTTP_RANGES_SOME)
+	if (hf_http_ranges_of(&answer->req, &resp->fields, resp->content_length, hf_clock_unix_s(),
+		    range, &count) != HF_HTTP_RANGES_SOME)
 		return false;
 	for (uint32_t i = 0; i < count; i++)
 		begin = hf_min_u64(begin, range[i].begin);

@@ -24,11 +24,7 @@ struct save_out {
 
 struct hf_snap_time hf_snap_now(void)
 {
-	struct timespec wall;
-
-	(void)clock_gettime(CLOCK_REALTIME, &wall);
-	return (struct hf_snap_time){ (int64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000,
-		hf_clock_us() };
+	return (struct hf_snap_time){ hf_clock_unix_us(), hf_clock_us() };
 }
 
 static void save_flush(struct save_out *out)

@@ -4,7 +4,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "hf_log.h"
 #include "hf_stat.h"
@@ -131,7 +130,7 @@ void sync_take_again(struct hf_sync *sync, uint32_t kept)
 {
 	HF_ASSERT(kept < sync->kept_count);
 	sync->current = kept;
-	sync->kept[kept].applied_s = (int64_t)time(NULL);
+	sync->kept[kept].applied_s = hf_clock_unix_s();
 	sync_take_publish(sync);
 	hf_stat_inc(HF_STAT_STATE_APPLIED);
 	hf_log(HF_LOG_INFO, "sync", "state \"%s\" is in force, from %s",

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 Test(base, a_false_assertion_aborts, .signal = SIGABRT)
 {
@@ -118,6 +119,19 @@ Test(base, the_last_put_releases_once)
 	cr_expect_eq(releases, 0);
 	hf_ref_put(&ref);
 	cr_expect_eq(releases, 1);
+}
+
+/* At the begin of a second: a clock that is behind by a tick would tell the one before. */
+Test(base, unix_time_is_not_behind)
+{
+	struct timespec now, began;
+
+	(void)clock_gettime(CLOCK_REALTIME, &began);
+	do {
+		(void)clock_gettime(CLOCK_REALTIME, &now);
+	} while (now.tv_sec == began.tv_sec);
+	cr_expect_geq(hf_clock_unix_s(), now.tv_sec);
+	cr_expect_geq(hf_clock_unix_us(), now.tv_sec * 1000000L + now.tv_nsec / 1000);
 }
 
 Test(base, the_clock_does_not_go_back_and_random_bytes_differ)

@@ -91,7 +91,7 @@ Test(origin_l2, what_was_fetched_is_given_to_l2_and_comes_back_with_its_age)
 	store_until(store, store->sets == 1);
 	cr_assert_gt(store->px_ms, 400000);
 	cr_assert_leq(store->px_ms, 500000);
-	want.now_us = origin_l2_unix_us();
+	want.now_us = hf_clock_unix_us();
 	cr_assert_eq(
 		hf_l2_decode(store->rig->origin->l2.codec,
 			(struct hf_span){ store->item[0].value.data, store->item[0].value.len },
@@ -502,11 +502,11 @@ Test(origin_l2, a_purge_of_many_counts_for_what_l2_has)
 Test(origin_l2, what_others_purged_before_counts_and_clocks_may_differ_by_so_much)
 {
 	struct store *store = store_new("");
-	int64_t before_us = origin_l2_unix_us(), after_us;
+	int64_t before_us = hf_clock_unix_us(), after_us;
 
 	store_fetch(store, "/a", "", RIG_FRESH);
 	store_until(store, store->sets == 1);
-	after_us = origin_l2_unix_us();
+	after_us = hf_clock_unix_us();
 	store_forget(store, "/a");
 	hf_origin_l2_before(store->rig->origin, before_us - HF_L2_SKEW_US - 1);
 	store_hit(store, "/a", "");
@@ -929,7 +929,7 @@ Test(origin_l2, the_time_that_the_origin_took_is_part_of_the_age)
 	rig_answer(rig_asked(store->rig, &head), RIG_FRESH, 1000);
 	store_until(store, store->sets == 1);
 	cr_assert_leq(store->px_ms, 50000);
-	want.now_us = origin_l2_unix_us();
+	want.now_us = hf_clock_unix_us();
 	cr_assert_eq(
 		hf_l2_decode(store->rig->origin->l2.codec,
 			(struct hf_span){ store->item[0].value.data, store->item[0].value.len },
